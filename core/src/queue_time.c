@@ -1,0 +1,167 @@
+#include "queue_time.h"
+
+#include "dynoscale.h"
+
+#include <float.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define NS_PER_MS 1000000LL
+#define YEAR_2000 946684800ULL /* epoch seconds */
+
+/* Heroku keeps a request for 30 s, and the slowest routers known for a few minutes. */
+#define OLDEST_NS (600 * 1000 * NS_PER_MS)
+/* Clocks of routers and dynos differ by some ms; a second more is a wrong unit or a wrong clock. */
+#define AHEAD_NS (1000 * NS_PER_MS)
+
+typedef struct cursor {
+    const char *at;
+    const char *end;
+} cursor;
+
+/* What has been seen of one request so far. */
+typedef struct findings {
+    int64_t earliest_ns; /* of the plausible elements; INT64_MAX: none yet */
+    int64_t reason;      /* DYNOSCALE_STAMP_*; the lower, the nearer to a time */
+} findings;
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+static bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+static void skip_blanks(cursor *c) {
+    while (c->at < c->end && is_blank(*c->at)) c->at++;
+}
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/*
+ * Eight digits at once: after subtraction of '0' each byte holds a digit; neighbours are then
+ * joined to pairs, pairs to fours, fours to eight (D. Lemire, "Quickly parsing eight digits",
+ * 2018). Against one digit at a time this halves the cost of a 13-digit stamp.
+ */
+static bool eight_digits(const char *text, uint64_t *value) {
+    uint64_t v;
+    memcpy(&v, text, sizeof v);
+    const uint64_t high = 0xF0F0F0F0F0F0F0F0U, zeros = 0x3030303030303030U;
+    if ((v & high) != zeros || ((v + 0x0606060606060606U) & high) != zeros) return false;
+    v -= zeros;
+    v = v * 10 + (v >> 8);
+    const uint64_t mask = 0x000000FF000000FFU;
+    const uint64_t first = 100 + (1000000ULL << 32), second = 1 + (10000ULL << 32);
+    *value = (((v & mask) * first) + (((v >> 16) & mask) * second)) >> 32;
+    return true;
+}
+#else
+static bool eight_digits(const char *text, uint64_t *value) {
+    (void)text;
+    (void)value;
+    return false;
+}
+#endif
+
+/* Reads the digits at the cursor; false where there is none. More than a uint64_t holds gives
+ * UINT64_MAX, which no unit makes a plausible time. */
+static bool read_digits(cursor *c, uint64_t *value) {
+    const char *first = c->at;
+    uint64_t v = 0, eight;
+    if (c->end - c->at >= 8 && eight_digits(c->at, &eight)) {
+        v = eight;
+        c->at += 8;
+    }
+    while (c->at < c->end && is_digit(*c->at)) {
+        uint64_t digit = (uint64_t)(*c->at++ - '0');
+        v = v > (UINT64_MAX - digit) / 10 ? UINT64_MAX : v * 10 + digit;
+    }
+    *value = v;
+    return c->at > first;
+}
+
+/* Reads the digits after a point as billionths; those past the ninth are read and left out. */
+static bool read_fraction(cursor *c, uint64_t *billionths) {
+    const char *first = c->at;
+    uint64_t v = 0, scale = 1000000000;
+    for (; c->at < c->end && is_digit(*c->at); c->at++) {
+        scale /= 10;
+        v += (uint64_t)(*c->at - '0') * scale;
+    }
+    *billionths = v;
+    return c->at > first;
+}
+
+/* The size tells the unit. False for a number that is not a time; INT64_MAX for one so far ahead
+ * that ns can't tell. */
+static bool to_ns(uint64_t whole, uint64_t billionths, int64_t *ns) {
+    uint64_t unit_ns; /* ns in one unit */
+    if (whole >= YEAR_2000 * 1000000000) unit_ns = 1;
+    else if (whole >= YEAR_2000 * 1000000) unit_ns = 1000;
+    else if (whole >= YEAR_2000 * 1000) unit_ns = 1000000;
+    else if (whole >= YEAR_2000) unit_ns = 1000000000;
+    else return false;
+
+    if (whole >= (uint64_t)INT64_MAX / unit_ns) *ns = INT64_MAX;
+    else *ns = (int64_t)(whole * unit_ns + billionths * unit_ns / 1000000000);
+    return true;
+}
+
+/* Reads [t=]digits[.digits] up to a comma or the end. */
+static bool read_time(cursor *c, int64_t *ns) {
+    if (c->end - c->at >= 2 && (c->at[0] | 0x20) == 't' && c->at[1] == '=') c->at += 2;
+
+    uint64_t whole, billionths = 0;
+    if (!read_digits(c, &whole)) return false;
+    if (c->at < c->end && *c->at == '.') {
+        c->at++;
+        if (!read_fraction(c, &billionths)) return false;
+    }
+    skip_blanks(c);
+    if (c->at < c->end && *c->at != ',') return false;
+    return to_ns(whole, billionths, ns);
+}
+
+static void note_reason(findings *f, int64_t reason) {
+    if (reason < f->reason) f->reason = reason;
+}
+
+static void read_element(cursor *c, int64_t now_ns, findings *f) {
+    skip_blanks(c);
+    if (c->at == c->end || *c->at == ',') return; /* RFC 9110, 5.6.1: empty elements don't count */
+
+    int64_t ns;
+    if (!read_time(c, &ns)) {
+        note_reason(f, DYNOSCALE_STAMP_MALFORMED);
+    } else if (ns > now_ns + AHEAD_NS) {
+        note_reason(f, DYNOSCALE_STAMP_FUTURE);
+    } else if (ns < now_ns - OLDEST_NS) {
+        note_reason(f, DYNOSCALE_STAMP_STALE);
+    } else if (ns < f->earliest_ns) {
+        f->earliest_ns = ns;
+    }
+}
+
+static void read_list(const char *text, size_t length, int64_t now_ns, findings *f) {
+    cursor c = {text, text + length};
+    for (;;) {
+        read_element(&c, now_ns, f);
+        if (c.at == c.end) return;
+        if (*c.at != ',') c.at = memchr(c.at, ',', (size_t)(c.end - c.at));
+        if (!c.at) return;
+        c.at++;
+    }
+}
+
+static int64_t wait_ns(double ms) {
+    const double longest_ms = OLDEST_NS / NS_PER_MS + 1000; /* more leaves no queue time anyway */
+    if (!(ms > 0 && ms <= DBL_MAX)) return 0;               /* NaN too */
+    return (int64_t)((ms < longest_ms ? ms : longest_ms) * NS_PER_MS);
+}
+
+int64_t ds_queue_time_ms(const char *start, size_t start_length, const char *queue_start,
+                         size_t queue_start_length, double body_wait_ms, int64_t now_ns) {
+    findings f = {INT64_MAX, DYNOSCALE_STAMP_MISSING};
+    if (start) read_list(start, start_length, now_ns, &f);
+    if (queue_start) read_list(queue_start, queue_start_length, now_ns, &f);
+    if (f.earliest_ns == INT64_MAX) return f.reason;
+
+    int64_t queued_ns = now_ns - f.earliest_ns - wait_ns(body_wait_ms);
+    return queued_ns > 0 ? queued_ns / NS_PER_MS : 0;
+}

@@ -1,0 +1,23 @@
+/*
+ * Header text → queue time. Pure: reads no clock, allocates nothing, accepts any bytes.
+ */
+#ifndef DS_QUEUE_TIME_H
+#define DS_QUEUE_TIME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The queue time in whole ms (0 or more, rounded down) of a request that the app got at `now_ns`
+ * (ns since the epoch), or one of DYNOSCALE_STAMP_MISSING, _MALFORMED, _STALE, _FUTURE.
+ *
+ * Both texts may be NULL, and may be lists with commas: of all elements the earliest plausible one
+ * counts. Where none is plausible the answer is the reason of the element that came nearest to
+ * being one: a time ahead, then a time long ago, then no time at all.
+ *
+ * `body_wait_ms` is subtracted; anything but a positive finite number counts as 0.
+ */
+int64_t ds_queue_time_ms(const char *start, size_t start_length, const char *queue_start,
+                         size_t queue_start_length, double body_wait_ms, int64_t now_ns);
+
+#endif

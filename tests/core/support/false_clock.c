@@ -1,0 +1,20 @@
+#include "false_clock.h"
+
+#include <stdatomic.h>
+
+#include "clock.h"
+#include "suite.h"
+
+static _Atomic(int64_t) wall_ns = NOW_NS;
+static _Atomic(int64_t) monotonic_ms = 1000000;
+
+int64_t ds_clock_wall_ns(void) { return atomic_load(&wall_ns); }
+
+int64_t ds_clock_monotonic_ms(void) { return atomic_load(&monotonic_ms); }
+
+void false_clock_set_wall(int64_t ns) { atomic_store(&wall_ns, ns); }
+
+void false_clock_advance_ms(int64_t ms) {
+    atomic_fetch_add(&wall_ns, ms * 1000000);
+    atomic_fetch_add(&monotonic_ms, ms);
+}

@@ -1,0 +1,23 @@
+/*
+ * Makes the system refuse what the core asks of it. The calls are wrapped by the linker
+ * (-Wl,--wrap=...), so the rest of the process is not touched.
+ */
+#ifndef FAULTS_H
+#define FAULTS_H
+
+#include <stdbool.h>
+
+/* Lets the next `calls` allocations of the core succeed and the one after them fail, once;
+ * negative: none fails. */
+void faults_fail_allocation_after(int calls);
+
+/* Whether the failure asked for has happened. */
+bool faults_allocation_failed(void);
+
+/* Has every pthread_create refused, or none. */
+void faults_refuse_threads(bool refuse);
+
+/* Has every pthread_atfork refused, or none. */
+void faults_refuse_fork_handlers(bool refuse);
+
+#endif

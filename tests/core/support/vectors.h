@@ -1,0 +1,28 @@
+/*
+ * Reads tests/vectors/NAME: rows of columns parted by tabs, as described at the top of each.
+ */
+#ifndef VECTORS_H
+#define VECTORS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { VECTOR_COLUMNS = 6, VECTOR_SIZE = 32 * 1024 };
+
+typedef struct vectors {
+    void *file;
+    char line[VECTOR_SIZE];
+    char *columns[VECTOR_COLUMNS]; /* as written */
+    size_t count;
+} vectors;
+
+/* Fails the test when there is no such file. The folder is VECTORS, given to the compiler. */
+void vectors_open(vectors *v, const char *name);
+bool vectors_next(vectors *v);
+void vectors_close(vectors *v);
+
+/* Writes a column out: escapes and moments replaced. Returns the bytes; a NUL follows. */
+size_t vectors_text(const char *column, int64_t now_ns, char text[VECTOR_SIZE]);
+
+#endif
