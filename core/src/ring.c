@@ -1,0 +1,66 @@
+#include "ring.h"
+
+#define MASK ((size_t)DS_RING_SLOTS - 1)
+
+_Static_assert((DS_RING_SLOTS & (DS_RING_SLOTS - 1)) == 0, "slots are found by masking");
+
+/*
+ * seq_cst on success: a producer puts its word in and then reads whether the thread sleeps, the
+ * thread says that it sleeps and then reads the slots (ds_worker_step). In the one order of all
+ * seq_cst operations one of the two sees the other, so no word is slept over.
+ */
+static bool put(_Atomic(uint64_t) *slot, uint64_t word) {
+    if (atomic_load_explicit(slot, memory_order_relaxed) != 0) return false;
+    uint64_t empty = 0;
+    return atomic_compare_exchange_strong_explicit(slot, &empty, word, memory_order_seq_cst,
+                                                   memory_order_relaxed);
+}
+
+static bool push_further(ds_ring *ring, uint64_t word, size_t from) {
+    /* acquire: pairs with the release in ds_ring_drain, so that the look below sees every slot
+     * which the drains counted here have emptied. */
+    uint64_t drains = atomic_load_explicit(&ring->drains, memory_order_acquire);
+    if (atomic_load_explicit(&ring->full_at, memory_order_relaxed) == drains + 1) return false;
+
+    for (size_t n = 0; n < DS_RING_SLOTS; n++) {
+        if (!put(&ring->slots[(from + n) & MASK], word)) continue;
+        atomic_store_explicit(&ring->next, from + n + 1, memory_order_relaxed);
+        return true;
+    }
+    /* No later than the drains counted above: if one has ended since, this says nothing. */
+    atomic_store_explicit(&ring->full_at, drains + 1, memory_order_relaxed);
+    return false;
+}
+
+bool ds_ring_push(ds_ring *ring, uint64_t word) {
+    size_t i = atomic_load_explicit(&ring->next, memory_order_relaxed);
+    if (!put(&ring->slots[i & MASK], word)) return push_further(ring, word, i + 1);
+    atomic_store_explicit(&ring->next, i + 1, memory_order_relaxed);
+    return true;
+}
+
+size_t ds_ring_drain(ds_ring *ring, size_t *position, uint64_t *words, size_t most) {
+    size_t n = 0, i = *position;
+    for (; i < DS_RING_SLOTS && n < most; i++) {
+        uint64_t word = atomic_load_explicit(&ring->slots[i], memory_order_seq_cst);
+        if (word == 0) continue;
+        words[n++] = word;
+        /* Only the consumer empties, so no compare-and-swap; the word itself was the message. */
+        atomic_store_explicit(&ring->slots[i], 0, memory_order_relaxed);
+    }
+    *position = i;
+    if (n == 0) return 0;
+    /* From the start again: the first cache lines stay warm, and pages never reached stay unused.
+     */
+    atomic_store_explicit(&ring->next, 0, memory_order_relaxed);
+    /* release: pairs with the acquire in push_further. */
+    atomic_fetch_add_explicit(&ring->drains, 1, memory_order_release);
+    return n;
+}
+
+size_t ds_ring_count(const ds_ring *ring) {
+    size_t n = 0;
+    for (size_t i = 0; i < DS_RING_SLOTS; i++)
+        n += atomic_load_explicit(&ring->slots[i], memory_order_relaxed) != 0;
+    return n;
+}

@@ -1,0 +1,50 @@
+/*
+ * A bounded lock-free queue of 64-bit words: many producers, one consumer at a time.
+ *
+ * A slot is one word; 0 means empty. A push is one compare-and-swap from 0 to the word, so there
+ * is no middle in which a producer could stop: a word is in the ring whole, or not at all. Nothing
+ * can be torn, a producer that dies blocks nobody, and a fork at any moment copies a valid ring.
+ *
+ * `next` is only a hint of where to look for an empty slot. Producers store it without a
+ * compare-and-swap and may race; a wrong hint costs a longer look, never a word.
+ *
+ * When no slot is empty the newest word is refused. The refusal is remembered until the next
+ * drain, so that pushing to a full ring is as cheap as pushing to an empty one.
+ */
+#ifndef DS_RING_H
+#define DS_RING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* 16,384 words: 128 KiB. The thread drains once a second while there is traffic. */
+enum { DS_RING_SLOTS = 16384 };
+
+/* Producers write `next` and slots; the consumer writes slots and, rarely, `drains`. */
+enum { DS_CACHE_LINE = 64 };
+
+typedef struct ds_ring {
+    _Alignas(DS_CACHE_LINE) _Atomic(size_t) next;
+    _Alignas(DS_CACHE_LINE) _Atomic(uint64_t) drains; /* drains finished so far */
+    _Atomic(uint64_t) full_at;                        /* `drains` + 1 when found full */
+    _Alignas(DS_CACHE_LINE) _Atomic(uint64_t) slots[DS_RING_SLOTS];
+} ds_ring;
+
+/* An all-zero ds_ring is an empty ring. */
+
+/* Puts a word other than 0 in. False when the ring is full. Any thread; wait-free. */
+bool ds_ring_push(ds_ring *ring, uint64_t word);
+
+/*
+ * Takes up to `most` words out, nearly in the order of their pushes, and returns how many. A pass
+ * starts with *position 0 and has ended when 0 is returned; a word whose push ended before the
+ * pass began is always found by it. One caller at a time.
+ */
+size_t ds_ring_drain(ds_ring *ring, size_t *position, uint64_t *words, size_t most);
+
+/* How many words are in; exact while nobody pushes or drains. */
+size_t ds_ring_count(const ds_ring *ring);
+
+#endif
