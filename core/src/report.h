@@ -1,0 +1,66 @@
+/*
+ * What travels: samples → CSV, the headers, and the service's answer → settings. Pure: no clock,
+ * no allocation, no locale. The format is described in core/README.md, "Reports".
+ */
+#ifndef DS_REPORT_H
+#define DS_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- Samples ------------------------------------------------------------------------------ */
+
+/* A request's sample in one word that is never 0: the epoch second, and the queue time plus 1. */
+static inline uint64_t ds_sample(int64_t epoch_s, int64_t queue_time_ms) {
+    return (uint64_t)epoch_s << 32 | (uint32_t)(queue_time_ms + 1);
+}
+
+/* ---- Rows --------------------------------------------------------------------------------- */
+
+enum {
+    DS_REPORT_ROW_SIZE = 28,      /* the longest row of a request: 10 + 1 + 10 + ",web," + CRLF */
+    DS_REPORT_BACKEND_SIZE = 32,  /* the longest name of a backend */
+    DS_REPORT_QUEUE_SIZE = 200,   /* the longest name of a queue */
+    DS_REPORT_READING_SIZE = 480, /* the longest row of a reading, each byte of its queue quoted */
+};
+
+/* Writes a row for each of `count` samples and returns the bytes written, at most
+ * count * DS_REPORT_ROW_SIZE; no NUL. */
+size_t ds_report_rows(char *csv, const uint64_t *samples, size_t count);
+
+/* Writes one row of a job queue's reading and returns its bytes; 0 when a name can't be used
+ * (backend: 1 to 32 of a-z 0-9 _; queue: 1 to 200 bytes of UTF-8 without control characters). */
+size_t ds_report_reading(char csv[DS_REPORT_READING_SIZE], int64_t epoch_s, int64_t queue_time_ms,
+                         const char *backend, size_t backend_length, const char *queue,
+                         size_t queue_length);
+
+/* ---- Headers ------------------------------------------------------------------------------ */
+
+enum { DS_REPORT_HEADERS = 7, DS_REPORT_HEADER_SIZE = 320 };
+
+typedef struct ds_report_sender {
+    const char *user_agent; /* "dynoscale-ruby;2.0.0" */
+    const char *dyno;
+    const char *app_name; /* NULL: left out */
+} ds_report_sender;
+
+/* Writes "Name: value" lines and returns how many; a value too long for its line is cut. */
+size_t ds_report_headers(char lines[DS_REPORT_HEADERS][DS_REPORT_HEADER_SIZE],
+                         const ds_report_sender *sender, const char *key, int64_t epoch_s);
+
+/* ---- Answers ------------------------------------------------------------------------------ */
+
+/* Reads a publish frequency: a decimal number of seconds from 1 to 3600, whole or not, as JSON
+ * writes numbers. Gives ms. False, and *ms untouched, for anything else. */
+bool ds_report_frequency(const char *text, size_t length, int64_t *ms);
+
+/* Reads {"config": {"publish_frequency": N}} out of an answer's body. False, and *ms untouched,
+ * unless the body is JSON and has a usable N. Any bytes. */
+bool ds_report_answer(const char *body, size_t length, int64_t *ms);
+
+/* Reads a Retry-After of whole seconds; gives ms, at most 5 minutes. False for anything else, a
+ * date too: the agent's own steps are no worse than a guess about the service's clock. */
+bool ds_report_retry_after(const char *text, size_t length, int64_t *ms);
+
+#endif

@@ -1,0 +1,78 @@
+/* Addresses. */
+#include "support/suite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "url.h"
+
+static void http_and_https_with_a_host_are_addresses(void **state) {
+    (void)state;
+    const char *const good[] = {"http://a", "https://api.dynoscale.net/v1/token", "HTTPS://A:8080",
+                                "http://[::1]:80/x", "https://u:p@host/x?y=z#w"};
+    const char *const bad[] = {"",
+                               "a",
+                               "ftp://a",
+                               "http:/a",
+                               "http://",
+                               "https:///path",
+                               "http://?x",
+                               "http://a b",
+                               "http://a\n",
+                               "http://a\x7f",
+                               "http://\xc3\xa9",
+                               "http://:80",
+                               "http://user@",
+                               "httpss://a",
+                               " http://a"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) assert_true(ds_url_valid(good[i]));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(ds_url_valid(bad[i]));
+    char longest[DS_URL_LONGEST + 2] = "http://";
+    memset(longest + 7, 'a', sizeof longest - 8);
+    longest[DS_URL_LONGEST + 1] = '\0';
+    assert_false(ds_url_valid(longest));
+    longest[DS_URL_LONGEST] = '\0';
+    assert_true(ds_url_valid(longest));
+}
+
+static const char *authority(const char *url) {
+    static char text[128];
+    const char *at = "";
+    size_t length = ds_url_authority(url, &at);
+    snprintf(text, sizeof text, "%.*s", (int)length, at);
+    return text;
+}
+
+static void the_authority_has_no_user_password_or_path(void **state) {
+    (void)state;
+    assert_string_equal(authority("https://api.dynoscale.net/v1/token"), "api.dynoscale.net");
+    assert_string_equal(authority("http://user:secret@host:81?token"), "host:81");
+    assert_string_equal(authority("http://a@b@host#x"), "host");
+    assert_string_equal(authority("http://host/path@x"), "host");
+    assert_string_equal(authority("nothing"), "");
+}
+
+static void redirects_stay_on_https_and_the_host(void **state) {
+    (void)state;
+    const char *from = "https://api.dynoscale.net/a";
+    assert_true(ds_url_redirect_allowed(from, "https://api.dynoscale.net/b"));
+    assert_true(ds_url_redirect_allowed(from, "https://API.dynoscale.net:443/b"));
+    assert_true(ds_url_redirect_allowed("https://h:444/", "https://h:444/x"));
+    assert_false(ds_url_redirect_allowed(from, "http://api.dynoscale.net/b"));
+    assert_false(ds_url_redirect_allowed(from, "https://api.dynoscale.net.evil.com/b"));
+    assert_false(ds_url_redirect_allowed(from, "https://evil.com/api.dynoscale.net"));
+    assert_false(ds_url_redirect_allowed(from, "https://api.dynoscale.net@evil.com/b"));
+    assert_false(ds_url_redirect_allowed(from, "https://api.dynoscale.net:444/b"));
+    assert_false(ds_url_redirect_allowed(from, "file:///etc/passwd"));
+    assert_false(ds_url_redirect_allowed("http://h/", "http://h/x"));
+    assert_false(ds_url_redirect_allowed("http://h/", "https://h/x"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(http_and_https_with_a_host_are_addresses),
+        cmocka_unit_test(the_authority_has_no_user_password_or_path),
+        cmocka_unit_test(redirects_stay_on_https_and_the_host),
+    };
+    return cmocka_run_group_tests_name("url", tests, NULL, NULL);
+}
