@@ -1,0 +1,398 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* strdup */
+#endif
+#include "options.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "report.h"
+#include "url.h"
+
+enum {
+    LONGEST_NAME = 128, /* of a dyno or an app */
+    MOST_WARNINGS = 16,
+    WARNING_SIZE = 320,
+    SHOWN_URL_SIZE = DS_URL_LONGEST + 32,
+    SOURCES = DYNOSCALE_SOURCE_CODE + 1,
+};
+
+/* What concerns the connection is no setting of ours: the variables every HTTP client reads. */
+typedef enum connection_variable {
+    HTTP_PROXY,
+    HTTPS_PROXY,
+    ALL_PROXY,
+    NO_PROXY,
+    CA_FILE,
+    CA_PATH,
+    CONNECTION_VARIABLES
+} connection_variable;
+
+struct dynoscale_options {
+    char *values[DYNOSCALE_SETTING_COUNT][SOURCES]; /* NULL: that source gives none */
+    char *connection[CONNECTION_VARIABLES];
+    char shown_url[SHOWN_URL_SIZE];
+    char warnings[MOST_WARNINGS][WARNING_SIZE];
+    size_t warning_count;
+};
+
+typedef struct row {
+    const char *name;
+    const char *variable;
+    const char *standard;
+    const char *meaning;
+} row;
+
+static const row TABLE[DYNOSCALE_SETTING_COUNT] = {
+#define X(id, name, variable, standard, meaning) {name, variable, standard, meaning},
+    DYNOSCALE_SETTINGS(X)
+#undef X
+};
+
+static bool known(dynoscale_setting setting) { return (unsigned)setting < DYNOSCALE_SETTING_COUNT; }
+
+const char *dynoscale_setting_name(dynoscale_setting setting) {
+    return known(setting) ? TABLE[setting].name : NULL;
+}
+
+const char *dynoscale_setting_variable(dynoscale_setting setting) {
+    return known(setting) ? TABLE[setting].variable : NULL;
+}
+
+const char *dynoscale_setting_standard(dynoscale_setting setting) {
+    return known(setting) ? TABLE[setting].standard : NULL;
+}
+
+const char *dynoscale_setting_meaning(dynoscale_setting setting) {
+    return known(setting) ? TABLE[setting].meaning : NULL;
+}
+
+dynoscale_setting dynoscale_setting_find(const char *name, size_t length) {
+    for (int i = 0; i < DYNOSCALE_SETTING_COUNT; i++)
+        if (strlen(TABLE[i].name) == length && memcmp(TABLE[i].name, name, length) == 0)
+            return (dynoscale_setting)i;
+    return DYNOSCALE_SETTING_COUNT;
+}
+
+const char *dynoscale_off_text(dynoscale_off_reason reason) {
+    switch (reason) {
+#define X(name, text) \
+    case name:        \
+        return text;
+        DYNOSCALE_OFF_REASONS(X)
+#undef X
+    }
+    return "unknown reason";
+}
+
+/* ---- Validation --------------------------------------------------------------------------- */
+
+/* A warning more than there is room for is left out: sixteen say enough. */
+__attribute__((format(printf, 2, 3))) static void warn(dynoscale_options *options,
+                                                       const char *format, ...) {
+    if (options->warning_count == MOST_WARNINGS) return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(options->warnings[options->warning_count++], WARNING_SIZE, format, arguments);
+    va_end(arguments);
+}
+
+/* Of a wrong value only what can be shown: short, printable, and never of a URL. */
+static const char *shown(const char *value, char text[40]) {
+    size_t n = 0;
+    for (; value[n] && n < 32; n++) text[n] = value[n] >= 0x20 && value[n] < 0x7F ? value[n] : '?';
+    strcpy(text + n, value[n] ? "..." : "");
+    return text;
+}
+
+/* Set and not 0, false or empty; "off" and "no" are meant the same way. */
+static bool is_on(const char *value) {
+    static const char *const off[] = {"", "0", "false", "off", "no"};
+    for (size_t i = 0; value && i < sizeof off / sizeof *off; i++)
+        if (strcasecmp(value, off[i]) == 0) return false;
+    return value != NULL;
+}
+
+static bool is_one_of(const char *value, const char *const *words) {
+    for (; *words; words++)
+        if (strcmp(value, *words) == 0) return true;
+    return false;
+}
+
+static bool is_header_text(const char *value) {
+    if (strlen(value) > LONGEST_NAME) return false;
+    for (; *value; value++)
+        if (*value <= 0x20 || *value >= 0x7F) return false;
+    return true;
+}
+
+static dynoscale_error refuse_url(dynoscale_options *options, const char *label) {
+    warn(options,
+         "%s is not an http or https address of at most %d printable ASCII characters (its value "
+         "is not shown, since it may hold a token): the agent stays off",
+         label, DS_URL_LONGEST);
+    return DYNOSCALE_ERROR_INVALID;
+}
+
+/* What is wrong with a value, NULL when nothing is. */
+static const char *fault_of(dynoscale_setting setting, const char *value) {
+    static const char *const dynos[] = {"first", "all", NULL};
+    static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+    int64_t ms;
+    switch (setting) {
+    case DYNOSCALE_SETTING_DYNO:
+    case DYNOSCALE_SETTING_APP_NAME:
+        return is_header_text(value) ? NULL : "at most 128 printable ASCII characters";
+    case DYNOSCALE_SETTING_PUBLISH_FREQUENCY:
+        return ds_report_frequency(value, strlen(value), &ms) ? NULL : "a number from 1 to 3600";
+    case DYNOSCALE_SETTING_DYNOS:
+        return is_one_of(value, dynos) ? NULL : "\"first\" or \"all\"";
+    case DYNOSCALE_SETTING_LOG_LEVEL:
+        return is_one_of(value, levels) ? NULL : "debug, info, warn or error";
+    default:
+        return NULL; /* switches: any text means something */
+    }
+}
+
+/* ---- Values ------------------------------------------------------------------------------- */
+
+dynoscale_options *dynoscale_options_new(void) { return calloc(1, sizeof(dynoscale_options)); }
+
+void dynoscale_options_free(dynoscale_options *options) {
+    if (!options) return;
+    for (int i = 0; i < DYNOSCALE_SETTING_COUNT; i++)
+        for (int s = 0; s < SOURCES; s++) free(options->values[i][s]);
+    for (int i = 0; i < CONNECTION_VARIABLES; i++) free(options->connection[i]);
+    free(options);
+}
+
+static void store(char **place, char *value) {
+    free(*place);
+    *place = value;
+}
+
+/* How the user knows the setting: by its variable, or by its name in code. */
+static const char *label_of(dynoscale_setting setting, dynoscale_source source) {
+    return source == DYNOSCALE_SOURCE_ENVIRONMENT ? TABLE[setting].variable : TABLE[setting].name;
+}
+
+static dynoscale_error refuse(dynoscale_options *options, dynoscale_setting setting,
+                              const char *value, const char *fault, dynoscale_source source) {
+    char text[40];
+    const char *instead = dynoscale_options_get(options, setting);
+    warn(options, "%s is \"%s\", which is not %s: using %s instead", label_of(setting, source),
+         shown(value, text), fault, instead ? instead : "none");
+    return DYNOSCALE_ERROR_INVALID;
+}
+
+dynoscale_error dynoscale_options_set(dynoscale_options *options, dynoscale_setting setting,
+                                      const char *value, size_t length, dynoscale_source source) {
+    if (!known(setting) || (unsigned)source >= SOURCES) return DYNOSCALE_ERROR_INVALID;
+    char **place = &options->values[setting][source];
+    if (!value || length == 0) {
+        store(place, NULL);
+        return DYNOSCALE_OK;
+    }
+    char *copy = malloc(length + 1);
+    if (!copy) return DYNOSCALE_ERROR_NO_MEMORY;
+    for (size_t i = 0; i < length; i++) copy[i] = value[i] ? value[i] : 0x1A; /* no NUL is valid */
+    copy[length] = '\0';
+
+    /* A wrong URL stays, so that the reason for being off is told rightly. */
+    if (setting == DYNOSCALE_SETTING_URL) {
+        store(place, copy);
+        return ds_url_valid(copy) ? DYNOSCALE_OK : refuse_url(options, label_of(setting, source));
+    }
+    const char *fault = fault_of(setting, copy);
+    if (!fault) {
+        store(place, copy);
+        return DYNOSCALE_OK;
+    }
+    dynoscale_error error = refuse(options, setting, copy, fault, source);
+    free(copy);
+    return error;
+}
+
+static dynoscale_error read_connection(dynoscale_options *options) {
+    /* Lower case first, as curl does; HTTP_PROXY in capitals is a request header in CGI. */
+    static const char *const names[CONNECTION_VARIABLES][2] = {
+        [HTTP_PROXY] = {"http_proxy", NULL},      [HTTPS_PROXY] = {"https_proxy", "HTTPS_PROXY"},
+        [ALL_PROXY] = {"all_proxy", "ALL_PROXY"}, [NO_PROXY] = {"no_proxy", "NO_PROXY"},
+        [CA_FILE] = {"SSL_CERT_FILE", NULL},      [CA_PATH] = {"SSL_CERT_DIR", NULL},
+    };
+    for (int i = 0; i < CONNECTION_VARIABLES; i++) {
+        const char *value = getenv(names[i][0]);
+        if (!value && names[i][1]) value = getenv(names[i][1]);
+        store(&options->connection[i], NULL);
+        if (!value || !*value) continue;
+        options->connection[i] = strdup(value);
+        if (!options->connection[i]) return DYNOSCALE_ERROR_NO_MEMORY;
+    }
+    return DYNOSCALE_OK;
+}
+
+static const char *variable_value(dynoscale_setting setting) {
+    const char *value = getenv(TABLE[setting].variable);
+    if (setting == DYNOSCALE_SETTING_DEV_MODE && (!value || !*value))
+        return getenv("DYNOSCALE_DEV"); /* the older agents' name for it */
+    return value;
+}
+
+dynoscale_error dynoscale_options_read_environment(dynoscale_options *options) {
+    for (int i = 0; i < DYNOSCALE_SETTING_COUNT; i++) {
+        dynoscale_setting setting = (dynoscale_setting)i;
+        const char *value = variable_value(setting);
+        dynoscale_error error = dynoscale_options_set(
+            options, setting, value, value ? strlen(value) : 0, DYNOSCALE_SOURCE_ENVIRONMENT);
+        if (error == DYNOSCALE_ERROR_NO_MEMORY) return error;
+    }
+    return read_connection(options);
+}
+
+dynoscale_source dynoscale_options_source(const dynoscale_options *options,
+                                          dynoscale_setting setting) {
+    if (!known(setting)) return DYNOSCALE_SOURCE_DEFAULT;
+    for (int s = DYNOSCALE_SOURCE_CODE; s > DYNOSCALE_SOURCE_DEFAULT; s--)
+        if (options->values[setting][s]) return (dynoscale_source)s;
+    return DYNOSCALE_SOURCE_DEFAULT;
+}
+
+/* The value as it was given, NULL where no source gives one. */
+static const char *given(const dynoscale_options *options, dynoscale_setting setting) {
+    return options->values[setting][dynoscale_options_source(options, setting)];
+}
+
+static bool in_dev_mode(const dynoscale_options *options) {
+    return is_on(given(options, DYNOSCALE_SETTING_DEV_MODE));
+}
+
+static const char *standard_value(const dynoscale_options *options, dynoscale_setting setting) {
+    switch (setting) {
+    case DYNOSCALE_SETTING_DYNO:
+        return in_dev_mode(options) ? "dev.1" : NULL;
+    case DYNOSCALE_SETTING_PUBLISH_FREQUENCY:
+        return in_dev_mode(options) ? "1" : TABLE[setting].standard;
+    case DYNOSCALE_SETTING_DYNOS:
+    case DYNOSCALE_SETTING_LOG_LEVEL:
+        return TABLE[setting].standard;
+    default:
+        return NULL;
+    }
+}
+
+const char *dynoscale_options_get(const dynoscale_options *options, dynoscale_setting setting) {
+    if (!known(setting)) return NULL;
+    const char *value = given(options, setting);
+    if (setting == DYNOSCALE_SETTING_SKIP || setting == DYNOSCALE_SETTING_DEV_MODE)
+        return is_on(value) ? "true" : "false";
+    return value ? value : standard_value(options, setting);
+}
+
+const char *dynoscale_options_show(const dynoscale_options *options, dynoscale_setting setting) {
+    const char *value = dynoscale_options_get(options, setting);
+    if (setting != DYNOSCALE_SETTING_URL || !value) return value;
+    if (!ds_url_valid(value)) return "[not an address; hidden]";
+
+    /* Shown text lives in the options, as the values do, and is not part of their meaning. */
+    char *text = ((dynoscale_options *)options)->shown_url;
+    const char *host;
+    size_t length = ds_url_authority(value, &host);
+    snprintf(text, SHOWN_URL_SIZE, "%s://%.*s/[hidden]", ds_url_is_https(value) ? "https" : "http",
+             (int)length, host);
+    return text;
+}
+
+const char *dynoscale_options_warning(const dynoscale_options *options, size_t index) {
+    return index < options->warning_count ? options->warnings[index] : NULL;
+}
+
+/* ---- On or off ---------------------------------------------------------------------------- */
+
+static bool starts_with(const char *text, const char *start) {
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+static bool is_one_off(const char *dyno) {
+    return starts_with(dyno, "run.") || starts_with(dyno, "release.") ||
+           starts_with(dyno, "scheduler.");
+}
+
+static bool is_first(const char *dyno) {
+    size_t length = strlen(dyno);
+    return length > 2 && strcmp(dyno + length - 2, ".1") == 0;
+}
+
+dynoscale_off_reason dynoscale_options_off_reason(const dynoscale_options *options) {
+    const char *url = dynoscale_options_get(options, DYNOSCALE_SETTING_URL);
+    const char *dyno = dynoscale_options_get(options, DYNOSCALE_SETTING_DYNO);
+    if (is_on(given(options, DYNOSCALE_SETTING_SKIP))) return DYNOSCALE_OFF_SKIPPED;
+    if (!url) return DYNOSCALE_OFF_NO_URL;
+    if (!ds_url_valid(url)) return DYNOSCALE_OFF_BAD_URL;
+    if (!dyno) return DYNOSCALE_OFF_NO_DYNO;
+    if (is_one_off(dyno)) return DYNOSCALE_OFF_ONE_OFF;
+    bool all = strcmp(dynoscale_options_get(options, DYNOSCALE_SETTING_DYNOS), "all") == 0;
+    return all || is_first(dyno) ? DYNOSCALE_ON : DYNOSCALE_OFF_NOT_FIRST;
+}
+
+/* ---- What an agent keeps ------------------------------------------------------------------ */
+
+static bool copied(char **place, const char *value) {
+    *place = value ? strdup(value) : NULL;
+    return *place || !value;
+}
+
+static void copy_text(char *place, size_t size, const char *value) {
+    snprintf(place, size, "%s", value ? value : "");
+}
+
+static const char *proxy_for(const dynoscale_options *options, const char *url) {
+    const char *proxy = options->connection[ds_url_is_https(url) ? HTTPS_PROXY : HTTP_PROXY];
+    if (!proxy) proxy = options->connection[ALL_PROXY];
+    return proxy ? proxy : "";
+}
+
+ds_settings *ds_settings_new(const dynoscale_options *options, const char *language) {
+    ds_settings *settings = calloc(1, sizeof *settings);
+    if (!settings) return NULL;
+    atomic_init(&settings->references, 1);
+
+    const char *url = dynoscale_options_get(options, DYNOSCALE_SETTING_URL);
+    const char *seconds = dynoscale_options_get(options, DYNOSCALE_SETTING_PUBLISH_FREQUENCY);
+    ds_report_frequency(seconds, strlen(seconds), &settings->publish_frequency_ms);
+    settings->dev_mode = in_dev_mode(options);
+    const char *host;
+    size_t host_length = ds_url_authority(url, &host);
+    snprintf(settings->host, sizeof settings->host, "%.*s", (int)host_length, host);
+    copy_text(settings->dyno, sizeof settings->dyno,
+              dynoscale_options_get(options, DYNOSCALE_SETTING_DYNO));
+    copy_text(settings->app_name, sizeof settings->app_name,
+              dynoscale_options_get(options, DYNOSCALE_SETTING_APP_NAME));
+    snprintf(settings->user_agent, sizeof settings->user_agent, "dynoscale-%s;%s", language,
+             DYNOSCALE_VERSION);
+
+    bool whole = copied(&settings->url, url) && copied(&settings->proxy, proxy_for(options, url)) &&
+                 copied(&settings->no_proxy, options->connection[NO_PROXY]) &&
+                 copied(&settings->ca_file, options->connection[CA_FILE]) &&
+                 copied(&settings->ca_path, options->connection[CA_PATH]);
+    if (whole) return settings;
+    ds_settings_release(settings);
+    return NULL;
+}
+
+ds_settings *ds_settings_hold(ds_settings *settings) {
+    atomic_fetch_add(&settings->references, 1);
+    return settings;
+}
+
+void ds_settings_release(ds_settings *settings) {
+    if (atomic_fetch_sub(&settings->references, 1) > 1) return;
+    free(settings->url);
+    free(settings->proxy);
+    free(settings->no_proxy);
+    free(settings->ca_file);
+    free(settings->ca_path);
+    free(settings);
+}

@@ -1,0 +1,37 @@
+/*
+ * Settings: the table of dynoscale.h, from defaults, environment and code, validated and copied.
+ */
+#ifndef DS_OPTIONS_H
+#define DS_OPTIONS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dynoscale.h"
+
+enum { DS_HEADER_VALUE_SIZE = 256 };
+
+/* What an agent keeps of its options: immutable, and shared by the agent and its workers. */
+typedef struct ds_settings {
+    _Atomic(int) references;
+    char *url;
+    char *proxy;    /* "" for none: curl must not look into the environment by itself */
+    char *no_proxy; /* NULL: none */
+    char *ca_file;  /* NULL: the system's */
+    char *ca_path;
+    char host[DS_HEADER_VALUE_SIZE]; /* for messages: of the URL nothing else may be shown */
+    char user_agent[64];
+    char dyno[DS_HEADER_VALUE_SIZE];
+    char app_name[DS_HEADER_VALUE_SIZE]; /* "": unset */
+    int64_t publish_frequency_ms;
+    bool dev_mode;
+} ds_settings;
+
+/* With one reference. NULL without memory. */
+ds_settings *ds_settings_new(const dynoscale_options *options, const char *language);
+
+ds_settings *ds_settings_hold(ds_settings *settings);
+void ds_settings_release(ds_settings *settings);
+
+#endif

@@ -1,0 +1,287 @@
+/* Settings: the table, precedence, validation, redaction, on and off. */
+#define _GNU_SOURCE
+#include "support/suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dynoscale.h"
+#include "options.h"
+
+#define URL "https://user:pass@api.dynoscale.net/v1/secret-token"
+
+static int new_options(void **state) {
+    clearenv();
+    *state = dynoscale_options_new();
+    return *state ? 0 : -1;
+}
+
+static int free_options(void **state) {
+    dynoscale_options_free(*state);
+    return 0;
+}
+
+static dynoscale_error set_from(dynoscale_options *o, dynoscale_setting setting, const char *value,
+                                dynoscale_source source) {
+    return dynoscale_options_set(o, setting, value, value ? strlen(value) : 0, source);
+}
+
+static dynoscale_error set(dynoscale_options *o, dynoscale_setting setting, const char *value) {
+    return set_from(o, setting, value, DYNOSCALE_SOURCE_CODE);
+}
+
+static void without_anything_the_agent_is_off_for_want_of_a_url(void **state) {
+    dynoscale_options *o = *state;
+    assert_int_equal(dynoscale_options_read_environment(o), DYNOSCALE_OK);
+    assert_int_equal(dynoscale_options_off_reason(o), DYNOSCALE_OFF_NO_URL);
+    assert_null(dynoscale_options_get(o, DYNOSCALE_SETTING_URL));
+    assert_null(dynoscale_options_show(o, DYNOSCALE_SETTING_URL));
+    assert_null(dynoscale_options_get(o, DYNOSCALE_SETTING_DYNO));
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_PUBLISH_FREQUENCY), "30");
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_DYNOS), "first");
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_LOG_LEVEL), "warn");
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_SKIP), "false");
+    assert_null(dynoscale_options_warning(o, 0));
+}
+
+static void every_variable_is_read(void **state) {
+    dynoscale_options *o = *state;
+    for (int i = 0; i < DYNOSCALE_SETTING_COUNT; i++) {
+        const char *value = i == DYNOSCALE_SETTING_URL                 ? URL
+                            : i == DYNOSCALE_SETTING_PUBLISH_FREQUENCY ? "7.5"
+                            : i == DYNOSCALE_SETTING_DYNOS             ? "all"
+                            : i == DYNOSCALE_SETTING_LOG_LEVEL         ? "debug"
+                                                                       : "true";
+        setenv(dynoscale_setting_variable((dynoscale_setting)i), value, 1);
+    }
+    dynoscale_options_read_environment(o);
+    for (int i = 0; i < DYNOSCALE_SETTING_COUNT; i++) {
+        dynoscale_setting setting = (dynoscale_setting)i;
+        assert_int_equal(dynoscale_options_source(o, setting), DYNOSCALE_SOURCE_ENVIRONMENT);
+        assert_string_equal(dynoscale_options_get(o, setting),
+                            getenv(dynoscale_setting_variable(setting)));
+    }
+    assert_null(dynoscale_options_warning(o, 0));
+}
+
+static void code_wins_over_framework_over_environment_over_default(void **state) {
+    dynoscale_options *o = *state;
+    const dynoscale_setting s = DYNOSCALE_SETTING_PUBLISH_FREQUENCY;
+    assert_int_equal(dynoscale_options_source(o, s), DYNOSCALE_SOURCE_DEFAULT);
+    set_from(o, s, "10", DYNOSCALE_SOURCE_CODE);
+    set_from(o, s, "20", DYNOSCALE_SOURCE_FRAMEWORK);
+    setenv("DYNOSCALE_PUBLISH_FREQUENCY", "40", 1);
+    dynoscale_options_read_environment(o);
+    assert_string_equal(dynoscale_options_get(o, s), "10");
+    set_from(o, s, NULL, DYNOSCALE_SOURCE_CODE);
+    assert_string_equal(dynoscale_options_get(o, s), "20");
+    assert_int_equal(dynoscale_options_source(o, s), DYNOSCALE_SOURCE_FRAMEWORK);
+    set_from(o, s, "", DYNOSCALE_SOURCE_FRAMEWORK);
+    assert_string_equal(dynoscale_options_get(o, s), "40");
+}
+
+static void a_wrong_value_is_one_warning_that_names_variable_fault_and_remedy(void **state) {
+    dynoscale_options *o = *state;
+    setenv("DYNOSCALE_PUBLISH_FREQUENCY", "often", 1);
+    dynoscale_options_read_environment(o);
+    assert_string_equal(dynoscale_options_warning(o, 0),
+                        "DYNOSCALE_PUBLISH_FREQUENCY is \"often\", which is not a number from 1 to "
+                        "3600: using 30 instead");
+    assert_int_equal(set(o, DYNOSCALE_SETTING_LOG_LEVEL, "LOUD\n"), DYNOSCALE_ERROR_INVALID);
+    assert_string_equal(dynoscale_options_warning(o, 1),
+                        "log_level is \"LOUD?\", which is not debug, info, warn or error: using "
+                        "warn instead");
+    assert_null(dynoscale_options_warning(o, 2));
+}
+
+static void wrong_values_leave_the_value_before_them(void **state) {
+    dynoscale_options *o = *state;
+    const char *const wrong[] = {"0",    "-1",  "3601", "1e999", "nan",
+                                 "0x10", " 30", "30 ",  "1_0",   "true"};
+    set(o, DYNOSCALE_SETTING_PUBLISH_FREQUENCY, "12");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(set(o, DYNOSCALE_SETTING_PUBLISH_FREQUENCY, wrong[i]),
+                         DYNOSCALE_ERROR_INVALID);
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_PUBLISH_FREQUENCY), "12");
+    assert_int_equal(set(o, DYNOSCALE_SETTING_DYNOS, "some"), DYNOSCALE_ERROR_INVALID);
+    assert_int_equal(set(o, DYNOSCALE_SETTING_DYNO, "web.1\r\nX: y"), DYNOSCALE_ERROR_INVALID);
+    assert_int_equal(
+        dynoscale_options_set(o, DYNOSCALE_SETTING_DYNO, "we\0b", 4, DYNOSCALE_SOURCE_CODE),
+        DYNOSCALE_ERROR_INVALID);
+    assert_int_equal(set(o, DYNOSCALE_SETTING_COUNT, "x"), DYNOSCALE_ERROR_INVALID);
+    assert_int_equal(set_from(o, DYNOSCALE_SETTING_DYNO, "x", (dynoscale_source)9),
+                     DYNOSCALE_ERROR_INVALID);
+    char long_name[130];
+    memset(long_name, 'x', 129);
+    long_name[129] = '\0';
+    assert_int_equal(set(o, DYNOSCALE_SETTING_APP_NAME, long_name), DYNOSCALE_ERROR_INVALID);
+    assert_null(dynoscale_options_get(o, DYNOSCALE_SETTING_APP_NAME));
+}
+
+static void warnings_without_end_are_cut_at_sixteen(void **state) {
+    for (int i = 0; i < 100; i++) set(*state, DYNOSCALE_SETTING_DYNOS, "some");
+    assert_non_null(dynoscale_options_warning(*state, 15));
+    assert_null(dynoscale_options_warning(*state, 16));
+}
+
+static void the_token_is_never_shown(void **state) {
+    dynoscale_options *o = *state;
+    set(o, DYNOSCALE_SETTING_URL, URL);
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_URL), URL);
+    assert_string_equal(dynoscale_options_show(o, DYNOSCALE_SETTING_URL),
+                        "https://api.dynoscale.net/[hidden]");
+    assert_int_equal(set(o, DYNOSCALE_SETTING_URL, "htps://api/secret-token"),
+                     DYNOSCALE_ERROR_INVALID);
+    assert_null(strstr(dynoscale_options_warning(o, 0), "secret"));
+    assert_null(strstr(dynoscale_options_show(o, DYNOSCALE_SETTING_URL), "secret"));
+    assert_int_equal(dynoscale_options_off_reason(o), DYNOSCALE_OFF_BAD_URL);
+}
+
+static dynoscale_off_reason reason_for(const char *dyno, const char *dynos) {
+    dynoscale_options *o = dynoscale_options_new();
+    set(o, DYNOSCALE_SETTING_URL, URL);
+    set(o, DYNOSCALE_SETTING_DYNO, dyno);
+    set(o, DYNOSCALE_SETTING_DYNOS, dynos);
+    dynoscale_off_reason reason = dynoscale_options_off_reason(o);
+    dynoscale_options_free(o);
+    return reason;
+}
+
+static void only_the_first_dyno_of_a_kind_reports(void **state) {
+    (void)state;
+    assert_int_equal(reason_for("web.1", NULL), DYNOSCALE_ON);
+    assert_int_equal(reason_for("worker.1", NULL), DYNOSCALE_ON);
+    assert_int_equal(reason_for("web.2", NULL), DYNOSCALE_OFF_NOT_FIRST);
+    assert_int_equal(reason_for("web.11", NULL), DYNOSCALE_OFF_NOT_FIRST);
+    assert_int_equal(reason_for("web.1.1x", NULL), DYNOSCALE_OFF_NOT_FIRST);
+    assert_int_equal(reason_for("web", NULL), DYNOSCALE_OFF_NOT_FIRST);
+    assert_int_equal(reason_for(".1", NULL), DYNOSCALE_OFF_NOT_FIRST);
+    assert_int_equal(reason_for(NULL, NULL), DYNOSCALE_OFF_NO_DYNO);
+    assert_int_equal(reason_for("web.2", "all"), DYNOSCALE_ON);
+    assert_int_equal(reason_for("run.1", "all"), DYNOSCALE_OFF_ONE_OFF);
+    assert_int_equal(reason_for("release.1", NULL), DYNOSCALE_OFF_ONE_OFF);
+    assert_int_equal(reason_for("scheduler.1", NULL), DYNOSCALE_OFF_ONE_OFF);
+    assert_int_equal(reason_for("runner.1", NULL), DYNOSCALE_ON);
+}
+
+static void skip_is_any_text_but_the_words_for_no(void **state) {
+    dynoscale_options *o = *state;
+    const char *const on[] = {"1", "true", "yes", "x"}, *const off[] = {"0", "false", "FALSE",
+                                                                        "off", ""};
+    set(o, DYNOSCALE_SETTING_URL, URL);
+    set(o, DYNOSCALE_SETTING_DYNO, "web.1");
+    for (size_t i = 0; i < sizeof on / sizeof *on; i++) {
+        set(o, DYNOSCALE_SETTING_SKIP, on[i]);
+        assert_int_equal(dynoscale_options_off_reason(o), DYNOSCALE_OFF_SKIPPED);
+        assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_SKIP), "true");
+    }
+    for (size_t i = 0; i < sizeof off / sizeof *off; i++) {
+        set(o, DYNOSCALE_SETTING_SKIP, off[i]);
+        assert_int_equal(dynoscale_options_off_reason(o), DYNOSCALE_ON);
+    }
+}
+
+static void development_mode_has_defaults_of_its_own(void **state) {
+    dynoscale_options *o = *state;
+    setenv("DYNOSCALE_DEV", "1", 1); /* the older name */
+    setenv("DYNOSCALE_URL", URL, 1);
+    dynoscale_options_read_environment(o);
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_DEV_MODE), "true");
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_DYNO), "dev.1");
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_PUBLISH_FREQUENCY), "1");
+    assert_int_equal(dynoscale_options_off_reason(o), DYNOSCALE_ON);
+    set(o, DYNOSCALE_SETTING_PUBLISH_FREQUENCY, "5");
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_PUBLISH_FREQUENCY), "5");
+}
+
+static void the_table_tells_about_itself(void **state) {
+    (void)state;
+    for (int i = 0; i < DYNOSCALE_SETTING_COUNT; i++) {
+        dynoscale_setting setting = (dynoscale_setting)i;
+        const char *name = dynoscale_setting_name(setting);
+        assert_int_equal(dynoscale_setting_find(name, strlen(name)), setting);
+        assert_non_null(dynoscale_setting_variable(setting));
+        assert_non_null(dynoscale_setting_standard(setting));
+        assert_non_null(dynoscale_setting_meaning(setting));
+    }
+    assert_int_equal(dynoscale_setting_find("colour", 6), DYNOSCALE_SETTING_COUNT);
+    assert_null(dynoscale_setting_name(DYNOSCALE_SETTING_COUNT));
+    assert_null(dynoscale_setting_variable(DYNOSCALE_SETTING_COUNT));
+    assert_null(dynoscale_setting_standard(DYNOSCALE_SETTING_COUNT));
+    assert_null(dynoscale_setting_meaning(DYNOSCALE_SETTING_COUNT));
+    assert_string_equal(dynoscale_off_text((dynoscale_off_reason)99), "unknown reason");
+    for (int i = 0; i <= DYNOSCALE_OFF_NOT_FIRST; i++)
+        assert_true(strlen(dynoscale_off_text((dynoscale_off_reason)i)) > 10);
+}
+
+/* ---- What an agent keeps ------------------------------------------------------------------ */
+
+static ds_settings *settings_for(dynoscale_options *o, const char *url) {
+    set(o, DYNOSCALE_SETTING_URL, url);
+    set(o, DYNOSCALE_SETTING_DYNO, "web.1");
+    dynoscale_options_read_environment(o);
+    ds_settings *settings = ds_settings_new(o, "c");
+    assert_non_null(settings);
+    return settings;
+}
+
+static void settings_are_copies(void **state) {
+    dynoscale_options *o = *state;
+    set(o, DYNOSCALE_SETTING_PUBLISH_FREQUENCY, "2.5");
+    ds_settings *settings = settings_for(o, URL);
+    set(o, DYNOSCALE_SETTING_URL, "http://other");
+    assert_string_equal(settings->url, URL);
+    assert_string_equal(settings->host, "api.dynoscale.net");
+    assert_string_equal(settings->dyno, "web.1");
+    assert_string_equal(settings->app_name, "");
+    assert_string_equal(settings->user_agent, "dynoscale-c;" DYNOSCALE_VERSION);
+    assert_int_equal(settings->publish_frequency_ms, 2500);
+    assert_string_equal(settings->proxy, "");
+    assert_null(settings->no_proxy);
+    ds_settings_release(settings);
+}
+
+static void the_proxy_is_chosen_by_scheme(void **state) {
+    dynoscale_options *o = *state;
+    setenv("http_proxy", "http://plain:1", 1);
+    setenv("HTTPS_PROXY", "http://secure:2", 1);
+    setenv("NO_PROXY", "localhost", 1);
+    setenv("SSL_CERT_FILE", "/ca.pem", 1);
+    setenv("SSL_CERT_DIR", "/ca", 1);
+    ds_settings *settings = settings_for(o, "http://a/");
+    assert_string_equal(settings->proxy, "http://plain:1");
+    assert_string_equal(settings->no_proxy, "localhost");
+    assert_string_equal(settings->ca_file, "/ca.pem");
+    assert_string_equal(settings->ca_path, "/ca");
+    ds_settings_release(settings);
+    settings = settings_for(o, "https://a/");
+    assert_string_equal(settings->proxy, "http://secure:2");
+    ds_settings_release(settings);
+    clearenv();
+    setenv("HTTP_PROXY", "http://from-a-header", 1); /* CGI hands "Proxy:" over as this */
+    setenv("ALL_PROXY", "http://all:3", 1);
+    settings = settings_for(o, "http://a/");
+    assert_string_equal(settings->proxy, "http://all:3");
+    ds_settings_release(settings);
+}
+
+int main(void) {
+#define WITH_OPTIONS(test) cmocka_unit_test_setup_teardown(test, new_options, free_options)
+    const struct CMUnitTest tests[] = {
+        WITH_OPTIONS(without_anything_the_agent_is_off_for_want_of_a_url),
+        WITH_OPTIONS(every_variable_is_read),
+        WITH_OPTIONS(code_wins_over_framework_over_environment_over_default),
+        WITH_OPTIONS(a_wrong_value_is_one_warning_that_names_variable_fault_and_remedy),
+        WITH_OPTIONS(wrong_values_leave_the_value_before_them),
+        WITH_OPTIONS(warnings_without_end_are_cut_at_sixteen),
+        WITH_OPTIONS(the_token_is_never_shown),
+        WITH_OPTIONS(only_the_first_dyno_of_a_kind_reports),
+        WITH_OPTIONS(skip_is_any_text_but_the_words_for_no),
+        WITH_OPTIONS(development_mode_has_defaults_of_its_own),
+        WITH_OPTIONS(the_table_tells_about_itself),
+        WITH_OPTIONS(settings_are_copies),
+        WITH_OPTIONS(the_proxy_is_chosen_by_scheme),
+    };
+    return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}
