@@ -1,0 +1,52 @@
+/*
+ * How a report gets to the service: a table of functions, so that the C suite can put in a false
+ * one. All of them run on the native thread, one connection at a time; none blocks but `wait`.
+ */
+#ifndef DS_TRANSPORT_H
+#define DS_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "options.h"
+#include "report.h"
+
+typedef struct ds_request {
+    char *body; /* not ended by NUL */
+    size_t body_length;
+    char headers[DS_REPORT_HEADERS][DS_REPORT_HEADER_SIZE];
+    size_t header_count;
+} ds_request;
+
+enum { DS_ANSWER_BODY_SIZE = 16 * 1024, DS_ANSWER_REASON_SIZE = 128, DS_ANSWER_NO_RETRY = -1 };
+
+typedef struct ds_answer {
+    int status;                         /* of HTTP; 0: there was no answer */
+    char reason[DS_ANSWER_REASON_SIZE]; /* why there was none; without secrets */
+    int64_t retry_after_ms;             /* DS_ANSWER_NO_RETRY: not said */
+    bool body_whole;                    /* false: longer than is kept, or broken off */
+    size_t body_length;
+    char body[DS_ANSWER_BODY_SIZE];
+} ds_answer;
+
+typedef struct ds_transport {
+    /* A connection for one or more requests to settings->url; NULL with a reason. */
+    void *(*open)(const ds_settings *settings, char reason[DS_ANSWER_REASON_SIZE]);
+
+    /* Begins to send; the request stays as it is until there is an answer. False with a reason. */
+    bool (*start)(void *connection, const ds_request *request, char reason[DS_ANSWER_REASON_SIZE]);
+
+    /* Goes on as far as it can at once. The answer, kept by the connection, or NULL: not yet. */
+    const ds_answer *(*poll)(void *connection);
+
+    /* Sleeps until there may be something to poll for, at most `ms`. */
+    void (*wait)(void *connection, int64_t ms);
+
+    /* Gives up what is in flight and frees the connection. */
+    void (*close)(void *connection);
+} ds_transport;
+
+extern const ds_transport ds_transport_curl;
+
+#endif

@@ -1,0 +1,312 @@
+/*
+ * The transport over libcurl, the only file that knows it.
+ *
+ * libcurl is loaded by the native thread when the first report is due, not linked: it and the
+ * thirty libraries behind it would add 3.5 ms and some MB to every import, in processes that never
+ * report too, and a machine that lacks it would not boot the app. Here it gets one warning.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* strdup, strncasecmp, nanosleep */
+#endif
+#define CURL_DISABLE_DEPRECATION /* the older name of an option is used with older libraries */
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "transport.h"
+#include "url.h"
+
+#if LIBCURL_VERSION_NUM < 0x074200
+#error "libcurl 7.66 or newer is needed to build (curl_multi_poll)"
+#endif
+
+static const long CONNECT_TIMEOUT_MS = 5000;
+static const long TIMEOUT_MS = 15000;
+static const int MOST_REDIRECTS = 5;
+
+/* ---- Loading ------------------------------------------------------------------------------ */
+
+#define FUNCTIONS(X)       \
+    X(global_init)         \
+    X(easy_init)           \
+    X(easy_setopt)         \
+    X(easy_getinfo)        \
+    X(easy_strerror)       \
+    X(easy_cleanup)        \
+    X(slist_append)        \
+    X(slist_free_all)      \
+    X(multi_init)          \
+    X(multi_add_handle)    \
+    X(multi_remove_handle) \
+    X(multi_perform)       \
+    X(multi_poll)          \
+    X(multi_info_read)     \
+    X(multi_cleanup)
+
+static struct {
+#define X(name) __typeof__(&curl_##name) name;
+    FUNCTIONS(X)
+#undef X
+} curl;
+
+enum { UNLOADED, LOADING, LOADED, FAILED };
+static _Atomic(int) load_state = UNLOADED;
+static char load_failure[DS_ANSWER_REASON_SIZE]; /* written before FAILED is stored */
+
+static void *find_library(void) {
+    static const char *const names[] = {
+#ifdef __APPLE__
+        "libcurl.4.dylib",
+        "/usr/lib/libcurl.4.dylib",
+#else
+        "libcurl.so.4",
+        "libcurl-gnutls.so.4",
+#endif
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+        if (library) return library;
+    }
+    return NULL;
+}
+
+static bool load(void) {
+    void *library = find_library();
+    if (!library) {
+        snprintf(load_failure, sizeof load_failure,
+                 "libcurl can't be loaded: install libcurl4 (Debian, Ubuntu) or libcurl");
+        return false;
+    }
+#define X(name)                                                                            \
+    *(void **)&curl.name = dlsym(library, "curl_" #name);                                  \
+    if (!curl.name) {                                                                      \
+        snprintf(load_failure, sizeof load_failure,                                        \
+                 "libcurl is too old: 7.66 or newer is needed (it lacks curl_" #name ")"); \
+        return false;                                                                      \
+    }
+    FUNCTIONS(X)
+#undef X
+    if (curl.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) return true;
+    snprintf(load_failure, sizeof load_failure, "libcurl can't be initialised");
+    return false;
+}
+
+/*
+ * Once a process. A child that was forked while its parent's thread was loading finds LOADING and
+ * nobody at it: the library may be half there and holding a lock, so it stays unused.
+ */
+static bool loaded(char reason[DS_ANSWER_REASON_SIZE]) {
+    int state = UNLOADED;
+    if (atomic_compare_exchange_strong(&load_state, &state, LOADING)) {
+        state = load() ? LOADED : FAILED;
+        atomic_store(&load_state, state);
+    }
+    const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
+    for (int i = 0; state == LOADING && i < 500; i++) { /* by another agent's thread: 5 s */
+        nanosleep(&moment, NULL);
+        state = atomic_load(&load_state);
+    }
+    if (state == LOADED) return true;
+    snprintf(reason, DS_ANSWER_REASON_SIZE, "%s",
+             state == FAILED ? load_failure : "this process was forked while libcurl was loading");
+    return false;
+}
+
+/* ---- Connections -------------------------------------------------------------------------- */
+
+typedef struct connection {
+    const ds_settings *settings;
+    CURLM *multi;
+    CURL *easy;
+    struct curl_slist *headers;
+    char *redirected; /* where the answer sent the request on to, or NULL */
+    int redirects;
+    char error[CURL_ERROR_SIZE];
+    ds_answer answer;
+} connection;
+
+static void clear_answer(ds_answer *answer) {
+    answer->status = 0;
+    answer->reason[0] = '\0';
+    answer->retry_after_ms = DS_ANSWER_NO_RETRY;
+    answer->body_whole = false;
+    answer->body_length = 0;
+}
+
+/* What is longer than any answer worth reading is not read: curl ends the transfer. */
+static size_t take_body(char *data, size_t size, size_t count, void *context) {
+    ds_answer *answer = context;
+    size_t length = size * count;
+    if (length > sizeof answer->body - answer->body_length) return 0;
+    memcpy(answer->body + answer->body_length, data, length);
+    answer->body_length += length;
+    return length;
+}
+
+static size_t take_header(char *data, size_t size, size_t count, void *context) {
+    static const char name[] = "retry-after:";
+    ds_answer *answer = context;
+    size_t length = size * count, name_length = sizeof name - 1;
+    if (length < name_length || strncasecmp(data, name, name_length) != 0) return length;
+    const char *value = data + name_length, *end = data + length;
+    while (value < end && (*value == ' ' || *value == '\t')) value++;
+    while (end > value && strchr(" \t\r\n", end[-1])) end--;
+    ds_report_retry_after(value, (size_t)(end - value), &answer->retry_after_ms);
+    return length;
+}
+
+static void set_protocols(CURL *easy) {
+#if LIBCURL_VERSION_NUM >= 0x075500
+    if (curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK) return;
+#endif
+#if LIBCURL_VERSION_NUM < 0x080000
+    curl.easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+static void set_options(connection *c) {
+    const ds_settings *settings = c->settings;
+    CURL *easy = c->easy;
+    set_protocols(easy);
+    curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    curl.easy_setopt(easy, CURLOPT_TIMEOUT_MS, TIMEOUT_MS);
+    curl.easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl.easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl.easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl.easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl.easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, c->error);
+    curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    curl.easy_setopt(easy, CURLOPT_WRITEDATA, &c->answer);
+    curl.easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl.easy_setopt(easy, CURLOPT_HEADERDATA, &c->answer);
+    /* Given even when empty: otherwise curl reads the environment, which the app may be writing. */
+    curl.easy_setopt(easy, CURLOPT_PROXY, settings->proxy);
+    curl.easy_setopt(easy, CURLOPT_NOPROXY, settings->no_proxy ? settings->no_proxy : "");
+    if (settings->ca_file) curl.easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
+    if (settings->ca_path) curl.easy_setopt(easy, CURLOPT_CAPATH, settings->ca_path);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* A name server that does not answer holds up neither the next report nor the exit. */
+    curl.easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+}
+
+static void curl_close(void *opened) {
+    connection *c = opened;
+    if (c->multi && c->easy) curl.multi_remove_handle(c->multi, c->easy);
+    if (c->easy) curl.easy_cleanup(c->easy);
+    if (c->multi) curl.multi_cleanup(c->multi);
+    curl.slist_free_all(c->headers);
+    free(c->redirected);
+    free(c);
+}
+
+static void *curl_open(const ds_settings *settings, char reason[DS_ANSWER_REASON_SIZE]) {
+    if (!loaded(reason)) return NULL;
+    connection *c = calloc(1, sizeof *c);
+    if (c) {
+        c->settings = settings;
+        c->multi = curl.multi_init();
+        c->easy = curl.easy_init();
+        if (c->multi && c->easy) {
+            set_options(c);
+            return c;
+        }
+        curl_close(c);
+    }
+    snprintf(reason, DS_ANSWER_REASON_SIZE, "no memory for a connection");
+    return NULL;
+}
+
+static bool add_header(connection *c, const char *line) {
+    struct curl_slist *longer = curl.slist_append(c->headers, line);
+    if (longer) c->headers = longer;
+    return longer != NULL;
+}
+
+static bool set_headers(connection *c, const ds_request *request) {
+    curl.slist_free_all(c->headers);
+    c->headers = NULL;
+    for (size_t i = 0; i < request->header_count; i++)
+        if (!add_header(c, request->headers[i])) return false;
+    return add_header(c, "Expect:"); /* no round trip to ask whether a large body is welcome */
+}
+
+static bool send_to(connection *c, const char *url) {
+    clear_answer(&c->answer);
+    c->error[0] = '\0';
+    return curl.easy_setopt(c->easy, CURLOPT_URL, url) == CURLE_OK &&
+           curl.multi_add_handle(c->multi, c->easy) == CURLM_OK;
+}
+
+static bool curl_start(void *opened, const ds_request *request,
+                       char reason[DS_ANSWER_REASON_SIZE]) {
+    connection *c = opened;
+    c->redirects = 0;
+    curl.easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
+    curl.easy_setopt(c->easy, CURLOPT_POSTFIELDS, request->body);
+    if (set_headers(c, request) &&
+        curl.easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers) == CURLE_OK &&
+        send_to(c, c->settings->url))
+        return true;
+    snprintf(reason, DS_ANSWER_REASON_SIZE, "no memory for a request");
+    return false;
+}
+
+/* Sends the same request on, where the answer asks for it and that is allowed. */
+static bool follow(connection *c) {
+    char *url = NULL;
+    const char *from = c->redirected ? c->redirected : c->settings->url;
+    if (c->answer.status < 300 || c->answer.status > 399) return false;
+    if (curl.easy_getinfo(c->easy, CURLINFO_REDIRECT_URL, &url) != CURLE_OK || !url) return false;
+    if (++c->redirects > MOST_REDIRECTS || !ds_url_redirect_allowed(from, url)) return false;
+    char *copy = strdup(url);
+    if (!copy) return false;
+    free(c->redirected);
+    c->redirected = copy;
+    return send_to(c, copy);
+}
+
+static void note_result(connection *c, CURLcode result) {
+    long status = 0;
+    curl.easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+    c->answer.status = status >= 200 ? (int)status : 0; /* 1xx: only the beginning of an answer */
+    c->answer.body_whole = result == CURLE_OK;
+    snprintf(c->answer.reason, sizeof c->answer.reason, "%.*s", DS_ANSWER_REASON_SIZE - 1,
+             c->error[0] ? c->error : curl.easy_strerror(result));
+}
+
+static const ds_answer *curl_poll(void *opened) {
+    connection *c = opened;
+    int left;
+    curl.multi_perform(c->multi, &left);
+    CURLMsg *message = curl.multi_info_read(c->multi, &left);
+    if (!message || message->msg != CURLMSG_DONE) return NULL;
+
+    CURLcode result = message->data.result;
+    note_result(c, result);
+    curl.multi_remove_handle(c->multi, c->easy);
+    if (follow(c)) return NULL;
+    free(c->redirected);
+    c->redirected = NULL;
+    return &c->answer;
+}
+
+static void curl_wait(void *opened, int64_t ms) {
+    connection *c = opened;
+    curl.multi_poll(c->multi, NULL, 0, (int)ms, NULL);
+}
+
+const ds_transport ds_transport_curl = {
+    .open = curl_open,
+    .start = curl_start,
+    .poll = curl_poll,
+    .wait = curl_wait,
+    .close = curl_close,
+};

@@ -1,0 +1,218 @@
+/* The transport over libcurl, against answers written out byte by byte on a real socket. */
+#define _GNU_SOURCE
+#include "support/suite.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "transport.h"
+
+static const ds_transport *const transport = &ds_transport_curl;
+
+/* ---- A server of one connection ------------------------------------------------------------ */
+
+static struct {
+    int listener;
+    int port;
+    const char *answer; /* sent once a whole request is there; NULL: the connection is closed */
+    char request[64 * 1024];
+    pthread_t thread;
+} server;
+
+static bool whole(const char *request) {
+    const char *end = strstr(request, "\r\n\r\n"), *length = strcasestr(request, "Content-Length:");
+    return end && length && strlen(end + 4) >= strtoul(length + 15, NULL, 10);
+}
+
+static void send_all(int connection, const char *text, size_t length) {
+    while (length > 0) {
+        ssize_t n = send(connection, text, length, MSG_NOSIGNAL);
+        if (n <= 0) return;
+        text += n;
+        length -= (size_t)n;
+    }
+}
+
+static void *serve(void *context) {
+    (void)context;
+    int connection = accept(server.listener, NULL, NULL);
+    size_t length = 0;
+    memset(server.request, 0, sizeof server.request);
+    while (!whole(server.request)) {
+        ssize_t n =
+            recv(connection, server.request + length, sizeof server.request - length - 1, 0);
+        if (n <= 0) break;
+        length += (size_t)n;
+    }
+    if (server.answer) send_all(connection, server.answer, strlen(server.answer));
+    close(connection);
+    return NULL;
+}
+
+static void listen_somewhere(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    server.listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(server.listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(server.listener, 4), 0);
+    getsockname(server.listener, (struct sockaddr *)&address, &size);
+    server.port = ntohs(address.sin_port);
+}
+
+/* ---- One exchange -------------------------------------------------------------------------- */
+
+static ds_settings *settings_for(const char *url) {
+    dynoscale_options *o = dynoscale_options_new();
+    dynoscale_options_set(o, DYNOSCALE_SETTING_URL, url, strlen(url), DYNOSCALE_SOURCE_CODE);
+    dynoscale_options_set(o, DYNOSCALE_SETTING_DYNO, "web.1", 5, DYNOSCALE_SOURCE_CODE);
+    ds_settings *settings = ds_settings_new(o, "c");
+    dynoscale_options_free(o);
+    return settings;
+}
+
+static void send_report(const ds_settings *settings, ds_answer *answer) {
+    static char body[] = "1700000000,12,web,\r\n";
+    static ds_request request = {.body = body,
+                                 .body_length = sizeof body - 1,
+                                 .headers = {"Content-Type: text/csv", "X_DYNO: web.1"},
+                                 .header_count = 2};
+    char reason[DS_ANSWER_REASON_SIZE] = "";
+    void *connection = transport->open(settings, reason);
+    if (!connection) fail_msg("%s", reason);
+    assert_true(transport->start(connection, &request, reason));
+    const ds_answer *there;
+    while (!(there = transport->poll(connection))) transport->wait(connection, 1000);
+    *answer = *there;
+    transport->close(connection);
+}
+
+/* What the transport makes of an answer. */
+static ds_answer *exchange(const char *text) {
+    static ds_answer answer;
+    char url[64];
+    listen_somewhere();
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/token", server.port);
+    server.answer = text;
+    assert_int_equal(pthread_create(&server.thread, NULL, serve, NULL), 0);
+    ds_settings *settings = settings_for(url);
+    send_report(settings, &answer);
+    ds_settings_release(settings);
+    pthread_join(server.thread, NULL);
+    close(server.listener);
+    return &answer;
+}
+
+static void a_report_is_a_post_of_the_body_with_the_headers(void **state) {
+    (void)state;
+    ds_answer *answer = exchange("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    assert_int_equal(answer->status, 200);
+    assert_true(answer->body_whole);
+    assert_int_equal(answer->body_length, 2);
+    assert_memory_equal(answer->body, "ok", 2);
+    assert_int_equal(answer->retry_after_ms, DS_ANSWER_NO_RETRY);
+    assert_ptr_equal(strstr(server.request, "POST /token HTTP/1.1\r\n"), server.request);
+    assert_non_null(strstr(server.request, "\r\nContent-Type: text/csv\r\n"));
+    assert_non_null(strstr(server.request, "\r\nX_DYNO: web.1\r\n"));
+    assert_null(strcasestr(server.request, "\r\nExpect:"));
+    assert_null(strcasestr(server.request, "\r\nAccept-Encoding:"));
+    assert_non_null(strstr(server.request, "\r\n\r\n1700000000,12,web,\r\n"));
+}
+
+static void retry_after_is_read_in_any_case_and_only_from_the_last_answer(void **state) {
+    (void)state;
+    ds_answer *answer =
+        exchange("HTTP/1.1 429 Slow\r\nretry-AFTER: \t 7 \r\nContent-Length: 0\r\n\r\n");
+    assert_int_equal(answer->status, 429);
+    assert_int_equal(answer->retry_after_ms, 7000);
+    answer = exchange("HTTP/1.1 503 x\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n");
+    assert_int_equal(answer->retry_after_ms, DS_ANSWER_NO_RETRY);
+}
+
+static void a_longer_answer_than_is_kept_still_has_its_status(void **state) {
+    (void)state;
+    const size_t size = 1000000;
+    char *text = malloc(size);
+    memset(text, 'x', size);
+    text[size - 1] = '\0';
+    memcpy(text, "HTTP/1.1 200 OK\r\n\r\n", 19);
+    ds_answer *answer = exchange(text);
+    assert_int_equal(answer->status, 200);
+    assert_false(answer->body_whole);
+    free(text);
+}
+
+static void an_answer_broken_off_still_has_its_status(void **state) {
+    (void)state;
+    ds_answer *answer = exchange("HTTP/1.1 201 OK\r\nContent-Length: 100\r\n\r\n{\"config\"");
+    assert_int_equal(answer->status, 201);
+    assert_false(answer->body_whole);
+}
+
+static void no_answer_has_status_0_and_a_reason(void **state) {
+    (void)state;
+    const char *const answers[] = {NULL, "HTTP/1.1 1", "HTTP/1.1 100 Continue\r\n\r\n",
+                                   "SSH-2.0-OpenSSH_9.2\r\n"};
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        ds_answer *answer = exchange(answers[i]);
+        assert_int_equal(answer->status, 0);
+        assert_true(strlen(answer->reason) > 5);
+        assert_null(strstr(answer->reason, "token"));
+    }
+}
+
+static void a_redirect_over_http_is_not_followed(void **state) {
+    (void)state;
+    ds_answer *answer =
+        exchange("HTTP/1.1 301 x\r\nLocation: http://127.0.0.1:1/x\r\nContent-Length: 0\r\n\r\n");
+    assert_int_equal(answer->status, 301);
+}
+
+static void a_refused_connection_and_an_unknown_host_have_reasons(void **state) {
+    (void)state;
+    ds_answer answer;
+    ds_settings *settings = settings_for("http://127.0.0.1:1/token");
+    send_report(settings, &answer);
+    assert_int_equal(answer.status, 0);
+    assert_non_null(strstr(answer.reason, "127.0.0.1 port 1"));
+    ds_settings_release(settings);
+    settings = settings_for("http://no-such-host.invalid/token");
+    send_report(settings, &answer);
+    assert_int_equal(answer.status, 0);
+    assert_non_null(strstr(answer.reason, "no-such-host.invalid"));
+    ds_settings_release(settings);
+}
+
+static void closing_gives_up_what_is_in_flight(void **state) {
+    (void)state;
+    char url[64], reason[DS_ANSWER_REASON_SIZE], body[] = "x";
+    ds_request request = {.body = body, .body_length = 1};
+    listen_somewhere(); /* and never accepts */
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/", server.port);
+    ds_settings *settings = settings_for(url);
+    void *connection = transport->open(settings, reason);
+    assert_true(transport->start(connection, &request, reason));
+    assert_null(transport->poll(connection));
+    transport->close(connection);
+    ds_settings_release(settings);
+    close(server.listener);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_report_is_a_post_of_the_body_with_the_headers),
+        cmocka_unit_test(retry_after_is_read_in_any_case_and_only_from_the_last_answer),
+        cmocka_unit_test(a_longer_answer_than_is_kept_still_has_its_status),
+        cmocka_unit_test(an_answer_broken_off_still_has_its_status),
+        cmocka_unit_test(no_answer_has_status_0_and_a_reason),
+        cmocka_unit_test(a_redirect_over_http_is_not_followed),
+        cmocka_unit_test(a_refused_connection_and_an_unknown_host_have_reasons),
+        cmocka_unit_test(closing_gives_up_what_is_in_flight),
+    };
+    return cmocka_run_group_tests_name("transport_curl", tests, NULL, NULL);
+}
