@@ -1,0 +1,90 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* syscall, pthread_cond_timedwait_relative_np */
+#endif
+#include "wake.h"
+
+#include <stddef.h>
+#include <time.h>
+
+static struct timespec from_ms(int64_t ms) {
+    return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+}
+
+uint32_t ds_wake_count(ds_wake *wake) {
+    /* seq_cst, with the increment in ds_wake_post: what was done before a post is seen by whoever
+     * looks after reading the count. */
+    return atomic_load(&wake->count);
+}
+
+#ifdef __linux__
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if !defined(SYS_futex) && \
+    defined(SYS_futex_time64) /* 32-bit systems born after 2038 became near */
+#define SYS_futex SYS_futex_time64
+#endif
+
+void ds_wake_init(ds_wake *wake) { atomic_init(&wake->count, 0); }
+
+void ds_wake_wait(ds_wake *wake, uint32_t seen, int64_t ms) {
+    struct timespec limit = from_ms(ms < 0 ? 0 : ms);
+    /* FUTEX_WAIT measures a relative limit by the monotonic clock. Any outcome is fine: the caller
+     * looks again. */
+    syscall(SYS_futex, &wake->count, FUTEX_WAIT_PRIVATE, seen, ms < 0 ? NULL : &limit, NULL, 0);
+}
+
+void ds_wake_post(ds_wake *wake) {
+    atomic_fetch_add(&wake->count, 1);
+    syscall(SYS_futex, &wake->count, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+#else
+
+void ds_wake_init(ds_wake *wake) {
+    atomic_init(&wake->count, 0);
+    pthread_mutex_init(&wake->mutex, NULL);
+#ifdef __APPLE__
+    pthread_cond_init(&wake->changed, NULL);
+#else
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&wake->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+#endif
+}
+
+static void timed_wait(ds_wake *wake, int64_t ms) {
+    struct timespec limit = from_ms(ms);
+#ifdef __APPLE__
+    pthread_cond_timedwait_relative_np(&wake->changed, &wake->mutex, &limit);
+#else
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    limit.tv_sec += now.tv_sec + (limit.tv_nsec + now.tv_nsec) / 1000000000;
+    limit.tv_nsec = (limit.tv_nsec + now.tv_nsec) % 1000000000;
+    pthread_cond_timedwait(&wake->changed, &wake->mutex, &limit);
+#endif
+}
+
+void ds_wake_wait(ds_wake *wake, uint32_t seen, int64_t ms) {
+    pthread_mutex_lock(&wake->mutex);
+    if (atomic_load(&wake->count) == seen) {
+        if (ms < 0) pthread_cond_wait(&wake->changed, &wake->mutex);
+        else timed_wait(wake, ms);
+    }
+    pthread_mutex_unlock(&wake->mutex);
+}
+
+void ds_wake_post(ds_wake *wake) {
+    pthread_mutex_lock(&wake->mutex);
+    atomic_fetch_add(&wake->count, 1);
+    pthread_cond_broadcast(&wake->changed);
+    pthread_mutex_unlock(&wake->mutex);
+}
+
+#endif

@@ -1,0 +1,544 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* pthread_setname_np, MAP_ANONYMOUS */
+#endif
+#include "worker.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "clock.h"
+#include "random.h"
+
+enum {
+    DRAIN_EVERY_MS = 1000, /* while samples come; the ring holds 16,000 */
+    GATHER_MS = 4000,      /* from the first sample after a silence to its report */
+    FIRST_BACKOFF_MS = 1000,
+    RELEASE_EVERY_MS = 5000, /* at the least, while reports fail: 60 batches in 5 minutes */
+    POLL_MS = 100,           /* of a transfer: how late a stop is noticed at most */
+    INTERRUPT_EVERY_MS = 50,
+    STOP_GRACE_MS = 250, /* for the thread to leave the TLS library before the process exits */
+    START_AGAIN_MS = 1000,
+    STACK_SIZE = 512 * 1024, /* name lookup and TLS need up to 200 KiB; musl's default is less */
+    DRAIN_WORDS = 512,
+};
+
+/* ---- Counting and telling; all with the lock held ----------------------------------------- */
+
+static void count(ds_worker *w, dynoscale_counter counter, int64_t n) { w->counters[counter] += n; }
+
+/* A trouble is told once, at its beginning; the counters tell the rest. */
+__attribute__((format(printf, 2, 3))) static void tell_trouble(ds_worker *w, const char *format,
+                                                               ...) {
+    if (w->troubled) return;
+    w->troubled = true;
+    va_list arguments;
+    va_start(arguments, format);
+    ds_events_add_list(&w->events, DYNOSCALE_LEVEL_WARN, format, arguments);
+    va_end(arguments);
+}
+
+/* ---- Taking samples in; with the lock held ------------------------------------------------ */
+
+static void note_full(ds_worker *w, int64_t n) {
+    if (w->counters[DYNOSCALE_COUNTER_DROPPED_FULL] == 0)
+        ds_events_add(&w->events, DYNOSCALE_LEVEL_WARN,
+                      "the buffer of unsent samples is full: the newest are dropped, and counted "
+                      "as dropped_full");
+    count(w, DYNOSCALE_COUNTER_DROPPED_FULL, n);
+}
+
+static bool is_finished(const ds_worker *w) { return atomic_load(&w->stage) == DS_STAGE_FINISHED; }
+
+/* Moves the ring's samples to the batches; true when there were any. */
+static bool drain(ds_worker *w) {
+    uint64_t words[DRAIN_WORDS];
+    size_t position = 0, n;
+    int64_t moved = 0, lost = 0;
+    while ((n = ds_ring_drain(&w->ring, &position, words, DRAIN_WORDS)) > 0) {
+        moved += (int64_t)n;
+        if (is_finished(w)) continue;
+        for (size_t i = 0; i < n; i++) lost += !ds_batches_add(&w->batches, words[i]);
+    }
+    w->drained += moved;
+    if (is_finished(w)) count(w, DYNOSCALE_COUNTER_DROPPED_STOPPED, moved);
+    if (lost > 0) note_full(w, lost);
+    return moved > 0;
+}
+
+/* ---- The schedule; with the lock held ----------------------------------------------------- */
+
+/* Shortened at random by up to a quarter, so that processes started together part. */
+static int64_t with_jitter(int64_t ms) {
+    return ms - (int64_t)(ds_random() % (uint64_t)(ms / 4 + 1));
+}
+
+static int64_t sooner(int64_t a, int64_t b) {
+    if (a == DS_NEVER_MS) return b;
+    return b == DS_NEVER_MS || a < b ? a : b;
+}
+
+static bool is_stopping(const ds_worker *w) { return w->deadline_ms != DS_NEVER_MS; }
+
+/* When the samples that have just begun to gather are to be reported. */
+static int64_t due_after(const ds_worker *w, int64_t now) {
+    int64_t gathered = now + with_jitter(w->interval_ms < GATHER_MS ? w->interval_ms : GATHER_MS);
+    if (w->last_due_ms == DS_NEVER_MS) return gathered;
+    int64_t regular = w->last_due_ms + with_jitter(w->interval_ms);
+    return regular > gathered ? regular : gathered;
+}
+
+/* Makes all that is there due now. Returns the number of the last batch. */
+static uint64_t release(ds_worker *w, int64_t now) {
+    w->last_due_ms = now;
+    w->next_due_ms = DS_NEVER_MS;
+    return ds_batches_release(&w->batches, now);
+}
+
+static void schedule(ds_worker *w, int64_t now) {
+    if (ds_batches_open_rows(&w->batches) > 0 && w->next_due_ms == DS_NEVER_MS)
+        w->next_due_ms = due_after(w, now);
+    /* Long intervals and much traffic: before the batches run out. */
+    bool crowded = w->batches.sealed >= DS_BATCHES / 2 && !ds_batches_oldest_due(&w->batches);
+    bool last_chance = is_stopping(w) && ds_batches_open_rows(&w->batches) > 0;
+    if (crowded || last_chance) release(w, now);
+    if (w->next_due_ms == DS_NEVER_MS || now < w->next_due_ms) return;
+
+    if (w->backoff_ms > 0 && now < w->last_due_ms + RELEASE_EVERY_MS)
+        w->next_due_ms = w->last_due_ms + RELEASE_EVERY_MS;
+    else release(w, now);
+}
+
+/* ---- Outcomes; with the lock held --------------------------------------------------------- */
+
+/* Takes the oldest batch out of the queue. */
+static int64_t settle(ds_worker *w, bool given_up) {
+    const ds_batch *batch = ds_batches_oldest_due(&w->batches);
+    int64_t rows = (int64_t)ds_batch_rows(batch);
+    w->settled = batch->number;
+    if (given_up) w->last_given_up = batch->number;
+    ds_batches_settle(&w->batches);
+    return rows;
+}
+
+static void accepted(ds_worker *w, const ds_answer *answer) {
+    int64_t rows = settle(w, false), ms;
+    count(w, DYNOSCALE_COUNTER_SENT, rows);
+    count(w, DYNOSCALE_COUNTER_REPORTS_ACCEPTED, 1);
+    w->counters[DYNOSCALE_COUNTER_LAST_REPORT_AT] = ds_clock_wall_ns() / 1000000000;
+    if (w->counters[DYNOSCALE_COUNTER_REPORTS_ACCEPTED] == 1)
+        ds_events_add(&w->events, DYNOSCALE_LEVEL_INFO,
+                      "%s accepted the first report of this process: %" PRId64 " samples",
+                      w->settings->host, rows);
+    else if (w->troubled)
+        ds_events_add(&w->events, DYNOSCALE_LEVEL_INFO, "%s accepts reports again",
+                      w->settings->host);
+    w->troubled = false;
+    w->backoff_ms = 0;
+    w->retry_ms = DS_NEVER_MS;
+    if (answer->body_whole && ds_report_answer(answer->body, answer->body_length, &ms) &&
+        ms != w->interval_ms) {
+        w->interval_ms = ms;
+        ds_events_add(&w->events, DYNOSCALE_LEVEL_DEBUG,
+                      "the service asks for a report every %" PRId64 " ms", ms);
+    }
+}
+
+/* A 4xx will not get better by trying again. */
+static void rejected(ds_worker *w, int status) {
+    int64_t rows = settle(w, true);
+    count(w, DYNOSCALE_COUNTER_REPORTS_FAILED, 1);
+    count(w, DYNOSCALE_COUNTER_DROPPED_REJECTED, rows);
+    w->backoff_ms = 0;
+    w->retry_ms = DS_NEVER_MS;
+    tell_trouble(w,
+                 "%s refused a report with status %d, and %" PRId64 " samples were dropped: check "
+                 "DYNOSCALE_URL",
+                 w->settings->host, status, rows);
+}
+
+/* What the service asks for, if it does, but not at once; else the next step of 1, 2, 4 ... s. */
+static int64_t retry_wait(const ds_worker *w, int64_t retry_after_ms) {
+    if (retry_after_ms == DS_ANSWER_NO_RETRY) return with_jitter(w->backoff_ms);
+    return retry_after_ms > FIRST_BACKOFF_MS ? retry_after_ms : FIRST_BACKOFF_MS;
+}
+
+static void failed(ds_worker *w, int64_t now, const char *reason, int64_t retry_after_ms) {
+    int64_t longest = w->interval_ms > FIRST_BACKOFF_MS ? w->interval_ms : FIRST_BACKOFF_MS;
+    w->backoff_ms = w->backoff_ms > 0 ? w->backoff_ms * 2 : FIRST_BACKOFF_MS;
+    if (w->backoff_ms > longest) w->backoff_ms = longest;
+    w->retry_ms = now + retry_wait(w, retry_after_ms);
+    count(w, DYNOSCALE_COUNTER_REPORTS_FAILED, 1);
+    tell_trouble(w, "a report to %s failed: %s; %zu samples are kept and sent again",
+                 w->settings->host, reason, ds_batches_rows(&w->batches));
+}
+
+static bool may_get_better(int status) {
+    return status < 400 || status > 499 || status == 408 || status == 429;
+}
+
+static void conclude(ds_worker *w, int64_t now, const ds_answer *answer) {
+    char reason[DS_ANSWER_REASON_SIZE];
+    w->counters[DYNOSCALE_COUNTER_LAST_STATUS] = answer->status;
+    if (answer->status >= 200 && answer->status <= 299) {
+        accepted(w, answer);
+    } else if (!may_get_better(answer->status)) {
+        rejected(w, answer->status);
+    } else if (answer->status == 0) {
+        failed(w, now, answer->reason, DS_ANSWER_NO_RETRY);
+    } else {
+        snprintf(reason, sizeof reason, "it answered with status %d", answer->status);
+        failed(w, now, reason, answer->retry_after_ms);
+    }
+    ds_wake_post(&w->progress);
+}
+
+static void drop_expired(ds_worker *w, int64_t now) {
+    const ds_batch *batch;
+    int64_t rows = 0;
+    while ((batch = ds_batches_oldest_due(&w->batches)) && ds_batch_expired(batch, now))
+        rows += settle(w, true);
+    if (rows == 0) return;
+    count(w, DYNOSCALE_COUNTER_DROPPED_EXPIRED, rows);
+    ds_events_add(&w->events, DYNOSCALE_LEVEL_WARN,
+                  "%" PRId64 " samples were dropped: %s accepted none for 5 minutes", rows,
+                  w->settings->host);
+    ds_wake_post(&w->progress);
+}
+
+/* Ends the worker's work: what is left is dropped, what comes later too. */
+static void finish(ds_worker *w) {
+    atomic_store(&w->stage, DS_STAGE_FINISHED);
+    int64_t rows = (int64_t)ds_batches_rows(&w->batches);
+    count(w, DYNOSCALE_COUNTER_DROPPED_STOPPED, rows);
+    if (rows > 0) w->last_given_up = UINT64_MAX;
+    w->settled = UINT64_MAX;
+    ds_batches_clear(&w->batches);
+    drain(w);
+    atomic_store(&w->drowsy, 1); /* later samples come through ds_worker_rouse and are counted */
+    ds_wake_post(&w->progress);
+}
+
+/* ---- The thread's turn -------------------------------------------------------------------- */
+
+static void disconnect(ds_worker *w) {
+    if (w->connection) w->transport->close(w->connection);
+    w->connection = NULL;
+    w->in_flight = false;
+    free(w->request.body);
+    w->request.body = NULL;
+}
+
+/* Writes the request for a batch. False without memory. */
+static bool compose(ds_worker *w, const ds_batch *batch) {
+    ds_request *request = &w->request;
+    const ds_settings *settings = w->settings;
+    ds_report_sender sender = {settings->user_agent, settings->dyno,
+                               settings->app_name[0] ? settings->app_name : NULL};
+    free(request->body);
+    request->body = malloc(batch->sample_count * DS_REPORT_ROW_SIZE + batch->text_length + 1);
+    if (!request->body) return false;
+    size_t length = ds_report_rows(request->body, batch->samples, batch->sample_count);
+    if (batch->text_length > 0) memcpy(request->body + length, batch->text, batch->text_length);
+    request->body_length = length + batch->text_length;
+    request->header_count =
+        ds_report_headers(request->headers, &sender, batch->key, ds_clock_wall_ns() / 1000000000);
+    return true;
+}
+
+/* Begins to send a batch, which only this thread may settle: no lock is needed to read it. */
+static bool begin(ds_worker *w, const ds_batch *batch, char reason[DS_ANSWER_REASON_SIZE]) {
+    snprintf(reason, DS_ANSWER_REASON_SIZE, "no memory for a request");
+    if (!compose(w, batch)) return false;
+    if (!w->connection) w->connection = w->transport->open(w->settings, reason);
+    if (!w->connection) return false;
+    w->in_flight = w->transport->start(w->connection, &w->request, reason);
+    return w->in_flight;
+}
+
+/* How long there is nothing to do; with the lock held. */
+static int64_t rest(ds_worker *w, int64_t now, bool moved) {
+    if (!moved) {
+        /* Said first, looked after: a producer does it the other way round, so one of the two sees
+         * the other. seq_cst: pairs with the load in ds_worker_push. */
+        atomic_store(&w->drowsy, 1);
+        moved = drain(w);
+        if (moved) {
+            atomic_store(&w->drowsy, 0);
+            schedule(w, now);
+        }
+    }
+    const ds_batch *oldest = ds_batches_oldest_due(&w->batches);
+    int64_t until = moved ? now + DRAIN_EVERY_MS : DS_NEVER_MS;
+    until = sooner(until, w->next_due_ms);
+    until = sooner(until, w->deadline_ms);
+    if (oldest) {
+        until = sooner(until, w->retry_ms == DS_NEVER_MS ? now : w->retry_ms);
+        until = sooner(until, oldest->due_ms + DS_BATCH_EXPIRES_MS + 1);
+    }
+    if (until == DS_NEVER_MS) return DS_NEVER_MS;
+    return until > now ? until - now : 0;
+}
+
+bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
+    char reason[DS_ANSWER_REASON_SIZE];
+    /* Awake: nobody needs to rouse the thread until it says otherwise in `rest`. */
+    atomic_store_explicit(&w->drowsy, 0, memory_order_relaxed);
+    const ds_answer *answer = w->in_flight ? w->transport->poll(w->connection) : NULL;
+    if (answer) w->in_flight = false;
+
+    pthread_mutex_lock(&w->lock);
+    int64_t now = ds_clock_monotonic_ms();
+    bool moved = drain(w);
+    if (answer) conclude(w, now, answer);
+    if (!w->in_flight) drop_expired(w, now);
+    schedule(w, now);
+
+    bool nothing_left = !w->in_flight && ds_batches_rows(&w->batches) == 0;
+    bool over = is_stopping(w) && (nothing_left || now >= w->deadline_ms);
+    const ds_batch *next = w->in_flight ? NULL : ds_batches_oldest_due(&w->batches);
+    bool ready = next && (w->retry_ms == DS_NEVER_MS || now >= w->retry_ms);
+    if (!over && !ready) *wait_ms = w->in_flight ? POLL_MS : rest(w, now, moved);
+    pthread_mutex_unlock(&w->lock);
+
+    if (over || (!ready && !w->in_flight)) disconnect(w);
+    if (over) {
+        pthread_mutex_lock(&w->lock);
+        finish(w);
+        pthread_mutex_unlock(&w->lock);
+        return false;
+    }
+    if (ready) {
+        *wait_ms = 0;
+        if (begin(w, next, reason)) return true;
+        disconnect(w);
+        pthread_mutex_lock(&w->lock);
+        failed(w, now, reason, DS_ANSWER_NO_RETRY);
+        pthread_mutex_unlock(&w->lock);
+    }
+    return true;
+}
+
+static void *run(void *context) {
+    ds_worker *w = context;
+#if defined(__APPLE__)
+    pthread_setname_np("dynoscale");
+#elif defined(__linux__)
+    pthread_setname_np(pthread_self(), "dynoscale");
+#endif
+    for (;;) {
+        int64_t wait_ms = 0;
+        uint32_t seen = ds_wake_count(&w->wake);
+        if (!ds_worker_step(w, &wait_ms)) break;
+        if (w->in_flight) w->transport->wait(w->connection, wait_ms);
+        else if (wait_ms != 0) ds_wake_wait(&w->wake, seen, wait_ms);
+    }
+    ds_worker_release(w);
+    return NULL;
+}
+
+/* ---- Starting ----------------------------------------------------------------------------- */
+
+/* With all signals blocked, which the new thread inherits: handlers are the app's and run on its
+ * threads, and a broken pipe must not end the process. */
+static bool create_thread(ds_worker *w) {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    sigset_t all, before;
+    if (pthread_attr_init(&attributes) != 0) return false;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    atomic_fetch_add(&w->references, 1);
+    bool created = pthread_create(&thread, &attributes, run, w) == 0;
+    if (!created) atomic_fetch_sub(&w->references, 1);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return created;
+}
+
+/* With the lock held. */
+static void start(ds_worker *w) {
+    int64_t now = ds_clock_monotonic_ms();
+    if (atomic_load(&w->stage) != DS_STAGE_NEW) return;
+    if (w->next_start_ms != DS_NEVER_MS && now < w->next_start_ms) return;
+    if (create_thread(w)) {
+        atomic_store(&w->stage, DS_STAGE_RUNNING);
+        count(w, DYNOSCALE_COUNTER_THREAD_STARTS, 1);
+        return;
+    }
+    w->next_start_ms = now + START_AGAIN_MS;
+    if (w->counters[DYNOSCALE_COUNTER_THREAD_FAILURES] == 0)
+        ds_events_add(&w->events, DYNOSCALE_LEVEL_WARN,
+                      "the system refused a thread, so nothing is sent: raise the limit of "
+                      "threads or processes; trying again");
+    count(w, DYNOSCALE_COUNTER_THREAD_FAILURES, 1);
+}
+
+void ds_worker_rouse(ds_worker *w) {
+    if (atomic_load(&w->stage) == DS_STAGE_RUNNING) {
+        ds_wake_post(&w->wake);
+        return;
+    }
+    pthread_mutex_lock(&w->lock);
+    start(w);
+    if (is_finished(w)) drain(w);
+    if (atomic_load(&w->stage) != DS_STAGE_RUNNING) atomic_store(&w->drowsy, 1);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* ---- For the agent ------------------------------------------------------------------------ */
+
+ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport) {
+    /* Zero pages that cost nothing until they are written to: a quiet process uses few of them. */
+    ds_worker *w =
+        mmap(NULL, sizeof *w, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (w == MAP_FAILED) return NULL;
+    pthread_mutex_init(&w->lock, NULL); /* with default attributes it can't fail */
+    atomic_init(&w->references, 1);
+    atomic_init(&w->drowsy, 1);
+    ds_wake_init(&w->wake);
+    ds_wake_init(&w->progress);
+    w->settings = ds_settings_hold(settings);
+    w->transport = transport;
+    w->interval_ms = settings->publish_frequency_ms;
+    w->last_due_ms = w->next_due_ms = w->retry_ms = DS_NEVER_MS;
+    w->next_start_ms = w->deadline_ms = DS_NEVER_MS;
+    return w;
+}
+
+void ds_worker_release(ds_worker *w) {
+    if (atomic_fetch_sub(&w->references, 1) > 1) return;
+    ds_batches_clear(&w->batches);
+    ds_settings_release(w->settings);
+    free(w->request.body);
+    pthread_mutex_destroy(&w->lock);
+    munmap(w, sizeof *w);
+}
+
+dynoscale_error ds_worker_add_row(ds_worker *w, const char *row, size_t length) {
+    pthread_mutex_lock(&w->lock);
+    if (is_finished(w)) {
+        pthread_mutex_unlock(&w->lock);
+        return DYNOSCALE_ERROR_STOPPED;
+    }
+    w->drained++;
+    bool added = ds_batches_add_row(&w->batches, row, length);
+    if (!added) note_full(w, 1);
+    pthread_mutex_unlock(&w->lock);
+    ds_worker_rouse(w);
+    return added ? DYNOSCALE_OK : DYNOSCALE_ERROR_FULL;
+}
+
+/* Waits until the batch of that number, and so all before it, are sent or given up. */
+static dynoscale_error wait_until_settled(ds_worker *w, uint64_t number, int64_t deadline_ms,
+                                          dynoscale_interrupted interrupted, void *context) {
+    for (;;) {
+        uint32_t seen = ds_wake_count(&w->progress);
+        pthread_mutex_lock(&w->lock);
+        bool settled = w->settled >= number;
+        pthread_mutex_unlock(&w->lock);
+        if (settled) return DYNOSCALE_OK;
+
+        int64_t left = deadline_ms - ds_clock_monotonic_ms();
+        if (left <= 0) return DYNOSCALE_ERROR_TIMED_OUT;
+        if (interrupted && interrupted(context)) return DYNOSCALE_ERROR_INTERRUPTED;
+        ds_wake_wait(&w->progress, seen, left < INTERRUPT_EVERY_MS ? left : INTERRUPT_EVERY_MS);
+    }
+}
+
+static bool given_up_since(ds_worker *w, uint64_t settled_before) {
+    pthread_mutex_lock(&w->lock);
+    bool given_up = w->last_given_up > settled_before;
+    pthread_mutex_unlock(&w->lock);
+    return given_up;
+}
+
+/* Makes all that is there due, to be tried at once; with the lock held. */
+static uint64_t hurry(ds_worker *w, int64_t now) {
+    drain(w);
+    start(w);
+    w->retry_ms = DS_NEVER_MS;
+    return release(w, now);
+}
+
+static int64_t deadline_after(int64_t now, int64_t timeout_ms) {
+    const int64_t longest_ms = 3600 * 1000;
+    if (timeout_ms < 0) return now;
+    return now + (timeout_ms < longest_ms ? timeout_ms : longest_ms);
+}
+
+dynoscale_error ds_worker_flush(ds_worker *w, int64_t timeout_ms, dynoscale_interrupted interrupted,
+                                void *context) {
+    int64_t now = ds_clock_monotonic_ms();
+    pthread_mutex_lock(&w->lock);
+    if (is_finished(w)) {
+        pthread_mutex_unlock(&w->lock);
+        return DYNOSCALE_ERROR_STOPPED;
+    }
+    uint64_t before = w->settled, number = hurry(w, now);
+    pthread_mutex_unlock(&w->lock);
+    ds_wake_post(&w->wake);
+
+    dynoscale_error error =
+        wait_until_settled(w, number, deadline_after(now, timeout_ms), interrupted, context);
+    if (error == DYNOSCALE_OK && given_up_since(w, before))
+        return is_finished(w) ? DYNOSCALE_ERROR_STOPPED : DYNOSCALE_ERROR_DROPPED;
+    return error;
+}
+
+/* Asks the thread to finish by the deadline; where there is none, finishes in its place. */
+static uint64_t begin_stop(ds_worker *w, int64_t now, int64_t timeout_ms) {
+    pthread_mutex_lock(&w->lock);
+    uint64_t before = w->settled;
+    if (!is_finished(w)) {
+        if (!is_stopping(w)) w->deadline_ms = deadline_after(now, timeout_ms);
+        drain(w);
+        if (ds_batches_rows(&w->batches) > 0) hurry(w, now);
+        if (atomic_load(&w->stage) == DS_STAGE_NEW) finish(w);
+    }
+    pthread_mutex_unlock(&w->lock);
+    ds_wake_post(&w->wake);
+    return before;
+}
+
+dynoscale_error ds_worker_stop(ds_worker *w, int64_t timeout_ms, dynoscale_interrupted interrupted,
+                               void *context) {
+    int64_t now = ds_clock_monotonic_ms();
+    uint64_t before = begin_stop(w, now, timeout_ms);
+    int64_t deadline = deadline_after(now, timeout_ms) + STOP_GRACE_MS;
+    dynoscale_error error = wait_until_settled(w, UINT64_MAX, deadline, interrupted, context);
+    if (error != DYNOSCALE_OK) return error;
+    if (before == UINT64_MAX || !given_up_since(w, before)) return DYNOSCALE_OK;
+    bool late = ds_clock_monotonic_ms() >= deadline_after(now, timeout_ms);
+    return late ? DYNOSCALE_ERROR_TIMED_OUT : DYNOSCALE_ERROR_DROPPED;
+}
+
+void ds_worker_abandon(ds_worker *w, int64_t timeout_ms) {
+    begin_stop(w, ds_clock_monotonic_ms(), timeout_ms);
+    ds_worker_release(w);
+}
+
+void ds_worker_counters(ds_worker *w, int64_t values[DYNOSCALE_COUNTER_COUNT]) {
+    pthread_mutex_lock(&w->lock);
+    for (int i = 0; i < DYNOSCALE_COUNTER_COUNT; i++) values[i] += w->counters[i];
+    int64_t waiting = (int64_t)ds_ring_count(&w->ring);
+    int64_t refused = atomic_load_explicit(&w->refused, memory_order_relaxed);
+    values[DYNOSCALE_COUNTER_RECORDED] += w->drained + waiting + refused;
+    values[DYNOSCALE_COUNTER_PENDING] += (int64_t)ds_batches_rows(&w->batches) + waiting;
+    values[DYNOSCALE_COUNTER_DROPPED_FULL] += refused;
+    values[DYNOSCALE_COUNTER_PUBLISH_FREQUENCY_MS] = w->interval_ms;
+    pthread_mutex_unlock(&w->lock);
+}
+
+bool ds_worker_next_event(ds_worker *w, dynoscale_level *level, char text[DYNOSCALE_EVENT_SIZE]) {
+    pthread_mutex_lock(&w->lock);
+    bool taken = ds_events_take(&w->events, level, text);
+    pthread_mutex_unlock(&w->lock);
+    return taken;
+}

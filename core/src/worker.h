@@ -1,0 +1,114 @@
+/*
+ * What an agent has once a process: the ring that requests push to, the batches, and the native
+ * thread that drains, sends, retries and stops. It is made for a process's first sample and, in a
+ * forked child, left alone as it was: see agent.c.
+ *
+ * Requests touch only the first part, without a lock. The lock guards the batches, the schedule,
+ * the counters and the events; it is never held while the thread waits or talks to the network.
+ * The connection and the request in flight are the thread's own.
+ */
+#ifndef DS_WORKER_H
+#define DS_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "batch.h"
+#include "dynoscale.h"
+#include "events.h"
+#include "options.h"
+#include "ring.h"
+#include "transport.h"
+#include "wake.h"
+
+/* The thread's life. */
+typedef enum ds_stage {
+    DS_STAGE_NEW,      /* not started, or could not be */
+    DS_STAGE_RUNNING,  /* started */
+    DS_STAGE_FINISHED, /* stopped for good */
+} ds_stage;
+
+enum { DS_NEVER_MS = -1 }; /* a moment that is not set, a wait without limit */
+
+typedef struct ds_worker {
+    ds_ring ring;
+
+    /* 1: the thread sleeps without a limit, or is not there. Whoever pushes then rouses it. */
+    _Alignas(DS_CACHE_LINE) _Atomic(uint32_t) drowsy;
+    _Atomic(int64_t) refused; /* pushes to a full ring */
+
+    _Alignas(DS_CACHE_LINE) _Atomic(int) references; /* of the agent and of the thread */
+    _Atomic(int) stage;                              /* ds_stage */
+    ds_wake wake;                                    /* posted for the thread */
+    ds_wake progress;                                /* posted by it, for flush and stop */
+    ds_settings *settings;
+    const ds_transport *transport;
+    struct ds_worker *inherited; /* of the process that this one was forked from; kept, not used */
+
+    pthread_mutex_t lock;
+    ds_batches batches;
+    ds_events events;
+    int64_t counters[DYNOSCALE_COUNTER_COUNT];
+    int64_t drained; /* samples taken out of the ring, and readings taken in */
+
+    /* The schedule: monotonic ms, or DS_NEVER_MS. */
+    int64_t interval_ms;    /* between reports */
+    int64_t last_due_ms;    /* when a report was last due */
+    int64_t next_due_ms;    /* when the next one is */
+    int64_t retry_ms;       /* before this nothing is sent */
+    int64_t backoff_ms;     /* the last wait after a failure, 0: the last attempt went well */
+    int64_t next_start_ms;  /* before this the thread is not started again */
+    int64_t deadline_ms;    /* of stop */
+    bool troubled;          /* a failure was told, no success since */
+    uint64_t settled;       /* the number of the last batch sent or given up */
+    uint64_t last_given_up; /* the number of the last one given up */
+
+    /* The thread's own. */
+    void *connection;
+    bool in_flight;
+    ds_request request;
+} ds_worker;
+
+/* One reference; nothing is started. Holds the settings. NULL without memory. */
+ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport);
+
+void ds_worker_release(ds_worker *worker);
+
+/* Starts the thread, or wakes it: after a push that found it drowsy. */
+void ds_worker_rouse(ds_worker *worker);
+
+/* Puts a sample in. Any thread; wait-free but for the sample that ends a silence. */
+static inline void ds_worker_push(ds_worker *worker, uint64_t sample) {
+    if (!ds_ring_push(&worker->ring, sample))
+        atomic_fetch_add_explicit(&worker->refused, 1, memory_order_relaxed);
+    /* seq_cst: pairs with the store in `rest` (worker.c); see also `put` (ring.c). */
+    if (atomic_load(&worker->drowsy) && atomic_exchange(&worker->drowsy, 0))
+        ds_worker_rouse(worker);
+}
+
+/* Takes a reading's row in. Any thread. */
+dynoscale_error ds_worker_add_row(ds_worker *worker, const char *row, size_t length);
+
+dynoscale_error ds_worker_flush(ds_worker *worker, int64_t timeout_ms,
+                                dynoscale_interrupted interrupted, void *context);
+dynoscale_error ds_worker_stop(ds_worker *worker, int64_t timeout_ms,
+                               dynoscale_interrupted interrupted, void *context);
+
+/* Lets the thread finish by itself until the timeout, and gives the reference back. */
+void ds_worker_abandon(ds_worker *worker, int64_t timeout_ms);
+
+/* Adds the worker's counters to `values`. */
+void ds_worker_counters(ds_worker *worker, int64_t values[DYNOSCALE_COUNTER_COUNT]);
+
+bool ds_worker_next_event(ds_worker *worker, dynoscale_level *level,
+                          char text[DYNOSCALE_EVENT_SIZE]);
+
+/*
+ * Does all that can be done at this moment: the thread's loop is this and the wait that it asks
+ * for. Gives the ms to wait at most, DS_NEVER_MS for no limit; false when the thread is to end.
+ */
+bool ds_worker_step(ds_worker *worker, int64_t *wait_ms);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * A service in memory: takes requests as core/src/transport_curl.c would, keeps what it accepted,
+ * and answers as it is told. One at a time; safe to ask from any thread.
+ */
+#ifndef FALSE_TRANSPORT_H
+#define FALSE_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "transport.h"
+
+extern const ds_transport false_transport;
+
+/* As new: everything forgotten, every report answered with an empty 200. */
+void false_transport_reset(void);
+
+/* What reports are answered with from now on. Status 0: no answer, for the reason given. */
+void false_transport_answer(int status, const char *text);
+void false_transport_retry_after(int64_t ms);
+
+/* Never answers, until told otherwise. */
+void false_transport_stall(void);
+
+/* Refuses to open a connection, or to start a request. */
+void false_transport_refuse_open(bool refuse);
+void false_transport_refuse_start(bool refuse);
+
+/* Attempts so far; those accepted; rows in them. */
+size_t false_transport_attempts(void);
+size_t false_transport_accepted(void);
+size_t false_transport_rows(void);
+
+/* Connections open now; closed while a request was in flight. */
+size_t false_transport_open(void);
+size_t false_transport_cancelled(void);
+
+/* Of attempt `i` from 0: its body with a NUL, and the value of a header, "" when absent. */
+const char *false_transport_body(size_t i);
+const char *false_transport_header(size_t i, const char *name);
+
+#endif

@@ -1,0 +1,538 @@
+/*
+ * The worker's turns, one by one, on a clock that stands still: when it drains, sends, retries,
+ * gives up and sleeps. No thread runs here: the test takes the thread's place.
+ */
+#include "support/suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "support/false_clock.h"
+#include "support/false_transport.h"
+#include "worker.h"
+
+static ds_settings *settings;
+
+static int new_worker(void **state) {
+    dynoscale_options *o = dynoscale_options_new();
+    const char *values[][2] = {
+        {"url", "http://service/token"}, {"dyno", "web.1"}, {"app_name", "shop"}};
+    for (int i = 0; i < 3; i++)
+        dynoscale_options_set(o, dynoscale_setting_find(values[i][0], strlen(values[i][0])),
+                              values[i][1], strlen(values[i][1]), DYNOSCALE_SOURCE_CODE);
+    settings = ds_settings_new(o, "c");
+    dynoscale_options_free(o);
+    false_clock_set_wall(NOW_NS);
+    false_transport_reset();
+    ds_worker *w = ds_worker_new(settings, &false_transport);
+    atomic_store(&w->stage, DS_STAGE_RUNNING); /* the test is the thread */
+    *state = w;
+    return 0;
+}
+
+static int free_worker(void **state) {
+    ds_worker *w = *state;
+    if (w->connection) w->transport->close(w->connection);
+    ds_worker_release(w);
+    ds_settings_release(settings);
+    return 0;
+}
+
+static void push(ds_worker *w, int count) {
+    for (int i = 0; i < count; i++) ds_worker_push(w, ds_sample(1700000000, i));
+}
+
+/* Turns until the worker asks for a wait; gives that wait. */
+static int64_t settle_down(ds_worker *w) {
+    int64_t wait = 0;
+    for (int turns = 0; wait == 0; turns++) {
+        assert_true(turns < 1000);
+        assert_true(ds_worker_step(w, &wait));
+        if (w->in_flight && wait == 100) return wait; /* waits for an answer */
+    }
+    return wait;
+}
+
+/* Lets `ms` pass, as the thread would: in the waits that it asks for. */
+static void live_for(ds_worker *w, int64_t ms) {
+    while (ms > 0) {
+        int64_t wait = settle_down(w);
+        if (wait == DS_NEVER_MS || wait > ms) wait = ms;
+        false_clock_advance_ms(wait);
+        ms -= wait;
+    }
+    settle_down(w);
+}
+
+/* Lives on until the service has seen so many attempts in all. */
+static void live_until_attempts(ds_worker *w, size_t count) {
+    while (false_transport_attempts() < count) live_for(w, 1);
+}
+
+static int64_t counter(ds_worker *w, dynoscale_counter c) {
+    int64_t values[DYNOSCALE_COUNTER_COUNT] = {0};
+    ds_worker_counters(w, values);
+    int64_t dropped = 0;
+    for (int i = DYNOSCALE_COUNTER_DROPPED_FULL; i <= DYNOSCALE_COUNTER_DROPPED_STOPPED; i++)
+        dropped += values[i];
+    assert_int_equal(values[DYNOSCALE_COUNTER_RECORDED],
+                     values[DYNOSCALE_COUNTER_SENT] + values[DYNOSCALE_COUNTER_PENDING] + dropped);
+    return values[c];
+}
+
+static const char *next_event(ds_worker *w, dynoscale_level at_least) {
+    static char text[DYNOSCALE_EVENT_SIZE];
+    dynoscale_level level;
+    while (ds_worker_next_event(w, &level, text))
+        if (level >= at_least) return text;
+    return "";
+}
+
+/* ---- When --------------------------------------------------------------------------------- */
+
+static void an_idle_worker_sleeps_without_limit(void **state) {
+    ds_worker *w = *state;
+    assert_int_equal(settle_down(w), DS_NEVER_MS);
+    assert_int_equal(atomic_load(&w->drowsy), 1);
+}
+
+static void the_first_report_leaves_within_five_seconds(void **state) {
+    ds_worker *w = *state;
+    push(w, 3);
+    live_for(w, 2900);
+    assert_int_equal(false_transport_attempts(), 0);
+    live_for(w, 1200);
+    assert_int_equal(false_transport_rows(), 3);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_SENT), 3);
+    assert_string_equal(next_event(w, DYNOSCALE_LEVEL_INFO),
+                        "service accepted the first report of this process: 3 samples");
+}
+
+static void after_it_a_report_leaves_every_interval_less_up_to_a_quarter(void **state) {
+    ds_worker *w = *state;
+    push(w, 1);
+    live_for(w, 5000);
+    size_t before = false_transport_attempts();
+    for (int second = 0; second < 300; second++) {
+        push(w, 1);
+        live_for(w, 1000);
+    }
+    size_t reports = false_transport_attempts() - before;
+    assert_in_range(reports, 9, 14); /* 300 s / 30 s = 10, / 22.5 s = 13.3 */
+}
+
+static void a_silence_wakes_nobody_and_its_end_is_told_within_five_seconds(void **state) {
+    ds_worker *w = *state;
+    push(w, 1);
+    live_for(w, 60000);
+    assert_int_equal(settle_down(w), DS_NEVER_MS);
+    assert_int_equal(false_transport_open(), 0);
+    false_clock_advance_ms(3600000);
+    push(w, 1);
+    live_for(w, 4001);
+    assert_int_equal(false_transport_rows(), 2);
+}
+
+static void while_samples_come_it_drains_each_second(void **state) {
+    ds_worker *w = *state;
+    push(w, 1);
+    assert_in_range(settle_down(w), 1, 1000);
+    assert_int_equal(ds_ring_count(&w->ring), 0);
+    assert_int_equal(atomic_load(&w->drowsy), 0);
+}
+
+static void the_service_sets_the_interval(void **state) {
+    ds_worker *w = *state;
+    false_transport_answer(200, "{\"config\": {\"publish_frequency\": 2}}");
+    push(w, 1);
+    live_for(w, 4100);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_PUBLISH_FREQUENCY_MS), 2000);
+    push(w, 1);
+    live_for(w, 2100);
+    assert_int_equal(false_transport_rows(), 2);
+    false_transport_answer(200, "<html>");
+    push(w, 1);
+    live_for(w, 2100);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_PUBLISH_FREQUENCY_MS), 2000);
+}
+
+static void an_empty_answer_changes_nothing(void **state) {
+    ds_worker *w = *state;
+    push(w, 1);
+    live_for(w, 2000);
+    false_transport_stall();
+    live_for(w, 2100);
+    false_transport_answer(204, "");
+    live_for(w, 200);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_PUBLISH_FREQUENCY_MS), 30000);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_LAST_STATUS), 204);
+}
+
+static void the_wall_clock_may_step_an_hour_either_way(void **state) {
+    ds_worker *w = *state;
+    push(w, 1);
+    live_for(w, 2000);
+    false_clock_set_wall(NOW_NS + 3600LL * 1000000000);
+    push(w, 1);
+    live_for(w, 2100);
+    assert_int_equal(false_transport_rows(), 2);
+    false_clock_set_wall(NOW_NS - 3600LL * 1000000000);
+    push(w, 1);
+    live_for(w, 30000);
+    assert_int_equal(false_transport_rows(), 3);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_EXPIRED), 0);
+}
+
+/* ---- What --------------------------------------------------------------------------------- */
+
+static void a_report_carries_rows_and_headers(void **state) {
+    ds_worker *w = *state;
+    push(w, 2);
+    assert_int_equal(ds_worker_add_row(w, "1700000000,5,rq:low,\r\n", 22), DYNOSCALE_OK);
+    live_for(w, 4100);
+    assert_string_equal(false_transport_body(0),
+                        "1700000000,0,web,\r\n1700000000,1,web,\r\n1700000000,5,rq:low,\r\n");
+    assert_string_equal(false_transport_header(0, "X_DYNO"), "web.1");
+    assert_string_equal(false_transport_header(0, "HTTP_X_DYNO"), "web.1");
+    assert_string_equal(false_transport_header(0, "X_APP_NAME"), "shop");
+    assert_string_equal(false_transport_header(0, "User-Agent"), "dynoscale-c;" DYNOSCALE_VERSION);
+    assert_int_equal(strlen(false_transport_header(0, "Idempotency-Key")), 32);
+}
+
+static void more_than_a_batch_travels_over_one_connection_in_order(void **state) {
+    ds_worker *w = *state;
+    for (int i = 0; i < 3; i++) {
+        push(w, 12000);
+        live_for(w, 1000);
+    }
+    live_for(w, 1100);
+    assert_int_equal(false_transport_rows(), 36000);
+    assert_int_equal(false_transport_attempts(), 3);
+    assert_int_equal(false_transport_open(), 0);
+    assert_string_not_equal(false_transport_header(0, "Idempotency-Key"),
+                            false_transport_header(1, "Idempotency-Key"));
+}
+
+/* ---- Failures ----------------------------------------------------------------------------- */
+
+static void a_failed_report_is_sent_again_as_it_was_under_its_key(void **state) {
+    ds_worker *w = *state;
+    false_transport_answer(500, "");
+    push(w, 3);
+    live_until_attempts(w, 1);
+    push(w, 2);
+    live_for(w, 20000);
+    false_transport_answer(200, "");
+    live_for(w, 60000);
+    size_t last = false_transport_attempts() - 1;
+    assert_string_equal(false_transport_body(0), false_transport_body(last - 1));
+    assert_string_equal(false_transport_header(0, "Idempotency-Key"),
+                        false_transport_header(last - 1, "Idempotency-Key"));
+    assert_string_not_equal(false_transport_header(0, "Idempotency-Key"),
+                            false_transport_header(last, "Idempotency-Key"));
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_SENT), 5);
+}
+
+static void waits_grow_from_one_second_to_the_interval(void **state) {
+    ds_worker *w = *state;
+    const int64_t steps[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
+    false_transport_answer(0, "no route");
+    push(w, 1);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        live_until_attempts(w, i + 1);
+        settle_down(w);
+        assert_in_range(w->retry_ms - ds_clock_monotonic_ms(), steps[i] * 3 / 4, steps[i]);
+    }
+}
+
+static void a_failure_is_told_once_and_its_end_too(void **state) {
+    ds_worker *w = *state;
+    false_transport_answer(0, "Connection refused");
+    push(w, 2);
+    live_for(w, 30000);
+    assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN),
+                        "a report to service failed: Connection refused; 2 samples are kept and "
+                        "sent again");
+    assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN), "");
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_LAST_STATUS), 0);
+    false_transport_answer(200, "");
+    live_for(w, 60000);
+    push(w, 1);
+    false_transport_answer(503, "");
+    live_for(w, 60000);
+    assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN),
+                        "a report to service failed: it answered with status 503; 1 samples are "
+                        "kept and sent again");
+    false_transport_answer(200, "");
+    live_for(w, 60000);
+    assert_string_equal(next_event(w, DYNOSCALE_LEVEL_INFO), "service accepts reports again");
+}
+
+static void retry_after_is_honoured(void **state) {
+    ds_worker *w = *state;
+    false_transport_answer(429, "");
+    false_transport_retry_after(120000);
+    push(w, 1);
+    live_for(w, 4001);
+    assert_int_equal(false_transport_attempts(), 1);
+    false_transport_answer(200, "");
+    live_for(w, 115000);
+    assert_int_equal(false_transport_attempts(), 1);
+    live_for(w, 6000);
+    assert_int_equal(false_transport_rows(), 1);
+}
+
+static void retry_after_zero_does_not_hammer(void **state) {
+    ds_worker *w = *state;
+    false_transport_answer(503, "");
+    false_transport_retry_after(0);
+    push(w, 1);
+    live_for(w, 4001);
+    size_t before = false_transport_attempts();
+    live_for(w, 10000);
+    assert_in_range(false_transport_attempts() - before, 9, 11);
+}
+
+static void what_may_get_better_is_kept_and_what_may_not_is_dropped(void **state) {
+    ds_worker *w = *state;
+    const int better[] = {408, 429, 500, 502, 503, 599, 301, 304, 0};
+    const int worse[] = {400, 401, 403, 404, 410, 413, 422, 451, 499};
+    int64_t rejected = 0;
+    for (size_t i = 0; i < sizeof better / sizeof *better; i++) {
+        false_transport_answer(better[i], "");
+        push(w, 1);
+        live_for(w, 31000);
+        assert_int_equal(counter(w, DYNOSCALE_COUNTER_PENDING), 1);
+        false_transport_answer(200, "");
+        live_for(w, 61000);
+        assert_int_equal(counter(w, DYNOSCALE_COUNTER_PENDING), 0);
+    }
+    while (*next_event(w, DYNOSCALE_LEVEL_DEBUG)) continue;
+    for (size_t i = 0; i < sizeof worse / sizeof *worse; i++) {
+        false_transport_answer(worse[i], "");
+        push(w, 1);
+        live_for(w, 31000);
+        assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_REJECTED), ++rejected);
+    }
+    assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN),
+                        "service refused a report with status 400, and 1 samples were dropped: "
+                        "check DYNOSCALE_URL");
+    assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN), "");
+    false_transport_answer(200, "");
+    push(w, 1);
+    live_for(w, 31000);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_PENDING), 0);
+}
+
+static void samples_unsent_for_five_minutes_are_dropped_and_counted(void **state) {
+    ds_worker *w = *state;
+    false_transport_answer(0, "down");
+    push(w, 7);
+    live_for(w, 300000);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_PENDING), 7);
+    live_for(w, 6000);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_EXPIRED), 7);
+    next_event(w, DYNOSCALE_LEVEL_WARN);
+    assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN),
+                        "7 samples were dropped: service accepted none for 5 minutes");
+    assert_int_equal(settle_down(w), DS_NEVER_MS);
+}
+
+static void while_the_service_is_down_samples_are_kept_for_five_minutes_each(void **state) {
+    ds_worker *w = *state;
+    false_transport_answer(503, "");
+    for (int second = 0; second < 900; second++) {
+        push(w, 2);
+        live_for(w, 1000);
+    }
+    int64_t pending = counter(w, DYNOSCALE_COUNTER_PENDING);
+    assert_in_range(pending, 2 * 300, 2 * 340);
+    false_transport_answer(200, "");
+    live_for(w, 61000);
+    assert_in_range(counter(w, DYNOSCALE_COUNTER_SENT), 2 * 260, pending);
+}
+
+static void reports_further_apart_than_five_minutes_lose_nothing(void **state) {
+    ds_worker *w = *state;
+    w->interval_ms = 3600000;
+    push(w, 1);
+    live_for(w, 5000);
+    for (int minute = 0; minute < 70; minute++) {
+        push(w, 1000);
+        live_for(w, 60000);
+    }
+    live_for(w, 3600000);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_SENT), 70001);
+}
+
+static void a_long_interval_under_much_traffic_sends_before_the_batches_run_out(void **state) {
+    ds_worker *w = *state;
+    w->interval_ms = 3600000;
+    push(w, 1);
+    live_for(w, 5000);
+    for (int second = 0; second < 100; second++) {
+        push(w, 14000);
+        live_for(w, 1000);
+    }
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_FULL), 0);
+    assert_true(counter(w, DYNOSCALE_COUNTER_SENT) > 0);
+}
+
+static void samples_beyond_the_bound_are_dropped_counted_and_told_once(void **state) {
+    ds_worker *w = *state;
+    false_transport_stall();
+    for (int i = 0; i < 80; i++) {
+        push(w, DS_RING_SLOTS);
+        live_for(w, 100);
+    }
+    int64_t bound = DS_BATCHES * DS_BATCH_SAMPLES;
+    assert_in_range(counter(w, DYNOSCALE_COUNTER_PENDING), bound - DS_BATCH_SAMPLES, bound);
+    assert_true(counter(w, DYNOSCALE_COUNTER_DROPPED_FULL) > 0);
+    assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN),
+                        "the buffer of unsent samples is full: the newest are dropped, and counted "
+                        "as dropped_full");
+    assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN), "");
+}
+
+static void pushes_to_a_full_ring_are_counted(void **state) {
+    ds_worker *w = *state;
+    push(w, DS_RING_SLOTS + 5);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_FULL), 5);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_RECORDED), DS_RING_SLOTS + 5);
+}
+
+static void samples_taken_during_a_transfer_wait_for_the_next(void **state) {
+    ds_worker *w = *state;
+    push(w, 1);
+    live_for(w, 2000);
+    false_transport_stall();
+    live_for(w, 2100);
+    assert_true(w->in_flight);
+    push(w, 5);
+    live_for(w, 5000);
+    assert_int_equal(ds_ring_count(&w->ring), 0);
+    false_transport_answer(200, "");
+    live_for(w, 100);
+    assert_int_equal(false_transport_rows(), 1);
+    live_for(w, 60000);
+    assert_int_equal(false_transport_rows(), 6);
+}
+
+static void a_connection_that_can_not_be_made_is_a_failure_like_others(void **state) {
+    ds_worker *w = *state;
+    false_transport_refuse_open(true);
+    push(w, 1);
+    live_for(w, 4100);
+    assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN),
+                        "a report to service failed: no connection to be had; 1 samples are kept "
+                        "and sent again");
+    false_transport_refuse_open(false);
+    false_transport_refuse_start(true);
+    live_for(w, 1100);
+    false_transport_refuse_start(false);
+    live_for(w, 30000);
+    assert_int_equal(false_transport_rows(), 1);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_REPORTS_FAILED), 2);
+}
+
+/* ---- Stopping ----------------------------------------------------------------------------- */
+
+static void finish(ds_worker *w) {
+    int64_t wait = 0;
+    for (int turns = 0; ds_worker_step(w, &wait); turns++) {
+        assert_true(turns < 1000);
+        if (wait > 0) false_clock_advance_ms(wait);
+    }
+}
+
+static void a_stop_sends_what_is_there_and_ends(void **state) {
+    ds_worker *w = *state;
+    push(w, 4);
+    w->deadline_ms = ds_clock_monotonic_ms() + 2000;
+    finish(w);
+    assert_int_equal(false_transport_rows(), 4);
+    assert_int_equal(false_transport_open(), 0);
+    push(w, 3);
+    push(w, 3);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_STOPPED), 6);
+    assert_int_equal(ds_worker_add_row(w, "x\r\n", 3), DYNOSCALE_ERROR_STOPPED);
+    assert_int_equal(ds_worker_flush(w, 100, NULL, NULL), DYNOSCALE_ERROR_STOPPED);
+    assert_int_equal(ds_worker_stop(w, 100, NULL, NULL), DYNOSCALE_OK);
+}
+
+static void a_stop_cancels_the_transfer_in_flight_at_its_deadline(void **state) {
+    ds_worker *w = *state;
+    false_transport_stall();
+    push(w, 4);
+    w->deadline_ms = ds_clock_monotonic_ms() + 2000;
+    int64_t before = ds_clock_monotonic_ms();
+    finish(w);
+    assert_in_range(ds_clock_monotonic_ms() - before, 2000, 2100);
+    assert_int_equal(false_transport_cancelled(), 1);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_STOPPED), 4);
+}
+
+static void a_stop_tries_again_while_it_may(void **state) {
+    ds_worker *w = *state;
+    false_transport_answer(500, "");
+    push(w, 4);
+    w->deadline_ms = ds_clock_monotonic_ms() + 2000;
+    finish(w);
+    assert_in_range(false_transport_attempts(), 2, 3);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_STOPPED), 4);
+}
+
+/* ---- Events ------------------------------------------------------------------------------- */
+
+static void of_many_events_the_newest_sixteen_are_kept(void **state) {
+    ds_worker *w = *state;
+    char text[DYNOSCALE_EVENT_SIZE];
+    dynoscale_level level;
+    for (int i = 0; i < 20; i++) ds_events_add(&w->events, DYNOSCALE_LEVEL_INFO, "event %d", i);
+    for (int i = 4; i < 20; i++) {
+        char expected[32];
+        snprintf(expected, sizeof expected, "event %d", i);
+        assert_true(ds_events_any(&w->events));
+        assert_true(ds_worker_next_event(w, &level, text));
+        assert_string_equal(text, expected);
+    }
+    assert_false(ds_events_any(&w->events));
+    assert_false(ds_worker_next_event(w, &level, text));
+}
+
+int main(void) {
+#define WITH_WORKER(test) cmocka_unit_test_setup_teardown(test, new_worker, free_worker)
+    const struct CMUnitTest tests[] = {
+        WITH_WORKER(an_idle_worker_sleeps_without_limit),
+        WITH_WORKER(the_first_report_leaves_within_five_seconds),
+        WITH_WORKER(after_it_a_report_leaves_every_interval_less_up_to_a_quarter),
+        WITH_WORKER(a_silence_wakes_nobody_and_its_end_is_told_within_five_seconds),
+        WITH_WORKER(while_samples_come_it_drains_each_second),
+        WITH_WORKER(the_service_sets_the_interval),
+        WITH_WORKER(an_empty_answer_changes_nothing),
+        WITH_WORKER(the_wall_clock_may_step_an_hour_either_way),
+        WITH_WORKER(a_report_carries_rows_and_headers),
+        WITH_WORKER(more_than_a_batch_travels_over_one_connection_in_order),
+        WITH_WORKER(a_failed_report_is_sent_again_as_it_was_under_its_key),
+        WITH_WORKER(waits_grow_from_one_second_to_the_interval),
+        WITH_WORKER(a_failure_is_told_once_and_its_end_too),
+        WITH_WORKER(retry_after_is_honoured),
+        WITH_WORKER(retry_after_zero_does_not_hammer),
+        WITH_WORKER(what_may_get_better_is_kept_and_what_may_not_is_dropped),
+        WITH_WORKER(samples_unsent_for_five_minutes_are_dropped_and_counted),
+        WITH_WORKER(while_the_service_is_down_samples_are_kept_for_five_minutes_each),
+        WITH_WORKER(reports_further_apart_than_five_minutes_lose_nothing),
+        WITH_WORKER(a_long_interval_under_much_traffic_sends_before_the_batches_run_out),
+        WITH_WORKER(samples_beyond_the_bound_are_dropped_counted_and_told_once),
+        WITH_WORKER(pushes_to_a_full_ring_are_counted),
+        WITH_WORKER(samples_taken_during_a_transfer_wait_for_the_next),
+        WITH_WORKER(a_connection_that_can_not_be_made_is_a_failure_like_others),
+        WITH_WORKER(a_stop_sends_what_is_there_and_ends),
+        WITH_WORKER(a_stop_cancels_the_transfer_in_flight_at_its_deadline),
+        WITH_WORKER(a_stop_tries_again_while_it_may),
+        WITH_WORKER(of_many_events_the_newest_sixteen_are_kept),
+    };
+    return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
+}
