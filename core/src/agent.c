@@ -1,0 +1,313 @@
+#include "agent.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "fork.h"
+#include "options.h"
+#include "queue_time.h"
+#include "random.h"
+#include "report.h"
+#include "worker.h"
+
+enum { STAMP_REASONS = 4, FREE_TIMEOUT_MS = 2000 };
+
+struct dynoscale_agent {
+    _Atomic(ds_worker *) worker; /* of this process; NULL before its first sample */
+    bool dev_mode;
+    _Atomic(bool) stopped; /* before a worker was there to stop */
+
+    _Atomic(int64_t)
+        stamps[STAMP_REASONS]; /* requests without a sample, by -DYNOSCALE_STAMP_* - 1 */
+    _Atomic(int64_t) jobs_refused;
+    _Atomic(int64_t) dropped_stopped;
+    _Atomic(int64_t) dropped_memory;
+
+    ds_settings *settings;
+    const ds_transport *transport;
+    _Atomic(ds_worker *) inherited; /* what forks left behind; never touched, never freed */
+    int users;                      /* opens not yet freed; guarded by the registry */
+    dynoscale_agent *next;          /* in the registry */
+};
+
+/* ---- Registry: the process's agents ------------------------------------------------------- */
+
+static dynoscale_agent *agents;
+static atomic_flag registry_busy = ATOMIC_FLAG_INIT; /* held for a few instructions, rarely */
+
+static void lock_registry(void) {
+    while (atomic_flag_test_and_set_explicit(&registry_busy, memory_order_acquire)) sched_yield();
+}
+
+static void unlock_registry(void) {
+    atomic_flag_clear_explicit(&registry_busy, memory_order_release);
+}
+
+/*
+ * In the child only the forking thread is left. The parent's worker is forgotten: its thread does
+ * not run here, its lock may be held, and its samples are the parent's to send. The list is whole
+ * at every moment, whoever was changing it. Stores only; no call that could allocate or lock.
+ */
+static void forget_parent(void) {
+    for (dynoscale_agent *a = agents; a; a = a->next) {
+        ds_worker *worker = atomic_load_explicit(&a->worker, memory_order_relaxed);
+        if (worker) atomic_store_explicit(&a->inherited, worker, memory_order_relaxed);
+        atomic_store_explicit(&a->worker, NULL, memory_order_relaxed);
+        atomic_store_explicit(&a->stopped, false, memory_order_relaxed);
+        for (int i = 0; i < STAMP_REASONS; i++)
+            atomic_store_explicit(&a->stamps[i], 0, memory_order_relaxed);
+        atomic_store_explicit(&a->jobs_refused, 0, memory_order_relaxed);
+        atomic_store_explicit(&a->dropped_stopped, 0, memory_order_relaxed);
+        atomic_store_explicit(&a->dropped_memory, 0, memory_order_relaxed);
+    }
+    atomic_flag_clear_explicit(&registry_busy, memory_order_relaxed);
+}
+
+/* The agent of that URL, with one more user; NULL. With the registry locked. */
+static dynoscale_agent *registered(const char *url) {
+    for (dynoscale_agent *a = agents; a; a = a->next) {
+        if (strcmp(a->settings->url, url) != 0) continue;
+        a->users++;
+        return a;
+    }
+    return NULL;
+}
+
+static void unregister(dynoscale_agent *agent) {
+    dynoscale_agent **link = &agents;
+    while (*link != agent) link = &(*link)->next;
+    *link = agent->next;
+}
+
+/* ---- Opening and closing ------------------------------------------------------------------ */
+
+static void discard(dynoscale_agent *agent) {
+    ds_settings_release(agent->settings);
+    free(agent);
+}
+
+static dynoscale_agent *make(const dynoscale_options *options, const char *language,
+                             const ds_transport *transport) {
+    dynoscale_agent *agent = calloc(1, sizeof *agent);
+    ds_settings *settings = ds_settings_new(options, language);
+    if (!agent || !settings) {
+        free(agent);
+        if (settings) ds_settings_release(settings);
+        return NULL;
+    }
+    agent->settings = settings;
+    agent->dev_mode = settings->dev_mode;
+    agent->transport = transport;
+    agent->users = 1;
+    return agent;
+}
+
+dynoscale_error ds_agent_open(const dynoscale_options *options, const char *language,
+                              const ds_transport *transport, dynoscale_agent **opened) {
+    *opened = NULL;
+    if (dynoscale_options_off_reason(options) != DYNOSCALE_ON) return DYNOSCALE_ERROR_OFF;
+    if (!ds_fork_watch(forget_parent)) return DYNOSCALE_ERROR_NO_MEMORY;
+    dynoscale_agent *fresh = make(options, language, transport);
+    if (!fresh) return DYNOSCALE_ERROR_NO_MEMORY;
+
+    lock_registry();
+    dynoscale_agent *agent = registered(fresh->settings->url);
+    if (!agent) {
+        fresh->next = agents;
+        agents = agent = fresh;
+    }
+    unlock_registry();
+    if (agent != fresh) discard(fresh);
+    *opened = agent;
+    return DYNOSCALE_OK;
+}
+
+dynoscale_error dynoscale_agent_open(const dynoscale_options *options, const char *language,
+                                     dynoscale_agent **agent) {
+    return ds_agent_open(options, language, &ds_transport_curl, agent);
+}
+
+void dynoscale_agent_free(dynoscale_agent *agent) {
+    if (!agent) return;
+    lock_registry();
+    bool last = --agent->users == 0;
+    if (last) unregister(agent);
+    unlock_registry();
+    if (!last) return;
+    ds_worker *worker = atomic_load(&agent->worker);
+    if (worker) ds_worker_abandon(worker, FREE_TIMEOUT_MS);
+    discard(agent);
+}
+
+/* ---- Requests ----------------------------------------------------------------------------- */
+
+static void count(_Atomic(int64_t) *counter) {
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* The process's worker, made by whoever comes first; NULL when stopped or without memory. */
+static ds_worker *make_worker(dynoscale_agent *agent) {
+    if (atomic_load(&agent->stopped)) {
+        count(&agent->dropped_stopped);
+        return NULL;
+    }
+    ds_worker *fresh = ds_worker_new(agent->settings, agent->transport), *there = NULL;
+    if (!fresh) {
+        count(&agent->dropped_memory);
+        return NULL;
+    }
+    fresh->inherited = atomic_load(&agent->inherited);
+    if (atomic_compare_exchange_strong(&agent->worker, &there, fresh)) return fresh;
+    ds_worker_release(fresh);
+    return there;
+}
+
+static ds_worker *worker_of(dynoscale_agent *agent) {
+    /* acquire: pairs with the compare-and-swap in make_worker; the worker is whole. */
+    ds_worker *worker = atomic_load_explicit(&agent->worker, memory_order_acquire);
+    return worker ? worker : make_worker(agent);
+}
+
+static void record(dynoscale_agent *agent, int64_t now_ns, int64_t queue_time_ms) {
+    ds_worker *worker = worker_of(agent);
+    if (worker) ds_worker_push(worker, ds_sample(now_ns / 1000000000, queue_time_ms));
+}
+
+/* In development there is no router: up to 100 ms are made up, so that there is something to see.
+ */
+static int64_t without_stamp(dynoscale_agent *agent) {
+    if (!agent->dev_mode) {
+        count(&agent->stamps[-DYNOSCALE_STAMP_MISSING - 1]);
+        return DYNOSCALE_STAMP_MISSING;
+    }
+    int64_t queue_time_ms = (int64_t)(ds_random() % 100);
+    record(agent, ds_clock_wall_ns(), queue_time_ms);
+    return queue_time_ms;
+}
+
+int64_t dynoscale_agent_request(dynoscale_agent *agent, const char *start, size_t start_length,
+                                const char *queue_start, size_t queue_start_length,
+                                double body_wait_ms) {
+    if (!agent) return DYNOSCALE_STAMP_OFF;
+    if (!start && !queue_start) return without_stamp(agent);
+
+    int64_t now_ns = ds_clock_wall_ns();
+    int64_t queue_time_ms = ds_queue_time_ms(start, start_length, queue_start, queue_start_length,
+                                             body_wait_ms, now_ns);
+    if (queue_time_ms == DYNOSCALE_STAMP_MISSING) return without_stamp(agent);
+    if (queue_time_ms < 0) count(&agent->stamps[-queue_time_ms - 1]);
+    else record(agent, now_ns, queue_time_ms);
+    return queue_time_ms;
+}
+
+/* ---- Job queues --------------------------------------------------------------------------- */
+
+dynoscale_error dynoscale_agent_job_queue_time(dynoscale_agent *agent, const char *backend,
+                                               size_t backend_length, const char *queue,
+                                               size_t queue_length, int64_t queue_time_ms) {
+    if (!agent) return DYNOSCALE_ERROR_OFF;
+    char row[DS_REPORT_READING_SIZE];
+    size_t length = 0;
+    if (backend && queue && queue_time_ms >= 0)
+        length = ds_report_reading(row, ds_clock_wall_ns() / 1000000000, queue_time_ms, backend,
+                                   backend_length, queue, queue_length);
+    if (length == 0) {
+        count(&agent->jobs_refused);
+        return DYNOSCALE_ERROR_INVALID;
+    }
+    ds_worker *worker = worker_of(agent);
+    if (worker) return ds_worker_add_row(worker, row, length);
+    return atomic_load(&agent->stopped) ? DYNOSCALE_ERROR_STOPPED : DYNOSCALE_ERROR_NO_MEMORY;
+}
+
+/* ---- Flush and stop ----------------------------------------------------------------------- */
+
+dynoscale_error dynoscale_agent_flush(dynoscale_agent *agent, int64_t timeout_ms,
+                                      dynoscale_interrupted interrupted, void *context) {
+    ds_worker *worker = agent ? atomic_load(&agent->worker) : NULL;
+    if (worker) return ds_worker_flush(worker, timeout_ms, interrupted, context);
+    return agent && atomic_load(&agent->stopped) ? DYNOSCALE_ERROR_STOPPED : DYNOSCALE_OK;
+}
+
+dynoscale_error dynoscale_agent_stop(dynoscale_agent *agent, int64_t timeout_ms,
+                                     dynoscale_interrupted interrupted, void *context) {
+    if (!agent) return DYNOSCALE_OK;
+    atomic_store(&agent->stopped, true);
+    ds_worker *worker = atomic_load(&agent->worker);
+    return worker ? ds_worker_stop(worker, timeout_ms, interrupted, context) : DYNOSCALE_OK;
+}
+
+/* ---- What happened ------------------------------------------------------------------------ */
+
+void dynoscale_agent_counters(dynoscale_agent *agent, int64_t values[DYNOSCALE_COUNTER_COUNT]) {
+    memset(values, 0, DYNOSCALE_COUNTER_COUNT * sizeof *values);
+    if (!agent) return;
+    int64_t stopped = atomic_load(&agent->dropped_stopped);
+    int64_t memory = atomic_load(&agent->dropped_memory);
+    for (int i = 0; i < STAMP_REASONS; i++)
+        values[DYNOSCALE_COUNTER_STAMP_MISSING + i] = atomic_load(&agent->stamps[i]);
+    values[DYNOSCALE_COUNTER_JOBS_REFUSED] = atomic_load(&agent->jobs_refused);
+    values[DYNOSCALE_COUNTER_RECORDED] = stopped + memory;
+    values[DYNOSCALE_COUNTER_DROPPED_STOPPED] = stopped;
+    values[DYNOSCALE_COUNTER_DROPPED_FULL] = memory;
+    values[DYNOSCALE_COUNTER_PUBLISH_FREQUENCY_MS] = agent->settings->publish_frequency_ms;
+    ds_worker *worker = atomic_load(&agent->worker);
+    if (worker) ds_worker_counters(worker, values);
+}
+
+bool dynoscale_agent_has_event(const dynoscale_agent *agent) {
+    if (!agent) return false;
+    const ds_worker *worker = atomic_load_explicit(&agent->worker, memory_order_acquire);
+    return worker && ds_events_any(&worker->events);
+}
+
+bool dynoscale_agent_next_event(dynoscale_agent *agent, dynoscale_level *level,
+                                char text[DYNOSCALE_EVENT_SIZE]) {
+    ds_worker *worker = agent ? atomic_load(&agent->worker) : NULL;
+    return worker && ds_worker_next_event(worker, level, text);
+}
+
+/* ---- Names -------------------------------------------------------------------------------- */
+
+const char *dynoscale_counter_name(dynoscale_counter counter) {
+    static const char *const names[] = {
+#define X(id, name, meaning) name,
+        DYNOSCALE_COUNTERS(X)
+#undef X
+    };
+    return (unsigned)counter < DYNOSCALE_COUNTER_COUNT ? names[counter] : NULL;
+}
+
+const char *dynoscale_counter_meaning(dynoscale_counter counter) {
+    static const char *const meanings[] = {
+#define X(id, name, meaning) meaning,
+        DYNOSCALE_COUNTERS(X)
+#undef X
+    };
+    return (unsigned)counter < DYNOSCALE_COUNTER_COUNT ? meanings[counter] : NULL;
+}
+
+const char *dynoscale_error_name(dynoscale_error error) {
+    switch (error) {
+#define X(name, text) \
+    case name:        \
+        return #name;
+        DYNOSCALE_ERRORS(X)
+#undef X
+    }
+    return "DYNOSCALE_ERROR_UNKNOWN";
+}
+
+const char *dynoscale_error_text(dynoscale_error error) {
+    switch (error) {
+#define X(name, text) \
+    case name:        \
+        return text;
+        DYNOSCALE_ERRORS(X)
+#undef X
+    }
+    return "unknown error";
+}

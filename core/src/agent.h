@@ -1,0 +1,14 @@
+/*
+ * The agent's one seam: the C suite opens it with a false transport.
+ */
+#ifndef DS_AGENT_H
+#define DS_AGENT_H
+
+#include "dynoscale.h"
+#include "transport.h"
+
+/* dynoscale_agent_open, over the transport given. */
+dynoscale_error ds_agent_open(const dynoscale_options *options, const char *language,
+                              const ds_transport *transport, dynoscale_agent **agent);
+
+#endif

@@ -1,0 +1,561 @@
+/* The public functions, with the real thread over a service in memory. */
+#define _GNU_SOURCE
+#include "support/suite.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "clock.h"
+#include "support/false_clock.h"
+#include "support/false_transport.h"
+#include "support/faults.h"
+
+static dynoscale_options *options_with(const char *url, const char *dyno, const char *dev_mode) {
+    const char *const values[][2] = {{"url", url}, {"dyno", dyno}, {"dev_mode", dev_mode}};
+    dynoscale_options *o = dynoscale_options_new();
+    for (size_t i = 0; o && i < 3; i++)
+        dynoscale_options_set(o, dynoscale_setting_find(values[i][0], strlen(values[i][0])),
+                              values[i][1], values[i][1] ? strlen(values[i][1]) : 0,
+                              DYNOSCALE_SOURCE_CODE);
+    return o;
+}
+
+static dynoscale_agent *opened(const char *url, const char *dev_mode) {
+    dynoscale_options *o = options_with(url, "web.1", dev_mode);
+    dynoscale_agent *agent = NULL;
+    assert_int_equal(ds_agent_open(o, "c", &false_transport, &agent), DYNOSCALE_OK);
+    dynoscale_options_free(o);
+    return agent;
+}
+
+static int open_agent(void **state) {
+    false_clock_set_wall(NOW_NS);
+    false_transport_reset();
+    *state = opened("http://service/token", NULL);
+    return 0;
+}
+
+/* Time passes while flush and stop wait. */
+static bool time_passes(void *context) {
+    (void)context;
+    false_clock_advance_ms(50);
+    return false;
+}
+
+static dynoscale_error stop(dynoscale_agent *agent) {
+    return dynoscale_agent_stop(agent, 2000, time_passes, NULL);
+}
+
+static dynoscale_error flush(dynoscale_agent *agent) {
+    return dynoscale_agent_flush(agent, 2000, time_passes, NULL);
+}
+
+static int close_agent(void **state) {
+    false_transport_answer(200, "");
+    stop(*state);
+    dynoscale_agent_free(*state);
+    return 0;
+}
+
+/* A request that has waited for so many ms. */
+static int64_t request(dynoscale_agent *agent, int64_t waited_ms) {
+    char stamp[32];
+    int length = snprintf(stamp, sizeof stamp, "%lld",
+                          (long long)(ds_clock_wall_ns() / 1000000 - waited_ms));
+    return dynoscale_agent_request(agent, stamp, (size_t)length, NULL, 0, 0);
+}
+
+static int64_t counter(dynoscale_agent *agent, dynoscale_counter c) {
+    int64_t values[DYNOSCALE_COUNTER_COUNT];
+    dynoscale_agent_counters(agent, values);
+    return values[c];
+}
+
+/* ---- Opening ------------------------------------------------------------------------------ */
+
+static void an_agent_that_is_off_is_null_and_harmless(void **state) {
+    (void)state;
+    dynoscale_agent *agent = (dynoscale_agent *)1;
+    dynoscale_options *o = options_with(NULL, "web.1", NULL);
+    int64_t values[DYNOSCALE_COUNTER_COUNT];
+    dynoscale_level level;
+    char text[DYNOSCALE_EVENT_SIZE];
+    assert_int_equal(dynoscale_agent_open(o, "c", &agent), DYNOSCALE_ERROR_OFF);
+    assert_null(agent);
+    assert_int_equal(dynoscale_agent_request(NULL, "x", 1, NULL, 0, 0), DYNOSCALE_STAMP_OFF);
+    assert_int_equal(dynoscale_agent_job_queue_time(NULL, "rq", 2, "q", 1, 0), DYNOSCALE_ERROR_OFF);
+    assert_int_equal(dynoscale_agent_flush(NULL, 0, NULL, NULL), DYNOSCALE_OK);
+    assert_int_equal(dynoscale_agent_stop(NULL, 0, NULL, NULL), DYNOSCALE_OK);
+    assert_false(dynoscale_agent_has_event(NULL));
+    assert_false(dynoscale_agent_next_event(NULL, &level, text));
+    dynoscale_agent_counters(NULL, values);
+    for (int i = 0; i < DYNOSCALE_COUNTER_COUNT; i++) assert_int_equal(values[i], 0);
+    dynoscale_agent_free(NULL);
+    dynoscale_options_free(o);
+}
+
+static void the_same_url_gives_the_same_agent_until_all_have_freed_it(void **state) {
+    dynoscale_agent *first = *state, *same = opened("http://service/token", NULL);
+    dynoscale_agent *other = opened("http://service/other", NULL);
+    assert_ptr_equal(first, same);
+    assert_ptr_not_equal(first, other);
+    dynoscale_agent_free(same);
+    assert_int_equal(request(first, 5), 5);
+    assert_int_equal(flush(first), DYNOSCALE_OK);
+    stop(other);
+    dynoscale_agent_free(other);
+}
+
+static void the_open_that_is_public_is_over_libcurl_and_starts_nothing(void **state) {
+    (void)state;
+    dynoscale_options *o = options_with("http://127.0.0.1:1/x", "web.1", NULL);
+    dynoscale_agent *agent;
+    assert_int_equal(dynoscale_agent_open(o, "c", &agent), DYNOSCALE_OK);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 0);
+    dynoscale_agent_free(agent);
+    dynoscale_options_free(o);
+}
+
+/* ---- Requests ----------------------------------------------------------------------------- */
+
+static void requests_give_their_queue_time_and_reach_the_service(void **state) {
+    dynoscale_agent *agent = *state;
+    for (int64_t i = 0; i < 500; i++) assert_int_equal(request(agent, i), i);
+    assert_int_equal(flush(agent), DYNOSCALE_OK);
+    assert_int_equal(false_transport_rows(), 500);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_RECORDED), 500);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_SENT), 500);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_PENDING), 0);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 1);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_LAST_REPORT_AT), NOW_NS / 1000000000);
+    assert_memory_equal(false_transport_body(0), "1700000000,0,web,\r\n1700000000,1,web,\r\n", 38);
+}
+
+static void requests_without_a_usable_stamp_are_counted_and_start_nothing(void **state) {
+    dynoscale_agent *agent = *state;
+    assert_int_equal(dynoscale_agent_request(agent, NULL, 0, NULL, 0, 0), DYNOSCALE_STAMP_MISSING);
+    assert_int_equal(dynoscale_agent_request(agent, "", 0, NULL, 0, 0), DYNOSCALE_STAMP_MISSING);
+    assert_int_equal(dynoscale_agent_request(agent, "x", 1, NULL, 0, 0), DYNOSCALE_STAMP_MALFORMED);
+    assert_int_equal(request(agent, 600001), DYNOSCALE_STAMP_STALE);
+    assert_int_equal(request(agent, -2000), DYNOSCALE_STAMP_FUTURE);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_STAMP_MISSING), 2);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_STAMP_MALFORMED), 1);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_STAMP_STALE), 1);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_STAMP_FUTURE), 1);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_RECORDED), 0);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 0);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_PUBLISH_FREQUENCY_MS), 30000);
+}
+
+static void in_development_a_missing_stamp_is_made_up(void **state) {
+    (void)state;
+    false_transport_reset();
+    dynoscale_agent *agent = opened("http://service/dev", "true");
+    for (int i = 0; i < 50; i++)
+        assert_in_range(dynoscale_agent_request(agent, NULL, 0, NULL, 0, 0), 0, 99);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_RECORDED), 50);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_PUBLISH_FREQUENCY_MS), 1000);
+    assert_int_equal(stop(agent), DYNOSCALE_OK);
+    dynoscale_agent_free(agent);
+}
+
+static void readings_of_job_queues_are_reported_or_refused(void **state) {
+    dynoscale_agent *agent = *state;
+    assert_int_equal(dynoscale_agent_job_queue_time(agent, "rq", 2, "low,slow", 8, 95),
+                     DYNOSCALE_OK);
+    assert_int_equal(dynoscale_agent_job_queue_time(agent, "rq", 2, "low", 3, -1),
+                     DYNOSCALE_ERROR_INVALID);
+    assert_int_equal(dynoscale_agent_job_queue_time(agent, "rq", 2, "a\nb", 3, 1),
+                     DYNOSCALE_ERROR_INVALID);
+    assert_int_equal(dynoscale_agent_job_queue_time(agent, NULL, 0, NULL, 0, 1),
+                     DYNOSCALE_ERROR_INVALID);
+    assert_int_equal(flush(agent), DYNOSCALE_OK);
+    assert_string_equal(false_transport_body(0), "1700000000,95,\"rq:low,slow\",\r\n");
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_JOBS_REFUSED), 3);
+}
+
+enum { THREADS = 8, REQUESTS = 5000 };
+
+static void *make_requests(void *context) {
+    for (int i = 0; i < REQUESTS; i++) request(context, i % 1000);
+    return NULL;
+}
+
+static void many_threads_lose_nothing(void **state) {
+    dynoscale_agent *agent = *state;
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, make_requests, agent);
+    while (flush(agent) == DYNOSCALE_OK &&
+           counter(agent, DYNOSCALE_COUNTER_RECORDED) < THREADS * REQUESTS)
+        continue;
+    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    assert_int_equal(flush(agent), DYNOSCALE_OK);
+    int64_t lost = counter(agent, DYNOSCALE_COUNTER_DROPPED_FULL);
+    assert_int_equal(false_transport_rows() + (size_t)lost, THREADS * REQUESTS);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 1);
+}
+
+/* ---- Flush and stop ----------------------------------------------------------------------- */
+
+static void a_flush_of_nothing_is_done_at_once(void **state) {
+    assert_int_equal(dynoscale_agent_flush(*state, 0, NULL, NULL), DYNOSCALE_OK);
+    assert_int_equal(false_transport_attempts(), 0);
+}
+
+static void a_flush_says_when_time_ran_out_and_keeps_the_samples(void **state) {
+    dynoscale_agent *agent = *state;
+    false_transport_stall();
+    request(agent, 1);
+    assert_int_equal(flush(agent), DYNOSCALE_ERROR_TIMED_OUT);
+    assert_int_equal(dynoscale_agent_flush(agent, -5, NULL, NULL), DYNOSCALE_ERROR_TIMED_OUT);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_PENDING), 1);
+    false_transport_answer(200, "");
+    assert_int_equal(flush(agent), DYNOSCALE_OK);
+    assert_int_equal(false_transport_rows(), 1);
+}
+
+static void a_flush_says_when_samples_were_given_up(void **state) {
+    dynoscale_agent *agent = *state;
+    false_transport_answer(404, "");
+    request(agent, 1);
+    assert_int_equal(flush(agent), DYNOSCALE_ERROR_DROPPED);
+    false_transport_answer(200, "");
+    request(agent, 1);
+    assert_int_equal(flush(agent), DYNOSCALE_OK);
+}
+
+static bool at_once(void *context) {
+    ++*(int *)context;
+    return true;
+}
+
+static void a_wait_can_be_interrupted(void **state) {
+    dynoscale_agent *agent = *state;
+    int asked = 0;
+    false_transport_stall();
+    request(agent, 1);
+    assert_int_equal(dynoscale_agent_flush(agent, 2000, at_once, &asked),
+                     DYNOSCALE_ERROR_INTERRUPTED);
+    assert_int_equal(dynoscale_agent_stop(agent, 2000, at_once, &asked),
+                     DYNOSCALE_ERROR_INTERRUPTED);
+    assert_int_equal(asked, 2);
+    false_transport_answer(200, "");
+    assert_int_equal(stop(agent), DYNOSCALE_OK);
+}
+
+static void a_stop_sends_all_and_is_for_good(void **state) {
+    dynoscale_agent *agent = *state;
+    for (int i = 0; i < 10; i++) request(agent, i);
+    assert_int_equal(stop(agent), DYNOSCALE_OK);
+    assert_int_equal(false_transport_rows(), 10);
+    assert_int_equal(request(agent, 3), 3);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_DROPPED_STOPPED), 1);
+    assert_int_equal(dynoscale_agent_job_queue_time(agent, "rq", 2, "q", 1, 1),
+                     DYNOSCALE_ERROR_STOPPED);
+    assert_int_equal(flush(agent), DYNOSCALE_ERROR_STOPPED);
+    assert_int_equal(stop(agent), DYNOSCALE_OK);
+}
+
+static void a_stop_before_the_first_sample_starts_nothing_later(void **state) {
+    dynoscale_agent *agent = *state;
+    assert_int_equal(stop(agent), DYNOSCALE_OK);
+    assert_int_equal(request(agent, 3), 3);
+    assert_int_equal(dynoscale_agent_job_queue_time(agent, "rq", 2, "q", 1, 1),
+                     DYNOSCALE_ERROR_STOPPED);
+    assert_int_equal(flush(agent), DYNOSCALE_ERROR_STOPPED);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 0);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_DROPPED_STOPPED), 2);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_RECORDED), 2);
+}
+
+static void a_stop_gives_up_a_service_that_hangs(void **state) {
+    dynoscale_agent *agent = *state;
+    false_transport_stall();
+    request(agent, 1);
+    assert_int_equal(stop(agent), DYNOSCALE_ERROR_TIMED_OUT);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_DROPPED_STOPPED), 1);
+    assert_int_equal(false_transport_open(), 0);
+    assert_int_equal(false_transport_cancelled(), 1);
+}
+
+static void a_stop_that_is_refused_says_so(void **state) {
+    dynoscale_agent *agent = *state;
+    false_transport_answer(401, "");
+    request(agent, 1);
+    assert_int_equal(stop(agent), DYNOSCALE_ERROR_DROPPED);
+}
+
+static void free_returns_at_once_and_the_rest_is_sent(void **state) {
+    (void)state;
+    dynoscale_agent *agent = opened("http://service/free", NULL);
+    request(agent, 1);
+    dynoscale_agent_free(agent);
+    while (false_transport_rows() < 1 || false_transport_open() > 0) usleep(1000);
+}
+
+/* ---- Signals and threads ------------------------------------------------------------------ */
+
+static _Atomic(int) handled_by; /* 1: the main thread, 2: another */
+static pthread_t main_thread;
+
+static void on_signal(int number) {
+    (void)number;
+    atomic_store(&handled_by, pthread_equal(pthread_self(), main_thread) ? 1 : 2);
+}
+
+static void signals_stay_the_apps(void **state) {
+    dynoscale_agent *agent = *state;
+    sigset_t before, blocked, now;
+    main_thread = pthread_self();
+    signal(SIGUSR1, on_signal);
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    request(agent, 1);
+    flush(agent);
+    pthread_sigmask(SIG_SETMASK, NULL, &now);
+    assert_memory_equal(&before, &now, sizeof(unsigned long));
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+    atomic_store(&handled_by, 0);
+    kill(getpid(), SIGUSR1); /* only a thread of the agent could take it now */
+    flush(agent);
+    assert_int_equal(atomic_load(&handled_by), 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    assert_int_equal(atomic_load(&handled_by), 1);
+}
+
+static void a_refused_thread_is_told_and_tried_again_each_second(void **state) {
+    dynoscale_agent *agent = *state;
+    dynoscale_level level;
+    char text[DYNOSCALE_EVENT_SIZE];
+    faults_refuse_threads(true);
+    for (int i = 0; i < 100; i++) request(agent, 1);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_FAILURES), 1);
+    assert_true(dynoscale_agent_has_event(agent));
+    assert_true(dynoscale_agent_next_event(agent, &level, text));
+    assert_int_equal(level, DYNOSCALE_LEVEL_WARN);
+    assert_string_equal(text, "the system refused a thread, so nothing is sent: raise the limit of "
+                              "threads or processes; trying again");
+    false_clock_advance_ms(1000);
+    request(agent, 1);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_FAILURES), 2);
+    faults_refuse_threads(false);
+    false_clock_advance_ms(1000);
+    request(agent, 1);
+    assert_int_equal(flush(agent), DYNOSCALE_OK);
+    assert_int_equal(false_transport_rows(), 102);
+}
+
+static void a_stop_without_a_thread_gives_up_what_is_there(void **state) {
+    dynoscale_agent *agent = *state;
+    faults_refuse_threads(true);
+    request(agent, 1);
+    assert_int_equal(dynoscale_agent_stop(agent, 2000, NULL, NULL), DYNOSCALE_ERROR_DROPPED);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_DROPPED_STOPPED), 1);
+    faults_refuse_threads(false);
+}
+
+/* ---- Memory ------------------------------------------------------------------------------- */
+
+/* A whole life, in which the n-th allocation fails. Gives false when there were fewer than n. */
+static bool live_with_failure(int n) {
+    dynoscale_agent *agent = NULL;
+    faults_fail_allocation_after(n);
+    dynoscale_options *o = options_with("http://service/memory", "web.1", NULL);
+    if (o) dynoscale_options_read_environment(o);
+    if (o && ds_agent_open(o, "c", &false_transport, &agent) == DYNOSCALE_OK) {
+        request(agent, 1);
+        dynoscale_agent_job_queue_time(agent, "rq", 2, "q", 1, 1);
+        flush(agent);
+        request(agent, 2);
+        int64_t values[DYNOSCALE_COUNTER_COUNT], dropped = 0;
+        stop(agent);
+        dynoscale_agent_counters(agent, values);
+        for (int i = DYNOSCALE_COUNTER_DROPPED_FULL; i <= DYNOSCALE_COUNTER_DROPPED_STOPPED; i++)
+            dropped += values[i];
+        assert_int_equal(values[DYNOSCALE_COUNTER_RECORDED], values[DYNOSCALE_COUNTER_SENT] +
+                                                                 values[DYNOSCALE_COUNTER_PENDING] +
+                                                                 dropped);
+        dynoscale_agent_free(agent);
+    }
+    bool failed = faults_allocation_failed();
+    faults_fail_allocation_after(-1);
+    dynoscale_options_free(o);
+    return failed;
+}
+
+static void each_allocation_may_fail(void **state) {
+    (void)state;
+    setenv("https_proxy", "http://proxy", 1);
+    setenv("SSL_CERT_FILE", "/ca.pem", 1);
+    false_transport_reset();
+    int n = 0;
+    for (bool failed = true; failed; n++) {
+        faults_fail_allocation_after(n);
+        failed = live_with_failure(n);
+        if (n > 200) fail_msg("no end of allocations");
+    }
+    assert_true(n > 10);
+    clearenv();
+}
+
+/* ---- Fork --------------------------------------------------------------------------------- */
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+
+/* ThreadSanitizer can't follow a child of many threads that starts a thread of its own. */
+static void skip_under_thread_sanitizer(void) {
+#ifdef __SANITIZE_THREAD__
+    print_message("skipped: ThreadSanitizer does not support threads in a forked child\n");
+    skip();
+#endif
+}
+
+/* Runs `in_child` in a forked child; 0 is well. */
+static int forked(int (*in_child)(dynoscale_agent *), dynoscale_agent *agent) {
+    int status;
+    pid_t child = fork();
+    if (child == 0) _exit(in_child(agent));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
+}
+
+static int child_is_empty(dynoscale_agent *agent) {
+    int64_t values[DYNOSCALE_COUNTER_COUNT];
+    dynoscale_agent_counters(agent, values);
+    for (int i = 0; i < DYNOSCALE_COUNTER_COUNT; i++)
+        if (values[i] != 0 && i != DYNOSCALE_COUNTER_PUBLISH_FREQUENCY_MS) return 1;
+    if (dynoscale_agent_stop(agent, 1000, NULL, NULL) != DYNOSCALE_OK) return 2;
+    return 0;
+}
+
+static int child_reports_its_own(dynoscale_agent *agent) {
+    size_t before = false_transport_rows();
+    for (int i = 0; i < 7; i++) request(agent, 1);
+    if (flush(agent) != DYNOSCALE_OK) return 1;
+    if (false_transport_rows() - before != 7) return 2;
+    if (counter(agent, DYNOSCALE_COUNTER_RECORDED) != 7) return 3;
+    if (counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS) != 1) return 4;
+    return stop(agent) == DYNOSCALE_OK ? 0 : 5;
+}
+
+static int child_forks_again(dynoscale_agent *agent) {
+    request(agent, 1);
+    int inner = forked(child_reports_its_own, agent);
+    if (inner != 0) return 10 + inner;
+    return stop(agent) == DYNOSCALE_OK ? 0 : 1;
+}
+
+static void a_child_starts_empty_and_reports_its_own(void **state) {
+    dynoscale_agent *agent = *state;
+    skip_under_thread_sanitizer();
+    for (int i = 0; i < 5; i++) request(agent, 1);
+    assert_int_equal(forked(child_is_empty, agent), 0);
+    assert_int_equal(forked(child_reports_its_own, agent), 0);
+    assert_int_equal(forked(child_forks_again, agent), 0);
+    assert_int_equal(flush(agent), DYNOSCALE_OK);
+    assert_int_equal(false_transport_rows(), 5);
+    assert_int_equal(stop(agent), DYNOSCALE_OK);
+    assert_int_equal(forked(child_reports_its_own, agent), 0); /* a stop is its process's own */
+}
+
+static _Atomic(bool) enough;
+
+static void *request_until_enough(void *context) {
+    while (!atomic_load(&enough)) request(context, 1);
+    return NULL;
+}
+
+static int child_of_a_busy_parent(dynoscale_agent *agent) {
+    request(agent, 1);
+    return counter(agent, DYNOSCALE_COUNTER_RECORDED) == 1 ? 0 : 1;
+}
+
+/* The false service has a lock that a child may inherit held: it records, and does not send. */
+static void forks_at_any_moment_leave_a_child_that_works(void **state) {
+    dynoscale_agent *agent = *state;
+    skip_under_thread_sanitizer();
+    pthread_t threads[2];
+    const char *count = getenv("FORKS");
+    int forks = count ? atoi(count) : 300;
+    atomic_store(&enough, false);
+    for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, request_until_enough, agent);
+    for (int i = 0; i < forks; i++) assert_int_equal(forked(child_of_a_busy_parent, agent), 0);
+    atomic_store(&enough, true);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    assert_int_equal(flush(agent), DYNOSCALE_OK);
+}
+
+/* ---- Names -------------------------------------------------------------------------------- */
+
+static void everything_has_a_name_and_a_text(void **state) {
+    (void)state;
+    for (int i = 0; i <= DYNOSCALE_ERROR_INTERRUPTED; i++) {
+        assert_non_null(strstr(dynoscale_error_name((dynoscale_error)i), "DYNOSCALE_"));
+        assert_true(strlen(dynoscale_error_text((dynoscale_error)i)) > 3);
+    }
+    assert_string_equal(dynoscale_error_name(DYNOSCALE_ERROR_FULL), "DYNOSCALE_ERROR_FULL");
+    assert_string_equal(dynoscale_error_name((dynoscale_error)99), "DYNOSCALE_ERROR_UNKNOWN");
+    assert_string_equal(dynoscale_error_text((dynoscale_error)99), "unknown error");
+    for (int i = 0; i < DYNOSCALE_COUNTER_COUNT; i++) {
+        assert_non_null(dynoscale_counter_name((dynoscale_counter)i));
+        assert_non_null(dynoscale_counter_meaning((dynoscale_counter)i));
+    }
+    assert_null(dynoscale_counter_name(DYNOSCALE_COUNTER_COUNT));
+    assert_null(dynoscale_counter_meaning(DYNOSCALE_COUNTER_COUNT));
+}
+
+/* First of all: the handlers are asked for once a process. */
+static void without_fork_handlers_there_is_no_agent(void **state) {
+    (void)state;
+    dynoscale_options *o = options_with("http://service/token", "web.1", NULL);
+    dynoscale_agent *agent;
+    faults_refuse_fork_handlers(true);
+    assert_int_equal(ds_agent_open(o, "c", &false_transport, &agent), DYNOSCALE_ERROR_NO_MEMORY);
+    assert_null(agent);
+    faults_refuse_fork_handlers(false);
+    dynoscale_options_free(o);
+}
+
+int main(void) {
+#define WITH_AGENT(test) cmocka_unit_test_setup_teardown(test, open_agent, close_agent)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_fork_handlers_there_is_no_agent),
+        cmocka_unit_test(an_agent_that_is_off_is_null_and_harmless),
+        WITH_AGENT(the_same_url_gives_the_same_agent_until_all_have_freed_it),
+        cmocka_unit_test(the_open_that_is_public_is_over_libcurl_and_starts_nothing),
+        WITH_AGENT(requests_give_their_queue_time_and_reach_the_service),
+        WITH_AGENT(requests_without_a_usable_stamp_are_counted_and_start_nothing),
+        cmocka_unit_test(in_development_a_missing_stamp_is_made_up),
+        WITH_AGENT(readings_of_job_queues_are_reported_or_refused),
+        WITH_AGENT(many_threads_lose_nothing),
+        WITH_AGENT(a_flush_of_nothing_is_done_at_once),
+        WITH_AGENT(a_flush_says_when_time_ran_out_and_keeps_the_samples),
+        WITH_AGENT(a_flush_says_when_samples_were_given_up),
+        WITH_AGENT(a_wait_can_be_interrupted),
+        WITH_AGENT(a_stop_sends_all_and_is_for_good),
+        WITH_AGENT(a_stop_before_the_first_sample_starts_nothing_later),
+        WITH_AGENT(a_stop_gives_up_a_service_that_hangs),
+        WITH_AGENT(a_stop_that_is_refused_says_so),
+        WITH_AGENT(free_returns_at_once_and_the_rest_is_sent),
+        WITH_AGENT(signals_stay_the_apps),
+        WITH_AGENT(a_refused_thread_is_told_and_tried_again_each_second),
+        WITH_AGENT(a_stop_without_a_thread_gives_up_what_is_there),
+        cmocka_unit_test(each_allocation_may_fail),
+        WITH_AGENT(a_child_starts_empty_and_reports_its_own),
+        WITH_AGENT(forks_at_any_moment_leave_a_child_that_works),
+        cmocka_unit_test(everything_has_a_name_and_a_text),
+    };
+    return cmocka_run_group_tests_name("agent", tests, NULL, NULL);
+}
