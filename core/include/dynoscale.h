@@ -76,7 +76,15 @@ const char *dynoscale_error_text(dynoscale_error error);
     X(DYNOSCALE_SETTING_DYNOS, "dynos", "DYNOSCALE_DYNOS", "first",                               \
       "first: only NAME.1 reports; all: every dyno reports")                                      \
     X(DYNOSCALE_SETTING_LOG_LEVEL, "log_level", "DYNOSCALE_LOG_LEVEL", "warn",                    \
-      "debug, info, warn or error")
+      "debug, info, warn or error")                                                               \
+    X(DYNOSCALE_SETTING_QUEUE_TIME, "queue_time", "DYNOSCALE_QUEUE_TIME", "off",                  \
+      "on: the app finds each request's queue time in its environment, as "                       \
+      "dynoscale.queue_time_ms")                                                                  \
+    X(DYNOSCALE_SETTING_SERVER_TIMING, "server_timing", "DYNOSCALE_SERVER_TIMING", "off",         \
+      "on: answers carry it as Server-Timing: queue;dur=MS")                                      \
+    X(DYNOSCALE_SETTING_JOBS, "jobs", "DYNOSCALE_JOBS", "on", "off: job queues are not measured") \
+    X(DYNOSCALE_SETTING_JOB_QUEUES, "job_queues", "DYNOSCALE_JOB_QUEUES",                         \
+      "all but names with a UUID", "queues to measure: names or patterns with *, between commas")
 
 typedef enum dynoscale_setting {
 #define X(id, name, variable, standard, meaning) id,
@@ -231,6 +239,13 @@ int64_t dynoscale_agent_request(dynoscale_agent *agent, const char *start, size_
 dynoscale_error dynoscale_agent_job_queue_time(dynoscale_agent *agent, const char *backend,
                                                size_t backend_length, const char *queue,
                                                size_t queue_length, int64_t queue_time_ms);
+
+/*
+ * Whether this process is the one of its dyno that reads the job queues: the first that asks, and
+ * when it has ended the next that asks. The kernel releases the lock with its holder; a forked
+ * child does not inherit it. Takes a system call or two: ask once an interval. Any thread.
+ */
+bool dynoscale_agent_leads(dynoscale_agent *agent);
 
 /*
  * Asked every 50 ms, on the calling thread, while flush or stop waits: true gives up the wait.

@@ -1,12 +1,15 @@
 #include "agent.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "fork.h"
+#include "leader.h"
 #include "options.h"
 #include "queue_time.h"
 #include "random.h"
@@ -28,6 +31,8 @@ struct dynoscale_agent {
 
     ds_settings *settings;
     const ds_transport *transport;
+    _Atomic(int) lock_file; /* the dyno's leader's; -1: not opened yet */
+    _Atomic(bool) lock_failed;
     _Atomic(ds_worker *) inherited; /* what forks left behind; never touched, never freed */
     int users;                      /* opens not yet freed; guarded by the registry */
     dynoscale_agent *next;          /* in the registry */
@@ -85,6 +90,8 @@ static void unregister(dynoscale_agent *agent) {
 /* ---- Opening and closing ------------------------------------------------------------------ */
 
 static void discard(dynoscale_agent *agent) {
+    int file = atomic_load(&agent->lock_file);
+    if (file >= 0) close(file);
     ds_settings_release(agent->settings);
     free(agent);
 }
@@ -102,6 +109,7 @@ static dynoscale_agent *make(const dynoscale_options *options, const char *langu
     agent->dev_mode = settings->dev_mode;
     agent->transport = transport;
     agent->users = 1;
+    atomic_init(&agent->lock_file, -1);
     return agent;
 }
 
@@ -221,6 +229,28 @@ dynoscale_error dynoscale_agent_job_queue_time(dynoscale_agent *agent, const cha
     ds_worker *worker = worker_of(agent);
     if (worker) return ds_worker_add_row(worker, row, length);
     return atomic_load(&agent->stopped) ? DYNOSCALE_ERROR_STOPPED : DYNOSCALE_ERROR_NO_MEMORY;
+}
+
+/* There is nobody to tell it to before there is a worker; then it is told once. */
+static void tell_no_lock(dynoscale_agent *agent, int error) {
+    ds_worker *worker = worker_of(agent);
+    if (!worker || atomic_exchange(&agent->lock_failed, true)) return;
+    ds_worker_tell(worker, DYNOSCALE_LEVEL_WARN,
+                   "job queues are not measured: the lock %s can't be taken: %s",
+                   agent->settings->lock_path, strerror(error));
+}
+
+bool dynoscale_agent_leads(dynoscale_agent *agent) {
+    if (!agent) return false;
+    lock_registry(); /* two threads that open the file at once would lose the lock with one of them
+                      */
+    int file = atomic_load(&agent->lock_file);
+    bool leads = ds_leader_lead(agent->settings->lock_path, &file);
+    int error = leads ? 0 : errno;
+    atomic_store(&agent->lock_file, file);
+    unlock_registry();
+    if (error != 0) tell_no_lock(agent, error);
+    return leads;
 }
 
 /* ---- Flush and stop ----------------------------------------------------------------------- */

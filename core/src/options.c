@@ -20,7 +20,7 @@ enum {
     SOURCES = DYNOSCALE_SOURCE_CODE + 1,
 };
 
-/* What concerns the connection is no setting of ours: the variables every HTTP client reads. */
+/* What is no setting of ours: the variables that every HTTP client reads, and TMPDIR. */
 typedef enum connection_variable {
     HTTP_PROXY,
     HTTPS_PROXY,
@@ -28,6 +28,7 @@ typedef enum connection_variable {
     NO_PROXY,
     CA_FILE,
     CA_PATH,
+    TEMPORARY_FOLDER,
     CONNECTION_VARIABLES
 } connection_variable;
 
@@ -222,6 +223,7 @@ static dynoscale_error read_connection(dynoscale_options *options) {
         [HTTP_PROXY] = {"http_proxy", NULL},      [HTTPS_PROXY] = {"https_proxy", "HTTPS_PROXY"},
         [ALL_PROXY] = {"all_proxy", "ALL_PROXY"}, [NO_PROXY] = {"no_proxy", "NO_PROXY"},
         [CA_FILE] = {"SSL_CERT_FILE", NULL},      [CA_PATH] = {"SSL_CERT_DIR", NULL},
+        [TEMPORARY_FOLDER] = {"TMPDIR", NULL},
     };
     for (int i = 0; i < CONNECTION_VARIABLES; i++) {
         const char *value = getenv(names[i][0]);
@@ -269,6 +271,12 @@ static bool in_dev_mode(const dynoscale_options *options) {
     return is_on(given(options, DYNOSCALE_SETTING_DEV_MODE));
 }
 
+static bool is_switch(dynoscale_setting setting) {
+    return setting == DYNOSCALE_SETTING_SKIP || setting == DYNOSCALE_SETTING_DEV_MODE ||
+           setting == DYNOSCALE_SETTING_QUEUE_TIME || setting == DYNOSCALE_SETTING_SERVER_TIMING ||
+           setting == DYNOSCALE_SETTING_JOBS;
+}
+
 static const char *standard_value(const dynoscale_options *options, dynoscale_setting setting) {
     switch (setting) {
     case DYNOSCALE_SETTING_DYNO:
@@ -277,6 +285,7 @@ static const char *standard_value(const dynoscale_options *options, dynoscale_se
         return in_dev_mode(options) ? "1" : TABLE[setting].standard;
     case DYNOSCALE_SETTING_DYNOS:
     case DYNOSCALE_SETTING_LOG_LEVEL:
+    case DYNOSCALE_SETTING_JOBS:
         return TABLE[setting].standard;
     default:
         return NULL;
@@ -286,9 +295,9 @@ static const char *standard_value(const dynoscale_options *options, dynoscale_se
 const char *dynoscale_options_get(const dynoscale_options *options, dynoscale_setting setting) {
     if (!known(setting)) return NULL;
     const char *value = given(options, setting);
-    if (setting == DYNOSCALE_SETTING_SKIP || setting == DYNOSCALE_SETTING_DEV_MODE)
-        return is_on(value) ? "true" : "false";
-    return value ? value : standard_value(options, setting);
+    if (!value) value = standard_value(options, setting);
+    if (is_switch(setting)) return is_on(value) ? "true" : "false";
+    return value;
 }
 
 const char *dynoscale_options_show(const dynoscale_options *options, dynoscale_setting setting) {
@@ -372,6 +381,9 @@ ds_settings *ds_settings_new(const dynoscale_options *options, const char *langu
               dynoscale_options_get(options, DYNOSCALE_SETTING_APP_NAME));
     snprintf(settings->user_agent, sizeof settings->user_agent, "dynoscale-%s;%s", language,
              DYNOSCALE_VERSION);
+
+    const char *folder = options->connection[TEMPORARY_FOLDER];
+    ds_leader_path(settings->lock_path, folder ? folder : "/tmp", settings->dyno, url);
 
     bool whole = copied(&settings->url, url) && copied(&settings->proxy, proxy_for(options, url)) &&
                  copied(&settings->no_proxy, options->connection[NO_PROXY]) &&

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "dynoscale.h"
+#include "leader.h"
 
 enum { DS_HEADER_VALUE_SIZE = 256 };
 
@@ -24,6 +25,7 @@ typedef struct ds_settings {
     char user_agent[64];
     char dyno[DS_HEADER_VALUE_SIZE];
     char app_name[DS_HEADER_VALUE_SIZE]; /* "": unset */
+    char lock_path[DS_LEADER_PATH_SIZE]; /* of the dyno's leader, see leader.h */
     int64_t publish_frequency_ms;
     bool dev_mode;
 } ds_settings;

@@ -542,3 +542,12 @@ bool ds_worker_next_event(ds_worker *w, dynoscale_level *level, char text[DYNOSC
     pthread_mutex_unlock(&w->lock);
     return taken;
 }
+
+void ds_worker_tell(ds_worker *w, dynoscale_level level, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    pthread_mutex_lock(&w->lock);
+    ds_events_add_list(&w->events, level, format, arguments);
+    pthread_mutex_unlock(&w->lock);
+    va_end(arguments);
+}

@@ -105,6 +105,10 @@ void ds_worker_counters(ds_worker *worker, int64_t values[DYNOSCALE_COUNTER_COUN
 bool ds_worker_next_event(ds_worker *worker, dynoscale_level *level,
                           char text[DYNOSCALE_EVENT_SIZE]);
 
+/* Leaves an event. Any thread. */
+__attribute__((format(printf, 3, 4))) void ds_worker_tell(ds_worker *worker, dynoscale_level level,
+                                                          const char *format, ...);
+
 /*
  * Does all that can be done at this moment: the thread's loop is this and the wait that it asks
  * for. Gives the ms to wait at most, DS_NEVER_MS for no limit; false when the thread is to end.

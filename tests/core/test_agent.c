@@ -13,6 +13,7 @@
 
 #include "agent.h"
 #include "clock.h"
+#include "leader.h"
 #include "support/false_clock.h"
 #include "support/false_transport.h"
 #include "support/faults.h"
@@ -30,6 +31,7 @@ static dynoscale_options *options_with(const char *url, const char *dyno, const 
 static dynoscale_agent *opened(const char *url, const char *dev_mode) {
     dynoscale_options *o = options_with(url, "web.1", dev_mode);
     dynoscale_agent *agent = NULL;
+    dynoscale_options_read_environment(o);
     assert_int_equal(ds_agent_open(o, "c", &false_transport, &agent), DYNOSCALE_OK);
     dynoscale_options_free(o);
     return agent;
@@ -497,6 +499,51 @@ static void forks_at_any_moment_leave_a_child_that_works(void **state) {
     assert_int_equal(flush(agent), DYNOSCALE_OK);
 }
 
+/* ---- The dyno's leader --------------------------------------------------------------------- */
+
+static int child_leads(dynoscale_agent *agent) { return dynoscale_agent_leads(agent) ? 0 : 1; }
+
+static int child_leads_and_dies(dynoscale_agent *agent) {
+    if (!dynoscale_agent_leads(agent)) return 1;
+    kill(getpid(), SIGKILL);
+    return 2;
+}
+
+static void one_process_of_a_dyno_leads_and_the_next_when_it_has_ended(void **state) {
+    (void)state;
+    char folder[] = "/tmp/dynoscale-test-XXXXXX", path[DS_LEADER_PATH_SIZE];
+    assert_non_null(mkdtemp(folder));
+    setenv("TMPDIR", folder, 1);
+    dynoscale_agent *agent = opened("http://service/leader", NULL);
+    ds_leader_path(path, folder, "web.1", "http://service/leader");
+    assert_int_equal(forked(child_leads_and_dies, agent), 100 + SIGKILL);
+    assert_true(dynoscale_agent_leads(agent));
+    assert_true(dynoscale_agent_leads(agent));
+    assert_int_equal(forked(child_leads, agent), 1); /* with the parent's file, without its lock */
+    assert_true(dynoscale_agent_leads(agent));
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 0);
+    dynoscale_agent_free(agent);
+    unlink(path);
+    rmdir(folder);
+    unsetenv("TMPDIR");
+    assert_false(dynoscale_agent_leads(NULL));
+}
+
+static void where_there_can_be_no_lock_nobody_leads_and_it_is_told_once(void **state) {
+    (void)state;
+    dynoscale_level level;
+    char text[DYNOSCALE_EVENT_SIZE];
+    setenv("TMPDIR", "/no/such/folder", 1);
+    dynoscale_agent *agent = opened("http://service/leader", NULL);
+    for (int i = 0; i < 3; i++) assert_false(dynoscale_agent_leads(agent));
+    assert_true(dynoscale_agent_next_event(agent, &level, text));
+    assert_non_null(strstr(text, "/no/such/folder"));
+    assert_null(strstr(text, "leader"));
+    assert_false(dynoscale_agent_next_event(agent, &level, text));
+    dynoscale_agent_free(agent);
+    unsetenv("TMPDIR");
+}
+
 /* ---- Names -------------------------------------------------------------------------------- */
 
 static void everything_has_a_name_and_a_text(void **state) {
@@ -555,6 +602,8 @@ int main(void) {
         cmocka_unit_test(each_allocation_may_fail),
         WITH_AGENT(a_child_starts_empty_and_reports_its_own),
         WITH_AGENT(forks_at_any_moment_leave_a_child_that_works),
+        cmocka_unit_test(one_process_of_a_dyno_leads_and_the_next_when_it_has_ended),
+        cmocka_unit_test(where_there_can_be_no_lock_nobody_leads_and_it_is_told_once),
         cmocka_unit_test(everything_has_a_name_and_a_text),
     };
     return cmocka_run_group_tests_name("agent", tests, NULL, NULL);

@@ -1,0 +1,24 @@
+/*
+ * Which process of a dyno reads its job queues: a record lock on an empty file in the system's
+ * folder for temporary files. Of all locks it is the one that the kernel ties to the process: it
+ * ends with it, and a forked child does not have it.
+ */
+#ifndef DS_LEADER_H
+#define DS_LEADER_H
+
+#include <stdbool.h>
+
+enum { DS_LEADER_PATH_SIZE = 512 };
+
+/* Writes the file's path for a dyno and the URL it reports to, which the path does not show. */
+void ds_leader_path(char path[DS_LEADER_PATH_SIZE], const char *folder, const char *dyno,
+                    const char *url);
+
+/*
+ * Tries to take the lock, or sees that this process has it. *file is kept from call to call, -1 at
+ * first; it may be inherited over fork. False when another process has it (errno 0), or when there
+ * can be none (errno says why).
+ */
+bool ds_leader_lead(const char *path, int *file);
+
+#endif
