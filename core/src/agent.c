@@ -31,7 +31,7 @@ struct dynoscale_agent {
 
     ds_settings *settings;
     const ds_transport *transport;
-    _Atomic(int) lock_file; /* the dyno's leader's; -1: not opened yet */
+    _Atomic(int) lock_file; /* the dyno's leader's; -1: not opened in this process */
     _Atomic(bool) lock_failed;
     _Atomic(ds_worker *) inherited; /* what forks left behind; never touched, never freed */
     int users;                      /* opens not yet freed; guarded by the registry */
@@ -65,6 +65,8 @@ static void forget_parent(void) {
         for (int i = 0; i < STAMP_REASONS; i++)
             atomic_store_explicit(&a->stamps[i], 0, memory_order_relaxed);
         atomic_store_explicit(&a->jobs_refused, 0, memory_order_relaxed);
+        /* Not closed: whoever daemonises has closed all files, and the number may be another's. */
+        atomic_store_explicit(&a->lock_file, -1, memory_order_relaxed);
         atomic_store_explicit(&a->dropped_stopped, 0, memory_order_relaxed);
         atomic_store_explicit(&a->dropped_memory, 0, memory_order_relaxed);
     }

@@ -16,7 +16,7 @@ void ds_leader_path(char path[DS_LEADER_PATH_SIZE], const char *folder, const ch
 
 /*
  * Tries to take the lock, or sees that this process has it. *file is kept from call to call, -1 at
- * first; it may be inherited over fork. False when another process has it (errno 0), or when there
+ * first and in a forked child. False when another process has it (errno 0), or when there
  * can be none (errno says why).
  */
 bool ds_leader_lead(const char *path, int *file);
