@@ -15,7 +15,7 @@
  *     dynoscale_agent_free(agent);
  *
  * Every function that takes an agent also takes NULL, which is an agent that is off: nothing is
- * recorded, counters are 0, flush and stop succeed at once.
+ * recorded, counters are 0, flush and stop succeed.
  *
  * Text is passed with its length in bytes and need not end in NUL; text that is returned does.
  * All text is copied in; text that is returned belongs to the core and lives as long as said.
@@ -191,7 +191,7 @@ dynoscale_error dynoscale_agent_open(const dynoscale_options *options, const cha
 
 /*
  * Gives the agent back. The last one to do so ends it: a running thread sends what is left for up
- * to 2 seconds more, by itself, and then frees everything. Never blocks. No other call on the
+ * to 2 seconds more, by itself. Never blocks. No other call on the
  * agent may be running or follow. NULL is allowed.
  */
 void dynoscale_agent_free(dynoscale_agent *agent);
@@ -270,6 +270,9 @@ dynoscale_error dynoscale_agent_flush(dynoscale_agent *agent, int64_t timeout_ms
  * DYNOSCALE_ERROR_DROPPED when samples were given up; DYNOSCALE_ERROR_INTERRUPTED (the thread goes
  * on alone until its deadline). Any thread; a second call waits for the first. A child forked
  * later starts afresh.
+ *
+ * Waits for the threads of agents that were freed, too, and does so for NULL: a process must not
+ * end while one of them is inside the TLS library.
  */
 dynoscale_error dynoscale_agent_stop(dynoscale_agent *agent, int64_t timeout_ms,
                                      dynoscale_interrupted interrupted, void *context);

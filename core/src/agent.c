@@ -41,6 +41,7 @@ struct dynoscale_agent {
 /* ---- Registry: the process's agents ------------------------------------------------------- */
 
 static dynoscale_agent *agents;
+static ds_worker *lingering; /* whose agents were freed while their threads ran */
 static atomic_flag registry_busy = ATOMIC_FLAG_INIT; /* held for a few instructions, rarely */
 
 static void lock_registry(void) {
@@ -70,6 +71,7 @@ static void forget_parent(void) {
         atomic_store_explicit(&a->dropped_stopped, 0, memory_order_relaxed);
         atomic_store_explicit(&a->dropped_memory, 0, memory_order_relaxed);
     }
+    lingering = NULL;
     atomic_flag_clear_explicit(&registry_busy, memory_order_relaxed);
 }
 
@@ -87,6 +89,31 @@ static void unregister(dynoscale_agent *agent) {
     dynoscale_agent **link = &agents;
     while (*link != agent) link = &(*link)->next;
     *link = agent->next;
+}
+
+/* Takes one of the lingering out: the first, or the first that has finished. NULL: none. */
+static ds_worker *take_lingering(bool finished_only) {
+    lock_registry();
+    ds_worker **link = &lingering;
+    while (finished_only && *link && !ds_worker_finished(*link)) link = &(*link)->lingering;
+    ds_worker *worker = *link;
+    if (worker) *link = worker->lingering;
+    unlock_registry();
+    return worker;
+}
+
+/* Lets a worker end by itself: whoever frees its agent must not wait, whoever ends the process
+ * must, since the thread may be inside the TLS library. */
+static void linger(ds_worker *worker) {
+    ds_worker_dismiss(worker, FREE_TIMEOUT_MS);
+    lock_registry();
+    worker->lingering = lingering;
+    lingering = worker;
+    unlock_registry();
+    while ((worker = take_lingering(true))) {
+        ds_worker_stop(worker, 0, NULL, NULL); /* has finished: only joins */
+        ds_worker_release(worker);
+    }
 }
 
 /* ---- Opening and closing ------------------------------------------------------------------ */
@@ -148,7 +175,7 @@ void dynoscale_agent_free(dynoscale_agent *agent) {
     unlock_registry();
     if (!last) return;
     ds_worker *worker = atomic_load(&agent->worker);
-    if (worker) ds_worker_abandon(worker, FREE_TIMEOUT_MS);
+    if (worker) linger(worker);
     discard(agent);
 }
 
@@ -266,10 +293,16 @@ dynoscale_error dynoscale_agent_flush(dynoscale_agent *agent, int64_t timeout_ms
 
 dynoscale_error dynoscale_agent_stop(dynoscale_agent *agent, int64_t timeout_ms,
                                      dynoscale_interrupted interrupted, void *context) {
-    if (!agent) return DYNOSCALE_OK;
-    atomic_store(&agent->stopped, true);
-    ds_worker *worker = atomic_load(&agent->worker);
-    return worker ? ds_worker_stop(worker, timeout_ms, interrupted, context) : DYNOSCALE_OK;
+    int64_t deadline_ms = ds_clock_monotonic_ms() + timeout_ms;
+    dynoscale_error error = DYNOSCALE_OK;
+    if (agent) {
+        atomic_store(&agent->stopped, true);
+        ds_worker *worker = atomic_load(&agent->worker);
+        if (worker) error = ds_worker_stop(worker, timeout_ms, interrupted, context);
+    }
+    for (ds_worker *worker; (worker = take_lingering(false)); ds_worker_release(worker))
+        ds_worker_stop(worker, deadline_ms - ds_clock_monotonic_ms(), interrupted, context);
+    return error;
 }
 
 /* ---- What happened ------------------------------------------------------------------------ */

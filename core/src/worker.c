@@ -1,5 +1,5 @@
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* pthread_setname_np, MAP_ANONYMOUS */
+#define _GNU_SOURCE /* pthread_setname_np, pthread_timedjoin_np, MAP_ANONYMOUS */
 #endif
 #include "worker.h"
 
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "clock.h"
 #include "random.h"
@@ -347,19 +348,17 @@ static void *run(void *context) {
  * threads, and a broken pipe must not end the process. */
 static bool create_thread(ds_worker *w) {
     pthread_attr_t attributes;
-    pthread_t thread;
     sigset_t all, before;
     if (pthread_attr_init(&attributes) != 0) return false;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     atomic_fetch_add(&w->references, 1);
-    bool created = pthread_create(&thread, &attributes, run, w) == 0;
-    if (!created) atomic_fetch_sub(&w->references, 1);
+    w->joinable = pthread_create(&w->thread, &attributes, run, w) == 0;
+    if (!w->joinable) atomic_fetch_sub(&w->references, 1);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
-    return created;
+    return w->joinable;
 }
 
 /* With the lock held. */
@@ -414,6 +413,7 @@ ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport) {
 
 void ds_worker_release(ds_worker *w) {
     if (atomic_fetch_sub(&w->references, 1) > 1) return;
+    if (w->joinable) pthread_detach(w->thread);
     ds_batches_clear(&w->batches);
     ds_settings_release(w->settings);
     free(w->request.body);
@@ -507,6 +507,24 @@ static uint64_t begin_stop(ds_worker *w, int64_t now, int64_t timeout_ms) {
     return before;
 }
 
+/* Waits until the thread, which has finished, is gone: as it ends, libraries' own clean-up runs on
+ * it, which must not meet that of the process. A matter of µs; with a limit where there can be. */
+static void join(ds_worker *w) {
+    pthread_mutex_lock(&w->lock);
+    bool ours = w->joinable;
+    w->joinable = false;
+    pthread_mutex_unlock(&w->lock);
+    if (!ours) return;
+#ifdef __linux__
+    struct timespec limit;
+    clock_gettime(CLOCK_REALTIME, &limit);
+    limit.tv_sec += 1;
+    if (pthread_timedjoin_np(w->thread, NULL, &limit) != 0) pthread_detach(w->thread);
+#else
+    pthread_join(w->thread, NULL);
+#endif
+}
+
 dynoscale_error ds_worker_stop(ds_worker *w, int64_t timeout_ms, dynoscale_interrupted interrupted,
                                void *context) {
     int64_t now = ds_clock_monotonic_ms();
@@ -514,15 +532,17 @@ dynoscale_error ds_worker_stop(ds_worker *w, int64_t timeout_ms, dynoscale_inter
     int64_t deadline = deadline_after(now, timeout_ms) + STOP_GRACE_MS;
     dynoscale_error error = wait_until_settled(w, UINT64_MAX, deadline, interrupted, context);
     if (error != DYNOSCALE_OK) return error;
+    join(w);
     if (before == UINT64_MAX || !given_up_since(w, before)) return DYNOSCALE_OK;
     bool late = ds_clock_monotonic_ms() >= deadline_after(now, timeout_ms);
     return late ? DYNOSCALE_ERROR_TIMED_OUT : DYNOSCALE_ERROR_DROPPED;
 }
 
-void ds_worker_abandon(ds_worker *w, int64_t timeout_ms) {
+void ds_worker_dismiss(ds_worker *w, int64_t timeout_ms) {
     begin_stop(w, ds_clock_monotonic_ms(), timeout_ms);
-    ds_worker_release(w);
 }
+
+bool ds_worker_finished(ds_worker *w) { return is_finished(w); }
 
 void ds_worker_counters(ds_worker *w, int64_t values[DYNOSCALE_COUNTER_COUNT]) {
     pthread_mutex_lock(&w->lock);

@@ -46,6 +46,7 @@ typedef struct ds_worker {
     ds_settings *settings;
     const ds_transport *transport;
     struct ds_worker *inherited; /* of the process that this one was forked from; kept, not used */
+    struct ds_worker *lingering; /* the next one whose agent has been freed; see agent.c */
 
     pthread_mutex_t lock;
     ds_batches batches;
@@ -61,6 +62,8 @@ typedef struct ds_worker {
     int64_t backoff_ms;     /* the last wait after a failure, 0: the last attempt went well */
     int64_t next_start_ms;  /* before this the thread is not started again */
     int64_t deadline_ms;    /* of stop */
+    pthread_t thread;       /* while joinable */
+    bool joinable;          /* started, and nobody has joined it yet */
     bool troubled;          /* a failure was told, no success since */
     uint64_t settled;       /* the number of the last batch sent or given up */
     uint64_t last_given_up; /* the number of the last one given up */
@@ -96,8 +99,11 @@ dynoscale_error ds_worker_flush(ds_worker *worker, int64_t timeout_ms,
 dynoscale_error ds_worker_stop(ds_worker *worker, int64_t timeout_ms,
                                dynoscale_interrupted interrupted, void *context);
 
-/* Lets the thread finish by itself until the timeout, and gives the reference back. */
-void ds_worker_abandon(ds_worker *worker, int64_t timeout_ms);
+/* Asks the thread to finish by itself until the timeout. */
+void ds_worker_dismiss(ds_worker *worker, int64_t timeout_ms);
+
+/* Whether the worker has finished: then ds_worker_stop does not wait. */
+bool ds_worker_finished(ds_worker *worker);
 
 /* Adds the worker's counters to `values`. */
 void ds_worker_counters(ds_worker *worker, int64_t values[DYNOSCALE_COUNTER_COUNT]);

@@ -302,6 +302,28 @@ static void free_returns_at_once_and_the_rest_is_sent(void **state) {
     while (false_transport_rows() < 1 || false_transport_open() > 0) usleep(1000);
 }
 
+static void a_stop_waits_for_the_threads_of_agents_that_were_freed(void **state) {
+    (void)state;
+    false_transport_reset();
+    false_transport_stall();
+    for (int i = 0; i < 3; i++) {
+        dynoscale_agent *agent = opened("http://service/freed", NULL);
+        request(agent, 1);
+        dynoscale_agent_free(agent);
+    }
+    assert_int_equal(stop(NULL), DYNOSCALE_OK);
+    assert_int_equal(false_transport_open(), 0);
+    assert_int_equal(false_transport_cancelled(), 3);
+    for (int i = 0; i < 3;
+         i++) { /* those that have finished are gone with the next that is freed */
+        false_transport_answer(200, "");
+        dynoscale_agent *agent = opened("http://service/freed", NULL);
+        request(agent, 1);
+        assert_int_equal(stop(agent), DYNOSCALE_OK);
+        dynoscale_agent_free(agent);
+    }
+}
+
 /* ---- Signals and threads ------------------------------------------------------------------ */
 
 static _Atomic(int) handled_by; /* 1: the main thread, 2: another */
@@ -596,6 +618,7 @@ int main(void) {
         WITH_AGENT(a_stop_gives_up_a_service_that_hangs),
         WITH_AGENT(a_stop_that_is_refused_says_so),
         WITH_AGENT(free_returns_at_once_and_the_rest_is_sent),
+        cmocka_unit_test(a_stop_waits_for_the_threads_of_agents_that_were_freed),
         WITH_AGENT(signals_stay_the_apps),
         WITH_AGENT(a_refused_thread_is_told_and_tried_again_each_second),
         WITH_AGENT(a_stop_without_a_thread_gives_up_what_is_there),
