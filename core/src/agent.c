@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "exit.h"
 #include "fork.h"
 #include "leader.h"
 #include "options.h"
@@ -16,7 +17,7 @@
 #include "report.h"
 #include "worker.h"
 
-enum { STAMP_REASONS = 4, FREE_TIMEOUT_MS = 2000 };
+enum { STAMP_REASONS = 4, FREE_TIMEOUT_MS = 2000, EXIT_TIMEOUT_MS = 2000 };
 
 struct dynoscale_agent {
     _Atomic(ds_worker *) worker; /* of this process; NULL before its first sample */
@@ -73,6 +74,7 @@ static void forget_parent(void) {
     }
     lingering = NULL;
     atomic_flag_clear_explicit(&registry_busy, memory_order_relaxed);
+    ds_transport_curl_after_fork();
 }
 
 /* The agent of that URL, with one more user; NULL. With the registry locked. */
@@ -116,6 +118,28 @@ static void linger(ds_worker *worker) {
     }
 }
 
+/*
+ * In C's exit(). Mostly the host has stopped the agent before, and nothing is left to do. Where it
+ * has not, what was recorded is sent; where the thread has outlived the stop, it is cancelled: it
+ * must not be inside the TLS library when that is cleaned up.
+ *
+ * The interrupted thread may hold any lock, so none is taken: the lists are whole at every moment.
+ */
+static void stop_at_exit(void) {
+    int64_t now = ds_clock_monotonic_ms();
+    for (dynoscale_agent *a = agents; a; a = a->next) {
+        ds_worker *worker = atomic_load(&a->worker);
+        if (worker) ds_worker_hasten(worker, atomic_load(&a->stopped) ? now : now + EXIT_TIMEOUT_MS);
+    }
+    for (ds_worker *w = lingering; w; w = w->lingering) ds_worker_hasten(w, now + EXIT_TIMEOUT_MS);
+
+    for (dynoscale_agent *a = agents; a; a = a->next) {
+        ds_worker *worker = atomic_load(&a->worker);
+        if (worker) ds_worker_await(worker);
+    }
+    for (ds_worker *w = lingering; w; w = w->lingering) ds_worker_await(w);
+}
+
 /* ---- Opening and closing ------------------------------------------------------------------ */
 
 static void discard(dynoscale_agent *agent) {
@@ -146,9 +170,11 @@ dynoscale_error ds_agent_open(const dynoscale_options *options, const char *lang
                               const ds_transport *transport, dynoscale_agent **opened) {
     *opened = NULL;
     if (dynoscale_options_off_reason(options) != DYNOSCALE_ON) return DYNOSCALE_ERROR_OFF;
-    if (!ds_fork_watch(forget_parent)) return DYNOSCALE_ERROR_NO_MEMORY;
+    if (!ds_fork_watch(ds_transport_curl_before_fork, ds_transport_curl_after_fork, forget_parent))
+        return DYNOSCALE_ERROR_NO_MEMORY;
     dynoscale_agent *fresh = make(options, language, transport);
     if (!fresh) return DYNOSCALE_ERROR_NO_MEMORY;
+    ds_exit_watch(stop_at_exit);
 
     lock_registry();
     dynoscale_agent *agent = registered(fresh->settings->url);

@@ -1,5 +1,5 @@
 /*
- * What happens in a forked child.
+ * What happens around a fork.
  */
 #ifndef DS_FORK_H
 #define DS_FORK_H
@@ -7,10 +7,11 @@
 #include <stdbool.h>
 
 /*
- * Has `in_child` called in every forked child from now on; once a process, whatever is given later.
- * It runs before anything else in the child, for every `system` of a root process too, and may only
- * store to memory. False when the system has no memory for it.
+ * Has `before` called on the forking thread before every fork from now on, `after` after it in the
+ * parent, and `in_child` in the child; once a process, whatever is given later. They run for every
+ * `system` of a root process too: `in_child` may only store to memory. False when the system has no
+ * memory for it.
  */
-bool ds_fork_watch(void (*in_child)(void));
+bool ds_fork_watch(void (*before)(void), void (*after)(void), void (*in_child)(void));
 
 #endif

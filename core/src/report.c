@@ -142,8 +142,14 @@ typedef struct reader {
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+static bool skip_one_of(reader *r, const char *characters) {
+    if (r->at == r->end || *r->at == '\0' || !strchr(characters, *r->at)) return false;
+    r->at++;
+    return true;
+}
+
 static void skip_blanks(reader *r) {
-    while (r->at < r->end && strchr(" \t\r\n", *r->at) && *r->at) r->at++;
+    while (skip_one_of(r, " \t\r\n")) continue;
 }
 
 static bool skip_char(reader *r, char c) {
@@ -207,14 +213,21 @@ static bool to_frequency_ms(double seconds, int64_t *ms) {
     return true;
 }
 
+/* What follows a backslash: RFC 8259, section 7. */
+static bool skip_escape(reader *r) {
+    if (!skip_char(r, 'u')) return skip_one_of(r, "\"\\/bfnrt");
+    for (int i = 0; i < 4; i++)
+        if (!skip_one_of(r, "0123456789ABCDEFabcdef")) return false;
+    return true;
+}
+
 /* Gives the text between the quotes as it stands: a name written with escapes is not ours. */
 static bool read_string(reader *r, const char **text, size_t *length) {
     if (!skip_char(r, '"')) return false;
     *text = r->at;
     while (r->at < r->end && *r->at != '"') {
         if ((unsigned char)*r->at < 0x20) return false;
-        if (*r->at == '\\' && ++r->at == r->end) return false;
-        r->at++;
+        if (*r->at++ == '\\' && !skip_escape(r)) return false;
     }
     *length = (size_t)(r->at - *text);
     return skip_char(r, '"');
@@ -272,7 +285,7 @@ static bool read_scalar(reader *r, place where) {
 static bool read_value(reader *r, place where) {
     skip_blanks(r);
     if (r->at == r->end || r->depth == DEEPEST) return false;
-    if (where == FREQUENCY) r->frequency_ms = 0; /* of several, the last one counts */
+    if (where != ELSEWHERE) r->frequency_ms = 0; /* of several, the last one counts */
 
     r->depth++;
     bool valid = skip_char(r, '{')   ? read_members(r, where)

@@ -3,6 +3,10 @@
 #define MASK ((size_t)DS_RING_SLOTS - 1)
 
 _Static_assert((DS_RING_SLOTS & (DS_RING_SLOTS - 1)) == 0, "slots are found by masking");
+_Static_assert(DS_RING_SLOTS % DS_RING_RUN == 0, "runs don't overlap");
+
+enum { LANE_SHIFT = 28 };
+_Static_assert(DS_RING_LANES == 1U << (32 - LANE_SHIFT), "the hash's upper bits name a lane");
 
 /*
  * seq_cst on success: a producer puts its word in and then reads whether the thread sleeps, the
@@ -16,7 +20,15 @@ static bool put(_Atomic(uint64_t) *slot, uint64_t word) {
                                                    memory_order_relaxed);
 }
 
-static bool push_further(ds_ring *ring, uint64_t word, size_t from) {
+/* Threads are told apart by where their stacks are: that costs less than a thread-local variable of
+ * a shared library, and nothing is lost when two have the same lane. */
+static ds_ring_lane *lane_of_thread(ds_ring *ring) {
+    char here;
+    uint32_t stack = (uint32_t)((uintptr_t)&here >> 16);
+    return &ring->lanes[stack * 0x9E3779B1U >> LANE_SHIFT]; /* D. Knuth's multiplicative hash */
+}
+
+static bool push_further(ds_ring *ring, ds_ring_lane *lane, uint64_t word, size_t from) {
     /* acquire: pairs with the release in ds_ring_drain, so that the look below sees every slot
      * which the drains counted here have emptied. */
     uint64_t drains = atomic_load_explicit(&ring->drains, memory_order_acquire);
@@ -24,7 +36,11 @@ static bool push_further(ds_ring *ring, uint64_t word, size_t from) {
 
     for (size_t n = 0; n < DS_RING_SLOTS; n++) {
         if (!put(&ring->slots[(from + n) & MASK], word)) continue;
-        atomic_store_explicit(&ring->next, from + n + 1, memory_order_relaxed);
+        size_t after = from + n + 1;
+        atomic_store_explicit(&lane->next, after, memory_order_relaxed);
+        /* Nobody else needs to look through the same slots again. */
+        atomic_store_explicit(&ring->next, (after + DS_RING_RUN - 1) / DS_RING_RUN * DS_RING_RUN,
+                              memory_order_relaxed);
         return true;
     }
     /* No later than the drains counted above: if one has ended since, this says nothing. */
@@ -33,9 +49,12 @@ static bool push_further(ds_ring *ring, uint64_t word, size_t from) {
 }
 
 bool ds_ring_push(ds_ring *ring, uint64_t word) {
-    size_t i = atomic_load_explicit(&ring->next, memory_order_relaxed);
-    if (!put(&ring->slots[i & MASK], word)) return push_further(ring, word, i + 1);
-    atomic_store_explicit(&ring->next, i + 1, memory_order_relaxed);
+    ds_ring_lane *lane = lane_of_thread(ring);
+    size_t i = atomic_load_explicit(&lane->next, memory_order_relaxed);
+    if (i % DS_RING_RUN == 0)
+        i = atomic_fetch_add_explicit(&ring->next, DS_RING_RUN, memory_order_relaxed);
+    if (!put(&ring->slots[i & MASK], word)) return push_further(ring, lane, word, i + 1);
+    atomic_store_explicit(&lane->next, i + 1, memory_order_relaxed);
     return true;
 }
 
@@ -52,6 +71,8 @@ size_t ds_ring_drain(ds_ring *ring, size_t *position, uint64_t *words, size_t mo
     if (n == 0) return 0;
     /* From the start again: the first cache lines stay warm, and pages never reached stay unused.
      */
+    for (size_t lane = 0; lane < DS_RING_LANES; lane++)
+        atomic_store_explicit(&ring->lanes[lane].next, 0, memory_order_relaxed);
     atomic_store_explicit(&ring->next, 0, memory_order_relaxed);
     /* release: pairs with the acquire in push_further. */
     atomic_fetch_add_explicit(&ring->drains, 1, memory_order_release);

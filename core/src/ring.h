@@ -5,7 +5,9 @@
  * is no middle in which a producer could stop: a word is in the ring whole, or not at all. Nothing
  * can be torn, a producer that dies blocks nobody, and a fork at any moment copies a valid ring.
  *
- * `next` is only a hint of where to look for an empty slot. Producers store it without a
+ * Where to look for an empty slot is only hinted at: `next` counts the runs of slots handed out, a
+ * lane is where the threads that share it are within theirs. Threads of different lanes write to
+ * different cache lines, so that they don't slow each other down. Lanes are stored without a
  * compare-and-swap and may race; a wrong hint costs a longer look, never a word.
  *
  * When no slot is empty the newest word is refused. The refusal is remembered until the next
@@ -19,16 +21,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 16,384 words: 128 KiB. The thread drains once a second while there is traffic. */
-enum { DS_RING_SLOTS = 16384 };
+enum {
+    DS_CACHE_LINE = 64,
+    DS_RING_SLOTS = 16384, /* 128 KiB. The thread drains once a second while there is traffic. */
+    DS_RING_RUN = 32,      /* slots: four cache lines */
+    DS_RING_LANES = 16,
+};
 
-/* Producers write `next` and slots; the consumer writes slots and, rarely, `drains`. */
-enum { DS_CACHE_LINE = 64 };
+typedef struct ds_ring_lane {
+    _Alignas(DS_CACHE_LINE) _Atomic(size_t) next; /* a multiple of DS_RING_RUN: takes a new run */
+} ds_ring_lane;
 
 typedef struct ds_ring {
-    _Alignas(DS_CACHE_LINE) _Atomic(size_t) next;
+    _Alignas(DS_CACHE_LINE) _Atomic(size_t) next;     /* the first slot of the next run */
     _Alignas(DS_CACHE_LINE) _Atomic(uint64_t) drains; /* drains finished so far */
     _Atomic(uint64_t) full_at;                        /* `drains` + 1 when found full */
+    ds_ring_lane lanes[DS_RING_LANES];
     _Alignas(DS_CACHE_LINE) _Atomic(uint64_t) slots[DS_RING_SLOTS];
 } ds_ring;
 
@@ -38,9 +46,9 @@ typedef struct ds_ring {
 bool ds_ring_push(ds_ring *ring, uint64_t word);
 
 /*
- * Takes up to `most` words out, nearly in the order of their pushes, and returns how many. A pass
- * starts with *position 0 and has ended when 0 is returned; a word whose push ended before the
- * pass began is always found by it. One caller at a time.
+ * Takes up to `most` words out, those of a thread nearly in the order of their pushes, and returns
+ * how many. A pass starts with *position 0 and has ended when 0 is returned; a word whose push
+ * ended before the pass began is always found by it. One caller at a time.
  */
 size_t ds_ring_drain(ds_ring *ring, size_t *position, uint64_t *words, size_t most);
 

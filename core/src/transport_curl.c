@@ -97,23 +97,42 @@ static bool load(void) {
 }
 
 /*
- * Once a process. A child that was forked while its parent's thread was loading finds LOADING and
- * nobody at it: the library may be half there and holding a lock, so it stays unused.
+ * Held by the thread that loads, and by each that forks: a child must not get a library that is
+ * half there. No mutex, since it is given back in the child by a store.
  */
-static bool loaded(char reason[DS_ANSWER_REASON_SIZE]) {
-    int state = UNLOADED;
-    if (atomic_compare_exchange_strong(&load_state, &state, LOADING)) {
-        state = load() ? LOADED : FAILED;
-        atomic_store(&load_state, state);
-    }
-    const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
-    for (int i = 0; state == LOADING && i < 500; i++) { /* by another agent's thread: 5 s */
+static atomic_flag loader = ATOMIC_FLAG_INIT;
+static _Thread_local bool loader_held; /* by this thread, which forks */
+
+/* True once it is held; false after so many ms. */
+static bool hold_loader(int ms) {
+    const struct timespec moment = {.tv_nsec = 1000 * 1000};
+    while (atomic_flag_test_and_set(&loader)) {
+        if (ms-- == 0) return false;
         nanosleep(&moment, NULL);
-        state = atomic_load(&load_state);
     }
+    return true;
+}
+
+void ds_transport_curl_before_fork(void) { loader_held = hold_loader(1000); }
+
+void ds_transport_curl_after_fork(void) {
+    if (loader_held) atomic_flag_clear(&loader);
+    loader_held = false;
+}
+
+/* Once a process. A child whose parent was not done loading after all can't load either. */
+static bool loaded(char reason[DS_ANSWER_REASON_SIZE]) {
+    if (atomic_load(&load_state) == UNLOADED && hold_loader(5000)) {
+        if (atomic_load(&load_state) == UNLOADED) {
+            atomic_store(&load_state, LOADING);
+            atomic_store(&load_state, load() ? LOADED : FAILED);
+        }
+        atomic_flag_clear(&loader);
+    }
+    int state = atomic_load(&load_state);
     if (state == LOADED) return true;
     snprintf(reason, DS_ANSWER_REASON_SIZE, "%s",
-             state == FAILED ? load_failure : "this process was forked while libcurl was loading");
+             state == FAILED ? load_failure : "libcurl is still being loaded");
     return false;
 }
 

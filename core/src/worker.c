@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "exit.h"
 #include "random.h"
 
 enum {
@@ -257,6 +258,7 @@ static bool begin(ds_worker *w, const ds_batch *batch, char reason[DS_ANSWER_REA
     if (!compose(w, batch)) return false;
     if (!w->connection) w->connection = w->transport->open(w->settings, reason);
     if (!w->connection) return false;
+    ds_exit_watch_again(); /* libcurl is loaded, and with it a TLS library that cleans up at exit */
     w->in_flight = w->transport->start(w->connection, &w->request, reason);
     return w->in_flight;
 }
@@ -285,6 +287,14 @@ static int64_t rest(ds_worker *w, int64_t now, bool moved) {
     return until > now ? until - now : 0;
 }
 
+/* With the lock held. */
+static void heed_exit(ds_worker *w) {
+    int64_t deadline_ms = atomic_load(&w->exit_deadline_ms);
+    if (deadline_ms == DS_NEVER_MS || (is_stopping(w) && w->deadline_ms <= deadline_ms)) return;
+    w->deadline_ms = deadline_ms;
+    w->retry_ms = DS_NEVER_MS;
+}
+
 bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
     char reason[DS_ANSWER_REASON_SIZE];
     /* Awake: nobody needs to rouse the thread until it says otherwise in `rest`. */
@@ -295,6 +305,7 @@ bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
     pthread_mutex_lock(&w->lock);
     int64_t now = ds_clock_monotonic_ms();
     bool moved = drain(w);
+    heed_exit(w);
     if (answer) conclude(w, now, answer);
     if (!w->in_flight) drop_expired(w, now);
     schedule(w, now);
@@ -354,11 +365,12 @@ static bool create_thread(ds_worker *w) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     atomic_fetch_add(&w->references, 1);
-    w->joinable = pthread_create(&w->thread, &attributes, run, w) == 0;
-    if (!w->joinable) atomic_fetch_sub(&w->references, 1);
+    bool created = pthread_create(&w->thread, &attributes, run, w) == 0;
+    if (!created) atomic_fetch_sub(&w->references, 1);
+    atomic_store(&w->joinable, created);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
-    return w->joinable;
+    return created;
 }
 
 /* With the lock held. */
@@ -408,12 +420,13 @@ ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport) {
     w->interval_ms = settings->publish_frequency_ms;
     w->last_due_ms = w->next_due_ms = w->retry_ms = DS_NEVER_MS;
     w->next_start_ms = w->deadline_ms = DS_NEVER_MS;
+    atomic_init(&w->exit_deadline_ms, DS_NEVER_MS);
     return w;
 }
 
 void ds_worker_release(ds_worker *w) {
     if (atomic_fetch_sub(&w->references, 1) > 1) return;
-    if (w->joinable) pthread_detach(w->thread);
+    if (atomic_load(&w->joinable)) pthread_detach(w->thread);
     ds_batches_clear(&w->batches);
     ds_settings_release(w->settings);
     free(w->request.body);
@@ -510,11 +523,7 @@ static uint64_t begin_stop(ds_worker *w, int64_t now, int64_t timeout_ms) {
 /* Waits until the thread, which has finished, is gone: as it ends, libraries' own clean-up runs on
  * it, which must not meet that of the process. A matter of µs; with a limit where there can be. */
 static void join(ds_worker *w) {
-    pthread_mutex_lock(&w->lock);
-    bool ours = w->joinable;
-    w->joinable = false;
-    pthread_mutex_unlock(&w->lock);
-    if (!ours) return;
+    if (!atomic_exchange(&w->joinable, false)) return;
 #ifdef __linux__
     struct timespec limit;
     clock_gettime(CLOCK_REALTIME, &limit);
@@ -540,6 +549,22 @@ dynoscale_error ds_worker_stop(ds_worker *w, int64_t timeout_ms, dynoscale_inter
 
 void ds_worker_dismiss(ds_worker *w, int64_t timeout_ms) {
     begin_stop(w, ds_clock_monotonic_ms(), timeout_ms);
+}
+
+void ds_worker_hasten(ds_worker *w, int64_t deadline_ms) {
+    atomic_store(&w->exit_deadline_ms, deadline_ms);
+    ds_wake_post(&w->wake);
+}
+
+void ds_worker_await(ds_worker *w) {
+    int64_t until = atomic_load(&w->exit_deadline_ms) + STOP_GRACE_MS;
+    while (atomic_load(&w->stage) == DS_STAGE_RUNNING) {
+        uint32_t seen = ds_wake_count(&w->progress);
+        int64_t left = until - ds_clock_monotonic_ms();
+        if (left <= 0) return;
+        ds_wake_wait(&w->progress, seen, left < INTERRUPT_EVERY_MS ? left : INTERRUPT_EVERY_MS);
+    }
+    join(w);
 }
 
 bool ds_worker_finished(ds_worker *w) { return is_finished(w); }

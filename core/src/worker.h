@@ -43,6 +43,7 @@ typedef struct ds_worker {
     _Atomic(int) stage;                              /* ds_stage */
     ds_wake wake;                                    /* posted for the thread */
     ds_wake progress;                                /* posted by it, for flush and stop */
+    _Atomic(int64_t) exit_deadline_ms;               /* of ds_worker_hasten, or DS_NEVER_MS */
     ds_settings *settings;
     const ds_transport *transport;
     struct ds_worker *inherited; /* of the process that this one was forked from; kept, not used */
@@ -63,7 +64,7 @@ typedef struct ds_worker {
     int64_t next_start_ms;  /* before this the thread is not started again */
     int64_t deadline_ms;    /* of stop */
     pthread_t thread;       /* while joinable */
-    bool joinable;          /* started, and nobody has joined it yet */
+    _Atomic(bool) joinable; /* started, and nobody has joined it yet */
     bool troubled;          /* a failure was told, no success since */
     uint64_t settled;       /* the number of the last batch sent or given up */
     uint64_t last_given_up; /* the number of the last one given up */
@@ -101,6 +102,13 @@ dynoscale_error ds_worker_stop(ds_worker *worker, int64_t timeout_ms,
 
 /* Asks the thread to finish by itself until the timeout. */
 void ds_worker_dismiss(ds_worker *worker, int64_t timeout_ms);
+
+/*
+ * For C's exit(). The first asks the thread to finish by a moment of the monotonic clock, the second
+ * waits for its end, for a little longer than that. Neither locks or allocates.
+ */
+void ds_worker_hasten(ds_worker *worker, int64_t deadline_ms);
+void ds_worker_await(ds_worker *worker);
 
 /* Whether the worker has finished: then ds_worker_stop does not wait. */
 bool ds_worker_finished(ds_worker *worker);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "transport.h"
@@ -203,8 +204,39 @@ static void closing_gives_up_what_is_in_flight(void **state) {
     close(server.listener);
 }
 
+/* First of all, since libcurl is loaded once a process. */
+static void *open_and_close(void *context) {
+    char reason[DS_ANSWER_REASON_SIZE];
+    void *connection = transport->open(context, reason);
+    if (connection) transport->close(connection);
+    return connection;
+}
+
+static void forks_while_it_is_loaded_leave_children_that_can_load_it(void **state) {
+    (void)state;
+    enum { CHILDREN = 20 };
+    pid_t children[CHILDREN];
+    pthread_t thread;
+    ds_settings *settings = settings_for("http://127.0.0.1:1/token");
+    assert_int_equal(pthread_create(&thread, NULL, open_and_close, settings), 0);
+    for (int i = 0; i < CHILDREN; i++) {
+        ds_transport_curl_before_fork();
+        children[i] = fork();
+        ds_transport_curl_after_fork();
+        if (children[i] == 0) _exit(open_and_close(settings) ? 0 : 1);
+    }
+    for (int i = 0; i < CHILDREN; i++) {
+        int status;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+    pthread_join(thread, NULL);
+    ds_settings_release(settings);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(forks_while_it_is_loaded_leave_children_that_can_load_it),
         cmocka_unit_test(a_report_is_a_post_of_the_body_with_the_headers),
         cmocka_unit_test(retry_after_is_read_in_any_case_and_only_from_the_last_answer),
         cmocka_unit_test(a_longer_answer_than_is_kept_still_has_its_status),
