@@ -432,20 +432,6 @@ static void each_allocation_may_fail(void **state) {
 
 /* ---- Fork --------------------------------------------------------------------------------- */
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define __SANITIZE_THREAD__ 1
-#endif
-#endif
-
-/* ThreadSanitizer can't follow a child of many threads that starts a thread of its own. */
-static void skip_under_thread_sanitizer(void) {
-#ifdef __SANITIZE_THREAD__
-    print_message("skipped: ThreadSanitizer does not support threads in a forked child\n");
-    skip();
-#endif
-}
-
 /* Runs `in_child` in a forked child; 0 is well. */
 static int forked(int (*in_child)(dynoscale_agent *), dynoscale_agent *agent) {
     int status;

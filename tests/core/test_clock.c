@@ -4,7 +4,7 @@
 /* The real clocks, which all other tests replace: under other names, to stand beside the false. */
 #include "support/suite.h"
 
-#define ds_clock_wall_ns real_wall_ns
+#define ds_clock_wall_ns      real_wall_ns
 #define ds_clock_monotonic_ms real_monotonic_ms
 #include "../../core/src/clock.c"
 
