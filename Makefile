@@ -1,56 +1,124 @@
-# Dynoscale's agents: one C core (core/). All that is made goes to build/.
+# Dynoscale's agents: one C core (core/), a Ruby gem (ext/ruby, ruby/lib) and a Python package
+# (ext/python, python/dynoscale). All that is made goes to build/, but for the two extensions,
+# which `make build` puts where Ruby and Python look for them.
 
+# Whole paths on Debian: other interpreters may come first on the PATH.
+DEBIAN := $(wildcard /etc/debian_version)
+RUBY   ?= $(if $(DEBIAN),/usr/bin/ruby,ruby)
+PYTHON ?= $(if $(DEBIAN),/usr/bin/python3,python3)
 CFLAGS ?= -O2 -g
+export RUBY PYTHON
+
+RAKE    = $(RUBY) -rrake -e 'Rake.application.run(ARGV)' --
+PYTEST  = PYTHONPATH=python $(PYTHON) -m pytest -p no:cacheprovider -q -rs
 SUBMAKE = $(MAKE) --no-print-directory
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help clean test-core asan tsan coverage
+.PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
+        test-python test-servers asan tsan coverage fuzz run-fuzzers bench format \
+        lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "  PYTHON=$(PYTHON) RUBY=$(RUBY) CC=$(CC): say others to use others."
+	@echo "  DEPS=skip: install nothing."
+
+# ---- What it needs, what it makes -------------------------------------------------------------
+
+# $(call install,GROUP...): what is missing of the groups.
+install = @$(if $(filter skip,$(DEPS)),true,tests/support/deps $(1))
+
+deps: ## install what the other targets need, with apt-get
+	$(call install,test jobs bench tools)
+
+build: build-ruby build-python ## build both extensions in place
+
+build-ruby:
+	$(RAKE) compile
+
+build-python:
+	$(PYTHON) -W ignore setup.py --quiet build_ext --inplace
+
+demo: ## watch both agents measure real servers, in the terminal (30 s)
+	$(call install,demo)
+	@mkdir -p build; echo "Building both agents; what that says is in build/demo.log"
+	@$(SUBMAKE) build >build/demo.log 2>&1 || { cat build/demo.log; exit 1; }
+	@PYTHONPATH=python $(PYTHON) examples/demo/demo.py
+
+package: ## build the gem, the sdist and the wheel into build/packages
+	$(call install,package)
+	$(RAKE) package
+	$(PYTHON) -W ignore -m build --no-isolation --outdir build/packages
 
 clean: ## remove what was made
-	rm -rf build
+	rm -rf build ruby/lib/dynoscale_ruby/*.so ruby/lib/dynoscale_ruby/*.bundle \
+	    python/dynoscale/*.so python/*.egg-info
+
+# ---- Tests ------------------------------------------------------------------------------------
+
+test: ## run every suite; ends with the counts
+	$(call install,test)
+	@$(PYTHON) tests/support/suites.py --counts build/counts core=cmocka \
+	    ruby=minitest python=pytest servers=pytest -- $(SUBMAKE)
+
+test-ruby: build-ruby ## the gem's suite
+	$(RAKE) test TESTOPTS=--verbose
+
+test-python: build-python ## the package's suite
+	$(PYTEST) tests/python
+
+test-servers: build ## both, in real app servers behind a real nginx
+	$(PYTEST) tests/servers
 
 # ---- The core and its tests, in C -------------------------------------------------------------
-# Compiled once for each compiler and variant, into a folder of its own: the tests with all of the
-# core but its clock and its HTTP, in whose place they bring their own.
+# Compiled once for each compiler and variant, into a folder of its own. The tests bring a clock of
+# their own, so that hours pass in no time.
 
-VARIANT  :=
+VARIANT        :=
 FLAGS_asan     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_tsan     := -fsanitize=thread
-FLAGS_coverage := --coverage -O0
-FLAGS_fuzz     := $(FLAGS_asan) -fsanitize=fuzzer-no-link
+FLAGS_coverage := --coverage -fprofile-update=atomic -O0
+FLAGS_fuzz     := $(FLAGS_asan) -fsanitize=fuzzer-no-link -DFUZZING
 
-OUT      := build/$(notdir $(firstword $(CC)))$(VARIANT:%=-%)
-COMPILE   = $(CC) -std=c11 -Wall -Wextra -Wconversion -Werror -MMD $(CFLAGS) $(FLAGS_$(VARIANT)) \
-            -Icore/include -Icore/src -Itests/core/support -DVECTORS='"tests/vectors"' $(CPPFLAGS)
-LINK      = $(CC) $(CFLAGS) $(FLAGS_$(VARIANT)) $(LDFLAGS)
-LIBS     := -lpthread -ldl
+OUT     := build/$(notdir $(firstword $(CC)))$(VARIANT:%=-%)
+COMPILE  = $(CC) -std=c11 -Wall -Wextra -Wconversion -Werror -MMD $(CFLAGS) $(FLAGS_$(VARIANT)) \
+           -Icore/include -Icore/src -Itests/core/support -DVECTORS='"tests/vectors"' $(CPPFLAGS)
+LINK     = $(CC) $(CFLAGS) $(FLAGS_$(VARIANT)) $(LDFLAGS)
+LIBS    := -lpthread -ldl
+# What the harnesses of tests/fuzz compare the core with.
+FUZZ_LIBS := -ljansson -lcurl -lm
 # Calls of the core that tests/core/support/faults.c can make fail.
-FAULTS   := malloc calloc realloc strdup mmap pthread_create pthread_atfork
-comma    := ,
+FAULTS  := malloc calloc realloc strdup mmap pthread_create pthread_atfork
+comma   := ,
 
-CORE     := $(filter-out core/src/clock.c,$(wildcard core/src/*.c))
-SUPPORT  := $(wildcard tests/core/support/*.c)
-TESTS    := $(wildcard tests/core/test_*.c)
-PROGRAMS := $(TESTS:%.c=$(OUT)/%)
+objects  = $(patsubst %.c,$(OUT)/%.o,$(wildcard $(1)))
+programs = $(patsubst %.c,$(OUT)/%,$(wildcard $(1)))
+CORE    := $(call objects,core/src/*.c)
+SUPPORT := $(call objects,tests/core/support/*.c)
+TESTS   := $(call programs,tests/core/test_*.c)
+FUZZERS := $(call programs,tests/fuzz/fuzz_*.c)
+BENCHES := $(call programs,bench/native/*.c)
 
-test-core: $(PROGRAMS) ## the core's suite
-	@failed=0; for program in $(PROGRAMS); do \
-	    echo "# $$program"; $$program || failed=1; \
-	done; exit $$failed
+test-core: $(TESTS) ## the core's suite
+	@failed=0; for program in $^; do echo "# $$program"; $$program || failed=1; done; exit $$failed
 
-$(PROGRAMS): %: %.o $(CORE:%.c=$(OUT)/%.o) $(SUPPORT:%.c=$(OUT)/%.o)
-	$(LINK) $(FAULTS:%=-Wl$(comma)--wrap=%) -o $@ $^ -lcmocka $(LIBS)
+$(TESTS): %: %.o $(filter-out %/clock.o,$(CORE)) $(SUPPORT)
+	@$(LINK) $(FAULTS:%=-Wl$(comma)--wrap=%) -o $@ $^ -lcmocka $(LIBS)
+
+$(FUZZERS): %: %.o $(CORE)
+	@$(LINK) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LIBS) $(LIBS)
+
+$(BENCHES): %: %.o $(OUT)/bench/reference/floor.o $(CORE)
+	@$(LINK) -o $@ $^ $(LIBS)
 
 $(OUT)/%.o: %.c Makefile
-	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	@mkdir -p $(@D); echo "$(CC) -o $@"
+	@$(COMPILE) -c -o $@ $<
 
 .SECONDARY:
--include $(wildcard $(OUT)/*/*.d $(OUT)/*/*/*.d $(OUT)/*/*/*/*.d)
+-include $(patsubst %.o,%.d,$(CORE) $(SUPPORT)) $(patsubst %,%.d,$(TESTS) $(FUZZERS) $(BENCHES))
 
 asan: ## the core's suite under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(SUBMAKE) test-core VARIANT=asan
@@ -58,7 +126,48 @@ asan: ## the core's suite under AddressSanitizer and UndefinedBehaviorSanitizer
 tsan: ## the core's suite under ThreadSanitizer
 	@$(SUBMAKE) test-core VARIANT=tsan
 
-coverage: ## which lines of core/src the core's suite reaches
+coverage: ## the lines of core/src that the core's suite reaches
+	$(call install,tools)
 	@find build -name '*.gcda' -delete 2>/dev/null || true
 	@$(SUBMAKE) test-core VARIANT=coverage
 	@gcovr --root . --filter core/src --txt
+
+# Inputs that were worth keeping lie in build/fuzz, to go on from. One that fails stays there too:
+# its place is then tests/fuzz/failures.
+FUZZ_SECONDS ?= 30
+fuzz: ## libFuzzer, FUZZ_SECONDS=30 or FUZZ_RUNS=N for each harness
+	$(call install,tools)
+	@$(SUBMAKE) run-fuzzers VARIANT=fuzz CC=clang
+
+run-fuzzers: $(FUZZERS)
+	@$(PYTHON) tests/fuzz/seeds.py build/fuzz/seeds
+	@for program in $^; do \
+	    name=$${program##*/fuzz_}; inputs=build/fuzz/$$name; mkdir -p $$inputs; echo "# $$program"; \
+	    $$program $(if $(FUZZ_RUNS),-runs=$(FUZZ_RUNS),-max_total_time=$(FUZZ_SECONDS)) \
+	        -max_len=4096 -timeout=10 -print_final_stats=1 -artifact_prefix=$$inputs- \
+	        $$inputs build/fuzz/seeds/$$name >$$inputs.log 2>&1 || \
+	        { tail -60 $$inputs.log; exit 1; }; \
+	    grep '^stat::number' $$inputs.log; \
+	done
+
+bench: build $(BENCHES) ## what the agents cost, beside what can't be avoided
+	$(call install,bench)
+	@BENCH_NATIVE=$(OUT)/bench/native $(PYTHON) bench/bench.py $(BENCH)
+
+# ---- The code's shape -------------------------------------------------------------------------
+
+OURS   = $(shell git ls-files --cached --others --exclude-standard $(1))
+
+format: ## lay out the C sources (.clang-format)
+	$(call install,tools)
+	@clang-format -i $(call OURS,'*.[ch]')
+
+lint: ## what the linters say
+	$(call install,tools)
+	@echo clang-format; clang-format --dry-run -Werror $(call OURS,'*.[ch]')
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --error-exitcode=1 -Icore/include -Icore/src core/src
+	shellcheck .ci/run $(shell git grep -l '^#!/bin/sh' -- tests)
+	@echo pyflakes; $(PYTHON) -m pyflakes $(call OURS,'*.py')
+	$(PYTHON) -m mypy
+	rubocop --cache false --only Layout,Lint,Security,Naming
