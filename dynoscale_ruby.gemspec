@@ -1,0 +1,36 @@
+# frozen_string_literal: true
+
+version = File.binread(File.expand_path('core/include/dynoscale.h', __dir__))[
+  /^#define DYNOSCALE_VERSION "(.+)"/, 1
+]
+
+Gem::Specification.new do |spec|
+  spec.name = 'dynoscale_ruby'
+  spec.version = version
+  spec.license = 'MIT'
+  spec.authors = ['Mjolnir Software']
+  spec.homepage = 'https://dynoscale.net'
+  spec.summary = 'Autoscaling of Heroku dynos by queue time: the agent for Ruby'
+  spec.description = <<~TEXT.tr("\n", ' ').strip
+    Measures how long each request waited for a free worker, and reports it to Dynoscale, which
+    scales the app by it. A Rack middleware and a Railtie around a core in C that costs a request
+    about 60 ns and no lock, no allocation and no I/O.
+  TEXT
+
+  source = 'https://github.com/Mjolnir-Software/dynoscale_ruby'
+  spec.metadata = {
+    'source_code_uri' => source,
+    'changelog_uri' => "#{source}/blob/v#{version}/CHANGELOG.md",
+    'bug_tracker_uri' => "#{source}/issues",
+    'rubygems_mfa_required' => 'true'
+  }
+
+  spec.required_ruby_version = '>= 3.0'
+  spec.require_paths = ['ruby/lib']
+  spec.extensions = ['ext/ruby/extconf.rb']
+  # The gem's root is the repository's, and the core is compiled from where it stands.
+  spec.files = Dir.chdir(__dir__) do
+    Dir['CHANGELOG.md', 'LICENSE', 'README.md', 'core/README.md', 'core/include/*.h',
+        'core/src/*.{c,h}', 'ext/ruby/{depend,*.{c,h,rb}}', 'ruby/lib/**/*.rb'].sort
+  end
+end

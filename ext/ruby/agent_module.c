@@ -1,0 +1,305 @@
+/*
+ * DynoscaleRuby::Agent: the agent of the process. Settings are gathered, and warnings logged, in
+ * ruby/lib/dynoscale_ruby.rb, which is its only user beside the middleware.
+ */
+#include "binding.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <ruby/encoding.h>
+#include <ruby/thread.h>
+
+_Atomic(ds_rb_agent *) ds_rb_agent_slot;
+
+/* Whether settings have been looked at, whatever came of it: once a process, but for configure. */
+static atomic_bool opened;
+
+/* Whether a Ractor but the main one may be using the agent; never false again. */
+static atomic_bool shared;
+
+/* ---- The slot ----------------------------------------------------------------------------- */
+
+bool ds_rb_in_main_ractor(void) {
+    VALUE ractor = rb_path2class("Ractor");
+    return rb_funcall(ractor, rb_intern("current"), 0) == rb_funcall(ractor, rb_intern("main"), 0);
+}
+
+/*
+ * Called by every function that may run in a Ractor, before it reads the slot. Threads of the main
+ * Ractor take turns, so that an agent taken out of the slot there can be freed. One that another
+ * Ractor may be reading at that moment can't be: from then on the process keeps the agent it has.
+ */
+static void share(void) {
+    /* seq_cst, with the read of the slot that follows: pairs with the exchange and the load in
+     * agent_close. Either that sees the agent shared, or the Ractor sees the slot empty. */
+    if (!atomic_load(&shared) && !ds_rb_in_main_ractor()) atomic_store(&shared, true);
+}
+
+/* The agent with one more holder, for a call without the interpreter's lock; NULL when off. */
+static ds_rb_agent *hold(void) {
+    share();
+    ds_rb_agent *current = atomic_load(&ds_rb_agent_slot);
+    if (current) atomic_fetch_add(&current->holders, 1);
+    return current;
+}
+
+static void release(ds_rb_agent *held) {
+    if (!held || atomic_fetch_sub(&held->holders, 1) > 1) return;
+    dynoscale_agent_free(held->agent);
+    free(held);
+}
+
+/* Puts a fresh agent for the options in the slot, where it is empty. */
+static dynoscale_error open_with(const dynoscale_options *options) {
+    dynoscale_agent *agent = NULL;
+    dynoscale_error error = dynoscale_agent_open(options, "ruby", &agent);
+    if (error != DYNOSCALE_OK) return error;
+
+    ds_rb_agent *fresh = malloc(sizeof *fresh), *there = NULL;
+    if (!fresh) {
+        dynoscale_agent_free(agent);
+        return DYNOSCALE_ERROR_NO_MEMORY;
+    }
+    fresh->agent = agent;
+    atomic_init(&fresh->holders, 1);
+    if (!atomic_compare_exchange_strong(&ds_rb_agent_slot, &there, fresh)) release(fresh);
+    return DYNOSCALE_OK;
+}
+
+/* In a Ractor, which can't read the module's settings: the environment's, without a word. */
+static void open_from_environment(void) {
+    if (atomic_exchange(&opened, true)) return;
+    dynoscale_options *options = dynoscale_options_new();
+    if (options && dynoscale_options_read_environment(options) == DYNOSCALE_OK) open_with(options);
+    dynoscale_options_free(options);
+}
+
+static VALUE module_of_ours(void) { return rb_path2class("DynoscaleRuby"); }
+
+static void stop_at_exit(VALUE unused) {
+    (void)unused;
+    rb_funcall(module_of_ours(), rb_intern("stop"), 0);
+}
+
+/*
+ * Not when the library is loaded, nor when it is configured: what was registered later runs
+ * earlier, and there are servers that live in an at_exit block (Sinatra's classic style).
+ */
+static void register_stop_at_exit(void) {
+    static atomic_bool registered;
+    if (!atomic_exchange(&registered, true)) rb_set_end_proc(stop_at_exit, Qnil);
+}
+
+void ds_rb_agent_begin(void) {
+    share();
+    if (!ds_rb_in_main_ractor()) open_from_environment();
+    else if (!atomic_load(&opened)) rb_funcall(module_of_ours(), rb_intern("start"), 0);
+    register_stop_at_exit();
+}
+
+/* ---- Opening and closing ------------------------------------------------------------------ */
+
+/* close -> true, or false where the agent has to stay; see share. */
+static VALUE agent_close(VALUE self) {
+    (void)self;
+    ds_rb_agent *current = atomic_exchange(&ds_rb_agent_slot, NULL);
+    if (current && atomic_load(&shared)) {
+        atomic_store(&ds_rb_agent_slot, current);
+        return Qfalse;
+    }
+    release(current);
+    return Qtrue;
+}
+
+/* open(settings) -> nil, or why there is no agent, in a sentence. */
+static VALUE agent_open(VALUE self, VALUE settings) {
+    (void)self;
+    const dynoscale_options *options = ds_rb_settings_options(settings);
+    atomic_store(&opened, true);
+    dynoscale_error error = open_with(options);
+    if (error == DYNOSCALE_OK) return Qnil;
+    if (error == DYNOSCALE_ERROR_OFF)
+        return rb_utf8_str_new_cstr(dynoscale_off_text(dynoscale_options_off_reason(options)));
+    return rb_utf8_str_new_cstr(dynoscale_error_text(error));
+}
+
+/* opened? -> whether `open` has been called, with or without success. */
+static VALUE agent_opened(VALUE self) {
+    (void)self;
+    return atomic_load(&opened) ? Qtrue : Qfalse;
+}
+
+/* ---- Waiting without the interpreter's lock ----------------------------------------------- */
+
+typedef dynoscale_error wait_function(dynoscale_agent *agent, int64_t timeout_ms,
+                                      dynoscale_interrupted interrupted, void *context);
+
+typedef struct wait {
+    wait_function *function;
+    ds_rb_agent *held; /* NULL: off, but stop waits for agents that were closed */
+    int64_t deadline_ms;
+    dynoscale_error error;
+    atomic_bool interrupted;
+} wait;
+
+static int64_t monotonic_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Called without the lock: no Ruby in here. */
+static bool is_interrupted(void *context) {
+    wait *w = context;
+    return atomic_load(&w->interrupted);
+}
+
+/* Called by whichever thread interrupts this one, without the lock: no Ruby in here. */
+static void interrupt(void *context) {
+    wait *w = context;
+    atomic_store(&w->interrupted, true);
+}
+
+/* Called without the lock: no Ruby in here. */
+static void *wait_unlocked(void *context) {
+    wait *w = context;
+    int64_t left_ms = w->deadline_ms - monotonic_ms();
+    dynoscale_agent *agent = w->held ? w->held->agent : NULL;
+    w->error = w->function(agent, left_ms > 0 ? left_ms : 0, is_interrupted, w);
+    return NULL;
+}
+
+/* An interrupt may be a signal whose handler returns: then the wait goes on. One that raises
+ * (Thread#kill, Timeout, Ctrl-C) leaves from here. */
+static VALUE wait_locked(VALUE context) {
+    wait *w = (wait *)context;
+    do {
+        rb_thread_check_ints();
+        atomic_store(&w->interrupted, false);
+        rb_thread_call_without_gvl(wait_unlocked, w, interrupt, w);
+    } while (w->error == DYNOSCALE_ERROR_INTERRUPTED && monotonic_ms() < w->deadline_ms);
+    return Qnil;
+}
+
+static VALUE wait_over(VALUE context) {
+    release(((wait *)context)->held);
+    return Qnil;
+}
+
+static VALUE wait_for(wait_function *function, VALUE timeout_ms) {
+    int64_t timeout = NUM2LL(timeout_ms);
+    wait w = {.function = function, .error = DYNOSCALE_OK, .held = hold()};
+    w.deadline_ms = monotonic_ms() + timeout;
+    atomic_init(&w.interrupted, false);
+    rb_ensure(wait_locked, (VALUE)&w, wait_over, (VALUE)&w);
+    return w.error == DYNOSCALE_OK ? Qtrue : Qfalse;
+}
+
+/* flush(timeout_ms) -> true once all that was recorded before is accepted, else false. */
+static VALUE agent_flush(VALUE self, VALUE timeout_ms) {
+    (void)self;
+    return wait_for(dynoscale_agent_flush, timeout_ms);
+}
+
+/* stop(timeout_ms) -> true when nothing was lost by it, else false. */
+static VALUE agent_stop(VALUE self, VALUE timeout_ms) {
+    (void)self;
+    return wait_for(dynoscale_agent_stop, timeout_ms);
+}
+
+/* ---- Job queues --------------------------------------------------------------------------- */
+
+/* A Symbol's or String's text in UTF-8 where it can be had; nil for anything else. */
+static VALUE name_text(VALUE name) {
+    if (RB_SYMBOL_P(name)) name = rb_sym2str(name);
+    if (!RB_TYPE_P(name, T_STRING)) return Qnil;
+    rb_encoding *encoding = rb_enc_get(name);
+    if (encoding == rb_ascii8bit_encoding()) return name;
+    return rb_str_conv_enc(name, encoding, rb_utf8_encoding());
+}
+
+/* Whole ms; -1, which the core refuses, for what is no length of time. */
+static int64_t age_of(VALUE ms) {
+    if (FIXNUM_P(ms)) return FIX2LONG(ms);
+    if (!RB_FLOAT_TYPE_P(ms)) return -1;
+    double value = RFLOAT_VALUE(ms);
+    return value >= 0 && value < 1e15 ? (int64_t)value : -1;
+}
+
+/* job_queue_time(backend, queue, ms) -> true, or false where it is not recorded. */
+static VALUE agent_job_queue_time(VALUE self, VALUE backend, VALUE queue, VALUE ms) {
+    (void)self;
+    ds_rb_agent_begin();
+    VALUE backend_text = name_text(backend), queue_text = name_text(queue);
+    const char *names[] = {NIL_P(backend_text) ? NULL : RSTRING_PTR(backend_text),
+                           NIL_P(queue_text) ? NULL : RSTRING_PTR(queue_text)};
+    dynoscale_error error = dynoscale_agent_job_queue_time(
+        ds_rb_agent_now(), names[0], names[0] ? (size_t)RSTRING_LEN(backend_text) : 0, names[1],
+        names[1] ? (size_t)RSTRING_LEN(queue_text) : 0, age_of(ms));
+    RB_GC_GUARD(backend_text);
+    RB_GC_GUARD(queue_text);
+    return error == DYNOSCALE_OK ? Qtrue : Qfalse;
+}
+
+/* leads? -> whether this process is the one of its dyno that reads the job queues. */
+static VALUE agent_leads(VALUE self) {
+    (void)self;
+    return dynoscale_agent_leads(ds_rb_agent_now()) ? Qtrue : Qfalse;
+}
+
+/* ---- What happened ------------------------------------------------------------------------ */
+
+/* stats -> {counter: Integer} */
+static VALUE agent_stats(VALUE self) {
+    (void)self;
+    int64_t values[DYNOSCALE_COUNTER_COUNT];
+    share();
+    dynoscale_agent_counters(ds_rb_agent_now(), values);
+    VALUE stats = rb_hash_new();
+    for (int i = 0; i < DYNOSCALE_COUNTER_COUNT; i++)
+        rb_hash_aset(stats, ID2SYM(rb_intern(dynoscale_counter_name((dynoscale_counter)i))),
+                     LL2NUM(values[i]));
+    return stats;
+}
+
+static VALUE level_symbol(dynoscale_level level) {
+    switch (level) {
+    case DYNOSCALE_LEVEL_DEBUG:
+        return ID2SYM(rb_intern("debug"));
+    case DYNOSCALE_LEVEL_INFO:
+        return ID2SYM(rb_intern("info"));
+    case DYNOSCALE_LEVEL_WARN:
+        return ID2SYM(rb_intern("warn"));
+    default:
+        return ID2SYM(rb_intern("error"));
+    }
+}
+
+/* next_event -> [level, text], or nil. Nil in a Ractor, which can't reach the logger. */
+static VALUE agent_next_event(VALUE self) {
+    (void)self;
+    dynoscale_level level;
+    char text[DYNOSCALE_EVENT_SIZE];
+    if (!ds_rb_in_main_ractor() || !dynoscale_agent_next_event(ds_rb_agent_now(), &level, text))
+        return Qnil;
+    return rb_assoc_new(level_symbol(level), rb_utf8_str_new_cstr(text));
+}
+
+void ds_rb_agent_tell_events(void) {
+    if (ds_rb_in_main_ractor()) rb_funcall(module_of_ours(), rb_intern("log_events"), 0);
+}
+
+void ds_rb_agent_init(VALUE module) {
+    VALUE agent = rb_define_module_under(module, "Agent");
+    rb_define_singleton_method(agent, "open", agent_open, 1);
+    rb_define_singleton_method(agent, "close", agent_close, 0);
+    rb_define_singleton_method(agent, "opened?", agent_opened, 0);
+    rb_define_singleton_method(agent, "flush", agent_flush, 1);
+    rb_define_singleton_method(agent, "stop", agent_stop, 1);
+    rb_define_singleton_method(agent, "job_queue_time", agent_job_queue_time, 3);
+    rb_define_singleton_method(agent, "leads?", agent_leads, 0);
+    rb_define_singleton_method(agent, "stats", agent_stats, 0);
+    rb_define_singleton_method(agent, "next_event", agent_next_event, 0);
+}

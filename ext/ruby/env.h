@@ -1,0 +1,32 @@
+/* The Rack env, as far as it is read here. */
+#ifndef DYNOSCALE_RUBY_ENV_H
+#define DYNOSCALE_RUBY_ENV_H
+
+#include <ruby.h>
+
+/* Nil for what is not there. */
+typedef struct ds_rb_env {
+    VALUE start;       /* HTTP_X_REQUEST_START */
+    VALUE queue_start; /* HTTP_X_QUEUE_START */
+    VALUE body_wait;   /* puma.request_body_wait */
+} ds_rb_env;
+
+void ds_rb_env_init(void);
+
+/* Of a Hash. Raises nothing, calls no code of the app's, allocates nothing. */
+ds_rb_env ds_rb_env_read(VALUE env);
+
+/*
+ * Where a process has several doors, whoever counts a request marks its env meanwhile. A caller
+ * that gets DS_RB_ENV_MARKED unmarks it again. Raise nothing.
+ */
+typedef enum ds_rb_env_claim {
+    DS_RB_ENV_MARKED,     /* by the caller: it counts */
+    DS_RB_ENV_UNMARKABLE, /* frozen, for example: it counts, too */
+    DS_RB_ENV_COUNTED,    /* by another door */
+} ds_rb_env_claim;
+
+ds_rb_env_claim ds_rb_env_mark(VALUE env);
+void ds_rb_env_unmark(VALUE env);
+
+#endif

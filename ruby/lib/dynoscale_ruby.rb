@@ -1,0 +1,133 @@
+# frozen_string_literal: true
+
+require_relative 'dynoscale_ruby/version'
+require_relative 'dynoscale_ruby/log'
+require_relative 'dynoscale_ruby/servers'
+require_relative 'dynoscale_ruby/settings'
+require_relative 'dynoscale_ruby/jobs'
+
+# Measures how long each request waited for a free worker, and reports it to Dynoscale.
+#
+# In Rails the gem is all that it takes. In any other Rack app:
+#
+#   require 'dynoscale_ruby/middleware'
+#   use DynoscaleRuby::Middleware
+module DynoscaleRuby
+  # Seconds that flush and stop wait unless told otherwise, and the most that they can be told.
+  TIMEOUT = 2.0
+  LONGEST_TIMEOUT = 3600.0
+
+  @lock = Mutex.new
+
+  class << self
+    # Gives settings in code, which win over the framework's and the environment's:
+    #
+    #   DynoscaleRuby.configure { |c| c.publish_frequency = 10 }
+    #
+    # What is not given stays as an earlier call left it; the environment is read again. A value
+    # that can't be used is one warning and changes nothing. Yields a Settings.
+    def configure
+      settings = Settings.new(@settings)
+      yield settings if block_given?
+      apply(settings)
+      nil
+    end
+
+    # A framework's configuration, a Hash of settings; code wins over it.
+    def framework_settings=(values)
+      settings = Settings.new(@settings)
+      settings.give_all(values, :framework)
+      apply(settings)
+    end
+
+    # The Settings in force. Prints without secrets, and says why the agent is off where it is.
+    def settings
+      start
+      @settings
+    end
+
+    # Opens the process's agent with what is known, where that has not been done. It costs nothing
+    # until there is something to report: only then is a thread started.
+    def start
+      apply(Settings.new(@settings)) { !Agent.opened? } unless Agent.opened?
+      nil
+    end
+
+    # A Hash of Integers: what was recorded, sent and dropped by this process, and why. At rest,
+    # recorded = sent + pending + the sum of dropped_*.
+    def stats
+      Agent.stats
+    end
+
+    # Sends now what was recorded so far. True once the service has accepted all of it, or when
+    # there was nothing; false where it could not be sent within `timeout` seconds, or was refused.
+    # Other threads go on meanwhile, and an interrupt (Ctrl-C, Timeout, Thread#kill) ends the wait.
+    def flush(timeout: TIMEOUT)
+      Agent.flush(milliseconds(timeout)).tap { log_events }
+    end
+
+    # Sends what was recorded, and stops the agent in this process; it is done by itself at exit.
+    # True where nothing was lost. `configure` starts it again.
+    def stop(timeout: TIMEOUT)
+      Jobs.stop
+      Agent.stop(milliseconds(timeout)).tap { log_events }
+    end
+
+    # Records that the oldest job ready to run in a queue has waited for `queue_time_ms`, 0 for an
+    # empty queue; it is reported as "BACKEND:QUEUE".
+    #
+    #   DynoscaleRuby.job_queue_time('mybackend', 'default', 1840) #=> true
+    #
+    # `backend` is 1 to 32 of a-z, 0-9 and _; `queue` 1 to 200 bytes of UTF-8 without control
+    # characters. False, never an exception, where it is not recorded: the agent is off or stopped,
+    # or one of the three can't be used (counted as jobs_refused).
+    def job_queue_time(backend, queue, queue_time_ms)
+      Agent.job_queue_time(backend, queue, queue_time_ms)
+    end
+
+    # Passes on what the agent's thread left to be told. The middleware calls it when there is
+    # something, and it raises nothing.
+    def log_events
+      Servers.follow
+      while (event = Agent.next_event)
+        Log.add(*event)
+      end
+    end
+
+    private
+
+    # Replaces the agent by one with these settings, unless the block says that there is no need.
+    def apply(settings)
+      @lock.synchronize do
+        return if block_given? && !yield
+
+        said = Array(@settings&.warnings)
+        @settings = settings
+        Log.use(settings)
+        (settings.warnings - said).each { |warning| Log.add(:warn, warning) }
+        reopen
+      end
+      Jobs.configured
+    end
+
+    def reopen
+      if !Agent.close
+        Log.add(:warn, 'the agent is in use by a Ractor and keeps the settings that it has')
+      elsif (off_reason = Agent.open(@settings))
+        Log.add(:info, "off: #{off_reason}")
+      else
+        Servers.follow
+        Log.add(:info, "on: reports to #{@settings.shown(:url)} as #{@settings.dyno}")
+      end
+    end
+
+    def milliseconds(timeout)
+      seconds = timeout.is_a?(Integer) ? timeout : Float(timeout, exception: false)
+      seconds = TIMEOUT if seconds.nil? || (seconds.is_a?(Float) && seconds.nan?)
+      (seconds.clamp(0.0, LONGEST_TIMEOUT) * 1000).round
+    end
+  end
+end
+
+DynoscaleRuby::Jobs.hook
+require_relative 'dynoscale_ruby/railtie' if defined?(Rails::Railtie)

@@ -1,0 +1,49 @@
+# frozen_string_literal: true
+
+require_relative 'database'
+
+module DynoscaleRuby
+  module Jobs
+    # Delayed Job with ActiveRecord. It takes a job that is due and not failed; one that another
+    # worker has taken only once that worker must have died. It knows no pause.
+    class DelayedJob < Database
+      # The name of the queue of jobs without one.
+      DEFAULT = 'default'
+
+      def hook
+        ::Delayed::Worker.plugins << Class.new(::Delayed::Plugin) do
+          callbacks { |lifecycle| lifecycle.before(:execute) { |_worker| Jobs.work } }
+        end
+      end
+
+      # Another's than ActiveRecord's has no connection to lend.
+      def queues
+        model.respond_to?(:connection_pool) ? super : {}
+      end
+
+      private
+
+      def model
+        ::Delayed::Worker.backend
+      end
+
+      def read(connection)
+        default = (::Delayed::Worker.default_queue_name || DEFAULT).to_s
+        since = rows(connection, statement).each_with_object({}) do |(queue, run_at), oldest|
+          queue = default if queue.nil? || queue.empty?
+          oldest[queue] = [oldest[queue], time('run_at', run_at)].compact.min
+        end
+        ages(since)
+      end
+
+      def statement
+        now = model.db_time_now
+        filled(<<~SQL, now, now - ::Delayed::Worker.max_run_time)
+          SELECT queue, MIN(run_at) FROM #{model.quoted_table_name}
+          WHERE failed_at IS NULL AND run_at <= ? AND (locked_at IS NULL OR locked_at < ?)
+          GROUP BY queue
+        SQL
+      end
+    end
+  end
+end

@@ -1,0 +1,104 @@
+# frozen_string_literal: true
+
+require 'json'
+require 'time'
+
+module DynoscaleRuby
+  module Jobs
+    # Resque. A queue is a list with the oldest job at its left end. Resque notes no time, so the
+    # agent adds it when a job is enqueued, as "enqueued_at" beside "class" and "args". Jobs enqueued
+    # by processes without the agent have none, but for those of ActiveJob, which notes its own; a
+    # queue that begins with more than LOOK_AHEAD of them is not reported, rather than as empty.
+    class Resque
+      KEY = 'enqueued_at'
+      LOOK_AHEAD = 10
+      PAGE = 1000
+
+      # Of Resque itself.
+      module Stamp
+        def push(queue, item)
+          super(queue, Resque.stamped(item))
+        end
+      end
+
+      # Of Resque::Job. Resque looks for a job with the same text when it is asked to remove one
+      # with certain arguments: those with a stamp are looked for as well.
+      module Destroy
+        def destroy(queue, klass, *args)
+          removed = super
+          args.empty? ? removed : removed + Resque.remove_stamped(queue, klass, args)
+        end
+      end
+
+      class << self
+        def stamped(item)
+          stamp = Jobs.collecting? && item.is_a?(Hash) && !item.key?(KEY)
+          stamp ? item.merge(KEY => Time.now.to_f.round(3)) : item
+        end
+
+        def remove_stamped(queue, klass, args)
+          text = ::Resque.encode(class: klass.to_s, args: args)
+          begins = "#{text.chomp('}')},\"#{KEY}\":"
+          jobs = pages(queue).flat_map { |page| page.select { |job| job.start_with?(begins) } }
+          jobs.uniq.sum { |job| ::Resque.data_store.remove_from_queue(queue, job).to_i }
+        end
+
+        private
+
+        # A queue can be longer than what one would like to hold.
+        def pages(queue)
+          (0..).step(PAGE).lazy
+               .map { |start| ::Resque.data_store.peek_in_queue(queue, start, PAGE) }
+               .take_while(&:any?)
+        end
+      end
+
+      def hook
+        ::Resque.before_first_fork { Jobs.work }
+        ::Resque.singleton_class.prepend(Stamp)
+        ::Resque::Job.singleton_class.prepend(Destroy)
+      end
+
+      def queues
+        now = Time.now.to_f
+        redis = ::Resque.redis
+        names, paused = redis.pipelined do |pipeline|
+          pipeline.smembers('queues')
+          pipeline.get('pause-all-workers')
+        end
+        names = yield names
+        return names.to_h { |name| [name, nil] } if paused.to_s.strip.casecmp?('true')
+
+        names.zip(first_of(redis, names)).to_h { |name, jobs| [name, age(jobs, now)] }
+      end
+
+      private
+
+      def first_of(redis, names)
+        return [] if names.empty?
+
+        redis.pipelined do |pipeline|
+          names.each { |name| pipeline.lrange("queue:#{name}", 0, LOOK_AHEAD - 1) }
+        end
+      end
+
+      # Where the first jobs have no time, it is older than the first that has one: a lower bound.
+      def age(jobs, now)
+        return 0 if jobs.empty?
+
+        since = jobs.filter_map { |job| enqueued_at(job) }.min
+        since && [(now - since) * 1000, 0].max
+      end
+
+      def enqueued_at(job)
+        job = JSON.parse(job)
+        return job[KEY] if job[KEY].is_a?(Numeric)
+
+        of_active_job = job['args'][0]['enqueued_at']
+        Time.iso8601(of_active_job).to_f if of_active_job.is_a?(String)
+      rescue StandardError
+        nil # not a job of Resque's, nor of ActiveJob's
+      end
+    end
+  end
+end

@@ -1,0 +1,52 @@
+# frozen_string_literal: true
+
+module DynoscaleRuby
+  # What the agent has to say, which is little: warnings, once each, unless log_level asks for more.
+  # It goes to the logger given in the settings, to Rails.logger, or to $stderr, as they are: none
+  # of them is changed, and a logger that fails does not reach the app.
+  module Log
+    LEVELS = %i[debug info warn error].freeze
+
+    # Where there is no logger. Ruby's own would do, but it is no part of Ruby any more from 4.0 on,
+    # and the gem is to need no other.
+    module Stderr
+      LEVELS.each do |level|
+        define_singleton_method(level) { |text| $stderr.puts("#{level.to_s.upcase} #{text}") }
+      end
+    end
+
+    @level = :warn
+
+    class << self
+      def use(settings)
+        @level = settings.log_level.to_sym
+        @logger = settings.logger
+      end
+
+      def add(level, text)
+        return if LEVELS.index(level) < LEVELS.index(@level)
+
+        line = "[dynoscale] #{text}"
+        write(logger, level, line) || write(Stderr, level, line)
+      end
+
+      private
+
+      def logger
+        @logger || rails_logger || Stderr
+      end
+
+      def rails_logger
+        ::Rails.logger if defined?(::Rails.logger)
+      end
+
+      # Whether the logger took it.
+      def write(logger, level, line)
+        logger.public_send(level, line)
+        true
+      rescue StandardError
+        false
+      end
+    end
+  end
+end

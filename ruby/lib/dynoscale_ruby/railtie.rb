@@ -1,0 +1,74 @@
+# frozen_string_literal: true
+
+require_relative '../dynoscale_ruby'
+
+module DynoscaleRuby
+  # Puts the middleware into a Rails app, where the process is one that serves it and the agent is
+  # on; anywhere else the app's stack is left as it is. Settings may be given as
+  # `config.dynoscale.publish_frequency = 10`, beside DynoscaleRuby.configure, which wins.
+  class Railtie < ::Rails::Railtie
+    config.dynoscale = ActiveSupport::OrderedOptions.new
+
+    initializer 'dynoscale.middleware', after: :load_config_initializers do |app|
+      DynoscaleRuby.framework_settings = config.dynoscale
+      Railtie.install(app) if DynoscaleRuby.settings.off_reason.nil? && Railtie.serving?
+    end
+
+    # By now the app's libraries are loaded, those that its initializers load too.
+    config.after_initialize do
+      Jobs.hook
+      Jobs.serve if Railtie.serving?
+    end
+
+    # Commands of Rails that load the app and don't serve it; each is loaded only to be run.
+    COMMANDS = %w[Console Destroy Generate Runner].freeze
+
+    # The one rake task that is asked about a server's stack.
+    STACK_TASK = 'middleware'
+
+    class << self
+      # Whether this process may serve requests: no console, runner, generator or rake task.
+      def serving?
+        COMMANDS.none? { |name| Object.const_defined?("Rails::Command::#{name}Command") } &&
+          (rake_tasks - [STACK_TASK]).empty?
+      end
+
+      # First of all operations on the stack, so that those in the app's configuration can refer
+      # to the middleware.
+      def install(app)
+        app.config.app_middleware.unshift(Middleware)
+        app.singleton_class.prepend(Placement)
+      end
+
+      private
+
+      def rake_tasks
+        return [] unless defined?(::Rake.application)
+
+        ::Rake.application.top_level_tasks
+      end
+    end
+
+    # Rails has no operation "before this one, or first": whether Rack::Runtime is there at all
+    # shows once the app's own operations are done.
+    module Placement
+      private
+
+      def build_middleware
+        super.extend(PlacingLast)
+      end
+    end
+
+    # :nodoc:
+    module PlacingLast
+      def merge_into(stack)
+        super.tap do
+          if stack.include?(Middleware) && stack.include?(::Rack::Runtime)
+            stack.delete(Middleware)
+            stack.insert_before(::Rack::Runtime, Middleware)
+          end
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,91 @@
+# frozen_string_literal: true
+
+require 'test_helper'
+
+# A request is counted once, however many middlewares of ours it passes.
+class CountedOnceTest < DynoscaleTests::AgentTest
+  MARK = 'dynoscale.counted'
+
+  def setup
+    super
+    start_agent
+  end
+
+  def nested(app = DynoscaleTests::APP)
+    DynoscaleRuby::Middleware.new(DynoscaleRuby::Middleware.new(DynoscaleRuby::Middleware.new(app)))
+  end
+
+  def test_a_request_through_three_of_them_is_counted_once
+    assert_same DynoscaleTests::ANSWER, nested.call({ 'HTTP_X_REQUEST_START' => stamp(1) })
+    assert_equal :recorded, outcome
+  end
+
+  def test_a_request_without_a_stamp_is_counted_once
+    nested.call({})
+    assert_equal :missing, outcome
+  end
+
+  def test_an_env_copied_on_the_way_is_known_again
+    inner = DynoscaleRuby::Middleware.new(DynoscaleTests::APP)
+    outer = DynoscaleRuby::Middleware.new(->(env) { inner.call(env.merge('x' => 'y')) })
+    outer.call({ 'HTTP_X_REQUEST_START' => stamp(1) })
+    assert_equal :recorded, outcome
+  end
+
+  def test_the_env_is_left_as_it_was
+    env = { 'HTTP_X_REQUEST_START' => stamp(1) }
+    nested.call(env)
+    assert_equal ['HTTP_X_REQUEST_START'], env.keys
+    assert_raises(IOError) { nested(->(_) { raise IOError }).call(env) }
+    assert_equal ['HTTP_X_REQUEST_START'], env.keys
+  end
+
+  def test_an_env_that_a_server_uses_again_is_a_request_each_time
+    app = nested
+    env = { 'HTTP_X_REQUEST_START' => stamp(1) }
+    3.times { app.call(env) }
+    DynoscaleRuby::Middleware.new(DynoscaleTests::APP).call(env)
+    assert_equal 4, stats[:recorded]
+  end
+
+  def test_what_is_no_hash_or_is_frozen_reaches_the_app_all_the_same
+    frozen = { 'HTTP_X_REQUEST_START' => stamp(1) }.freeze
+    assert_same DynoscaleTests::ANSWER, nested.call(frozen)
+    assert_same DynoscaleTests::ANSWER, nested.call(nil)
+  end
+
+  def test_an_env_that_the_app_freezes_is_left_alone_from_then_on
+    env = { 'x' => 'y' }
+    assert_same env, nested(lambda(&:freeze)).call(env)
+    assert_equal ['x', MARK], env.keys
+  end
+
+  def test_the_exception_that_ends_the_process_stays_what_it_was
+    result = DynoscaleTests::Script.ruby(<<~'RUBY', env: DynoscaleTests::Script.environment(url))
+      app = DynoscaleRuby::Middleware.new(DynoscaleRuby::Middleware.new(->(_) { }))
+      at_exit { app.call({}.freeze); print $!.class }
+      raise IOError
+    RUBY
+    assert_equal 'IOError', result.out
+  end
+
+  def test_an_app_that_is_going_through_the_env_hears_nothing_of_it
+    app = nested
+    env = { 'HTTP_X_REQUEST_START' => stamp(1) }
+    env.each_key { assert_same DynoscaleTests::ANSWER, app.call(env) }
+  end
+
+  def test_alone_in_its_process_it_marks_nothing_and_a_second_one_that_is_gone_does_not_count
+    result = DynoscaleTests::Script.ruby(<<~'RUBY', env: DynoscaleTests::Script.environment(url))
+      seen = []
+      app = DynoscaleRuby::Middleware.new(->(env) { seen << env.key?('dynoscale.counted') })
+      app.call({})
+      Thread.new { DynoscaleRuby::Middleware.new(nil) }.join
+      app.call({})
+      GC.start
+      app.call({})
+      p seen
+    RUBY
+    assert_equal ["[false, true, false]\n", ''], [result.out, result.err]
+  end
+end

@@ -1,0 +1,259 @@
+# frozen_string_literal: true
+
+require 'test_helper'
+
+# Exit, fork and all that: each in a process of its own, the rows counted at the receiver.
+class ProcessTest < DynoscaleTests::AgentTest
+  LINUX = File.directory?('/proc/self/task')
+
+  # Runs a script whose environment turns the agent on; it must end well and without a word.
+  def run_script(code, **environment)
+    result = script(code, **environment)
+    assert_equal ['', 0], [result.err, result.status.exitstatus], result.out
+    result.out
+  end
+
+  def script(code, **environment)
+    DynoscaleTests::Script.ruby(code, env: DynoscaleTests::Script.environment(url, **environment))
+  end
+
+  # The rows by what they were recorded as: request(1_000), request(5_000), ... ; see `kind`.
+  def rows_by_kind
+    metrics.map { |metric| kind(metric) }.tally
+  end
+
+  # A request of N thousand ms is one of kind N, as long as the machine is not slower than that.
+  def kind(metric)
+    metric / 1000
+  end
+
+  # ---- Exit
+
+  def test_what_was_recorded_is_sent_at_exit
+    run_script('7.times { request }')
+    assert_equal 7, receiver.rows.size
+  end
+
+  def test_at_exit_by_an_exception_an_abort_and_a_signal_too
+    assert_equal 1, script('request; raise "mine"').status.exitstatus
+    assert_equal 5, script('request; exit 5').status.exitstatus
+    assert_equal 1, script('request; abort').status.exitstatus
+    assert_equal Signal.list['TERM'],
+                 script('request; Process.kill(:TERM, $$); sleep').status.termsig
+    assert_equal 4, receiver.rows.size
+  end
+
+  def test_a_server_that_runs_in_an_at_exit_block_is_measured_to_its_end
+    DynoscaleTests::Script.command(
+      RbConfig.ruby, "-I#{DynoscaleTests::Script::LIBRARY}", '-e', <<~RUBY,
+        at_exit { load #{DynoscaleTests::Script::PRELUDE.inspect}; 3.times { request } }
+        require 'dynoscale_ruby'
+        DynoscaleRuby.configure { |c| c.app_name = 'classic' }
+      RUBY
+      env: DynoscaleTests::Script.environment(url)
+    )
+    assert_equal 3, receiver.rows.size
+  end
+
+  def test_a_service_that_hangs_does_not_hold_up_the_exit
+    receiver.behave('stall')
+    result = script('request; DynoscaleRuby.configure { |c| c.log_level = :info }; puts :over')
+    assert_equal ["over\n", 0], [result.out, result.status.exitstatus]
+  end
+
+  def test_what_was_lost_at_exit_is_said
+    receiver.behave('status', status: 403)
+    result = script('request')
+    assert_match(/\AWARN \[dynoscale\] .*403/, result.err)
+    assert_equal 0, result.status.exitstatus
+  end
+
+  def test_requests_of_other_threads_during_the_exit_break_nothing
+    run_script('4.times { Thread.new { loop { request && sleep(0.001) } } }; request; Thread.pass')
+    refute_empty receiver.rows
+  end
+
+  def test_what_was_recorded_before_configure_is_sent_at_exit
+    run_script('7.times { request }; DynoscaleRuby.configure { |c| c.url = nil; c.skip = true }')
+    assert_equal 7, receiver.rows.size
+  end
+
+  def test_stop_before_the_exit_is_enough
+    run_script('request; DynoscaleRuby.stop(timeout: 10) or abort; DynoscaleRuby.stop')
+    assert_equal 1, receiver.rows.size
+  end
+
+  # ---- Nothing is started without need
+
+  def test_requiring_and_configuring_starts_no_thread_and_loads_no_curl
+    skip 'reads /proc' unless LINUX
+    code = <<~'RUBY'
+      def state
+        names = Dir['/proc/self/task/*/comm'].map { |file| File.read(file).chomp }
+        [names.count('dynoscale'), File.read('/proc/self/maps').include?('libcurl')]
+      end
+      middleware.call({})
+      DynoscaleRuby.flush
+      p state
+      request
+      DynoscaleRuby.flush
+      p state
+    RUBY
+    assert_equal "[0, false]\n[1, true]\n", run_script(code)
+  end
+
+  def test_rubys_own_threads_signals_and_output_are_as_they_were
+    assert_equal "[1, \"DEFAULT\", \"DEFAULT\"]\n", run_script(<<~RUBY)
+      request
+      DynoscaleRuby.flush(timeout: 10) or abort
+      p [Thread.list.size, trap(:TERM, 'DEFAULT'), trap(:USR1, 'DEFAULT')]
+    RUBY
+  end
+
+  # ---- Off
+
+  {
+    'no URL' => { DYNOSCALE_URL: '' },
+    'no dyno' => { DYNO: '' },
+    'a one-off dyno' => { DYNO: 'run.1234' },
+    'a release dyno' => { DYNO: 'release.1' },
+    'the scheduler' => { DYNO: 'scheduler.1' },
+    'the second dyno' => { DYNO: 'web.2' },
+    'being skipped' => { SKIP_DYNOSCALE_AGENT: '1' },
+    'a URL that is none' => { DYNOSCALE_URL: 'nonsense' }
+  }.each do |why, environment|
+    define_method(:"test_with_#{why.tr(' ', '_')}_nothing_is_started_and_requests_say_nothing") do
+      skip 'reads /proc' unless LINUX
+      result = script(<<~RUBY, **environment)
+        100.times { request }
+        print Dir.children('/proc/self/task').size, DynoscaleRuby.stats.values.sum
+      RUBY
+      assert_equal '10', result.out, 'one thread, nothing counted'
+      assert_operator result.err.lines.size, :<=, why == 'a URL that is none' ? 1 : 0
+      assert_equal 0, receiver.wait['reports']
+    end
+  end
+
+  def test_skip_that_is_off_and_all_dynos_report
+    run_script('request', SKIP_DYNOSCALE_AGENT: 'false')
+    run_script('request', DYNO: 'web.2', DYNOSCALE_DYNOS: 'all')
+    assert_equal 2, receiver.rows.size
+  end
+
+  # ---- Fork
+
+  def test_parent_and_child_each_send_their_own_and_nothing_twice
+    run_script(<<~RUBY)
+      3.times { request(1_000) }
+      fork { 2.times { request(5_000) } }
+      Process.wait
+      request(1_000)
+    RUBY
+    assert_equal({ 1 => 4, 5 => 2 }, rows_by_kind)
+  end
+
+  def test_a_child_that_records_nothing_sends_nothing
+    run_script('2.times { request(1_000) }; 3.times { fork { } }; Process.waitall')
+    assert_equal({ 1 => 2 }, rows_by_kind)
+  end
+
+  def test_an_app_that_was_built_before_the_fork_reports_from_every_child
+    run_script(<<~RUBY)
+      middleware
+      4.times { |i| fork { 25.times { request(i * 3_000) } } }
+      Process.waitall.all? { |_, status| status.success? } or abort
+    RUBY
+    assert_equal({ 0 => 25, 3 => 25, 6 => 25, 9 => 25 }, rows_by_kind)
+  end
+
+  def test_a_child_of_a_parent_that_has_reported_already_reports_too
+    run_script(<<~RUBY)
+      request(1_000)
+      DynoscaleRuby.flush(timeout: 10) or abort
+      fork { request(5_000); fork { request(9_000) }; Process.wait }
+      Process.wait
+    RUBY
+    assert_equal({ 1 => 1, 5 => 1, 9 => 1 }, rows_by_kind)
+  end
+
+  def test_a_child_starts_with_stats_of_zero
+    assert_equal "[0, 0, 1]\n", run_script(<<~RUBY)
+      request; middleware.call({})
+      fork do
+        before = DynoscaleRuby.stats
+        request
+        p [before[:recorded], before[:stamp_missing], DynoscaleRuby.stats[:recorded]]
+      end
+      Process.wait
+    RUBY
+  end
+
+  def test_a_child_of_a_thread_reports
+    run_script(<<~RUBY)
+      Thread.new { request(1_000); fork { request(5_000) }; Process.wait }.join
+    RUBY
+    assert_equal({ 1 => 1, 5 => 1 }, rows_by_kind)
+  end
+
+  def test_a_child_forked_while_others_record_and_flush_reports
+    run_script(<<~RUBY, DYNOSCALE_LOG_LEVEL: 'error')
+      request(1_000)
+      DynoscaleRuby.flush(timeout: 10) or abort
+      4.times { Thread.new { loop { request(1_000) && sleep(0.001) } } }
+      2.times { Thread.new { loop { DynoscaleRuby.flush } } }
+      20.times { fork { request(5_000); DynoscaleRuby.flush(timeout: 20) or exit! 1 } }
+      Process.waitall.all? { |_, status| status.success? } or abort
+    RUBY
+    assert_equal 20, rows_by_kind[5]
+  end
+
+  def test_a_child_that_exits_without_its_handlers_takes_nothing_of_its_parents
+    run_script('request(1_000); fork { request(5_000); exit! }; Process.wait')
+    assert_equal 1, rows_by_kind[1]
+  end
+
+  def test_a_child_can_be_configured_anew
+    run_script(<<~RUBY)
+      request(1_000)
+      fork { DynoscaleRuby.configure { |c| c.app_name = 'child' }; request(5_000) }
+      Process.wait
+    RUBY
+    assert_equal({ 1 => 1, 5 => 1 }, rows_by_kind)
+    assert_includes receiver.reports.map { |report| report['headers']['x_app_name'] }, 'child'
+  end
+
+  def test_a_stopped_parents_child_starts_afresh
+    run_script('DynoscaleRuby.stop; request(1_000); fork { request(5_000) }; Process.wait')
+    run_script('request(2_000); DynoscaleRuby.stop; fork { request(6_000) }; Process.wait')
+    assert_equal({ 1 => 1, 5 => 1, 2 => 1, 6 => 1 }, rows_by_kind)
+  end
+
+  def test_backticks_system_spawn_and_popen_neither_lose_nor_repeat_anything
+    run_script(<<~'RUBY')
+      request(1_000)
+      10.times do
+        `true`
+        system('true') or abort
+        Process.wait spawn('true')
+        IO.popen(['true'], &:read)
+        request(1_000)
+      end
+    RUBY
+    assert_equal({ 1 => 11 }, rows_by_kind)
+  end
+
+  def test_exec_takes_nothing_along
+    run_script("request(1_000); fork { request(5_000); exec('true') }; Process.wait")
+    assert_equal 1, rows_by_kind[1]
+  end
+
+  def test_a_daemon_reports
+    run_script(<<~RUBY)
+      middleware
+      Process.daemon
+      3.times { request(1_000) }
+    RUBY
+    receiver.wait(rows: 3)
+    assert_equal({ 1 => 3 }, rows_by_kind)
+  end
+end

@@ -1,0 +1,173 @@
+# frozen_string_literal: true
+
+require 'test_helper'
+require 'fileutils'
+require 'net/http'
+require 'socket'
+require 'tmpdir'
+
+# The Railtie, in a small app of its own under Bundler whose Gemfile names the gem and nothing else.
+class RailsTest < DynoscaleTests::AgentTest
+  APP = File.expand_path('support/rails_app', __dir__)
+  LOAD = 'require "./config/environment"; STACK = Rails.application.middleware.map(&:name); '
+  OURS = 'DynoscaleRuby::Middleware'
+
+  def self.rails?
+    Gem::Specification.find_all_by_name('railties').any?
+  end
+
+  def setup
+    super
+    skip 'Rails is not installed' unless self.class.rails?
+    @directory = Dir.mktmpdir
+    FileUtils.cp_r("#{APP}/.", @directory)
+  end
+
+  def teardown
+    FileUtils.remove_entry(@directory) if @directory
+    super
+  end
+
+  def environment(config = nil, **more)
+    more[:APP_CONFIG] = config if config
+    DynoscaleTests::Script.environment(
+      url, DYNOSCALE_RUBY_ROOT: DynoscaleTests::ROOT, RAILS_ENV: 'production', **more
+    )
+  end
+
+  def run_in_app(*command, config: nil, **more)
+    result = DynoscaleTests::Script.command(*command, env: environment(config, **more),
+                                                      directory: @directory)
+    assert_equal 0, result.status.exitstatus, result.err
+    result
+  end
+
+  # What a process that may serve prints.
+  def server(code, config: nil, **more)
+    run_in_app(RbConfig.ruby, '-e', LOAD + code, config: config, **more).out
+  end
+
+  def rails(*arguments, **more)
+    run_in_app(RbConfig.ruby, 'bin/rails', *arguments, **more)
+  end
+
+  def test_the_middleware_is_right_before_rack_runtime
+    assert_equal "[\"#{OURS}\", \"Rack::Runtime\"]\n",
+                 server("p STACK[STACK.index('#{OURS}'), 2], STACK.count('#{OURS}')")
+                   .delete_suffix("1\n")
+  end
+
+  def test_it_is_the_first_where_rack_runtime_is_absent
+    config = 'config.middleware.delete Rack::Runtime'
+    assert_equal "#{OURS}\n", server('puts STACK.first', config: config)
+  end
+
+  def test_the_apps_own_operations_on_it_hold
+    assert_equal "false\n", server("p STACK.include?('#{OURS}')",
+                                   config: "initializer(:own, after: 'dynoscale.middleware') { " \
+                                           "config.middleware.delete #{OURS} }")
+    assert_equal "#{OURS} Rack::TempfileReaper\n",
+                 server("puts STACK[STACK.index('#{OURS}'), 2].join(' ')",
+                        config: 'config.middleware.delete Rack::Runtime; ' \
+                                "config.middleware.insert_after #{OURS}, Rack::TempfileReaper")
+  end
+
+  def test_a_request_is_counted_once_even_if_the_app_uses_the_middleware_too
+    server(<<~RUBY, config: "config.middleware.use #{OURS}")
+      env = Rack::MockRequest.env_for('/', 'HTTP_X_REQUEST_START' => (Time.now.to_f * 1000).to_i.to_s)
+      5.times { Rails.application.call(env.dup)[0] == 200 or abort }
+    RUBY
+    assert_equal 5, receiver.rows.size
+  end
+
+  def test_rails_server_reports_every_request
+    port = TCPServer.open('127.0.0.1', 0) { |server| server.addr[1] }
+    log = File.join(@directory, 'server.log')
+    pid = Process.spawn(ENV.slice(*DynoscaleTests::Script::KEPT).merge(environment),
+                        RbConfig.ruby, 'bin/rails', 'server', '-b', '127.0.0.1', '-p', port.to_s,
+                        unsetenv_others: true, chdir: @directory, %i[out err] => log)
+    wait_until('the server is up', seconds: 60) { up?(port) || died?(pid, log) }
+    requests = Array.new(4) { Thread.new { Array.new(10) { get(port, stamp(3000)) } } }
+    assert_equal ['200'], requests.flat_map(&:value).uniq
+    Process.kill(:TERM, pid)
+    DynoscaleTests::Script.wait(pid, 30)
+    pid = nil
+    assert_equal 40, receiver.rows.size
+    assert(metrics.all? { |metric| (3000..8000).cover?(metric) }, metrics.inspect)
+  ensure
+    DynoscaleTests::Script.wait(pid, 0.1) if pid
+  end
+
+  def test_commands_that_serve_nothing_leave_the_stack_alone
+    code = "p Rails.application.middleware.include?(#{OURS}), DynoscaleRuby.stats[:thread_starts]"
+    assert_equal "false\n0\n", rails('runner', code).out
+    assert_equal "false\n", rails('serving').out
+    console = IO.popen([environment, RbConfig.ruby, 'bin/rails', 'console',
+                        { chdir: @directory, err: File::NULL }], 'r+')
+    console.puts(code, 'exit')
+    console.close_write
+    assert_match(/^false\n0$/, console.read)
+    console.close
+    assert_match(%r{^ +create +lib/generators}, rails('generate', 'generator', 'thing').out)
+    assert_equal 0, receiver.wait['reports']
+  end
+
+  def test_rails_middleware_shows_what_a_server_has
+    assert_match(/^use #{OURS}\nuse Rack::Runtime$/, rails('middleware').out)
+  end
+
+  def test_rails_runner_prints_the_version
+    assert_equal "#{DynoscaleRuby::VERSION}\n", rails('runner', 'puts DynoscaleRuby::VERSION').out
+  end
+
+  def test_where_the_agent_is_off_the_stack_is_left_alone
+    [{ DYNOSCALE_URL: '' }, { DYNO: 'web.2' }, { DYNO: 'run.1' }, { SKIP_DYNOSCALE_AGENT: '1' }]
+      .each { |off| assert_equal "false\n", server("p STACK.include?('#{OURS}')", **off) }
+  end
+
+  def test_configuration_of_rails_counts_between_code_and_environment
+    FileUtils.mkdir_p("#{@directory}/config/initializers")
+    File.write("#{@directory}/config/initializers/dynoscale.rb",
+               'DynoscaleRuby.configure { |c| c.app_name = "code" }')
+    output = server('s = DynoscaleRuby.settings; p s.publish_frequency, s.app_name, s.dyno, ' \
+                    '%i[publish_frequency app_name dyno].map { |name| s.source(name) }',
+                    config: 'require "active_support/core_ext/numeric/time"; ' \
+                            'config.dynoscale.publish_frequency = 45.seconds; ' \
+                            'config.dynoscale.app_name = "rails"; config.dynoscale.dyno = "web.1"',
+                    DYNO: 'web.9', HEROKU_APP_NAME: 'environment')
+    assert_equal "45\n\"code\"\n\"web.1\"\n[:framework, :code, :framework]\n", output
+  end
+
+  def test_wrong_configuration_is_a_warning_in_the_apps_log
+    output = server('', config: 'config.dynoscale.publish_frequency = "soon"; ' \
+                                'config.dynoscale.nothing = 5; config.dynoscale.logger = 5')
+    lines = output.lines.grep(/dynoscale/).sort
+    assert_match(/\AWARN: \[dynoscale\] logger is an Integer, which has no methods/, lines[0])
+    assert_match(/\AWARN: \[dynoscale\] publish_frequency is "soon", which is not/, lines[1])
+    assert_match(/\AWARN: \[dynoscale\] there is no setting "nothing": it is ignored/, lines[2])
+    assert_equal 3, lines.size
+    assert_includes server('', config: 'config.dynoscale = 5'),
+                    "the framework's settings are an Integer, not a Hash: they are ignored"
+  end
+
+  def test_the_apps_logger_is_left_as_it_is
+    assert_equal "1\n", server('puts Rails.logger.level')
+  end
+
+  private
+
+  def up?(port)
+    TCPSocket.open('127.0.0.1', port, &:close) || true
+  rescue Errno::ECONNREFUSED
+    false
+  end
+
+  def died?(pid, log)
+    flunk File.read(log) if Process.wait(pid, Process::WNOHANG)
+  end
+
+  def get(port, start)
+    request = Net::HTTP::Get.new('/', 'X-Request-Start' => start)
+    Net::HTTP.start('127.0.0.1', port) { |http| http.request(request) }.code
+  end
+end
