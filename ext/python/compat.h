@@ -1,0 +1,87 @@
+/*
+ * Python.h, and what Python 3.9 to 3.13 don't have in common: later versions' names for earlier
+ * ones, each with the meaning that it has in the newest.
+ */
+#ifndef DYNOSCALE_PYTHON_COMPAT_H
+#define DYNOSCALE_PYTHON_COMPAT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stddef.h>
+#include <structmember.h>
+
+#if defined(__GNUC__) || defined(__clang__)
+#define DS_LIKELY(condition)   __builtin_expect(!!(condition), 1)
+#define DS_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define DS_COLD                __attribute__((cold, noinline))
+#else
+#define DS_LIKELY(condition)   (condition)
+#define DS_UNLIKELY(condition) (condition)
+#define DS_COLD
+#endif
+
+/* A slot's function pointer; ISO C has no conversion from a function pointer to void *. */
+#define DS_SLOT(function) ((void *)(uintptr_t)(function))
+
+/* A function of another signature than PyCFunction's, as its flags say; over void (*)(void), which
+ * compilers take for «I know». */
+#define DS_METHOD(function) ((PyCFunction)(void (*)(void))(function))
+
+#if PY_VERSION_HEX < 0x030A0000
+#define Py_TPFLAGS_IMMUTABLETYPE          0
+#define Py_TPFLAGS_DISALLOW_INSTANTIATION 0
+
+static inline PyObject *Py_NewRef(PyObject *object) {
+    Py_INCREF(object);
+    return object;
+}
+
+static inline PyObject *Py_XNewRef(PyObject *object) {
+    Py_XINCREF(object);
+    return object;
+}
+#endif
+
+#if PY_VERSION_HEX < 0x030B0000
+/* The module of the given definition that `type`, or the base that it has from there, belongs to;
+ * borrowed. */
+static inline PyObject *PyType_GetModuleByDef(PyTypeObject *type, PyModuleDef *definition) {
+    PyObject *bases = type->tp_mro;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(bases); i++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(bases, i);
+        if (!PyType_HasFeature(base, Py_TPFLAGS_HEAPTYPE)) {
+            continue;
+        }
+        PyObject *module = ((PyHeapTypeObject *)base)->ht_module;
+        if (module != NULL && PyModule_GetDef(module) == definition) {
+            return module;
+        }
+    }
+    PyErr_SetString(PyExc_TypeError, "the type belongs to no module of dynoscale");
+    return NULL;
+}
+#endif
+
+#if PY_VERSION_HEX < 0x030D0000
+/* 1 and a new reference; 0 and NULL where there is none; -1 and NULL with an exception. */
+static inline int PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value) {
+    PyObject *found = PyDict_GetItemWithError(dict, key);
+    if (found != NULL) {
+        *value = Py_NewRef(found);
+        return 1;
+    }
+    *value = NULL;
+    return PyErr_Occurred() != NULL ? -1 : 0;
+}
+
+static inline PyObject *PyList_GetItemRef(PyObject *list, Py_ssize_t index) {
+    return Py_XNewRef(PyList_GetItem(list, index));
+}
+
+/* With the interpreter's lock nothing runs in between anyway. */
+#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_END_CRITICAL_SECTION()         }
+#endif
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * A request is counted once, whichever doors it comes through. A door is a WSGI wrapper, or
+ * gunicorn's hook once it has been called.
+ *
+ * While a process has one door nothing is marked and nothing is looked for: ds_py_doors_several
+ * is all that a request costs. With several:
+ *
+ *   hook -> wrapper      The hook marks the request's body by an attribute; gunicorn hands the
+ *                        same object on as environ['wsgi.input'], where the wrapper looks for it
+ *                        and takes the mark off. A body that can't be marked, or that something
+ *                        replaced on the way, is made up for by remembering the header's value:
+ *                        gunicorn puts the very same str object into environ.
+ *   wrapper -> wrapper   The wrapper that counted leaves its own number in environ. Another's
+ *                        number there means counted; its own is left from an earlier request,
+ *                        since no wrapper is inside itself, and means nothing.
+ *
+ * Strong references and identity are all that is compared: no address is ever reused meanwhile,
+ * and no code of the app's objects runs.
+ */
+#ifndef DYNOSCALE_PYTHON_DOORS_H
+#define DYNOSCALE_PYTHON_DOORS_H
+
+#include "compat.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum { DS_PY_REMEMBERED = 16 };
+
+typedef struct ds_py_doors {
+    atomic_long open; /* wrappers alive, and one more once the hook was called */
+    atomic_bool hook_called;
+    atomic_long wrappers_made;         /* the last wrapper's number */
+    _Atomic(PyTypeObject *) body_type; /* of the bodies that take a mark; strong */
+    atomic_uint next;
+    _Atomic(PyObject *) remembered[DS_PY_REMEMBERED]; /* header values; strong */
+    PyObject *mark_name;                              /* of the attribute on a body */
+    PyObject *key_counted, *key_input;                /* in environ */
+    PyObject *key_request_start, *key_queue_start;    /* in environ; borrowed */
+} ds_py_doors;
+
+/* 0, or -1 with an exception. The keys are borrowed for as long as the doors. */
+int ds_py_doors_init(ds_py_doors *doors, PyObject *key_request_start, PyObject *key_queue_start);
+int ds_py_doors_traverse(ds_py_doors *doors, visitproc visit, void *arg);
+void ds_py_doors_clear(ds_py_doors *doors);
+
+static inline bool ds_py_doors_several(ds_py_doors *doors) {
+    return atomic_load_explicit(&doors->open, memory_order_relaxed) > 1;
+}
+
+/* Opens the hook's door, once. */
+static inline void ds_py_doors_open_hook(ds_py_doors *doors) {
+    if (DS_LIKELY(atomic_load_explicit(&doors->hook_called, memory_order_relaxed))) return;
+    if (!atomic_exchange(&doors->hook_called, true)) atomic_fetch_add(&doors->open, 1);
+}
+
+/* Opens a wrapper's door: a new reference to its number. NULL with an exception. */
+PyObject *ds_py_doors_open_wrapper(ds_py_doors *doors);
+void ds_py_doors_close_wrapper(ds_py_doors *doors);
+
+/* In the hook, after it has counted a request: `value` is the stamp's str, NULL without one.
+ * -1 with an exception that is none of ours to swallow. */
+int ds_py_doors_mark_request(ds_py_doors *doors, PyObject *body, PyObject *value);
+
+typedef enum ds_py_claim {
+    DS_PY_CLAIM_RAISED = -1, /* an exception that is none of ours to swallow */
+    DS_PY_CLAIM_OURS,        /* not counted yet: this wrapper does */
+    DS_PY_CLAIM_COUNTED,     /* by another door */
+} ds_py_claim;
+
+/* In a wrapper, before it counts. `marked`: take the mark off with ds_py_doors_unmark once the app
+ * has nothing more to do with environ. */
+ds_py_claim ds_py_doors_claim(ds_py_doors *doors, PyObject *number, PyObject *environ,
+                              bool *marked);
+void ds_py_doors_unmark(ds_py_doors *doors, PyObject *environ);
+
+/* Clears the exception that is set if it is an ordinary one. Others (KeyboardInterrupt,
+ * SystemExit, a server's time-out) come from outside and are not ours: -1 and it stays. */
+int ds_py_swallow(void);
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * gunicorn's pre_request(worker, req): req.headers is a list of (NAME, value) pairs of str.
+ *
+ * All headers have to be looked at, since both of ours may be there and repeatedly. Nearly all
+ * are passed over by the length of their names: 13 and 15 differ in one bit.
+ */
+#include "module.h"
+
+#include <string.h>
+
+static const char REQUEST_START[] = "X-REQUEST-START"; /* gunicorn's are in capitals */
+static const char QUEUE_START[] = "X-QUEUE-START";
+
+enum {
+    REQUEST_START_LENGTH = sizeof REQUEST_START - 1,
+    QUEUE_START_LENGTH = sizeof QUEUE_START - 1,
+    DIFFERENCE = REQUEST_START_LENGTH ^ QUEUE_START_LENGTH,
+};
+
+_Static_assert(REQUEST_START_LENGTH == (QUEUE_START_LENGTH | DIFFERENCE) &&
+                   (DIFFERENCE & (DIFFERENCE - 1)) == 0,
+               "the lengths of the names differ in one bit");
+
+/* The stamps of a request; strong references, NULL where absent. */
+typedef struct stamps {
+    PyObject *start, *queue_start;
+} stamps;
+
+static bool is_name_in_any_case(const char *text, const char *name, Py_ssize_t length) {
+    for (Py_ssize_t i = 0; i < length; i++) {
+        char c = text[i];
+        if (c >= 'a' && c <= 'z') c = (char)(c - ('a' - 'A'));
+        if (c != name[i]) return false;
+    }
+    return true;
+}
+
+/* A header that came twice is one list, as in environ: "A,B". Other types than str: the first. */
+DS_COLD static int join(PyObject **place, PyObject *value) {
+    if (!PyUnicode_Check(*place) || !PyUnicode_Check(value)) return 0;
+    PyObject *joined = PyUnicode_FromFormat("%U,%U", *place, value);
+    if (joined == NULL) return ds_py_swallow();
+    Py_DECREF(*place);
+    *place = joined;
+    return 0;
+}
+
+static int keep(PyObject **place, PyObject *value) {
+    if (DS_UNLIKELY(*place != NULL)) return join(place, value);
+    *place = Py_NewRef(value);
+    return 0;
+}
+
+static inline int look_at(PyObject *header, stamps *found) {
+    if (DS_UNLIKELY(!PyTuple_Check(header) || PyTuple_GET_SIZE(header) != 2)) return 0;
+    PyObject *name = PyTuple_GET_ITEM(header, 0);
+    if (DS_UNLIKELY(!PyUnicode_Check(name) || !PyUnicode_IS_COMPACT_ASCII(name))) return 0;
+    Py_ssize_t length = ((PyASCIIObject *)name)->length;
+    if (DS_LIKELY((length | DIFFERENCE) != REQUEST_START_LENGTH)) return 0;
+    const char *text = (const char *)((PyASCIIObject *)name + 1);
+    if (length == REQUEST_START_LENGTH) {
+        if (memcmp(text, REQUEST_START, REQUEST_START_LENGTH) == 0 ||
+            is_name_in_any_case(text, REQUEST_START, REQUEST_START_LENGTH))
+            return keep(&found->start, PyTuple_GET_ITEM(header, 1));
+    } else if (memcmp(text, QUEUE_START, QUEUE_START_LENGTH) == 0 ||
+               is_name_in_any_case(text, QUEUE_START, QUEUE_START_LENGTH)) {
+        return keep(&found->queue_start, PyTuple_GET_ITEM(header, 1));
+    }
+    return 0;
+}
+
+/* No Python code runs in here: with the interpreter's lock the list can't change. */
+static int scan(PyObject *headers, stamps *found) {
+    if (PyList_Check(headers)) {
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
+#ifdef Py_GIL_DISABLED
+            PyObject *header = PyList_GetItemRef(headers, i);
+            if (header == NULL) return ds_py_swallow();
+            int result = look_at(header, found);
+            Py_DECREF(header);
+            if (result < 0) return -1;
+#else
+            if (DS_UNLIKELY(look_at(PyList_GET_ITEM(headers, i), found) < 0)) return -1;
+#endif
+        }
+    } else if (PyTuple_Check(headers)) {
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(headers); i++)
+            if (look_at(PyTuple_GET_ITEM(headers, i), found) < 0) return -1;
+    }
+    return 0;
+}
+
+DS_COLD static int mark(ds_py_state *state, PyObject *request, const stamps *found) {
+    PyObject *body = PyObject_GetAttr(request, state->name_body);
+    if (body == NULL && ds_py_swallow() < 0) return -1;
+    PyObject *value = found->start != NULL ? found->start : found->queue_start;
+    int result = ds_py_doors_mark_request(&state->doors, body, value);
+    Py_XDECREF(body);
+    return result;
+}
+
+static int record(ds_py_state *state, PyObject *request) {
+    stamps found = {NULL, NULL};
+    PyObject *headers = PyObject_GetAttr(request, state->name_headers);
+    if (DS_UNLIKELY(headers == NULL) && ds_py_swallow() < 0) return -1;
+    int result = DS_LIKELY(headers != NULL) ? scan(headers, &found) : 0;
+    if (DS_LIKELY(result == 0)) result = ds_py_record(state, found.start, found.queue_start);
+    if (result == 0 && DS_UNLIKELY(ds_py_doors_several(&state->doors)))
+        result = mark(state, request, &found);
+    Py_XDECREF(found.start);
+    Py_XDECREF(found.queue_start);
+    Py_XDECREF(headers);
+    return result;
+}
+
+/* pre_request(worker=..., req=...) or wrong: NULL with a TypeError. Borrowed. */
+DS_COLD static PyObject *parse(PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    PyObject *worker = count > 0 ? args[0] : NULL, *request = count > 1 ? args[1] : NULL;
+    Py_ssize_t named = names != NULL ? PyTuple_GET_SIZE(names) : 0;
+    for (Py_ssize_t i = 0; i < named; i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i), *value = args[count + i];
+        if (PyUnicode_CompareWithASCIIString(name, "worker") == 0 && worker == NULL) worker = value;
+        else if (PyUnicode_CompareWithASCIIString(name, "req") == 0 && request == NULL)
+            request = value;
+    }
+    if (worker != NULL && request != NULL && count + named == 2) return request;
+    PyErr_SetString(PyExc_TypeError, "pre_request takes 2 arguments: worker and req");
+    return NULL;
+}
+
+const char ds_py_pre_request_doc[] =
+    "pre_request($module, worker, req)\n--\n\n"
+    "Measures the request that gunicorn is about to hand to the app.\n\n"
+    "Put it in gunicorn.conf.py, or call it from a pre_request of your own.";
+
+PyObject *ds_py_pre_request(PyObject *module, PyObject *const *args, Py_ssize_t count,
+                            PyObject *names) {
+    PyObject *request;
+    if (DS_LIKELY(count == 2 && names == NULL)) request = args[1];
+    else if ((request = parse(args, count, names)) == NULL) return NULL;
+    ds_py_state *state = ds_py_state_of(module);
+    if (ds_py_need_agent(state) < 0) return NULL;
+    if (ds_py_slot_on(&state->slot)) {
+        ds_py_doors_open_hook(&state->doors);
+        if (DS_UNLIKELY(record(state, request) < 0)) return NULL;
+    }
+    Py_RETURN_NONE;
+}

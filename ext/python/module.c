@@ -1,0 +1,333 @@
+#include "module.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- To Python, off the path of a request ------------------------------------------------- */
+
+int ds_py_call_agent(const char *function, PyObject *settings) {
+    PyObject *result = NULL, *nothing = PyTuple_New(0), *callable = NULL;
+    PyObject *module = PyImport_ImportModule("dynoscale._agent");
+    if (module != NULL) callable = PyObject_GetAttrString(module, function);
+    if (callable != NULL && nothing != NULL) result = PyObject_Call(callable, nothing, settings);
+    Py_XDECREF(callable);
+    Py_XDECREF(module);
+    Py_XDECREF(nothing);
+    if (result == NULL) return ds_py_swallow();
+    Py_DECREF(result);
+    return 0;
+}
+
+DS_COLD int ds_py_decide(ds_py_state *state) {
+    int result = ds_py_call_agent("ensure_open", NULL);
+    /* Where even that failed (an interpreter that is ending) the agent stays off. */
+    atomic_store(&state->decided, true);
+    return result;
+}
+
+/* ---- Opening ------------------------------------------------------------------------------ */
+
+/* NULL with an exception or when off, which *off tells. */
+static ds_py_handle *open_handle(const dynoscale_options *options, char *settings, bool *off) {
+    dynoscale_agent *agent;
+    dynoscale_error error = dynoscale_agent_open(options, "python", &agent);
+    *off = error == DYNOSCALE_ERROR_OFF;
+    if (error == DYNOSCALE_OK) {
+        ds_py_handle *handle = ds_py_handle_new(agent, settings);
+        if (handle != NULL) return handle;
+        dynoscale_agent_free(agent);
+    }
+    if (!*off) PyErr_NoMemory();
+    return NULL;
+}
+
+/* Whether the agent that is open was opened with just these settings, and works. */
+static bool is_open_with(ds_py_slot *slot, const char *settings) {
+    ds_py_handle *handle = ds_py_slot_hold(slot);
+    bool same =
+        handle != NULL && !atomic_load(&handle->stopped) && strcmp(handle->settings, settings) == 0;
+    ds_py_handle_release(handle);
+    return same;
+}
+
+PyDoc_STRVAR(open_doc, "open($module, options, /)\n--\n\n"
+                       "Opens the agent with these settings in place of the one before, and keeps\n"
+                       "that where they are the same. True when the agent is on.");
+
+static PyObject *open_agent(PyObject *module, PyObject *object) {
+    ds_py_state *state = ds_py_state_of(module);
+    const dynoscale_options *options = ds_py_options_of(state, object);
+    if (options == NULL) return NULL;
+    char *settings = ds_py_options_text(options);
+    if (settings == NULL) return PyErr_NoMemory();
+    if (is_open_with(&state->slot, settings)) {
+        PyMem_RawFree(settings);
+        Py_RETURN_TRUE;
+    }
+    /* The old one first: another open with the same URL would give it once more. */
+    ds_py_slot_replace(&state->slot, NULL);
+    bool off;
+    ds_py_handle *handle = open_handle(options, settings, &off);
+    if (handle != NULL) ds_py_slot_replace(&state->slot, handle);
+    else PyMem_RawFree(settings);
+    atomic_store(&state->decided, true);
+    return handle != NULL || off ? PyBool_FromLong(handle != NULL) : NULL;
+}
+
+PyDoc_STRVAR(is_decided_doc, "is_decided($module, /)\n--\n\n"
+                             "Whether settings were read: by open().");
+
+static PyObject *is_decided(PyObject *module, PyObject *nothing) {
+    (void)nothing;
+    return PyBool_FromLong(atomic_load(&ds_py_state_of(module)->decided));
+}
+
+/* ---- Waiting ------------------------------------------------------------------------------ */
+
+/* Asked by the core now and then on the waiting thread, which has let go of the interpreter. */
+static bool is_interrupted(void *context) {
+    PyThreadState **thread = context;
+    PyEval_RestoreThread(*thread);
+    bool raised = PyErr_CheckSignals() < 0;
+    *thread = PyEval_SaveThread();
+    return raised;
+}
+
+typedef dynoscale_error (*waiting_function)(dynoscale_agent *agent, int64_t timeout_ms,
+                                            dynoscale_interrupted interrupted, void *context);
+
+static PyObject *wait(ds_py_handle *handle, PyObject *args, waiting_function function) {
+    double timeout;
+    if (!PyArg_ParseTuple(args, "d", &timeout)) return NULL;
+    const double longest = 3600;                                                     /* seconds */
+    int64_t timeout_ms = timeout > 0 ? (int64_t)(fmin(timeout, longest) * 1000) : 0; /* NaN: 0 */
+    dynoscale_agent *agent = handle != NULL ? handle->agent : NULL;
+
+    PyThreadState *thread = PyEval_SaveThread();
+    dynoscale_error error = function(agent, timeout_ms, is_interrupted, &thread);
+    PyEval_RestoreThread(thread);
+    if (PyErr_Occurred() != NULL) return NULL; /* a signal's handler raised */
+    return PyBool_FromLong(error == DYNOSCALE_OK);
+}
+
+PyDoc_STRVAR(flush_doc, "flush($module, timeout, /)\n--\n\n"
+                        "True once all that was recorded before is accepted by the service.");
+
+static PyObject *flush(PyObject *module, PyObject *args) {
+    ds_py_handle *handle = ds_py_slot_hold(&ds_py_state_of(module)->slot);
+    PyObject *result = wait(handle, args, dynoscale_agent_flush);
+    ds_py_handle_release(handle);
+    return result;
+}
+
+PyDoc_STRVAR(stop_doc, "stop($module, timeout, /)\n--\n\n"
+                       "Sends what was recorded and stops the agent in this process. True when\n"
+                       "nothing was given up.");
+
+static PyObject *stop(PyObject *module, PyObject *args) {
+    ds_py_handle *handle = ds_py_slot_hold(&ds_py_state_of(module)->slot);
+    if (handle != NULL) atomic_store(&handle->stopped, true);
+    PyObject *result = wait(handle, args, dynoscale_agent_stop);
+    ds_py_handle_release(handle);
+    return result;
+}
+
+/* ---- Job queues --------------------------------------------------------------------------- */
+
+static ds_py_text name_of(PyObject *object) {
+    Py_ssize_t length;
+    const char *text = PyUnicode_Check(object) ? PyUnicode_AsUTF8AndSize(object, &length) : NULL;
+    if (text != NULL) return (ds_py_text){text, (size_t)length};
+    PyErr_Clear();
+    return (ds_py_text){NULL, 0};
+}
+
+/* -1 for what is no number of ms; with an exception only when that is not ours to swallow. */
+static int64_t ms_of(PyObject *object) {
+    double ms = PyFloat_AsDouble(object); /* asks __float__, then __index__ */
+    if (ms == -1.0 && PyErr_Occurred() != NULL) return (void)ds_py_swallow(), -1;
+    const double most = 9007199254740992.0; /* 2^53: whole numbers end there */
+    return ms >= 0 && ms <= most ? (int64_t)ms : -1;
+}
+
+PyDoc_STRVAR(job_queue_time_doc,
+             "job_queue_time($module, /, backend, queue, ms)\n--\n\n"
+             "Records how long the oldest job that is ready in a queue has waited, in ms; 0 for\n"
+             "a queue known to be empty. Reported as BACKEND:QUEUE.\n\n"
+             "backend: 1 to 32 of a-z, 0-9 and _; queue: 1 to 200 bytes of UTF-8 without control\n"
+             "characters. False when it was not taken: wrong names or a wrong number (counted as\n"
+             "jobs_refused), too much unsent (dropped_full), stopped, or off.");
+
+static PyObject *job_queue_time(PyObject *module, PyObject *args, PyObject *names) {
+    static char *parameters[] = {"backend", "queue", "ms", NULL};
+    PyObject *backend, *queue, *number;
+    if (!PyArg_ParseTupleAndKeywords(args, names, "OOO:job_queue_time", parameters, &backend,
+                                     &queue, &number))
+        return NULL;
+    ds_py_state *state = ds_py_state_of(module);
+    if (ds_py_need_agent(state) < 0) return NULL;
+    ds_py_text backend_name = name_of(backend), queue_name = name_of(queue);
+    int64_t ms = ms_of(number);
+    if (PyErr_Occurred() != NULL) return NULL;
+    ds_py_reader reader = ds_py_slot_enter(&state->slot);
+    dynoscale_error error =
+        dynoscale_agent_job_queue_time(reader.agent, backend_name.data, backend_name.length,
+                                       queue_name.data, queue_name.length, ms);
+    ds_py_slot_leave(&reader);
+    return PyBool_FromLong(error == DYNOSCALE_OK);
+}
+
+PyDoc_STRVAR(leads_doc,
+             "leads($module, /)\n--\n\n"
+             "Whether this process is the one of its dyno that reads the job queues: the first\n"
+             "that asked and still lives. A system call or two: ask once an interval.");
+
+static PyObject *leads(PyObject *module, PyObject *nothing) {
+    (void)nothing;
+    ds_py_handle *handle = ds_py_slot_hold(&ds_py_state_of(module)->slot);
+    bool answer = handle != NULL && dynoscale_agent_leads(handle->agent);
+    ds_py_handle_release(handle);
+    return PyBool_FromLong(answer);
+}
+
+/* ---- What happened ------------------------------------------------------------------------ */
+
+PyDoc_STRVAR(counters_doc, "counters($module, /)\n--\n\nThe counters of this process by name.");
+
+static PyObject *counters(PyObject *module, PyObject *nothing) {
+    (void)nothing;
+    int64_t values[DYNOSCALE_COUNTER_COUNT];
+    ds_py_handle *handle = ds_py_slot_hold(&ds_py_state_of(module)->slot);
+    dynoscale_agent_counters(handle != NULL ? handle->agent : NULL, values);
+    ds_py_handle_release(handle);
+
+    PyObject *dict = PyDict_New();
+    for (int i = 0; dict != NULL && i < DYNOSCALE_COUNTER_COUNT; i++) {
+        PyObject *value = PyLong_FromLongLong(values[i]);
+        const char *name = dynoscale_counter_name((dynoscale_counter)i);
+        if (value == NULL || PyDict_SetItemString(dict, name, value) < 0) Py_CLEAR(dict);
+        Py_XDECREF(value);
+    }
+    return dict;
+}
+
+PyDoc_STRVAR(next_event_doc, "next_event($module, /)\n--\n\n"
+                             "The oldest thing worth logging, as (level, text), or None; levels\n"
+                             "are logging's.");
+
+static PyObject *next_event(PyObject *module, PyObject *nothing) {
+    (void)nothing;
+    dynoscale_level level;
+    char text[DYNOSCALE_EVENT_SIZE];
+    ds_py_handle *handle = ds_py_slot_hold(&ds_py_state_of(module)->slot);
+    bool taken = handle != NULL && dynoscale_agent_next_event(handle->agent, &level, text);
+    ds_py_handle_release(handle);
+    if (!taken) Py_RETURN_NONE;
+    PyObject *line = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+    if (line == NULL) return NULL;
+    return Py_BuildValue("(iN)", ((int)level + 1) * 10, line);
+}
+
+PyDoc_STRVAR(in_main_interpreter_doc,
+             "in_main_interpreter($module, /)\n--\n\nFalse in a sub-interpreter.");
+
+static PyObject *in_main_interpreter(PyObject *module, PyObject *nothing) {
+    (void)module, (void)nothing;
+    return PyBool_FromLong(PyInterpreterState_Get() == PyInterpreterState_Main());
+}
+
+/* ---- The module --------------------------------------------------------------------------- */
+
+static int add_setting_names(PyObject *module) {
+    PyObject *names = PyTuple_New(DYNOSCALE_SETTING_COUNT);
+    for (int i = 0; names != NULL && i < DYNOSCALE_SETTING_COUNT; i++) {
+        PyObject *name = PyUnicode_FromString(dynoscale_setting_name((dynoscale_setting)i));
+        if (name == NULL) Py_CLEAR(names);
+        else PyTuple_SET_ITEM(names, i, name);
+    }
+    if (names == NULL) return -1;
+    int added = PyObject_SetAttrString(module, "SETTING_NAMES", names);
+    Py_DECREF(names);
+    return added;
+}
+
+static int make_names(ds_py_state *state) {
+    state->key_request_start = PyUnicode_InternFromString("HTTP_X_REQUEST_START");
+    state->key_queue_start = PyUnicode_InternFromString("HTTP_X_QUEUE_START");
+    state->name_headers = PyUnicode_InternFromString("headers");
+    state->name_body = PyUnicode_InternFromString("body");
+    bool made = state->key_request_start != NULL && state->key_queue_start != NULL &&
+                state->name_headers != NULL && state->name_body != NULL;
+    if (!made) return -1;
+    return ds_py_doors_init(&state->doors, state->key_request_start, state->key_queue_start);
+}
+
+/* The state is all zeros at first: that is off, undecided, and no door. */
+static int execute(PyObject *module) {
+    if (make_names(ds_py_state_of(module)) < 0 || ds_py_add_options(module) < 0 ||
+        ds_py_add_wsgi_app(module) < 0 || add_setting_names(module) < 0)
+        return -1;
+    return PyModule_AddStringConstant(module, "VERSION", DYNOSCALE_VERSION);
+}
+
+static int traverse(PyObject *module, visitproc visit, void *arg) {
+    ds_py_state *state = ds_py_state_of(module);
+    Py_VISIT(state->options_type);
+    return ds_py_doors_traverse(&state->doors, visit, arg);
+}
+
+/* From here on the agent is off; wrappers that outlive the module pass calls on. */
+static int clear(PyObject *module) {
+    ds_py_state *state = ds_py_state_of(module);
+    ds_py_slot_replace(&state->slot, NULL);
+    atomic_store(&state->decided, true);
+    ds_py_doors_clear(&state->doors);
+    Py_CLEAR(state->key_request_start);
+    Py_CLEAR(state->key_queue_start);
+    Py_CLEAR(state->name_headers);
+    Py_CLEAR(state->name_body);
+    Py_CLEAR(state->options_type);
+    return 0;
+}
+
+static void end(void *module) { clear(module); }
+
+static PyMethodDef functions[] = {
+    {"open", open_agent, METH_O, open_doc},
+    {"is_decided", is_decided, METH_NOARGS, is_decided_doc},
+    {"flush", flush, METH_VARARGS, flush_doc},
+    {"stop", stop, METH_VARARGS, stop_doc},
+    {"job_queue_time", DS_METHOD(job_queue_time), METH_VARARGS | METH_KEYWORDS, job_queue_time_doc},
+    {"leads", leads, METH_NOARGS, leads_doc},
+    {"counters", counters, METH_NOARGS, counters_doc},
+    {"next_event", next_event, METH_NOARGS, next_event_doc},
+    {"in_main_interpreter", in_main_interpreter, METH_NOARGS, in_main_interpreter_doc},
+    {"pre_request", DS_METHOD(ds_py_pre_request), METH_FASTCALL | METH_KEYWORDS,
+     ds_py_pre_request_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, DS_SLOT(execute)},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+PyModuleDef ds_py_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "dynoscale._native",
+    .m_doc = "Dynoscale's core for Python; the public names are in the package dynoscale.",
+    .m_size = sizeof(ds_py_state),
+    .m_methods = functions,
+    .m_slots = slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
+    .m_free = end,
+};
+
+PyMODINIT_FUNC PyInit__native(void) { return PyModuleDef_Init(&ds_py_module); }

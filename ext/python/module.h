@@ -1,0 +1,76 @@
+/*
+ * dynoscale._native: the core for Python.
+ *
+ * Suggested reading order: module.c (the functions and the state), wsgi_app.c and
+ * gunicorn_hook.c (a request's way), doors.h (a request is counted once), slot.h (the agent's
+ * place), options.c (settings), and in python/dynoscale/_agent.py all that need not be fast:
+ * when the agent is opened, what is logged, what happens at exit.
+ */
+#ifndef DYNOSCALE_PYTHON_MODULE_H
+#define DYNOSCALE_PYTHON_MODULE_H
+
+#include "compat.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "doors.h"
+#include "dynoscale.h"
+#include "slot.h"
+#include "text.h"
+
+/* All there is of an interpreter: nothing of Python's lives in C statics. */
+typedef struct ds_py_state {
+    ds_py_slot slot;
+    atomic_bool decided; /* settings were read: the agent is on, or off for a reason */
+    ds_py_doors doors;
+    PyObject *key_request_start, *key_queue_start; /* in environ */
+    PyObject *name_headers, *name_body;            /* of gunicorn's request */
+    PyTypeObject *options_type;
+} ds_py_state;
+
+extern PyModuleDef ds_py_module;
+
+static inline ds_py_state *ds_py_state_of(PyObject *module) { return PyModule_GetState(module); }
+
+/* ---- module.c ----------------------------------------------------------------------------- */
+
+/* Opens the agent from the environment unless settings were read before. -1 with an exception
+ * that is none of ours to swallow. */
+int ds_py_decide(ds_py_state *state);
+
+static inline int ds_py_need_agent(ds_py_state *state) {
+    if (DS_LIKELY(atomic_load_explicit(&state->decided, memory_order_relaxed))) return 0;
+    return ds_py_decide(state);
+}
+
+/* Calls a function of dynoscale._agent: off the path of a request. Its ordinary exceptions are
+ * swallowed; -1 with any other. */
+int ds_py_call_agent(const char *function, PyObject *settings);
+
+/* Records a request by what the two headers hold (NULL: absent), and passes on what the native
+ * thread has to say. -1 with an exception that is none of ours to swallow. */
+static inline int ds_py_record(ds_py_state *state, PyObject *start, PyObject *queue_start) {
+    ds_py_text start_text = ds_py_text_of(start), queue_start_text = ds_py_text_of(queue_start);
+    ds_py_reader reader = ds_py_slot_enter(&state->slot);
+    dynoscale_agent_request(reader.agent, start_text.data, start_text.length, queue_start_text.data,
+                            queue_start_text.length, 0);
+    bool event = dynoscale_agent_has_event(reader.agent);
+    ds_py_slot_leave(&reader);
+    return DS_UNLIKELY(event) ? ds_py_call_agent("log_events", NULL) : 0;
+}
+
+/* ---- The rooms of the module -------------------------------------------------------------- */
+
+int ds_py_add_wsgi_app(PyObject *module); /* wsgi_app.c */
+int ds_py_add_options(PyObject *module);  /* options.c */
+PyObject *ds_py_pre_request(PyObject *module, PyObject *const *args, Py_ssize_t count,
+                            PyObject *names); /* gunicorn_hook.c */
+extern const char ds_py_pre_request_doc[];
+
+/* The core's options in an Options object; NULL with a TypeError. options.c */
+const dynoscale_options *ds_py_options_of(ds_py_state *state, PyObject *object);
+/* All settings as one text from PyMem_RawMalloc; NULL without memory. options.c */
+char *ds_py_options_text(const dynoscale_options *options);
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * The place of an interpreter's agent: read at every request, replaced by configure().
+ *
+ * With the interpreter's lock a reader can't be interrupted between reading the pointer and using
+ * it, so that a replaced agent can be freed at once. Without the lock (free-threaded Python) each
+ * reader counts itself in and out, and whoever replaces the agent waits for those inside: a time
+ * measured in nanoseconds, since no Python code runs in there.
+ */
+#ifndef DYNOSCALE_PYTHON_SLOT_H
+#define DYNOSCALE_PYTHON_SLOT_H
+
+#include "compat.h"
+
+#include <stdatomic.h>
+
+#include "dynoscale.h"
+
+/* An open agent. flush and stop run without the interpreter's lock and hold it meanwhile. */
+typedef struct ds_py_handle {
+    dynoscale_agent *agent;
+    char *settings; /* it was opened with these, as one text: to tell whether others are new */
+    atomic_long references;
+    atomic_bool stopped; /* by stop(): the next configure() opens anew, whatever the settings */
+} ds_py_handle;
+
+#ifdef Py_GIL_DISABLED
+enum { DS_PY_SHARDS = 16 };
+
+typedef struct ds_py_shard {
+    atomic_uint inside;
+    char own_cache_line[64 - sizeof(atomic_uint)];
+} ds_py_shard;
+#endif
+
+typedef struct ds_py_slot {
+    _Atomic(ds_py_handle *) handle; /* NULL: off, or not decided yet */
+#ifdef Py_GIL_DISABLED
+    ds_py_shard shards[DS_PY_SHARDS];
+#endif
+} ds_py_slot;
+
+typedef struct ds_py_reader {
+    dynoscale_agent *agent; /* NULL when off */
+#ifdef Py_GIL_DISABLED
+    ds_py_shard *shard;
+#endif
+} ds_py_reader;
+
+/* Whether there is an agent to enter for; a hint, at the price of one load. */
+static inline bool ds_py_slot_on(ds_py_slot *slot) {
+    return atomic_load_explicit(&slot->handle, memory_order_relaxed) != NULL;
+}
+
+/* Between enter and leave no Python code may run. */
+static inline ds_py_reader ds_py_slot_enter(ds_py_slot *slot) {
+    ds_py_reader reader;
+#ifdef Py_GIL_DISABLED
+    uintptr_t thread = (uintptr_t)PyThreadState_Get();
+    reader.shard = &slot->shards[(thread >> 6 ^ thread >> 14) % DS_PY_SHARDS];
+    /* seq_cst, both: pairs with the exchange and the loads in ds_py_slot_replace. Either the
+     * replacer sees this reader inside, or this reader sees the new handle. */
+    atomic_fetch_add(&reader.shard->inside, 1);
+    ds_py_handle *handle = atomic_load(&slot->handle);
+#else
+    ds_py_handle *handle = atomic_load_explicit(&slot->handle, memory_order_relaxed);
+#endif
+    reader.agent = handle != NULL ? handle->agent : NULL;
+    return reader;
+}
+
+static inline void ds_py_slot_leave(ds_py_reader *reader) {
+#ifdef Py_GIL_DISABLED
+    /* release: pairs with the load in ds_py_slot_replace; the agent is not used any more. */
+    atomic_fetch_sub_explicit(&reader->shard->inside, 1, memory_order_release);
+#else
+    (void)reader;
+#endif
+}
+
+/* The handle with one more reference, NULL when off. */
+ds_py_handle *ds_py_slot_hold(ds_py_slot *slot);
+
+/* Gives a reference back; the last one frees the agent, which does not block. NULL is allowed. */
+void ds_py_handle_release(ds_py_handle *handle);
+
+/* A handle with one reference that takes over the agent, and the settings' text, which is from
+ * PyMem_RawMalloc. NULL without memory: both stay the caller's. */
+ds_py_handle *ds_py_handle_new(dynoscale_agent *agent, char *settings);
+
+/* Puts a handle (NULL: off) in the slot and releases the one before. */
+void ds_py_slot_replace(ds_py_slot *slot, ds_py_handle *handle);
+
+#endif

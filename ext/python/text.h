@@ -1,0 +1,27 @@
+/* The text of a header's value, whatever object a server or a middleware put there. */
+#ifndef DYNOSCALE_PYTHON_TEXT_H
+#define DYNOSCALE_PYTHON_TEXT_H
+
+#include "compat.h"
+
+/* Borrowed from the object; data is NULL for no value. */
+typedef struct ds_py_text {
+    const char *data;
+    size_t length;
+} ds_py_text;
+
+ds_py_text ds_py_text_of_other(PyObject *value);
+
+/*
+ * NULL and None are no value; str and bytes are their text; anything else is text that is no
+ * time. Never raises, and calls no code of the object.
+ */
+static inline ds_py_text ds_py_text_of(PyObject *value) {
+    if (value == NULL) return (ds_py_text){NULL, 0};
+    if (DS_LIKELY(PyUnicode_CheckExact(value)) && DS_LIKELY(PyUnicode_IS_COMPACT_ASCII(value)))
+        return (ds_py_text){(const char *)((PyASCIIObject *)value + 1),
+                            (size_t)((PyASCIIObject *)value)->length};
+    return ds_py_text_of_other(value);
+}
+
+#endif

@@ -1,0 +1,20 @@
+"""Dynoscale's agent: measures how long requests and jobs wait, and reports it.
+
+>>> from dynoscale.wsgi import DynoscaleWsgiApp
+>>> app.wsgi_app = DynoscaleWsgiApp(app.wsgi_app)
+
+or in gunicorn.conf.py::
+
+    from dynoscale.hooks.gunicorn import pre_request
+
+Settings come from the environment; ``print(dynoscale.config.Config())`` shows them.
+"""
+
+from dynoscale._agent import begin as _begin
+from dynoscale._agent import configure, flush, stats, stop
+from dynoscale._native import VERSION as __version__
+from dynoscale._native import job_queue_time
+
+__all__ = ["__version__", "configure", "flush", "job_queue_time", "stats", "stop"]
+
+_begin()

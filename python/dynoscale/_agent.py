@@ -1,0 +1,256 @@
+"""The agent of this interpreter, off the path of a request: settings, logging, fork and exit.
+
+The extension module calls ``ensure_open``, ``configure`` and ``log_events`` by name.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+
+from dynoscale import _native
+
+EXIT_TIMEOUT = 2.0
+"""Seconds that the end of a process may take longer, at most."""
+
+_DEBUG, _INFO, _WARNING, _ERROR = 10, 20, 30, 40  # logging's, which is imported when needed
+_LEVELS = {"debug": _DEBUG, "info": _INFO, "warn": _WARNING, "error": _ERROR}
+
+_in_code: dict[str, list[str]] = {}  # what configure() was given: the last good and wrong value
+_refused: dict[str, str] = {}  # warnings about what is no value at all, by its name
+_told: set[str] = set()  # warnings are told once
+_threshold = _WARNING  # lower levels are not logged
+_follows_exit = False
+_follows_multiprocessing = False
+
+
+# ---- Settings ----
+
+
+def gather() -> _native.Options:
+    """The settings as they are now, from the environment and from code."""
+    options = _native.Options()
+    options.read_environment()
+    for name, texts in _in_code.items():
+        for text in texts:
+            options.set(name, text)
+    return options
+
+
+def warnings(options: _native.Options) -> list[str]:
+    """What is wrong with the settings, a line each."""
+    return [*options.warnings(), *_refused.values()]
+
+
+def configure(**settings: object) -> None:
+    """Give settings in code; they win over the environment.
+
+    The names are those of ``dynoscale.config.Config``: url, dyno, app_name, skip, dev_mode,
+    publish_frequency, dynos, log_level. Values are text, numbers or booleans; None takes back
+    what an earlier call gave. A wrong name or value is one warning in the log and changes
+    nothing. Settings that are new reopen the agent, whose counters then start at 0.
+    """
+    options = gather()
+    for name, value in settings.items():
+        _set(options, name, value)
+    _open(options)
+
+
+def ensure_open() -> None:
+    """Open the agent with the settings of the environment unless something did before."""
+    if not _native.is_decided():
+        _open(gather())
+
+
+def _set(options: _native.Options, name: str, value: object) -> None:
+    _refused.pop(name, None)
+    if name not in _native.SETTING_NAMES:
+        known = ", ".join(_native.SETTING_NAMES)
+        _refused[name] = f"there is no setting {name!r}: ignored; there are {known}"
+        return
+    text = _as_text(value)
+    if text is None:
+        _refused[name] = (
+            f"{name} is an object of type {type(value).__name__}, which is not text, a number or "
+            f"a boolean: using {options.show(name) or 'none'} instead"
+        )
+    elif options.set(name, text):
+        _in_code[name] = [text]
+    else:
+        _in_code[name] = [*_in_code.get(name, ())[:1], text]
+
+
+def _as_text(value: object) -> str | None:
+    """The value as the core reads it; "" for None; None for what is no setting's value.
+
+    Of subclasses only the built-in part is looked at: no code of the app's runs.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    try:
+        if isinstance(value, int):
+            return int.__repr__(value)
+        if isinstance(value, float):
+            return float.__repr__(value)
+        if isinstance(value, bytes):
+            return bytes.decode(value)
+        if isinstance(value, str):
+            return str.encode(value).decode()
+    except ValueError:  # not UTF-8, a lone surrogate, thousands of digits
+        pass
+    return None
+
+
+def _open(options: _native.Options) -> None:
+    on = _native.open(options)
+    _follow_log_level(options)
+    for warning in warnings(options):
+        if warning not in _told:
+            _told.add(warning)
+            _log(_WARNING, warning)
+    if on:
+        _follow_exit()
+        _log(_DEBUG, f"on: reports go to {options.show('url')}")
+    else:
+        _log(_INFO, f"off: {options.off_reason()}")
+    follow_jobs(options)
+
+
+def follow_jobs(options: _native.Options) -> None:
+    """Have job queues read where there are any, or no longer."""
+    from dynoscale import jobs
+
+    jobs.follow(options)
+
+
+def begin() -> None:
+    """At import: a process that only works jobs calls nothing of ours later."""
+    if "DYNOSCALE_URL" in os.environ:  # without it that waits for configure()
+        follow_jobs(gather())
+
+
+# ---- Logging ----
+
+
+def _follow_log_level(options: _native.Options) -> None:
+    """Lines below the level are not logged; asked for debug or info, our logger lets them pass."""
+    global _threshold
+    _threshold = _LEVELS.get(options.show("log_level") or "", _WARNING)
+    if _threshold < _WARNING:
+        import logging
+
+        logger = logging.getLogger("dynoscale")
+        if logger.level == logging.NOTSET:
+            logger.setLevel(_threshold)
+
+
+def _log(level: int, text: str) -> None:
+    """Log a line, to no handlers of our own. Nothing that the app's handlers do reaches the app."""
+    if level < _threshold:
+        return
+    try:
+        import logging  # here, since it costs more than all the rest of the package
+
+        logging.getLogger("dynoscale").log(level, "dynoscale: %s", text)
+    except Exception:
+        pass
+
+
+def warn(text: str) -> None:
+    """Log a warning."""
+    _log(_WARNING, text)
+
+
+def log_events() -> None:
+    """Pass on what the native thread left to be said."""
+    while True:
+        event = _native.next_event()
+        if event is None:
+            return
+        _log(*event)
+
+
+# ---- The public functions ----
+
+
+def flush(timeout: float = 2.0) -> bool:
+    """Send at once what was recorded, and wait until the service has accepted it.
+
+    ``timeout`` is in seconds. True when all that was recorded before the call is accepted, and
+    when there was nothing; False when it isn't, which loses nothing: it is tried again. Other
+    threads go on meanwhile, and a signal's handler that raises ends the wait.
+    """
+    flushed = _native.flush(timeout)
+    log_events()
+    return flushed
+
+
+def stop(timeout: float = 2.0) -> bool:
+    """Stop the agent in this process for good: send what was recorded, for ``timeout`` seconds.
+
+    True when the service has accepted everything. Happens at exit by itself. A process forked
+    later, and a later ``configure``, start afresh.
+    """
+    jobs = sys.modules.get("dynoscale.jobs")
+    if jobs is not None:
+        jobs.stop()
+    stopped = _native.stop(timeout)
+    log_events()
+    return stopped
+
+
+def stats() -> dict[str, int]:
+    """The counters of this process, by name; all 0 while the agent is off.
+
+    At rest ``recorded`` is the sum of ``sent``, ``pending`` and everything ``dropped_*``.
+    """
+    log_events()
+    return _native.counters()
+
+
+# ---- Fork and exit ----
+
+
+def _at_exit() -> None:
+    try:
+        if _native.in_main_interpreter():
+            stop(EXIT_TIMEOUT)
+        else:  # others may share the agent and go on
+            flush(EXIT_TIMEOUT)
+    except BaseException:  # Ctrl-C ends the wait; there is nobody to tell any more
+        pass
+
+
+def _follow_exit() -> None:
+    global _follows_exit
+    if not _follows_exit:
+        _follows_exit = True
+        atexit.register(_at_exit)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_follow_multiprocessing_exit)
+    _follow_multiprocessing_exit()
+
+
+def _follow_multiprocessing_exit() -> None:
+    """See to it that processes of multiprocessing send what they recorded.
+
+    They end without atexit, but with finalizers of their own, which each process forgets when it
+    begins, just before it calls what is registered by register_after_fork.
+    """
+    global _follows_multiprocessing
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if _follows_multiprocessing or util is None or process is None:
+        return
+    _follows_multiprocessing = True
+    util.register_after_fork(_at_exit, _finalize_multiprocessing)
+    if process.parent_process() is not None:
+        _finalize_multiprocessing(_at_exit)
+
+
+def _finalize_multiprocessing(at_exit: object) -> None:
+    util = sys.modules["multiprocessing.util"]
+    util.Finalize(None, at_exit, exitpriority=-1000)  # after the app's own, which may record

@@ -1,0 +1,1 @@
+"""Hooks for app servers that have some."""

@@ -1,0 +1,176 @@
+"""The queue time of background jobs: how long the oldest waiting job of each queue has waited.
+
+It starts by itself: ``import dynoscale``, in any module that the process loads, notices when the
+library of a backend is imported, and starts one daemon thread. Of all processes of a dyno one
+leads; only that one opens connections and reads, once in each publish interval. The threads of
+the others sleep, and ask once an interval whether the leader has ended. A process that has no
+such library loaded has no thread.
+
+``DYNOSCALE_JOBS=off`` turns it off, and so does a console, a management command, a test run.
+
+A backend is one module with an ``adapter``, as ``dynoscale.jobs._adapter`` has it, and a row in
+``BACKENDS``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from dynoscale.jobs import _process
+
+TYPE_CHECKING = False  # typing's: it costs as much as all the rest of the package
+if TYPE_CHECKING:
+    from dynoscale import _native
+    from dynoscale.jobs._adapter import Adapter
+    from dynoscale.jobs._reader import Reader
+
+__all__ = ["BACKENDS", "off_reason", "start", "stop"]
+
+BACKENDS = {
+    # imported by every app that uses the backend: where its adapter is
+    "celery.app.base": "dynoscale.jobs.celery",
+    "django_q.conf": "dynoscale.jobs.django_q",
+    "rq.queue": "dynoscale.jobs.rq",
+}
+
+
+_readers: dict[int, Reader] = {}  # by process id: a forked child has none, whoever forked it
+_prepared: set[str] = set()
+_watching = False
+_following_forks = False
+
+
+def start() -> bool:
+    """Start the reader in this process, also where it would not start by itself.
+
+    For a management command of your own that works jobs. False where the agent is off, or does
+    not measure job queues.
+    """
+    from dynoscale import _agent
+
+    options = _agent.gather()
+    if not _wanted(options) or options.off_reason() is not None:
+        return False
+    _watch(options)
+    return _start()
+
+
+def stop() -> None:
+    """Stop the reader of this process; a reading under way is finished."""
+    reader = _readers.pop(os.getpid(), None)
+    if reader is not None:
+        reader.stop()
+
+
+def off_reason() -> str | None:
+    """Why this process does not read job queues; None when it does as soon as it leads."""
+    from dynoscale import _agent
+
+    return _off_reason(_agent.gather())
+
+
+def _off_reason(options: _native.Options) -> str | None:
+    if options.show("jobs") != "true":
+        return "DYNOSCALE_JOBS is off"
+    return options.off_reason() or _process.off_reason()
+
+
+def follow(options: _native.Options) -> None:
+    """Do what the settings ask for: called at import, and when the agent was opened."""
+    if not _wanted(options):
+        stop()
+        return
+    _watch(options)
+    if options.off_reason() is not None:
+        stop()
+
+
+def _wanted(options: _native.Options) -> bool:
+    """Whether jobs matter here, be it only that those enqueued here are read elsewhere."""
+    return (
+        options.show("url") is not None
+        and options.show("skip") == "false"
+        and options.show("jobs") == "true"
+    )
+
+
+def _start() -> bool:
+    from dynoscale.jobs._reader import Reader
+
+    pid = os.getpid()
+    reader = Reader()
+    if _readers.setdefault(pid, reader) is reader:
+        _follow_forks()
+        try:
+            reader.start()
+        except RuntimeError:  # no more threads, or an interpreter that allows none or is ending
+            _readers.pop(pid, None)
+    return pid in _readers
+
+
+# ---- Noticing that a backend's library is imported ----
+
+
+class _Finder:
+    """Finds no module: it is asked first for each one that is imported, and takes note."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        if name in BACKENDS:
+            from dynoscale import _agent
+
+            _found(name, _agent.gather())
+
+
+def _watch(options: _native.Options) -> None:
+    global _watching
+    if not _watching:
+        _watching = True
+        sys.meta_path.insert(0, _Finder)
+    for name in BACKENDS:
+        if name in sys.modules:
+            _found(name, options)
+
+
+def _found(name: str, options: _native.Options) -> None:
+    """The library is loaded or about to be. Nothing that goes wrong here reaches the import."""
+    try:
+        if not _wanted(options):
+            return
+        if name not in _prepared:
+            _prepared.add(name)
+            adapter_of(name).prepare()
+        if _off_reason(options) is None:
+            _start()
+    except Exception:
+        pass
+
+
+def adapter_of(library: str) -> Adapter:
+    """The adapter of a row of BACKENDS."""
+    module = BACKENDS[library]
+    __import__(module)
+    adapter: Adapter = sys.modules[module].adapter
+    return adapter
+
+
+# ---- Fork ----
+
+
+def _follow_forks() -> None:
+    """Once, and only now: threading, whose own hook has to come first, is loaded."""
+    global _following_forks
+    if not _following_forks:
+        _following_forks = True
+        _process.follow_forks(_after_fork)
+
+
+def _after_fork(helper: bool) -> None:
+    """In a forked child: go on reading unless it only helps its parent, which reads by itself."""
+    was_reading = bool(_readers)
+    _readers.clear()
+    if was_reading and helper:
+        _process.become_helper()
+    elif was_reading:
+        _start()

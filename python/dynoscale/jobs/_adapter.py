@@ -1,0 +1,37 @@
+"""What an adapter offers to the reader, and what the reader offers to it."""
+
+from __future__ import annotations
+
+from typing import Iterable, Protocol
+
+
+class Turn(Protocol):
+    """What the reader offers to an adapter during one reading."""
+
+    def choose(self, names: Iterable[str]) -> list[str]:
+        """Those of the queues' names that are to be read."""
+
+    def failed(self, error: Exception) -> None:
+        """Tell that one of several servers can't be read, and go on with the others."""
+
+
+class Adapter(Protocol):
+    """Reads the queues of one backend, over connections that the backend's library makes."""
+
+    name: str
+    """What the readings are reported under: NAME:QUEUE."""
+
+    def prepare(self) -> None:
+        """Called once the library is loaded or about to be, in every process that may enqueue."""
+
+    def available(self) -> bool:
+        """Whether there is anything to read, as far as can be told without reading."""
+
+    def read(self, turn: Turn) -> dict[str, float]:
+        """The age in ms of the oldest job that is ready to run, by queue; 0 where there is none.
+
+        A job that was scheduled, retried or given an ETA is ready, and ages, from when it is due.
+        A queue whose age can't be told, or that is paused, is left out. Raises what the library
+        raises. Takes a bounded time and, where the backend allows, as many round trips for all
+        queues as for one; moves, consumes and changes nothing.
+        """

@@ -1,0 +1,296 @@
+"""Celery, with Redis or RabbitMQ as its broker.
+
+A message of Celery's has no time of its own. Every process that imports dynoscale, in whatever
+dyno, adds one to the tasks that it sends, as a header. Where the next message of a queue has none,
+nothing is reported of the queue.
+
+Redis: a queue is a list for each priority, and is known by a binding. RabbitMQ: the queues that
+the app knows are asked for their depth; the age of a head is only known to the management API.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from importlib import import_module
+from typing import Any, Iterable, Iterator, Optional
+
+from dynoscale.jobs._adapter import Turn
+from dynoscale.jobs._redis import limited
+
+HEADER = "dynoscale_published_at_ms"
+"""When a task was sent, in epoch ms."""
+
+BEHIND = 16
+"""Messages behind one with an ETA that are looked at, for older ones that are ready."""
+
+SCANNED = 1000
+"""Keys of Redis that one reading looks through for queues that the app does not name."""
+
+_INTERNAL = (".pidbox", "celeryev")
+
+
+class Celery:
+    name = "celery"
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._bindings: dict[str, _Bindings] = {}
+
+    # ---- Sending ----
+
+    def prepare(self) -> None:
+        signals: Any = import_module("celery.signals")
+        signals.before_task_publish.connect(self._stamp, weak=False, dispatch_uid="dynoscale")
+
+    def _stamp(self, headers: Any = None, properties: Any = None, **_: Any) -> None:
+        now = time.time()
+        if isinstance(headers, dict):
+            headers[HEADER] = int(now * 1000)
+        if isinstance(properties, dict) and any(map(_has_manager, _apps())):
+            properties.setdefault("timestamp", int(now))  # of AMQP, in seconds
+
+    # ---- Reading ----
+
+    def available(self) -> bool:
+        return any(self._is_settled(app) for app in _apps())
+
+    def _is_settled(self, app: Any) -> bool:
+        """A look at its configuration would load it: not before the app had its time for that."""
+        if app.configured or id(app) in self._seen:
+            return bool(app.conf.broker_read_url) and _driver(app) in _READERS
+        self._seen.add(id(app))
+        return False
+
+    def read(self, turn: Turn) -> dict[str, float]:
+        ages: dict[str, float] = {}
+        servers: dict[str, list[Any]] = {}
+        for app in filter(self._is_settled, _apps()):
+            servers.setdefault(_address(app), []).append(app)
+        for where, apps in servers.items():
+            names = {name for app in apps for name in _names(app)}
+            reader, limits = _READERS[_driver(apps[0])]
+            bindings = self._bindings.setdefault(where, _Bindings())
+            try:
+                with _connection(apps[0], limits) as connection:
+                    found = reader(connection, names, bindings, turn)
+            except Exception as error:
+                turn.failed(error)
+                continue
+            for queue, age in found.items():
+                ages[queue] = max(age, ages.get(queue, 0.0))
+        return ages
+
+
+def _apps() -> list[Any]:
+    state: Any = sys.modules.get("celery._state")
+    return [] if state is None else list(state._get_active_apps())
+
+
+def _driver(app: Any) -> str:
+    transport = app.connection_for_read().get_transport_cls()
+    return str(transport.driver_type if transport.driver_type == "redis" else transport.driver_name)
+
+
+def _address(app: Any) -> str:
+    """Of its broker, without the password, and of its part of it."""
+    prefix = app.conf.broker_transport_options.get("global_keyprefix", "")
+    return f"{app.connection_for_read().as_uri()} {prefix}"
+
+
+def _connection(app: Any, limits: tuple[str, ...]) -> Any:
+    """The app's own, for reading, with time-outs."""
+    given = app.conf.broker_transport_options
+    return app.connection_for_read(
+        transport_options={name: limited(given.get(name)) for name in limits},
+        connect_timeout=limited(app.conf.broker_connection_timeout),
+    )
+
+
+def _names(app: Any) -> Iterator[str]:
+    """The queues that the app names. Its own table is only read where it has been made."""
+    conf = app.conf
+    declared = conf.task_queues
+    if declared:
+        yield from (getattr(queue, "name", queue) for queue in declared)
+    else:
+        yield conf.task_default_queue
+    yield from _routed(conf.task_routes)
+    yield from list(getattr(vars(app).get("amqp"), "__dict__", {}).get("queues") or ())
+
+
+def _routed(routes: Any) -> Iterator[str]:
+    for table in routes if isinstance(routes, (list, tuple)) else [routes]:
+        pairs = table.items() if isinstance(table, dict) else table or ()
+        for pair in pairs if isinstance(pairs, Iterable) and not isinstance(pairs, str) else ():
+            route = pair[1] if isinstance(pair, (list, tuple)) and len(pair) == 2 else None
+            queue = route.get("queue") if isinstance(route, dict) else route
+            queue = getattr(queue, "name", queue)
+            if isinstance(queue, str):
+                yield queue
+
+
+# ---- Redis ----
+
+
+class _Bindings:
+    """What a walk through the keys of a Redis server has found so far, a step a reading."""
+
+    def __init__(self) -> None:
+        self.cursor = 0
+        self.keys: set[bytes] = set()
+
+
+def _read_redis(
+    connection: Any, names: set[str], bindings: _Bindings, turn: Turn
+) -> dict[str, float]:
+    connection.connect()
+    channel = connection.channel()
+    client = import_module("redis").Redis(connection_pool=channel.pool)
+    prefix: str = channel.global_keyprefix
+    pipe = client.pipeline(transaction=False)
+
+    bound_keys = sorted(bindings.keys)
+    pipe.scan(bindings.cursor, match=f"{prefix}{channel.keyprefix_queue % '*'}", count=SCANNED)
+    for bound_key in bound_keys:
+        pipe.smembers(bound_key)
+    (bindings.cursor, found), *members = pipe.execute()
+    bindings.keys = {key for key, bound in zip(bound_keys, members) if bound}
+    bindings.keys |= {key for key in found if not _is_internal(key)}
+    for bound in members:
+        names |= {name for member in bound if (name := _bound_queue(member, channel.sep))}
+
+    queues = turn.choose(names)
+    lists = [
+        (queue, prefix + channel._q_for_pri(queue, priority))
+        for queue in queues
+        for priority in channel.priority_steps
+    ]
+    for _, key in lists:
+        pipe.lrange(key, -1, -1)
+    messages: dict[str, list[_Message]] = {}
+    for (_, key), head in zip(lists, pipe.execute() if lists else []):
+        messages[key] = [_Message(text) for text in head]
+
+    # Behind a message with an ETA there may be one that was ready before it.
+    delayed = [key for _, key in lists if messages[key] and messages[key][0].eta is not None]
+    for key in delayed:
+        pipe.lrange(key, -1 - BEHIND, -2)
+    for key, behind in zip(delayed, pipe.execute() if delayed else []):
+        messages[key] += [_Message(text) for text in reversed(behind)]
+
+    now = time.time()
+    ages: dict[str, float] = {}
+    unknown = set()
+    for queue, key in lists:
+        age = _age(messages[key], now)
+        if age is None:
+            unknown.add(queue)
+        else:
+            ages[queue] = max(age, ages.get(queue, 0.0))
+    return {queue: age for queue, age in ages.items() if queue not in unknown}
+
+
+def _is_internal(key: bytes) -> bool:
+    """Of the exchanges that workers talk to each other over."""
+    exchange = key.rpartition(b"_kombu.binding.")[2].decode("utf-8", "replace")
+    return exchange.endswith(_INTERNAL[0]) or exchange.startswith(_INTERNAL[1])
+
+
+def _bound_queue(member: bytes, separator: str) -> str:
+    return member.decode("utf-8", "replace").rpartition(separator)[2]
+
+
+class _Message:
+    """When a message was sent and when it is due, in epoch seconds."""
+
+    def __init__(self, text: bytes) -> None:
+        self.sent: Optional[float] = None
+        self.eta: Optional[float] = None
+        headers = json.loads(text).get("headers") or {}
+        sent = headers.get(HEADER)
+        if "task" not in headers or not isinstance(sent, (int, float)):
+            return  # not sent by us, or of Celery's first protocol, which has its ETA elsewhere
+        self.sent = sent / 1000
+        if headers.get("eta"):
+            moment = import_module("celery.utils.time").maybe_iso8601(headers["eta"])
+            self.eta = (moment if moment.tzinfo else moment.astimezone()).timestamp()
+
+    @property
+    def ready(self) -> Optional[float]:
+        return self.sent if self.sent is None or self.eta is None else max(self.sent, self.eta)
+
+
+def _age(messages: list[_Message], now: float) -> Optional[float]:
+    """In ms, of the oldest that is ready; None where that can't be told. Up to the first message
+    without an ETA: those behind it are younger."""
+    ready = []
+    for message in messages:
+        if message.ready is None:
+            return None
+        if message.ready <= now:
+            ready.append(message.ready)
+        if message.eta is None:
+            break
+    else:
+        if not ready and len(messages) > BEHIND:
+            return None
+    return (now - min(ready, default=now)) * 1000
+
+
+# ---- RabbitMQ ----
+
+
+def _read_rabbitmq(
+    connection: Any, names: set[str], _: _Bindings, turn: Turn
+) -> dict[str, float]:
+    if _manager_options(connection.transport_options):
+        return _read_manager(connection, turn)
+    connection.connect()
+    refused = import_module("amqp.exceptions").ChannelError  # no such queue, or not for us
+    channel = connection.channel()
+    ages = {}
+    for queue in turn.choose(names):
+        try:
+            depth = channel.queue_declare(queue=queue, passive=True).message_count
+        except refused:  # which also closes the channel
+            channel = connection.channel()
+            continue
+        if depth == 0:
+            ages[queue] = 0.0
+    return ages
+
+
+def _manager_options(options: dict[str, Any]) -> bool:
+    return bool(options.get("manager_hostname") or options.get("manager_port"))
+
+
+def _has_manager(app: Any) -> bool:
+    if not app.configured:
+        return False
+    return _manager_options(app.conf.broker_transport_options) and _driver(app) == "py-amqp"
+
+
+def _read_manager(connection: Any, turn: Turn) -> dict[str, float]:
+    """The management API that the app's ``broker_transport_options`` name, with one request."""
+    from dynoscale.jobs._rabbitmq import queues_of
+
+    rows = {row["name"]: row for row in queues_of(connection)}
+    now = time.time()
+    ages = {}
+    for queue in turn.choose(name for name in rows if not _is_internal(name.encode())):
+        head = rows[queue].get("head_message_timestamp")
+        if rows[queue].get("messages_ready") == 0:
+            ages[queue] = 0.0
+        elif isinstance(head, int):
+            ages[queue] = (now - head) * 1000
+    return ages
+
+
+_READERS = {
+    "redis": (_read_redis, ("socket_timeout", "socket_connect_timeout")),
+    "py-amqp": (_read_rabbitmq, ("read_timeout", "write_timeout")),
+}
+
+adapter = Celery()

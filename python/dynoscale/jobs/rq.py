@@ -1,0 +1,144 @@
+"""RQ, 1.x and 2.x.
+
+Its queues are known in Redis as a set, those that are empty too. A queue is a list of job ids, a
+job a hash with the time when it was enqueued; jobs that are scheduled or retried later are in a
+sorted set until they are due.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import sys
+import time
+from datetime import timezone
+from typing import Any, Callable, Optional
+
+from dynoscale.jobs import _redis
+from dynoscale.jobs._adapter import Turn
+
+FRONT = 32
+"""Jobs at the head of a queue that are looked at. The first is the oldest unless jobs were put at
+the front; they are newer than those behind them."""
+
+_MOST_SERVERS = 16
+
+
+class RQ:
+    name = "rq"
+
+    def __init__(self) -> None:
+        self._followed = False
+        self._servers: dict[tuple[Any, ...], _Server] = {}
+
+    def prepare(self) -> None:
+        pass
+
+    def available(self) -> bool:
+        queue_class = getattr(sys.modules.get("rq.queue"), "Queue", None)
+        if queue_class is None:
+            return False
+        if not self._followed:
+            self._followed = True
+            self._follow(queue_class)
+        return bool(self._servers)
+
+    def _follow(self, queue_class: Any) -> None:
+        """RQ keeps no list of its connections: get them from queues, when they are made."""
+        original: Callable[..., None] = queue_class.__init__
+
+        @functools.wraps(original)
+        def follow(queue: Any, *args: Any, **kwargs: Any) -> None:
+            original(queue, *args, **kwargs)
+            self._remember(queue)
+
+        queue_class.__init__ = follow
+        for kind in _with_subclasses(queue_class):  # those made earlier: looked for once
+            for referrer in gc.get_referrers(kind):
+                if type(referrer) is kind:
+                    self._remember(referrer)
+
+    def _remember(self, queue: Any) -> None:
+        try:
+            connection = queue.connection
+            where = (type(queue), *_redis.address(connection))
+            if where not in self._servers and len(self._servers) < _MOST_SERVERS:
+                self._servers[where] = _Server(type(queue), _redis.own_client(connection))
+        except Exception:  # nothing that we do reaches the app
+            pass
+
+    def read(self, turn: Turn) -> dict[str, float]:
+        ages: dict[str, float] = {}
+        for server in list(self._servers.values()):
+            try:
+                found = server.read(turn)
+            except Exception as error:
+                turn.failed(error)
+                continue
+            finally:
+                server.client.connection_pool.disconnect()
+            for queue, age in found.items():
+                ages[queue] = max(age, ages.get(queue, 0.0))
+        return ages
+
+
+class _Server:
+    """A Redis server with queues of one class."""
+
+    def __init__(self, queue_class: Any, client: Any) -> None:
+        self.client = client
+        self._prefix: str = queue_class.redis_queue_namespace_prefix
+        self._queues_key: str = queue_class.redis_queues_keys
+        self._job_prefix: str = queue_class.job_class.redis_job_namespace_prefix
+
+    def read(self, turn: Turn) -> dict[str, float]:
+        suspension: Any = sys.modules.get("rq.suspension")
+        paused_key = getattr(suspension, "WORKERS_SUSPENDED", "rq:suspended")
+        pipe = self.client.pipeline(transaction=False)
+        keys, paused = pipe.smembers(self._queues_key).exists(paused_key).execute()
+        texts = [key.decode("utf-8", "replace") for key in keys]
+        queues = turn.choose(
+            text[len(self._prefix) :] for text in texts if text.startswith(self._prefix)
+        )
+        if paused or not queues:
+            return {}
+
+        now = time.time()
+        for queue in queues:
+            pipe.lrange(self._prefix + queue, 0, FRONT)
+            scheduled = f"rq:scheduled:{queue}"
+            pipe.zrangebyscore(scheduled, "-inf", now, start=0, num=1, withscores=True)
+        answers = pipe.execute()
+        heads, due = answers[0::2], answers[1::2]
+
+        for job in (job for head in heads for job in head[:FRONT]):
+            pipe.hmget(self._job_prefix.encode() + job, "enqueued_at", "created_at")
+        times = iter(pipe.execute() if any(heads) else [])
+        ages = {}
+        for queue, head, scheduled_jobs in zip(queues, heads, due):
+            found = [_enqueued_at(*next(times)) for _ in head[:FRONT]]
+            ready = [at for at in found if at is not None]
+            ready += [score for _, score in scheduled_jobs]
+            # Ids whose jobs are gone are no jobs; but what is behind so many is not known.
+            if ready or len(head) <= FRONT:
+                ages[queue] = (now - min(ready, default=now)) * 1000
+        return ages
+
+
+def _enqueued_at(enqueued: Optional[bytes], created: Optional[bytes]) -> Optional[float]:
+    """In epoch seconds; None where there is no such job any more."""
+    text = enqueued or created
+    if not text:
+        return None
+    moment = sys.modules["rq.utils"].utcparse(text.decode())
+    return float((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
+
+
+def _with_subclasses(kind: Any) -> list[Any]:
+    kinds = [kind]
+    for subclass in kind.__subclasses__():
+        kinds += _with_subclasses(subclass)
+    return kinds
+
+
+adapter = RQ()

@@ -1,0 +1,163 @@
+"""The Python package: python/dynoscale, and its extension module dynoscale._native, which is the
+binding in ext/python together with the core in core/src.
+"""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
+
+os.chdir(os.path.dirname(os.path.abspath(__file__)))
+
+# What a build needs: a program that shows it is there, and where it comes from on Debian and
+# Ubuntu, Fedora, Alpine, and macOS.
+NEEDS = [
+    (
+        "a C11 compiler",
+        "#include <stdatomic.h>\n_Static_assert(1, \"C11\");\n_Atomic(int) n;\n",
+        ("build-essential", "gcc", "build-base", "xcode-select --install"),
+    ),
+    (
+        "Python's headers (Python.h)",
+        "#include <Python.h>\n",
+        ("python3-dev", "python3-devel", "python3-dev", "brew install python"),
+    ),
+    (
+        "libcurl's headers (curl/curl.h)",
+        "#include <curl/curl.h>\n",
+        ("libcurl4-openssl-dev", "libcurl-devel", "curl-dev", "xcode-select --install"),
+    ),
+]
+ALWAYS = ["-std=c11"]
+HARDENING = ["-fvisibility=hidden", "-fstack-protector-strong"]
+LINK_HARDENING = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"]
+# A tenth of the time that a request costs: the core's small functions become one.
+LINK_TIME_OPTIMIZATION = ["-flto=auto", "-flto"]
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def version():
+    """The core's: there is one version number."""
+    found = re.search(r'^#define DYNOSCALE_VERSION "(.+)"$', read("core/include/dynoscale.h"), re.M)
+    return found.group(1)
+
+
+class Build(build_ext):
+    """Looks first whether all is there and what the compiler can do."""
+
+    def build_extensions(self):
+        with tempfile.TemporaryDirectory() as self.directory:
+            for need, program, packages in NEEDS:
+                error = self.compile_error(program)
+                if error is not None:
+                    stop(need, packages, error)
+            optimization = self.link_time_optimization()
+            for extension in self.extensions:
+                extension.extra_compile_args = ALWAYS + self.hardening() + optimization
+                extension.extra_link_args = list(filter(self.links_with, LINK_HARDENING))
+                extension.extra_link_args += optimization
+        super().build_extensions()
+
+    def hardening(self):
+        flags = [flag for flag in HARDENING if self.compile_error("int n;\n", flag) is None]
+        # Needs optimization, and may be set already, by the distribution or by the user's CFLAGS.
+        if not any("_FORTIFY_SOURCE" in flag for flag in self.compiler.compiler_so):
+            if self.compile_error("#include <string.h>\n", "-D_FORTIFY_SOURCE=2") is None:
+                flags.append("-D_FORTIFY_SOURCE=2")
+        return flags
+
+    def link_time_optimization(self):
+        for flag in LINK_TIME_OPTIMIZATION:
+            if self.compile_error("int n;\n", flag) is None and self.links_with(flag):
+                return [flag]
+        return []
+
+    def compile_error(self, program, *flags):
+        """None if the program compiles, with a flag without a warning; else what was wrong."""
+        with open(os.path.join(self.directory, "probe.c"), "w", encoding="utf-8") as file:
+            file.write(program)
+        includes = ["-I" + path for path in self.compiler.include_dirs]
+        strict = ["-Werror"] if flags else []
+        return self.run_error(
+            [*self.compiler.compiler_so, *ALWAYS, *includes, *strict, *flags, "-c", "probe.c"]
+        )
+
+    def links_with(self, flag):
+        return self.run_error([*self.compiler.linker_so, "probe.o", flag, "-o", "probe.so"]) is None
+
+    def run_error(self, command):
+        try:
+            run = subprocess.run(
+                command, cwd=self.directory, stderr=subprocess.PIPE, text=True, errors="replace"
+            )
+        except OSError as error:
+            return f"{command[0]}: {error.strerror}"
+        if run.returncode == 0:
+            return None
+        errors = [line for line in run.stderr.splitlines() if "error" in line]
+        return (errors or ["it failed"])[0].strip()
+
+
+def stop(need, packages, error):
+    debian, fedora, alpine, macos = packages
+    sys.exit(
+        f"dynoscale: the build needs {need}: apt-get install {debian} (Debian, Ubuntu), "
+        f"dnf install {fedora} (Fedora), apk add {alpine} (Alpine), {macos} (macOS) [{error}]"
+    )
+
+
+native = Extension(
+    "dynoscale._native",
+    sources=sorted(glob.glob("ext/python/*.c") + glob.glob("core/src/*.c")),
+    depends=sorted(glob.glob("ext/python/*.h") + glob.glob("core/*/*.h")),
+    include_dirs=["core/include"],
+    libraries=["pthread", "dl"] if sys.platform.startswith("linux") else [],
+)
+
+setup(
+    name="dynoscale",
+    version=version(),
+    description="Dynoscale's agent: measures how long requests and jobs wait, and reports it",
+    long_description=read("README.md"),
+    long_description_content_type="text/markdown",
+    url="https://dynoscale.net",
+    license="MIT",
+    license_files=["LICENSE"],
+    keywords=["autoscaling", "dyno", "heroku", "queue time", "wsgi"],
+    classifiers=[
+        "Development Status :: 5 - Production/Stable",
+        "Environment :: Web Environment",
+        "Intended Audience :: Developers",
+        "License :: OSI Approved :: MIT License",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: C",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.9",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: Implementation :: CPython",
+        "Topic :: Internet :: WWW/HTTP :: WSGI :: Middleware",
+        "Topic :: System :: Monitoring",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.9",
+    package_dir={"": "python"},
+    packages=find_packages("python"),
+    package_data={"dynoscale": ["py.typed", "*.pyi"]},
+    ext_modules=[native],
+    cmdclass={"build_ext": Build},
+    zip_safe=False,
+)

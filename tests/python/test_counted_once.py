@@ -1,0 +1,376 @@
+"""A request is counted once, whichever doors it came through.
+
+Each test has a process of its own: doors stay open as long as a process.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import agent_tools
+import pytest
+
+PRELUDE = """
+import io, sys, threading
+import agent_tools, dynoscale
+from agent_tools import app, start_response
+from dynoscale.hooks.gunicorn import pre_request
+from dynoscale.wsgi import DynoscaleWsgiApp
+
+class Body:
+    '''As gunicorn's: an object that takes attributes, handed on as wsgi.input.'''
+
+class Request:
+    def __init__(self, body=None, **headers):
+        self.headers = [("HOST", "a")] + [(name, value) for name, value in headers.items()]
+        self.body = body
+
+def received(stamp=None, body=None):
+    '''A request as the hook sees it, and then as the wrapper does.'''
+    stamp = stamp or agent_tools.stamp()
+    body = body or Body()
+    request = Request(body)
+    request.headers.append(("X-REQUEST-START", stamp))
+    return request, {"REQUEST_METHOD": "GET", "HTTP_X_REQUEST_START": stamp, "wsgi.input": body}
+
+def serve(application, hooked=True, **details):
+    request, environ = received(**details)
+    if hooked:
+        pre_request(None, request)
+    result = application(environ, start_response)
+    assert not hasattr(environ["wsgi.input"], "_dynoscale_counted")
+    return environ
+
+def recorded():
+    return dynoscale.stats()["recorded"]
+"""
+
+
+def run(code: str, receiver: Any, rows: int) -> None:
+    agent_tools.run(PRELUDE + textwrap.dedent(code), agent_tools.reporting_to(receiver.url))
+    assert receiver.summary()["rows"] == rows
+
+
+def test_by_hook_and_wrapper(receiver: Any) -> None:
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        for _ in range(100):
+            serve(application)
+        assert recorded() == 100
+        """,
+        receiver,
+        100,
+    )
+
+
+def test_where_the_hook_sees_only_some_requests(receiver: Any) -> None:
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        for n in range(100):
+            serve(application, hooked=n % 3 == 0)
+        assert recorded() == 100
+        """,
+        receiver,
+        100,
+    )
+
+
+def test_where_the_wrapper_sees_only_some_requests(receiver: Any) -> None:
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        for n in range(100):
+            if n % 3 == 0:
+                serve(application)
+            else:
+                pre_request(None, received()[0])
+        assert recorded() == 100
+        """,
+        receiver,
+        100,
+    )
+
+
+def test_with_the_same_str_in_all_requests(receiver: Any) -> None:
+    """As in a test with one literal: no two requests of a server share the object."""
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        stamp = agent_tools.stamp()
+        for n in range(30):
+            serve(application, hooked=n % 3 == 0, stamp=stamp)
+        assert recorded() == 30
+        """,
+        receiver,
+        30,
+    )
+
+
+def test_with_the_same_str_in_requests_that_only_one_door_sees(receiver: Any) -> None:
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        stamp = agent_tools.stamp()
+        for n in range(30):
+            request, environ = received(stamp)
+            if n % 3 != 0:
+                pre_request(None, request)
+            if n % 3 != 1:
+                application(environ, start_response)
+        assert recorded() == 30
+        """,
+        receiver,
+        30,
+    )
+
+
+def test_with_the_same_request_object_in_all_requests(receiver: Any) -> None:
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        request, environ = received()
+        for n in range(30):
+            if n % 3 == 0:
+                pre_request(None, request)
+            application(environ, start_response)
+        assert recorded() == 30
+        """,
+        receiver,
+        30,
+    )
+
+
+def test_with_a_wrapper_made_after_the_hook_was_used(receiver: Any) -> None:
+    run(
+        """
+        for _ in range(20):
+            pre_request(None, received()[0])
+        application = DynoscaleWsgiApp(app)
+        for _ in range(20):
+            serve(application)
+        assert recorded() == 40
+        """,
+        receiver,
+        40,
+    )
+
+
+@pytest.mark.parametrize(
+    "body", ["io.BytesIO()", "None", "object()"], ids=["BytesIO", "no body", "object"]
+)
+def test_where_the_body_takes_no_mark(body: str, receiver: Any) -> None:
+    run(
+        f"""
+        application = DynoscaleWsgiApp(app)
+        for n in range(40):
+            request, environ = received()
+            request.body = {body}
+            if request.body is None:
+                del environ["wsgi.input"]
+            else:
+                environ["wsgi.input"] = request.body
+            if n % 2:
+                pre_request(None, request)
+            application(environ, start_response)
+        assert recorded() == 40
+        """,
+        receiver,
+        40,
+    )
+
+
+def test_where_something_replaced_the_body_on_the_way(receiver: Any) -> None:
+    run(
+        """
+        wrapper = DynoscaleWsgiApp(app)
+
+        def application(environ, start_response):
+            environ["wsgi.input"] = io.BytesIO(b"limited")
+            return wrapper(environ, start_response)
+
+        for n in range(40):
+            serve(application, hooked=n % 2 == 0)
+        assert recorded() == 40
+        """,
+        receiver,
+        40,
+    )
+
+
+def test_where_gunicorn_joined_a_repeated_header(receiver: Any) -> None:
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        for _ in range(20):
+            request, environ = received()
+            request.headers.append(("X-REQUEST-START", agent_tools.stamp()))
+            environ["HTTP_X_REQUEST_START"] += "," + request.headers[-1][1]
+            pre_request(None, request)
+            application(environ, start_response)
+        assert recorded() == 20
+        """,
+        receiver,
+        20,
+    )
+
+
+def test_without_a_stamp(receiver: Any) -> None:
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        for _ in range(20):
+            body = Body()
+            pre_request(None, Request(body))
+            application({"wsgi.input": body}, start_response)
+        assert dynoscale.stats()["stamp_missing"] == 20
+        """,
+        receiver,
+        0,
+    )
+
+
+def test_by_nested_wrappers(receiver: Any) -> None:
+    run(
+        """
+        application = DynoscaleWsgiApp(DynoscaleWsgiApp(DynoscaleWsgiApp(app)))
+        for _ in range(50):
+            serve(application, hooked=False)
+        for _ in range(50):
+            serve(application)
+        assert recorded() == 100
+        """,
+        receiver,
+        100,
+    )
+
+
+def test_by_nested_wrappers_with_a_copy_of_environ_between(receiver: Any) -> None:
+    run(
+        """
+        inner = DynoscaleWsgiApp(app)
+        application = DynoscaleWsgiApp(lambda environ, start: inner(dict(environ), start))
+        for n in range(50):
+            serve(application, hooked=n % 2 == 0)
+        assert recorded() == 50
+        """,
+        receiver,
+        50,
+    )
+
+
+def test_by_a_wrapper_that_is_called_while_the_answer_is_iterated(receiver: Any) -> None:
+    run(
+        """
+        inner = DynoscaleWsgiApp(app)
+
+        def stream(environ, start_response):
+            yield from inner(environ, start_response)
+
+        application = DynoscaleWsgiApp(stream)
+        request, environ = received()
+        for n in range(50):  # the same environ, even
+            assert list(application(environ, start_response)) == agent_tools.BODY
+        assert recorded() == 50
+        """,
+        receiver,
+        50,
+    )
+
+
+def test_by_two_wrappers_side_by_side(receiver: Any) -> None:
+    run(
+        """
+        one, other = DynoscaleWsgiApp(app), DynoscaleWsgiApp(lambda *args: [])
+        request, environ = received()
+        for n in range(50):
+            one(environ, start_response)
+            other(environ, start_response)
+        assert recorded() == 100
+        assert "dynoscale.counted" not in environ
+        """,
+        receiver,
+        100,
+    )
+
+
+def test_where_the_app_raises_under_nested_wrappers(receiver: Any) -> None:
+    run(
+        """
+        error = RuntimeError("the app's")
+
+        def broken(environ, start_response):
+            raise error
+
+        application = DynoscaleWsgiApp(DynoscaleWsgiApp(broken))
+        request, environ = received()
+        for n in range(50):
+            try:
+                application(environ, start_response)
+            except RuntimeError as caught:
+                assert caught is error and caught.__context__ is None
+            else:
+                raise AssertionError("nothing was raised")
+        assert recorded() == 50
+        """,
+        receiver,
+        50,
+    )
+
+
+def test_in_many_threads(receiver: Any) -> None:
+    run(
+        """
+        sys.setswitchinterval(1e-6)
+        application = DynoscaleWsgiApp(DynoscaleWsgiApp(app))
+
+        def work():
+            for n in range(200):
+                serve(application, hooked=n % 2 == 0)
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert recorded() == 1600
+        """,
+        receiver,
+        1600,
+    )
+
+
+def test_one_door_leaves_no_marks(receiver: Any) -> None:
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        seen = []
+        request, environ = received()
+        DynoscaleWsgiApp(print)  # gone at once
+        DynoscaleWsgiApp(lambda environ, start: seen.append(dict(environ)))
+        before = dict(environ)
+        application(environ, start_response)
+        assert environ == before
+        del application
+        pre_request(None, request)
+        assert vars(request.body) == {}
+        """,
+        receiver,
+        2,
+    )
+
+
+def test_while_off_nothing_is_marked(receiver: Any) -> None:
+    code = """
+        seen = []
+        inner = DynoscaleWsgiApp(lambda environ, start: seen.append(environ))
+        application = DynoscaleWsgiApp(inner)
+        request, environ = received()
+        before = dict(environ)
+        pre_request(None, request)
+        application(environ, start_response)
+        assert seen == [before] and vars(request.body) == {}
+        """
+    agent_tools.run(PRELUDE + textwrap.dedent(code), agent_tools.child_environment())

@@ -1,0 +1,317 @@
+"""What is built, from what, and how it installs: in a path with blanks, without a registry."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import agent_tools
+import pytest
+
+import dynoscale
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILDERS = ["pip", "setuptools", "wheel", "venv"]
+
+needs_sources = pytest.mark.skipif(
+    not (ROOT / "setup.py").exists(), reason="the sources are not here"
+)
+
+
+@pytest.fixture(scope="session")
+def builders() -> None:
+    """What builds and installs; not this suite's to install."""
+    code = f"import importlib.util as u; print(*(n for n in {BUILDERS} if not u.find_spec(n)))"
+    lacking = execute([sys.executable, "-c", code], ROOT).strip()
+    if lacking:
+        pytest.skip(f"{sys.executable} lacks {lacking}")
+
+
+SMOKE_TEST = """
+import sys
+import dynoscale
+from dynoscale.wsgi import DynoscaleWsgiApp
+from dynoscale.hooks.gunicorn import pre_request
+import time
+
+assert dynoscale.__file__.startswith(sys.prefix), dynoscale.__file__
+wrapper = DynoscaleWsgiApp(lambda environ, start_response: [b"hello"])
+environ = {"HTTP_X_REQUEST_START": str(int(time.time() * 1000) - 20)}
+for _ in range(10):
+    assert wrapper(environ, None) == [b"hello"]
+assert dynoscale.flush()
+print(dynoscale.__version__)
+"""
+
+
+def execute(command: list[str], directory: Path, **variables: str) -> str:
+    environment = {**agent_tools.child_environment(), **variables}
+    if "PYTHONPATH" not in variables:
+        del environment["PYTHONPATH"]
+    done = subprocess.run(
+        command,
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}:\n{done.stdout}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def sdist(builders: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy: a build leaves its products beside the sources."""
+    source = tmp_path_factory.mktemp("the sources") / "a checkout"
+    products = shutil.ignore_patterns(".git", "build", "dist", "*.so", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, source, ignore=products)
+    directory = tmp_path_factory.mktemp("an sdist")
+    execute([sys.executable, "setup.py", "-q", "sdist", "-d", str(directory)], source)
+    (archive,) = directory.iterdir()
+    return archive
+
+
+@pytest.fixture(scope="session")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the sdist, as pip does."""
+    directory = tmp_path_factory.mktemp("a wheel")
+    options = ["--no-index", "--no-deps", "--no-build-isolation", "-w", str(directory)]
+    execute([sys.executable, "-m", "pip", "wheel", *options, str(sdist)], directory)
+    (archive,) = directory.iterdir()
+    return archive
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """The interpreter of an empty virtual environment, in a path with a blank."""
+    directory = tmp_path / "an environment"
+    execute([sys.executable, "-m", "venv", "--without-pip", str(directory)], tmp_path)
+    return directory / "bin" / "python"
+
+
+@needs_sources
+def test_the_wheel_works_in_an_empty_environment(
+    wheel: Path, empty: Path, receiver: Any, tmp_path: Path
+) -> None:
+    options = ["--python", str(empty), "install", "--no-index", str(wheel)]
+    execute([sys.executable, "-m", "pip", *options], tmp_path)
+    environment = {"DYNOSCALE_URL": f"{receiver.url}/token", "DYNO": "web.1"}
+    output = execute([str(empty), "-W", "error", "-c", SMOKE_TEST], tmp_path, **environment)
+    assert output == f"{dynoscale.__version__}\n"
+    assert receiver.summary()["rows"] == 10
+
+
+@needs_sources
+def test_the_sdist_installs_into_an_empty_environment(
+    sdist: Path, empty: Path, receiver: Any, tmp_path: Path
+) -> None:
+    # pip and setuptools are lent for the time of the build only.
+    found = importlib.util.find_spec("setuptools")
+    assert found is not None and found.origin is not None
+    tools = str(Path(found.origin).resolve().parents[1])
+    options = ["install", "--no-index", "--no-deps", "--no-build-isolation", str(sdist)]
+    execute([str(empty), "-m", "pip", *options], tmp_path, PYTHONPATH=tools, CFLAGS="-O1 -g0")
+    environment = {"DYNOSCALE_URL": f"{receiver.url}/token", "DYNO": "web.1"}
+    execute([str(empty), "-c", SMOKE_TEST], tmp_path, **environment)
+    assert receiver.summary()["rows"] == 10
+
+
+@needs_sources
+def test_the_sdist_has_all_that_a_build_and_the_tests_need(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+        links = [member.name for member in archive if member.issym() or member.islnk()]
+    assert links == []
+    for folder, kinds in [
+        ("core/include", {".h"}),
+        ("core/src", {".c", ".h"}),
+        ("ext/python", {".c", ".h"}),
+        ("python/dynoscale", {".py", ".pyi", ".typed"}),
+        ("tests/python", {".py"}),
+        ("tests/support", {".py"}),
+        ("tests/vectors", {".tsv"}),
+    ]:
+        files = {
+            str(file.relative_to(ROOT))
+            for file in (ROOT / folder).rglob("*")
+            if file.suffix in kinds or file.name == "py.typed"
+        }
+        assert files and files <= names
+    assert {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "setup.py"} <= names
+    assert not [name for name in names if name.endswith((".so", ".o", ".pyc"))]
+
+
+@needs_sources
+def test_the_wheel_has_the_package_alone(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = archive.read(next(n for n in names if n.endswith("/METADATA"))).decode()
+    information = f"dynoscale-{dynoscale.__version__}.dist-info/"
+    assert {name.partition("/")[0] + "/" for name in names} == {"dynoscale/", information}
+    package = {name for name in names if name.startswith("dynoscale/")}
+    assert {"dynoscale/py.typed", "dynoscale/_native.pyi", "dynoscale/hooks/gunicorn.py"} < package
+    assert len([name for name in package if name.endswith(".so")]) == 1
+    lines = metadata.partition("\n\n")[0].splitlines()
+    version = f"Version: {dynoscale.__version__}"
+    assert {version, "License: MIT", "Requires-Python: >=3.9"} < {*lines}
+    assert not [line for line in lines if line.startswith("Requires-Dist")]
+
+
+def test_the_extension_shows_one_symbol() -> None:
+    nm = shutil.which("nm")
+    if nm is None or sys.platform == "darwin":
+        pytest.skip("there is no nm that knows -D")
+    done = subprocess.run(
+        [nm, "-D", "--defined-only", dynoscale._native.__file__],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    symbols = [line.split()[-1] for line in done.stdout.splitlines()]
+    assert [name for name in symbols if not name.startswith("__asan")] == ["PyInit__native"]
+
+
+# ---- A build that lacks something ----
+
+
+COMPILER = """#!/bin/sh
+for argument; do
+    case $argument in *.c) grep -q '{header}' "$argument" && {{
+        echo "probe.c:1:10: fatal error: {header}: No such file or directory" >&2
+        exit 1
+    }} ;; esac
+done
+exec cc "$@"
+"""
+
+
+def failed_build(compiler: Path, tmp_path: Path) -> list[str]:
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--build-temp", str(tmp_path / "t")]
+    done = subprocess.run(
+        [*command, "--build-lib", str(tmp_path / "l")],
+        cwd=ROOT,
+        env={**agent_tools.child_environment(), "CC": str(compiler), "PYTHONWARNINGS": "ignore"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 1
+    return done.stdout.splitlines()
+
+
+@needs_sources
+@pytest.mark.usefixtures("builders")
+@pytest.mark.parametrize(
+    ("header", "packages"),
+    [
+        ("stdatomic.h", ["build-essential", "gcc", "build-base", "xcode-select"]),
+        ("Python.h", ["python3-dev", "python3-devel", "python3-dev", "brew install python"]),
+        ("curl/curl.h", ["libcurl4-openssl-dev", "libcurl-devel", "curl-dev", "xcode-select"]),
+    ],
+)
+def test_a_build_that_lacks_something_says_what_to_install(
+    header: str, packages: list[str], tmp_path: Path
+) -> None:
+    compiler = tmp_path / "cc"
+    compiler.write_text(COMPILER.format(header=header), encoding="utf-8")
+    compiler.chmod(0o755)
+    (line,) = failed_build(compiler, tmp_path)
+    assert line.startswith("dynoscale: the build needs ") and f"fatal error: {header}" in line
+    for package in packages:
+        assert package in line
+
+
+@needs_sources
+@pytest.mark.usefixtures("builders")
+def test_a_build_without_a_compiler_says_what_to_install(tmp_path: Path) -> None:
+    (line,) = failed_build(tmp_path / "no compiler", tmp_path)
+    assert line.startswith("dynoscale: the build needs a C11 compiler: apt-get install ")
+    assert "No such file" in line
+
+
+# ---- Types ----
+
+
+def stub_names() -> set[str]:
+    stub = agent_tools.PACKAGE / "_native.pyi"
+    names = set()
+    for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return names
+
+
+def test_the_stub_names_all_of_the_extension() -> None:
+    assert stub_names() == {name for name in dir(dynoscale._native) if not name.startswith("__")}
+    assert (agent_tools.PACKAGE / "py.typed").exists()
+
+
+def mypy(*arguments: str, directory: Path) -> str:
+    if importlib.util.find_spec("mypy") is None:
+        pytest.skip("mypy is not installed")
+    environment = agent_tools.child_environment(MYPYPATH=str(agent_tools.PACKAGE.parent))
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=directory,
+        env={**environment, "MYPY_CACHE_DIR": os.devnull},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_the_stub_agrees_with_the_extension(tmp_path: Path) -> None:
+    mypy("mypy.stubtest", "dynoscale._native", directory=tmp_path)
+
+
+USE = """
+from typing import Optional
+import dynoscale
+from dynoscale.config import Config
+from dynoscale.hooks.gunicorn import pre_request
+from dynoscale.wsgi import DynoscaleWsgiApp
+from wsgiref.types import WSGIApplication
+
+def serve(app: WSGIApplication) -> WSGIApplication:
+    dynoscale.configure(url="http://localhost", publish_frequency=30, skip=False)
+    return DynoscaleWsgiApp(app, dyno="web.1")
+
+numbers: dict[str, int] = dynoscale.stats()
+well: bool = dynoscale.flush() and dynoscale.stop(timeout=1) and dynoscale.flush(0.5)
+taken: bool = dynoscale.job_queue_time("rq", "default", 12.5)
+version: str = dynoscale.__version__
+reason: Optional[str] = Config().off_reason
+pre_request(worker=object(), req=object())
+"""
+
+
+def test_the_public_names_are_typed(tmp_path: Path) -> None:
+    program = tmp_path / "use.py"
+    program.write_text(USE, encoding="utf-8")
+    mypy("mypy", "--strict", str(program), directory=tmp_path)
+
+
+@needs_sources
+def test_the_package_is_typed(tmp_path: Path) -> None:
+    mypy("mypy", "--strict", str(agent_tools.PACKAGE), directory=tmp_path)
