@@ -1,0 +1,310 @@
+"""The app servers under test: what each is started with, and how it is stopped gracefully.
+
+A new kind of server is a class, a new way to run one is a line in ALL. They run with the
+interpreters in PYTHON and RUBY, and with the agents of this checkout, or with those found on
+TEST_PYTHONPATH and TEST_RUBYLIB (empty: those that are installed).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from processes import Process, find_nginx
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+APPS = Path(__file__).resolve().parent / "apps"
+
+PYTHON = os.environ.get("PYTHON") or "/usr/bin/python3"
+RUBY = os.environ.get("RUBY") or "/usr/bin/ruby"
+PYTHONPATH = os.environ.get("TEST_PYTHONPATH", str(ROOT / "python"))
+RUBYLIB = os.environ.get("TEST_RUBYLIB", str(ROOT / "ruby" / "lib"))
+
+# Nothing of the machine's own settings decides what a test sees.
+LEFT_OUT = frozenset(
+    "DYNO HEROKU_APP_NAME SKIP_DYNOSCALE_AGENT PYTHONPATH RUBYLIB RUBYOPT RACK_ENV RAILS_ENV"
+    " GUNICORN_CMD_ARGS WEB_CONCURRENCY PORT FLASK_APP FLASK_ENV FLASK_DEBUG"
+    " HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY".split()
+)
+
+
+class AppServer:
+    """One way to run one server. Two workers where it has workers."""
+
+    language = ""
+    interpreter = ""
+    package = ""  # Debian's
+    stop_signal = signal.SIGTERM
+    exit_statuses: Sequence[int] = (0,)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def missing(self) -> Optional[str]:
+        """What has to be installed first, None where nothing is."""
+        if find_nginx() is None:
+            return "nginx is not installed; on Debian: apt-get install nginx"
+        if not self.installed():
+            where = f"for {self.interpreter}" if self.interpreter else "here"
+            return f"no {self.name} {where}; on Debian: apt-get install {self.package}"
+        return None
+
+    def installed(self) -> bool:
+        raise NotImplementedError
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        """The server in the foreground on 127.0.0.1:`port`; may write to `directory`."""
+        raise NotImplementedError
+
+    def process(self, port: int, directory: Path, settings: Dict[str, str]) -> Process:
+        """The server, not yet started, with the agent's `settings` in its environment."""
+        command = self.command(port, directory)
+        return Process(command, directory, "server", environment(settings), cwd=directory)
+
+
+@functools.lru_cache(maxsize=None)
+def output(*command: str) -> Optional[str]:
+    """What a command prints, None where it fails or doesn't exist."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def environment(settings: Dict[str, str]) -> Dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name.upper() not in LEFT_OUT and not name.startswith("DYNOSCALE_")
+    }
+    paths = {"PYTHONPATH": PYTHONPATH, "RUBYLIB": RUBYLIB}
+    kept.update({name: value for name, value in paths.items() if value})
+    # Nothing is left in the checkout.
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", **settings}
+
+
+# ---- Ruby ------------------------------------------------------------------------------------
+
+
+def gem_program(gem: str, program: str) -> Optional[str]:
+    """The path of a gem's program, None where this Ruby doesn't have the gem."""
+    path = output(RUBY, "-e", f"puts Gem.bin_path({gem!r}, {program!r})")
+    # Debian's unicorn has its programs in /usr/bin only.
+    return path if path is None or os.path.exists(path) else shutil.which(program)
+
+
+class RubyServer(AppServer):
+    language = "ruby"
+    interpreter = RUBY
+    gem = ""
+    program = ""
+
+    def __init__(self, name: str, app: str = "config.ru", requires: str = "") -> None:
+        super().__init__(name)
+        self.app = str(APPS / app)
+        self._requires = requires
+
+    def installed(self) -> bool:
+        if self._requires and output(RUBY, "-e", f"require {self._requires!r}") is None:
+            return False
+        return gem_program(self.gem, self.program) is not None
+
+    def ruby(self, *arguments: str) -> List[str]:
+        return [RUBY, gem_program(self.gem, self.program) or self.program, *arguments]
+
+
+class Puma(RubyServer):
+    package = gem = program = "puma"
+    exit_statuses = (0, 128 + signal.SIGTERM, -signal.SIGTERM)  # it raises the signal again
+
+    def __init__(
+        self,
+        name: str,
+        workers: int = 0,
+        preload: bool = False,
+        app: str = "config.ru",
+        requires: str = "",
+        package: str = "puma",
+    ) -> None:
+        super().__init__(name, app, requires)
+        self.package = package
+        self._lines = ["threads 2, 2", f"workers {workers}"]
+        # The default of preload_app! depends on the version.
+        self._lines += [f"preload_app! {str(preload).lower()}"] if workers else []
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        config = directory / "puma.rb"
+        lines = [f'bind "tcp://127.0.0.1:{port}"', 'environment "production"', *self._lines]
+        config.write_text("\n".join(lines) + "\n")
+        return self.ruby("-C", str(config), self.app)
+
+
+class Unicorn(RubyServer):
+    package = gem = program = "unicorn"
+    stop_signal = signal.SIGQUIT
+
+    def __init__(self, name: str, preload: bool) -> None:
+        super().__init__(name)
+        self._preload = preload
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        config = directory / "unicorn.rb"
+        lines = [f'listen "127.0.0.1:{port}"', "worker_processes 2"]
+        lines += [f"preload_app {str(self._preload).lower()}"]
+        config.write_text("\n".join(lines) + "\n")
+        return self.ruby("-c", str(config), self.app)
+
+
+class Webrick(RubyServer):
+    """As `rackup` starts it: in development, and so behind Rack::Lint."""
+
+    package = "ruby-webrick"
+    gem = "rack"
+    program = "rackup"
+    stop_signal = signal.SIGINT
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        return self.ruby("-q", "-s", "webrick", "-o", "127.0.0.1", "-p", str(port), self.app)
+
+
+# ---- Python ----------------------------------------------------------------------------------
+
+
+class PythonServer(AppServer):
+    language = "python"
+    interpreter = PYTHON
+    module = ""
+
+    def installed(self) -> bool:
+        return output(PYTHON, "-c", f"import {self.module}") is not None
+
+    def process(self, port: int, directory: Path, settings: Dict[str, str]) -> Process:
+        path = os.pathsep.join(path for path in (str(APPS), PYTHONPATH) if path)
+        return super().process(port, directory, {"PYTHONPATH": path, **settings})
+
+
+class Gunicorn(PythonServer):
+    package = module = "gunicorn"
+
+    def __init__(self, name: str, worker: str, preload: bool, wrapper: bool, hook: str) -> None:
+        super().__init__(name)
+        self._arguments = ["--worker-class", worker, "--workers", "2"]
+        self._arguments += ["--threads", "2"] if worker == "gthread" else []
+        self._arguments += ["--preload"] if preload else []
+        self._arguments += ["--config", str(APPS / hook)] if hook else []
+        self._arguments += ["wrapped_app:app" if wrapper else "bare_app:app"]
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        return [PYTHON, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", *self._arguments]
+
+
+UWSGI = ("uwsgi", "--plugin", "python3")
+
+
+class Uwsgi(PythonServer):
+    """Without `enable-threads`, unless told otherwise. It embeds a Python of its own."""
+
+    interpreter = ""
+    package = "uwsgi-plugin-python3"
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        super().__init__(name)
+        self._arguments = arguments
+
+    def installed(self) -> bool:
+        return output(*UWSGI, "--python-version") is not None
+
+    def missing(self) -> Optional[str]:
+        reason = super().missing()
+        if reason is not None:
+            return reason
+        embedded = output(*UWSGI, "--python-version")
+        ours = output(PYTHON, "-c", "import platform; print(platform.python_version())")
+        return None if ours == embedded else f"uWSGI embeds Python {embedded}, not {PYTHON}"
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = [*UWSGI, "--http-socket", f"127.0.0.1:{port}", "--master", "--processes", "2"]
+        command += ["--die-on-term", "--need-app", "--module", "wrapped_app:app"]
+        return [*command, *self._arguments]
+
+
+class Flask(PythonServer):
+    """`flask run`, which is werkzeug's server: a thread a request."""
+
+    package = "python3-flask"
+    module = "flask"
+    stop_signal = signal.SIGINT
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = [PYTHON, "-m", "flask", "--app", "flask_app", "run"]
+        return [*command, "--host", "127.0.0.1", "--port", str(port)]
+
+
+class Wsgiref(PythonServer):
+    """The standard library's server: one request at a time."""
+
+    package = "python3"
+    module = "wsgiref.simple_server"
+    stop_signal = signal.SIGINT
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        return [PYTHON, str(APPS / "wsgiref_server.py"), str(port)]
+
+
+# ---- All of them -----------------------------------------------------------------------------
+
+
+def _gunicorns() -> List[AppServer]:
+    doors: Dict[str, Tuple[bool, str]] = {
+        "wrapper": (True, ""),
+        "hook": (False, "gunicorn_hook.py"),
+    }
+    servers: List[AppServer] = [
+        Gunicorn(
+            f"gunicorn {worker}{' preload' if preload else ''} {door}",
+            worker,
+            preload,
+            wrapper,
+            hook,
+        )
+        for worker in ("sync", "gthread")
+        for preload in (False, True)
+        for door, (wrapper, hook) in doors.items()
+    ]
+    return [
+        *servers,
+        Gunicorn("gunicorn sync wrapper and hook", "sync", False, True, "gunicorn_hook.py"),
+        Gunicorn("gunicorn gthread preload both", "gthread", True, True, "gunicorn_hook.py"),
+        Gunicorn("gunicorn sync own hook", "sync", False, False, "gunicorn_own_hook.py"),
+    ]
+
+
+ALL: List[AppServer] = [
+    Puma("puma single"),
+    Puma("puma cluster", workers=2),
+    Puma("puma cluster preload_app!", workers=2, preload=True),
+    Puma("rails puma", app="rails.ru", requires="rails", package="ruby-rails"),
+    Puma(
+        "rails puma cluster preload_app!",
+        workers=2,
+        preload=True,
+        app="rails.ru",
+        requires="rails",
+        package="ruby-rails",
+    ),
+    Unicorn("unicorn", preload=False),
+    Unicorn("unicorn preload_app", preload=True),
+    Webrick("webrick", requires="webrick"),
+    *_gunicorns(),
+    Uwsgi("uwsgi"),
+    Uwsgi("uwsgi lazy-apps", "--lazy-apps"),
+    Uwsgi("uwsgi enable-threads", "--enable-threads", "--threads", "2"),
+    Flask("flask"),
+    Wsgiref("wsgiref"),
+]

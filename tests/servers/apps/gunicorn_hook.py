@@ -1,0 +1,3 @@
+"""gunicorn's configuration with the agent's hook."""
+
+from dynoscale.hooks.gunicorn import pre_request  # noqa: F401

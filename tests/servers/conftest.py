@@ -1,0 +1,14 @@
+"""Puts what all suites share within reach, and sees to it that no server outlives the tests."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+
+
+def pytest_configure() -> None:
+    # Ends like Ctrl-C, which leaves every `with` block in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
