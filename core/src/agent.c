@@ -129,7 +129,8 @@ static void stop_at_exit(void) {
     int64_t now = ds_clock_monotonic_ms();
     for (dynoscale_agent *a = agents; a; a = a->next) {
         ds_worker *worker = atomic_load(&a->worker);
-        if (worker) ds_worker_hasten(worker, atomic_load(&a->stopped) ? now : now + EXIT_TIMEOUT_MS);
+        if (worker)
+            ds_worker_hasten(worker, atomic_load(&a->stopped) ? now : now + EXIT_TIMEOUT_MS);
     }
     for (ds_worker *w = lingering; w; w = w->lingering) ds_worker_hasten(w, now + EXIT_TIMEOUT_MS);
 

@@ -104,8 +104,8 @@ dynoscale_error ds_worker_stop(ds_worker *worker, int64_t timeout_ms,
 void ds_worker_dismiss(ds_worker *worker, int64_t timeout_ms);
 
 /*
- * For C's exit(). The first asks the thread to finish by a moment of the monotonic clock, the second
- * waits for its end, for a little longer than that. Neither locks or allocates.
+ * For C's exit(). The first asks the thread to finish by a moment of the monotonic clock, the
+ * second waits for its end, for a little longer than that. Neither locks or allocates.
  */
 void ds_worker_hasten(ds_worker *worker, int64_t deadline_ms);
 void ds_worker_await(ds_worker *worker);
