@@ -14,7 +14,7 @@ Gem::Specification.new do |spec|
   spec.description = <<~TEXT.tr("\n", ' ').strip
     Measures how long each request waited for a free worker, and reports it to Dynoscale, which
     scales the app by it. A Rack middleware and a Railtie around a core in C that costs a request
-    about 60 ns and no lock, no allocation and no I/O.
+    no lock, no allocation and no I/O.
   TEXT
 
   source = 'https://github.com/Mjolnir-Software/dynoscale_ruby'
