@@ -180,8 +180,9 @@ typedef struct dynoscale_agent dynoscale_agent;
 /*
  * Opens the process's agent for these settings. `language` ("ruby", "python") goes into the
  * User-Agent. A second open with the same URL, from another interpreter of the process, gives the
- * same agent once more, with the settings of the first. Starts nothing yet: the native thread
- * starts with the first sample. Any thread; does not block; balanced by dynoscale_agent_free.
+ * same agent once more, with the settings of the first, unless that was stopped. Starts nothing
+ * yet: the native thread starts with the first sample. Any thread; does not block; balanced by
+ * dynoscale_agent_free.
  *
  * DYNOSCALE_OK; DYNOSCALE_ERROR_OFF when dynoscale_options_off_reason says so (*agent is NULL);
  * DYNOSCALE_ERROR_NO_MEMORY (*agent is NULL).

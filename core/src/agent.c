@@ -80,7 +80,7 @@ static void forget_parent(void) {
 /* The agent of that URL, with one more user; NULL. With the registry locked. */
 static dynoscale_agent *registered(const char *url) {
     for (dynoscale_agent *a = agents; a; a = a->next) {
-        if (strcmp(a->settings->url, url) != 0) continue;
+        if (atomic_load(&a->stopped) || strcmp(a->settings->url, url) != 0) continue;
         a->users++;
         return a;
     }

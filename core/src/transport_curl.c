@@ -54,9 +54,7 @@ static struct {
 #undef X
 } curl;
 
-enum { UNLOADED, LOADING, LOADED, FAILED };
-static _Atomic(int) load_state = UNLOADED;
-static char load_failure[DS_ANSWER_REASON_SIZE]; /* written before FAILED is stored */
+static _Atomic(bool) is_loaded;
 
 static void *find_library(void) {
     static const char *const names[] = {
@@ -75,24 +73,33 @@ static void *find_library(void) {
     return NULL;
 }
 
-static bool load(void) {
+/* The last part of what the loader says, "Too many open files" for instance. */
+static const char *loader_error(void) {
+    const char *error = dlerror(), *last = error ? strrchr(error, ':') : NULL;
+    return last ? last + 1 + strspn(last + 1, " ") : "unknown error";
+}
+
+/* Tried again with the next report: what stands in its way may pass. */
+static bool load(char reason[DS_ANSWER_REASON_SIZE]) {
     void *library = find_library();
     if (!library) {
-        snprintf(load_failure, sizeof load_failure,
-                 "libcurl can't be loaded: install libcurl4 (Debian, Ubuntu) or libcurl");
+        snprintf(reason, DS_ANSWER_REASON_SIZE,
+                 "libcurl can't be loaded (%s): is libcurl4 (Debian, Ubuntu) or libcurl installed?",
+                 loader_error());
         return false;
     }
 #define X(name)                                                                            \
     *(void **)&curl.name = dlsym(library, "curl_" #name);                                  \
     if (!curl.name) {                                                                      \
-        snprintf(load_failure, sizeof load_failure,                                        \
+        snprintf(reason, DS_ANSWER_REASON_SIZE,                                            \
                  "libcurl is too old: 7.66 or newer is needed (it lacks curl_" #name ")"); \
+        dlclose(library);                                                                  \
         return false;                                                                      \
     }
     FUNCTIONS(X)
 #undef X
     if (curl.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) return true;
-    snprintf(load_failure, sizeof load_failure, "libcurl can't be initialised");
+    snprintf(reason, DS_ANSWER_REASON_SIZE, "libcurl can't be initialised");
     return false;
 }
 
@@ -122,18 +129,12 @@ void ds_transport_curl_after_fork(void) {
 
 /* Once a process. A child whose parent was not done loading after all can't load either. */
 static bool loaded(char reason[DS_ANSWER_REASON_SIZE]) {
-    if (atomic_load(&load_state) == UNLOADED && hold_loader(5000)) {
-        if (atomic_load(&load_state) == UNLOADED) {
-            atomic_store(&load_state, LOADING);
-            atomic_store(&load_state, load() ? LOADED : FAILED);
-        }
-        atomic_flag_clear(&loader);
-    }
-    int state = atomic_load(&load_state);
-    if (state == LOADED) return true;
-    snprintf(reason, DS_ANSWER_REASON_SIZE, "%s",
-             state == FAILED ? load_failure : "libcurl is still being loaded");
-    return false;
+    if (atomic_load(&is_loaded)) return true;
+    snprintf(reason, DS_ANSWER_REASON_SIZE, "libcurl is still being loaded");
+    if (!hold_loader(5000)) return false; /* another agent's thread is at it */
+    if (!atomic_load(&is_loaded)) atomic_store(&is_loaded, load(reason));
+    atomic_flag_clear(&loader);
+    return atomic_load(&is_loaded);
 }
 
 /* ---- Connections -------------------------------------------------------------------------- */

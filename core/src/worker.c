@@ -510,7 +510,7 @@ static uint64_t begin_stop(ds_worker *w, int64_t now, int64_t timeout_ms) {
     pthread_mutex_lock(&w->lock);
     uint64_t before = w->settled;
     if (!is_finished(w)) {
-        if (!is_stopping(w)) w->deadline_ms = deadline_after(now, timeout_ms);
+        w->deadline_ms = sooner(w->deadline_ms, deadline_after(now, timeout_ms));
         drain(w);
         if (ds_batches_rows(&w->batches) > 0) hurry(w, now);
         if (atomic_load(&w->stage) == DS_STAGE_NEW) finish(w);

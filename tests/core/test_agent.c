@@ -111,6 +111,12 @@ static void the_same_url_gives_the_same_agent_until_all_have_freed_it(void **sta
     dynoscale_agent_free(same);
     assert_int_equal(request(first, 5), 5);
     assert_int_equal(flush(first), DYNOSCALE_OK);
+    stop(first); /* for good: whoever opens later gets one that works */
+    same = opened("http://service/token", NULL);
+    assert_ptr_not_equal(first, same);
+    assert_int_equal(request(same, 5), 5);
+    assert_int_equal(stop(same), DYNOSCALE_OK);
+    dynoscale_agent_free(same);
     stop(other);
     dynoscale_agent_free(other);
 }
@@ -285,6 +291,18 @@ static void a_stop_gives_up_a_service_that_hangs(void **state) {
     assert_int_equal(counter(agent, DYNOSCALE_COUNTER_DROPPED_STOPPED), 1);
     assert_int_equal(false_transport_open(), 0);
     assert_int_equal(false_transport_cancelled(), 1);
+}
+
+static void a_later_stop_may_shorten_an_earlier_one(void **state) {
+    dynoscale_agent *agent = *state;
+    int asked = 0;
+    false_transport_stall();
+    request(agent, 1);
+    assert_int_equal(dynoscale_agent_stop(agent, 300000, at_once, &asked),
+                     DYNOSCALE_ERROR_INTERRUPTED);
+    int64_t before = ds_clock_monotonic_ms();
+    assert_int_equal(stop(agent), DYNOSCALE_ERROR_TIMED_OUT);
+    assert_in_range(ds_clock_monotonic_ms() - before, 2000, 2300);
 }
 
 static void a_stop_that_is_refused_says_so(void **state) {
@@ -602,6 +620,7 @@ int main(void) {
         WITH_AGENT(a_stop_sends_all_and_is_for_good),
         WITH_AGENT(a_stop_before_the_first_sample_starts_nothing_later),
         WITH_AGENT(a_stop_gives_up_a_service_that_hangs),
+        WITH_AGENT(a_later_stop_may_shorten_an_earlier_one),
         WITH_AGENT(a_stop_that_is_refused_says_so),
         WITH_AGENT(free_returns_at_once_and_the_rest_is_sent),
         cmocka_unit_test(a_stop_waits_for_the_threads_of_agents_that_were_freed),
