@@ -78,10 +78,10 @@ const char *dynoscale_error_text(dynoscale_error error);
     X(DYNOSCALE_SETTING_LOG_LEVEL, "log_level", "DYNOSCALE_LOG_LEVEL", "warn",                    \
       "debug, info, warn or error")                                                               \
     X(DYNOSCALE_SETTING_QUEUE_TIME, "queue_time", "DYNOSCALE_QUEUE_TIME", "off",                  \
-      "on: the app finds each request's queue time in its environment, as "                       \
+      "on: a Rack app finds each request's queue time in its env, as "                            \
       "dynoscale.queue_time_ms")                                                                  \
     X(DYNOSCALE_SETTING_SERVER_TIMING, "server_timing", "DYNOSCALE_SERVER_TIMING", "off",         \
-      "on: answers carry it as Server-Timing: queue;dur=MS")                                      \
+      "on: a Rack app's answers carry it as Server-Timing: queue;dur=MS")                         \
     X(DYNOSCALE_SETTING_JOBS, "jobs", "DYNOSCALE_JOBS", "on", "off: job queues are not measured") \
     X(DYNOSCALE_SETTING_JOB_QUEUES, "job_queues", "DYNOSCALE_JOB_QUEUES",                         \
       "all but names with a UUID", "queues to measure: names or patterns with *, between commas")

@@ -224,9 +224,14 @@ static ds_worker *make_worker(dynoscale_agent *agent) {
         return NULL;
     }
     fresh->inherited = atomic_load(&agent->inherited);
-    if (atomic_compare_exchange_strong(&agent->worker, &there, fresh)) return fresh;
-    ds_worker_release(fresh);
-    return there;
+    if (!atomic_compare_exchange_strong(&agent->worker, &there, fresh)) {
+        ds_worker_release(fresh);
+        return there;
+    }
+    /* Said first, looked after; dynoscale_agent_stop does it the other way round. A stop that has
+     * not seen this worker is seen here. */
+    if (atomic_load(&agent->stopped)) ds_worker_dismiss(fresh, 0);
+    return fresh;
 }
 
 static ds_worker *worker_of(dynoscale_agent *agent) {
@@ -320,15 +325,18 @@ dynoscale_error dynoscale_agent_flush(dynoscale_agent *agent, int64_t timeout_ms
 
 dynoscale_error dynoscale_agent_stop(dynoscale_agent *agent, int64_t timeout_ms,
                                      dynoscale_interrupted interrupted, void *context) {
-    int64_t deadline_ms = ds_clock_monotonic_ms() + timeout_ms;
+    int64_t began_ms = ds_clock_monotonic_ms();
     dynoscale_error error = DYNOSCALE_OK;
+    if (timeout_ms < 0) timeout_ms = 0;
     if (agent) {
         atomic_store(&agent->stopped, true);
         ds_worker *worker = atomic_load(&agent->worker);
         if (worker) error = ds_worker_stop(worker, timeout_ms, interrupted, context);
     }
-    for (ds_worker *worker; (worker = take_lingering(false)); ds_worker_release(worker))
-        ds_worker_stop(worker, deadline_ms - ds_clock_monotonic_ms(), interrupted, context);
+    for (ds_worker *worker; (worker = take_lingering(false)); ds_worker_release(worker)) {
+        int64_t passed_ms = ds_clock_monotonic_ms() - began_ms;
+        ds_worker_stop(worker, timeout_ms - passed_ms, interrupted, context);
+    }
     return error;
 }
 

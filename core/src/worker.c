@@ -220,8 +220,8 @@ static void finish(ds_worker *w) {
     if (rows > 0) w->last_given_up = UINT64_MAX;
     w->settled = UINT64_MAX;
     ds_batches_clear(&w->batches);
+    atomic_store(&w->drowsy, DS_DROWSY); /* later samples come through ds_worker_rouse */
     drain(w);
-    atomic_store(&w->drowsy, 1); /* later samples come through ds_worker_rouse and are counted */
     ds_wake_post(&w->progress);
 }
 
@@ -268,10 +268,10 @@ static int64_t rest(ds_worker *w, int64_t now, bool moved) {
     if (!moved) {
         /* Said first, looked after: a producer does it the other way round, so one of the two sees
          * the other. seq_cst: pairs with the load in ds_worker_push. */
-        atomic_store(&w->drowsy, 1);
+        atomic_store(&w->drowsy, DS_DROWSY);
         moved = drain(w);
         if (moved) {
-            atomic_store(&w->drowsy, 0);
+            atomic_store(&w->drowsy, DS_AWAKE);
             schedule(w, now);
         }
     }
@@ -298,7 +298,7 @@ static void heed_exit(ds_worker *w) {
 bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
     char reason[DS_ANSWER_REASON_SIZE];
     /* Awake: nobody needs to rouse the thread until it says otherwise in `rest`. */
-    atomic_store_explicit(&w->drowsy, 0, memory_order_relaxed);
+    atomic_store_explicit(&w->drowsy, DS_AWAKE, memory_order_relaxed);
     const ds_answer *answer = w->in_flight ? w->transport->poll(w->connection) : NULL;
     if (answer) w->in_flight = false;
 
@@ -398,8 +398,8 @@ void ds_worker_rouse(ds_worker *w) {
     }
     pthread_mutex_lock(&w->lock);
     start(w);
+    if (atomic_load(&w->stage) != DS_STAGE_RUNNING) atomic_store(&w->drowsy, DS_DROWSY);
     if (is_finished(w)) drain(w);
-    if (atomic_load(&w->stage) != DS_STAGE_RUNNING) atomic_store(&w->drowsy, 1);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -412,7 +412,7 @@ ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport) {
     if (w == MAP_FAILED) return NULL;
     pthread_mutex_init(&w->lock, NULL); /* with default attributes it can't fail */
     atomic_init(&w->references, 1);
-    atomic_init(&w->drowsy, 1);
+    atomic_init(&w->drowsy, DS_DROWSY);
     ds_wake_init(&w->wake);
     ds_wake_init(&w->progress);
     w->settings = ds_settings_hold(settings);

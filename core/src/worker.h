@@ -32,10 +32,14 @@ typedef enum ds_stage {
 
 enum { DS_NEVER_MS = -1 }; /* a moment that is not set, a wait without limit */
 
+enum { DS_AWAKE, DS_DROWSY }; /* or an epoch second */
+
 typedef struct ds_worker {
     ds_ring ring;
 
-    /* 1: the thread sleeps without a limit, or is not there. Whoever pushes then rouses it. */
+    /* DS_DROWSY: the thread sleeps without a limit, or is not there. Whoever pushes then rouses it,
+     * and leaves the second in which that began: should it never end, a later second's push tries
+     * again. */
     _Alignas(DS_CACHE_LINE) _Atomic(uint32_t) drowsy;
     _Atomic(int64_t) refused; /* pushes to a full ring */
 
@@ -88,7 +92,9 @@ static inline void ds_worker_push(ds_worker *worker, uint64_t sample) {
     if (!ds_ring_push(&worker->ring, sample))
         atomic_fetch_add_explicit(&worker->refused, 1, memory_order_relaxed);
     /* seq_cst: pairs with the store in `rest` (worker.c); see also `put` (ring.c). */
-    if (atomic_load(&worker->drowsy) && atomic_exchange(&worker->drowsy, 0))
+    uint32_t drowsy = atomic_load(&worker->drowsy), now = (uint32_t)(sample >> 32);
+    if (drowsy != DS_AWAKE && drowsy != now &&
+        atomic_compare_exchange_strong(&worker->drowsy, &drowsy, now))
         ds_worker_rouse(worker);
 }
 

@@ -312,6 +312,25 @@ static void a_stop_that_is_refused_says_so(void **state) {
     assert_int_equal(stop(agent), DYNOSCALE_ERROR_DROPPED);
 }
 
+static void a_stop_may_last_for_ever(void **state) {
+    dynoscale_agent *agent = *state;
+    request(agent, 1);
+    assert_int_equal(dynoscale_agent_stop(agent, INT64_MAX, time_passes, NULL), DYNOSCALE_OK);
+    assert_int_equal(dynoscale_agent_stop(agent, INT64_MIN, time_passes, NULL), DYNOSCALE_OK);
+}
+
+static void stop_meanwhile(void *context) { stop(context); }
+
+static void a_stop_in_the_middle_of_the_first_request_is_for_good(void **state) {
+    dynoscale_agent *agent = *state;
+    faults_during_allocation(stop_meanwhile, agent);
+    assert_int_equal(request(agent, 3), 3);
+    assert_int_equal(request(agent, 3), 3);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 0);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_RECORDED), 2);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_DROPPED_STOPPED), 2);
+}
+
 static void free_returns_at_once_and_the_rest_is_sent(void **state) {
     (void)state;
     dynoscale_agent *agent = opened("http://service/free", NULL);
@@ -622,6 +641,8 @@ int main(void) {
         WITH_AGENT(a_stop_gives_up_a_service_that_hangs),
         WITH_AGENT(a_later_stop_may_shorten_an_earlier_one),
         WITH_AGENT(a_stop_that_is_refused_says_so),
+        WITH_AGENT(a_stop_may_last_for_ever),
+        WITH_AGENT(a_stop_in_the_middle_of_the_first_request_is_for_good),
         WITH_AGENT(free_returns_at_once_and_the_rest_is_sent),
         cmocka_unit_test(a_stop_waits_for_the_threads_of_agents_that_were_freed),
         WITH_AGENT(signals_stay_the_apps),

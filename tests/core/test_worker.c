@@ -95,7 +95,7 @@ static const char *next_event(ds_worker *w, dynoscale_level at_least) {
 static void an_idle_worker_sleeps_without_limit(void **state) {
     ds_worker *w = *state;
     assert_int_equal(settle_down(w), DS_NEVER_MS);
-    assert_int_equal(atomic_load(&w->drowsy), 1);
+    assert_int_equal(atomic_load(&w->drowsy), DS_DROWSY);
 }
 
 static void the_first_report_leaves_within_five_seconds(void **state) {
@@ -140,7 +140,23 @@ static void while_samples_come_it_drains_each_second(void **state) {
     push(w, 1);
     assert_in_range(settle_down(w), 1, 1000);
     assert_int_equal(ds_ring_count(&w->ring), 0);
-    assert_int_equal(atomic_load(&w->drowsy), 0);
+    assert_int_equal(atomic_load(&w->drowsy), DS_AWAKE);
+}
+
+static void the_sample_that_ends_a_silence_rouses_and_a_later_second_makes_up_for_it(void **state) {
+    ds_worker *w = *state;
+    settle_down(w);
+    uint32_t posts = ds_wake_count(&w->wake);
+    for (int64_t second = 1700000000; second < 1700000003; second++)
+        for (int i = 0; i < 100; i++) {
+            ds_worker_push(w, ds_sample(second, 1));
+            uint32_t expected = posts + (uint32_t)(second - 1700000000 + 1);
+            assert_int_equal(ds_wake_count(&w->wake), expected); /* the thread never wakes up */
+        }
+    settle_down(w);
+    posts = ds_wake_count(&w->wake);
+    push(w, 100);
+    assert_int_equal(ds_wake_count(&w->wake), posts);
 }
 
 static void the_service_sets_the_interval(void **state) {
@@ -510,6 +526,7 @@ int main(void) {
         WITH_WORKER(after_it_a_report_leaves_every_interval_less_up_to_a_quarter),
         WITH_WORKER(a_silence_wakes_nobody_and_its_end_is_told_within_five_seconds),
         WITH_WORKER(while_samples_come_it_drains_each_second),
+        WITH_WORKER(the_sample_that_ends_a_silence_rouses_and_a_later_second_makes_up_for_it),
         WITH_WORKER(the_service_sets_the_interval),
         WITH_WORKER(an_empty_answer_changes_nothing),
         WITH_WORKER(the_wall_clock_may_step_an_hour_either_way),

@@ -8,6 +8,8 @@
 
 static _Atomic(int) calls_left = -1;
 static _Atomic(bool) allocation_failed, threads_refused, handlers_refused;
+static void (*meanwhile)(void *);
+static void *meanwhile_context;
 
 void faults_fail_allocation_after(int calls) {
     atomic_store(&allocation_failed, false);
@@ -16,11 +18,19 @@ void faults_fail_allocation_after(int calls) {
 
 bool faults_allocation_failed(void) { return atomic_load(&allocation_failed); }
 
+void faults_during_allocation(void (*function)(void *), void *context) {
+    meanwhile_context = context;
+    meanwhile = function;
+}
+
 void faults_refuse_threads(bool refuse) { atomic_store(&threads_refused, refuse); }
 
 void faults_refuse_fork_handlers(bool refuse) { atomic_store(&handlers_refused, refuse); }
 
 static bool refused(void) {
+    void (*function)(void *) = meanwhile;
+    meanwhile = NULL;
+    if (function) function(meanwhile_context);
     if (atomic_load(&calls_left) < 0 || atomic_fetch_sub(&calls_left, 1) > 0) return false;
     atomic_store(&allocation_failed, true);
     errno = ENOMEM;

@@ -14,6 +14,10 @@ void faults_fail_allocation_after(int calls);
 /* Whether the failure asked for has happened. */
 bool faults_allocation_failed(void);
 
+/* Calls `meanwhile`, once, in the middle of the core's next allocation: what another thread might
+ * just then be doing. */
+void faults_during_allocation(void (*meanwhile)(void *), void *context);
+
 /* Has every pthread_create refused, or none. */
 void faults_refuse_threads(bool refuse);
 
