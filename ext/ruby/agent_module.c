@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <ruby/encoding.h>
@@ -51,6 +52,11 @@ static void release(ds_rb_agent *held) {
     free(held);
 }
 
+static bool is_on(const dynoscale_options *options, dynoscale_setting setting) {
+    const char *value = dynoscale_options_get(options, setting);
+    return value && strcmp(value, "true") == 0;
+}
+
 /* Puts a fresh agent for the options in the slot, where it is empty. */
 static dynoscale_error open_with(const dynoscale_options *options) {
     dynoscale_agent *agent = NULL;
@@ -64,6 +70,8 @@ static dynoscale_error open_with(const dynoscale_options *options) {
     }
     fresh->agent = agent;
     atomic_init(&fresh->holders, 1);
+    fresh->told = (is_on(options, DYNOSCALE_SETTING_QUEUE_TIME) ? DS_RB_TOLD_APP : 0) |
+                  (is_on(options, DYNOSCALE_SETTING_SERVER_TIMING) ? DS_RB_TOLD_BROWSER : 0);
     if (!atomic_compare_exchange_strong(&ds_rb_agent_slot, &there, fresh)) release(fresh);
     return DYNOSCALE_OK;
 }
@@ -80,7 +88,7 @@ static VALUE module_of_ours(void) { return rb_path2class("DynoscaleRuby"); }
 
 static void stop_at_exit(VALUE unused) {
     (void)unused;
-    rb_funcall(module_of_ours(), rb_intern("stop"), 0);
+    rb_funcall(module_of_ours(), rb_intern("stop_at_exit"), 0);
 }
 
 /*
@@ -209,6 +217,28 @@ static VALUE agent_stop(VALUE self, VALUE timeout_ms) {
     return wait_for(dynoscale_agent_stop, timeout_ms);
 }
 
+/* stop_alone(timeout_ms) -> nil. As stop, but no other thread runs meanwhile, and nothing ends it
+ * but the time-out. */
+static VALUE agent_stop_alone(VALUE self, VALUE timeout_ms) {
+    (void)self;
+    share();
+    dynoscale_agent_stop(ds_rb_agent_now(), NUM2LL(timeout_ms), NULL, NULL);
+    return Qnil;
+}
+
+/*
+ * LeavingAtOnce: exit!(status) for classes that end a process so, without at_exit: see
+ * ruby/lib/dynoscale_ruby/servers.rb. It keeps the interpreter's lock to the end, or other threads
+ * would go on to serve requests, whose samples came too late. It works in a signal's handler.
+ */
+static VALUE leave_at_once(int count, VALUE *arguments, VALUE self) {
+    (void)self;
+    enum { TIMEOUT_MS = 2000 };
+    share();
+    dynoscale_agent_stop(ds_rb_agent_now(), TIMEOUT_MS, NULL, NULL);
+    return rb_call_super(count, arguments);
+}
+
 /* ---- Job queues --------------------------------------------------------------------------- */
 
 /* A Symbol's or String's text in UTF-8 where it can be had; nil for anything else. */
@@ -298,8 +328,11 @@ void ds_rb_agent_init(VALUE module) {
     rb_define_singleton_method(agent, "opened?", agent_opened, 0);
     rb_define_singleton_method(agent, "flush", agent_flush, 1);
     rb_define_singleton_method(agent, "stop", agent_stop, 1);
+    rb_define_singleton_method(agent, "stop_alone", agent_stop_alone, 1);
     rb_define_singleton_method(agent, "job_queue_time", agent_job_queue_time, 3);
     rb_define_singleton_method(agent, "leads?", agent_leads, 0);
     rb_define_singleton_method(agent, "stats", agent_stats, 0);
     rb_define_singleton_method(agent, "next_event", agent_next_event, 0);
+    VALUE leaving_at_once = rb_define_module_under(agent, "LeavingAtOnce");
+    rb_define_private_method(leaving_at_once, "exit!", leave_at_once, -1);
 }

@@ -18,19 +18,27 @@
 
 #include "dynoscale.h"
 
+/* The settings queue_time and server_timing, as they were when the agent was opened. */
+enum { DS_RB_TOLD_APP = 1, DS_RB_TOLD_BROWSER = 2 };
+
 /* The process's agent, and who may be using it while the interpreter's lock is released. */
 typedef struct ds_rb_agent {
     dynoscale_agent *agent;
     atomic_int holders; /* the slot below, and each running flush or stop */
+    int told;           /* whom a request's queue time is told, of DS_RB_TOLD_* */
 } ds_rb_agent;
 
 /* NULL: off, or not opened yet. No object of Ruby's: the core's agent is the process's. */
 extern _Atomic(ds_rb_agent *) ds_rb_agent_slot;
 
 /* For the calling thread until it next calls Ruby; NULL when off. */
-static inline dynoscale_agent *ds_rb_agent_now(void) {
+static inline const ds_rb_agent *ds_rb_agent_current(void) {
     /* acquire: pairs with the exchange in agent_module.c that puts a whole agent here. */
-    const ds_rb_agent *current = atomic_load_explicit(&ds_rb_agent_slot, memory_order_acquire);
+    return atomic_load_explicit(&ds_rb_agent_slot, memory_order_acquire);
+}
+
+static inline dynoscale_agent *ds_rb_agent_now(void) {
+    const ds_rb_agent *current = ds_rb_agent_current();
     return current ? current->agent : NULL;
 }
 

@@ -4,6 +4,8 @@
 
 #include <ruby.h>
 
+#include <stdint.h>
+
 /* Nil for what is not there. */
 typedef struct ds_rb_env {
     VALUE start;       /* HTTP_X_REQUEST_START */
@@ -15,6 +17,12 @@ void ds_rb_env_init(void);
 
 /* Of a Hash. Raises nothing, calls no code of the app's, allocates nothing. */
 ds_rb_env ds_rb_env_read(VALUE env);
+
+/*
+ * Sets dynoscale.queue_time_ms for the app, or takes away what an earlier request left there: a
+ * negative one is none. An env that can't be changed stays as it is. Raises nothing.
+ */
+void ds_rb_env_tell(VALUE env, int64_t queue_time_ms);
 
 /*
  * Where a process has several doors, whoever counts a request marks its env meanwhile. A caller

@@ -87,13 +87,14 @@ static double body_wait_of(VALUE value) {
     return 0;
 }
 
-/* Raises nothing, and calls no code of the app's. */
-static void count_request(dynoscale_agent *agent, VALUE env) {
+/* The queue time in ms, negative where there is none. Raises nothing, and calls no code of the
+ * app's. */
+static int64_t count_request(dynoscale_agent *agent, VALUE env) {
     ds_rb_env values = {Qnil, Qnil, Qnil};
     if (RB_LIKELY(RB_TYPE_P(env, T_HASH))) values = ds_rb_env_read(env);
     text start = text_of(values.start), queue_start = text_of(values.queue_start);
-    dynoscale_agent_request(agent, start.start, start.length, queue_start.start, queue_start.length,
-                            body_wait_of(values.body_wait));
+    return dynoscale_agent_request(agent, start.start, start.length, queue_start.start,
+                                   queue_start.length, body_wait_of(values.body_wait));
 }
 
 static VALUE call_app(const middleware *m, VALUE env) {
@@ -115,26 +116,46 @@ static VALUE unmark(VALUE env) {
     return Qnil;
 }
 
-/* With several doors in the process. */
-static VALUE call_once(const middleware *m, dynoscale_agent *agent, VALUE env) {
-    ds_rb_env_claim claim = ds_rb_env_mark(env);
-    if (claim != DS_RB_ENV_COUNTED) count_request(agent, env);
-    if (claim != DS_RB_ENV_MARKED) return call_app(m, env);
-    marked_call call = {m, env};
-    return rb_ensure(call_app_marked, (VALUE)&call, unmark, env);
+/* The answer, or one like it that has the header, too: see server_timing.rb. */
+static VALUE tell_browser(VALUE answer, int64_t queue_time_ms) {
+    if (queue_time_ms < 0) return answer;
+    VALUE module = rb_path2class("DynoscaleRuby::ServerTiming");
+    return rb_funcall(module, rb_intern("add"), 2, answer, LL2NUM(queue_time_ms));
 }
 
-/* call(env) -> the app's answer, untouched; and so are its exceptions. */
+/* With several doors in the process, or somebody to tell the queue time. */
+COLDFUNC static VALUE call_with_care(const middleware *m, const ds_rb_agent *current, VALUE env) {
+    /* Now: `current` is no more than a number once Ruby has been called. */
+    int told = current->told;
+    bool marks = atomic_load_explicit(&doors, memory_order_relaxed) > 1;
+    ds_rb_env_claim claim = DS_RB_ENV_UNMARKABLE;
+    if (marks) claim = ds_rb_env_mark(env);
+    if (claim == DS_RB_ENV_COUNTED) return call_app(m, env);
+
+    int64_t queue_time_ms = count_request(current->agent, env);
+    if (told & DS_RB_TOLD_APP) ds_rb_env_tell(env, queue_time_ms);
+    marked_call call = {m, env};
+    VALUE answer = claim == DS_RB_ENV_MARKED ? rb_ensure(call_app_marked, (VALUE)&call, unmark, env)
+                                             : call_app(m, env);
+    return told & DS_RB_TOLD_BROWSER ? tell_browser(answer, queue_time_ms) : answer;
+}
+
+/* call(env) -> the app's answer, untouched, unless server_timing is on; and so are its exceptions.
+ */
 static VALUE middleware_call(VALUE self, VALUE env) {
     /* Unchecked: Ruby calls this with instances of the class only, and all are allocated above. */
     const middleware *m = RTYPEDDATA_DATA(self);
-    dynoscale_agent *agent = ds_rb_agent_now();
-    if (!agent) return call_app(m, env);
-    if (RB_UNLIKELY(dynoscale_agent_has_event(agent))) ds_rb_agent_tell_events();
-    if (RB_UNLIKELY(atomic_load_explicit(&doors, memory_order_relaxed) > 1) &&
+    const ds_rb_agent *current = ds_rb_agent_current();
+    if (!current) return call_app(m, env);
+    if (RB_UNLIKELY(dynoscale_agent_has_event(current->agent))) {
+        ds_rb_agent_tell_events();
+        current = ds_rb_agent_current(); /* the logger's code may have configured anew */
+        if (!current) return call_app(m, env);
+    }
+    if (RB_UNLIKELY(current->told || atomic_load_explicit(&doors, memory_order_relaxed) > 1) &&
         RB_TYPE_P(env, T_HASH))
-        return call_once(m, agent, env);
-    count_request(agent, env);
+        return call_with_care(m, current, env);
+    count_request(current->agent, env);
     return call_app(m, env);
 }
 

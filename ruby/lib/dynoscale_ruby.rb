@@ -2,6 +2,7 @@
 
 require_relative 'dynoscale_ruby/version'
 require_relative 'dynoscale_ruby/log'
+require_relative 'dynoscale_ruby/server_timing'
 require_relative 'dynoscale_ruby/servers'
 require_relative 'dynoscale_ruby/settings'
 require_relative 'dynoscale_ruby/jobs'
@@ -73,6 +74,18 @@ module DynoscaleRuby
       Agent.stop(milliseconds(timeout)).tap { log_events }
     end
 
+    # Done by itself at exit, within the time that a stop has. Other threads go on for a while, and
+    # serve requests where the server was told to end at once: what they record is sent when Ruby
+    # has ended them, which is before it runs finalizers.
+    def stop_at_exit
+      deadline = monotonic + TIMEOUT
+      return stop(timeout: deadline - monotonic) unless flush
+
+      Jobs.stop
+      last = proc { Agent.stop_alone(milliseconds(deadline - monotonic)) }
+      ObjectSpace.define_finalizer(@kept_to_the_end = Object.new, last)
+    end
+
     # Records that the oldest job ready to run in a queue has waited for `queue_time_ms`, 0 for an
     # empty queue; it is reported as "BACKEND:QUEUE".
     #
@@ -119,6 +132,10 @@ module DynoscaleRuby
         Servers.follow
         Log.add(:info, "on: reports to #{@settings.shown(:url)} as #{@settings.dyno}")
       end
+    end
+
+    def monotonic
+      Process.clock_gettime(Process::CLOCK_MONOTONIC)
     end
 
     def milliseconds(timeout)

@@ -251,7 +251,7 @@ class AgentTest < DynoscaleTests::AgentTest
     [nil, 'q', 1], ['', 'q', 1], ['B', 'q', 1], ['b' * 33, 'q', 1], ['b:c', 'q', 1], [5, 'q', 1],
     ['b', nil, 1], ['b', '', 1], ['b', 'q' * 201, 1], ['b', "q\r\n1,2,web,", 1], ['b', "q\0", 1],
     ['b', "\xFF", 1], ['b', "\xFF".b, 1], ['b', [], 1], ['b', Object.new, 1],
-    ['b', 'q', nil], ['b', 'q', -1], ['b', 'q', -0.5], ['b', 'q', '5'], ['b', 'q', Float::NAN],
+    ['b', 'q', nil], ['b', 'q', -1], ['b', 'q', -0.5], %w[b q 5], ['b', 'q', Float::NAN],
     ['b', 'q', Float::INFINITY], ['b', 'q', 2**80], ['b', 'q', Object.new]
   ].each_with_index do |arguments, number|
     define_method(:"test_job_queue_time_refuses_wrong_arguments_of_kind_#{number}") do

@@ -112,6 +112,25 @@ class RailsTest < DynoscaleTests::AgentTest
     assert_equal 0, receiver.wait['reports']
   end
 
+  def test_other_commands_and_tasks_serve_nothing_either
+    config = 'config.after_initialize { warn DynoscaleRuby::Railtie.serving? }; ' \
+             'at_exit { warn DynoscaleRuby.stats[:thread_starts] }'
+    %w[routes initializers serving].each do |command|
+      assert_equal "false\n0\n", rails(command, config: config).err, command
+    end
+    assert_equal 0, receiver.wait['reports']
+  end
+
+  def test_the_switches_can_be_given_in_rails_configuration
+    config = 'config.dynoscale.queue_time = true; config.dynoscale.server_timing = true'
+    output = server(<<~RUBY, config: config)
+      env = Rack::MockRequest.env_for('/', 'HTTP_X_REQUEST_START' => (Time.now.to_f * 1000).to_i.to_s)
+      puts Rails.application.call(env)[1]['server-timing'], env['dynoscale.queue_time_ms'].class
+      puts DynoscaleRuby.settings.source(:queue_time)
+    RUBY
+    assert_match(/^queue;dur=\d+\nInteger\nframework\n\z/, output)
+  end
+
   def test_rails_middleware_shows_what_a_server_has
     assert_match(/^use #{OURS}\nuse Rack::Runtime$/, rails('middleware').out)
   end

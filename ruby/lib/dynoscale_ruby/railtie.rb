@@ -21,7 +21,8 @@ module DynoscaleRuby
     end
 
     # Commands of Rails that load the app and don't serve it; each is loaded only to be run.
-    COMMANDS = %w[Console Destroy Generate Runner].freeze
+    COMMANDS = %w[Console Credentials Dbconsole Destroy Encrypted Generate Initializers Notes Routes
+                  Runner Secrets Test UnusedRoutes].freeze
 
     # The one rake task that is asked about a server's stack.
     STACK_TASK = 'middleware'

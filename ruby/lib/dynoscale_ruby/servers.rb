@@ -6,29 +6,19 @@ module DynoscaleRuby
   # was recorded is sent before, for as long as at any other exit. Nothing is changed but these
   # methods of the servers' own classes: exit! and exec are what they were everywhere else.
   module Servers
-    # :nodoc:
-    module LeavingAtOnce
-      private
-
-      def exit!(*)
-        Servers.stop
-        super
-      end
-    end
-
-    # :nodoc:
+    # The server has been stopped.
     module Replacing
       private
 
       def restart!
-        Servers.stop
+        DynoscaleRuby.stop
         super
       end
     end
 
     WAYS_OUT = {
-      'Unicorn::HttpServer' => LeavingAtOnce,
-      'Puma::Runner' => LeavingAtOnce,
+      'Unicorn::HttpServer' => Agent::LeavingAtOnce,
+      'Puma::Runner' => Agent::LeavingAtOnce,
       'Puma::Launcher' => Replacing
     }.freeze
 
@@ -44,23 +34,13 @@ module DynoscaleRuby
         nil # a class of that name that is none of the server's, and can't be changed
       end
 
-      # On a thread of its own: in a signal's handler, where unicorn's exit! is called, no logger
-      # can be locked. One that the interrupted thread holds is waited for no longer than promised.
-      def stop
-        thread = Thread.new { DynoscaleRuby.stop }
-        thread.report_on_exception = false
-        thread.join(TIMEOUT + 0.5)
-      rescue StandardError
-        nil # the server leaves in any case
-      end
-
       private
 
       # A class by its name, nil where it would have to be loaded.
       def loaded(name)
         name.split('::').inject(Object) do |scope, constant|
-          return if !scope.is_a?(Module) || scope.autoload?(constant)
-          return unless scope.const_defined?(constant, false)
+          return nil if !scope.is_a?(Module) || scope.autoload?(constant)
+          return nil unless scope.const_defined?(constant, false)
 
           scope.const_get(constant, false)
         end

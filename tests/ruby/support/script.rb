@@ -9,9 +9,9 @@ module DynoscaleTests
   module Script
     Result = Struct.new(:out, :err, :status)
 
-    LIBRARY = File.expand_path('../../../ruby/lib', __dir__)
+    LIBRARY = ENV.fetch('TEST_RUBYLIB') { File.expand_path('../../../ruby/lib', __dir__) }
     PRELUDE = File.expand_path('prelude.rb', __dir__)
-    KEPT = %w[PATH HOME LANG TMPDIR].freeze
+    KEPT = %w[PATH HOME LANG TMPDIR LD_PRELOAD ASAN_OPTIONS].freeze
 
     module_function
 

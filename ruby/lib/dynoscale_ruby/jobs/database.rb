@@ -15,11 +15,16 @@ module DynoscaleRuby
       # Without its table a library is there, but not in use.
       def queues
         executing do
-          on_connection { |connection| model.table_exists? ? read(connection) : {} }
+          on_connection { |connection| installed?(connection) ? read(connection) : {} }
         end
       end
 
       private
+
+      # Asked until it is: an app may be started before its tables are made.
+      def installed?(connection)
+        @installed ||= connection.data_source_exists?(model.table_name)
+      end
 
       def on_connection
         pool = model.connection_pool

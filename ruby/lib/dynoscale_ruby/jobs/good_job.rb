@@ -17,8 +17,8 @@ module DynoscaleRuby
       end
 
       def read(connection)
-        since = rows(connection, waiting.to_sql).to_h do |queue, since|
-          [queue || 'default', time('scheduled_at', since)]
+        since = rows(connection, waiting.to_sql).to_h do |queue, oldest|
+          [queue || 'default', time('scheduled_at', oldest)]
         end
         ages(since, paused: pauses? ? ::GoodJob::Setting.paused(:queues) : [])
       end
