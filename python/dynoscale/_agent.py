@@ -120,16 +120,25 @@ def _open(options: _native.Options) -> None:
 
 
 def follow_jobs(options: _native.Options) -> None:
-    """Have job queues read where there are any, or no longer."""
-    from dynoscale import jobs
+    """Have job queues read where there are any, or no longer. Nothing in there reaches the app."""
+    try:
+        from dynoscale import jobs
 
-    jobs.follow(options)
+        jobs.follow(options)
+    except Exception as error:
+        warn(f"job queues are not measured: looking for them raised {type(error).__name__}")
 
 
 def begin() -> None:
     """At import: a process that only works jobs calls nothing of ours later."""
-    if "DYNOSCALE_URL" in os.environ:  # without it that waits for configure()
-        follow_jobs(gather())
+    if "DYNOSCALE_URL" not in os.environ:
+        return  # that waits for configure()
+    try:
+        options = gather()
+    except Exception as error:
+        warn(f"job queues are not measured: the settings raised {type(error).__name__}")
+    else:
+        follow_jobs(options)
 
 
 # ---- Logging ----

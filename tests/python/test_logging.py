@@ -174,3 +174,14 @@ def test_the_app_s_own_use_of_the_logger_is_untouched(
     with caplog.at_level(logging.DEBUG, logger="dynoscale"):
         logging.getLogger("dynoscale.something").debug("the app's own")
     assert caplog.messages == ["the app's own"]
+
+
+def test_an_error_while_looking_for_job_queues_breaks_nothing(receiver: Any) -> None:
+    done = run(
+        "request(); assert dynoscale.flush()",
+        agent_tools.reporting_to(receiver.url),
+        setup="import sys; sys.modules['dynoscale.jobs'] = None\n",
+    )
+    line = "dynoscale: job queues are not measured: looking for them raised ModuleNotFoundError\n"
+    assert set(done.stderr.splitlines(keepends=True)) == {line}
+    assert len(receiver.rows()) == 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from dynoscale import _native
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +44,18 @@ _WITH_VALUE = {
     "--workdir",
 }
 # Programs that do a thing and end.
-_PASSING = {"alembic", "dynoscale", "ipython", "jupyter", "nose2", "pip", "py.test", "pytest", "tox"}
-_PASSING |= {"unittest"}
+_PASSING = {
+    "alembic",
+    "dynoscale",
+    "ipython",
+    "jupyter",
+    "nose2",
+    "pip",
+    "py.test",
+    "pytest",
+    "tox",
+    "unittest",
+}
 _NO_PROGRAM = {"", "-", "-c"}  # a prompt, a program from standard input or from the command line
 
 # Libraries that fork processes to help the one that forks, which goes on.
@@ -57,6 +69,8 @@ def off_reason() -> str | None:
     """Why a process of this kind does not read job queues; None when it may."""
     if _helper or _is_work_horse():
         return "a process that helps another, which reads by itself"
+    if not _native.in_main_interpreter():  # it could not end while a thread runs
+        return "a sub-interpreter"
     if hasattr(sys, "ps1") or sys.flags.interactive or sys.flags.inspect:
         return "an interactive console"
     arguments = getattr(sys, "argv", None) or [""]
@@ -108,23 +122,16 @@ def _is_work_horse() -> bool:
 
 
 def follow_forks(forked: Callable[[bool], None]) -> None:
-    """Have ``forked`` called in each forked child: with True where it is a helper."""
+    """Have ``forked`` called in each forked child: with True where it is a helper.
 
-    def by_python() -> None:
-        forked(_forked_as_helper(sys._getframe(1)))
+    uWSGI forks its workers without Python's notice: its master, which loaded the app, reads on.
+    """
+
+    def in_child() -> None:
+        forked(_forked_as_helper(sys._getframe().f_back))
 
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=by_python)
-    uwsgi = sys.modules.get("uwsgi")
-    if uwsgi is not None:  # it forks workers in C, and does not tell Python unless asked to
-        before = getattr(uwsgi, "post_fork_hook", None)
-
-        def by_uwsgi() -> None:
-            forked(False)
-            if before is not None:
-                before()
-
-        uwsgi.post_fork_hook = by_uwsgi  # type: ignore[attr-defined]
+        os.register_at_fork(after_in_child=in_child)
 
 
 def become_helper() -> None:

@@ -12,8 +12,8 @@ from dynoscale import _agent, _native, jobs
 from dynoscale.jobs import _names
 from dynoscale.jobs._adapter import Adapter
 
-SOON = 2.0
-"""Seconds until the first look, while the app is still loading; doubled while it has nothing."""
+SOON = 1.0
+"""Seconds until the first look, while the app may still load; doubled while it has nothing."""
 
 _LONGEST_SLEEP = 60.0  # seconds: a new interval from the service is heard of after it
 _TOLD_AGAIN = 60.0  # seconds between two lines about one backend, at least
