@@ -16,8 +16,9 @@ SUBMAKE = $(MAKE) --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
-        test-python test-servers asan tsan coverage fuzz run-fuzzers bench format \
-        lint
+        test-python test-jobs test-jobs-ruby test-jobs-python test-servers test-faults \
+        soak asan-ruby asan-python test-bench asan tsan \
+        coverage fuzz run-fuzzers bench accept-instructions format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -69,8 +70,27 @@ test-ruby: build-ruby ## the gem's suite
 test-python: build-python ## the package's suite
 	$(PYTEST) tests/python
 
+test-jobs: ## job queues, on real Redis, RabbitMQ and PostgreSQL servers
+	$(call install,jobs)
+	@$(PYTHON) tests/support/suites.py jobs-ruby=minitest jobs-python=pytest -- $(SUBMAKE)
+
+test-jobs-ruby: build-ruby ## the gem's readings of Sidekiq, Resque, Delayed Job, GoodJob ...
+	@$(RUBY) -w -Itests/jobs/ruby -e 'Dir["./tests/jobs/ruby/*_test.rb"].sort.each { |f| require f }' \
+	    -- --verbose
+
+test-jobs-python: build-python ## the package's readings of RQ, Celery, Django-Q
+	@$(PYTEST) tests/jobs/python
+
 test-servers: build ## both, in real app servers behind a real nginx
 	$(PYTEST) tests/servers
+
+# SLOW=1: 10,000 forks and a service that is down for minutes, too.
+test-faults: build ## both, whatever the service, the process and the client do
+	$(PYTEST) tests/faults $(if $(SLOW),--slow)
+
+SOAK_SECONDS ?= 3600
+soak: build ## both under load for SOAK_SECONDS=3600, with a service that fails at random
+	@$(PYTHON) tests/faults/soak.py --seconds $(SOAK_SECONDS)
 
 # ---- The core and its tests, in C -------------------------------------------------------------
 # Compiled once for each compiler and variant, into a folder of its own. The tests bring a clock of
@@ -100,6 +120,7 @@ SUPPORT := $(call objects,tests/core/support/*.c)
 TESTS   := $(call programs,tests/core/test_*.c)
 FUZZERS := $(call programs,tests/fuzz/fuzz_*.c)
 BENCHES := $(call programs,bench/native/*.c)
+COUNTED := $(call programs,bench/instructions/*.c)
 
 test-core: $(TESTS) ## the core's suite
 	@failed=0; for program in $^; do echo "# $$program"; $$program || failed=1; done; exit $$failed
@@ -110,7 +131,10 @@ $(TESTS): %: %.o $(filter-out %/clock.o,$(CORE)) $(SUPPORT)
 $(FUZZERS): %: %.o $(CORE)
 	@$(LINK) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LIBS) $(LIBS)
 
-$(BENCHES): %: %.o $(OUT)/bench/reference/floor.o $(CORE)
+$(BENCHES): %: %.o $(CORE)
+	@$(LINK) -o $@ $^ $(LIBS)
+
+$(COUNTED): %: %.o $(filter-out %/clock.o,$(CORE))
 	@$(LINK) -o $@ $^ $(LIBS)
 
 $(OUT)/%.o: %.c Makefile
@@ -118,10 +142,37 @@ $(OUT)/%.o: %.c Makefile
 	@$(COMPILE) -c -o $@ $<
 
 .SECONDARY:
--include $(patsubst %.o,%.d,$(CORE) $(SUPPORT)) $(patsubst %,%.d,$(TESTS) $(FUZZERS) $(BENCHES))
+-include $(patsubst %.o,%.d,$(CORE) $(SUPPORT)) $(patsubst %,%.d,$(TESTS) $(FUZZERS) $(BENCHES) \
+    $(COUNTED))
 
 asan: ## the core's suite under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(SUBMAKE) test-core VARIANT=asan
+
+# The suites of both languages under AddressSanitizer, whose runtime has to be there first. Leaks are
+# not looked for: the interpreters leave memory to the system when they end. Nor is there a fork
+# beside threads: it may leave the runtime's allocator locked in the child.
+ASAN_CFLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+               -fno-omit-frame-pointer
+ASAN_ENV     = LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" PYTHONMALLOC=malloc \
+               ASAN_OPTIONS=detect_leaks=0:use_sigaltstack=0
+ASAN_RUBY   := build/asan/ruby
+ASAN_PYTHON := build/asan/python
+
+asan-python: ## the package's suite under AddressSanitizer
+	@CC=gcc CFLAGS="$(ASAN_CFLAGS)" LDFLAGS="$(ASAN_CFLAGS)" $(PYTHON) -W ignore setup.py --quiet \
+	    build --build-base $(ASAN_PYTHON) --build-lib $(ASAN_PYTHON)/lib
+	$(ASAN_ENV) PYTHONPATH=$(ASAN_PYTHON)/lib $(PYTHON) -m pytest -p no:cacheprovider -q -rs \
+	    tests/python --ignore tests/python/test_packaging.py -k 'not child and not fork'
+
+# Ruby's exceptions leave C functions by a jump that the runtime does not see: no stack is watched.
+asan-ruby: ## the gem's suite under AddressSanitizer
+	@mkdir -p $(ASAN_RUBY)/lib && cd $(ASAN_RUBY) && \
+	    CC=gcc CFLAGS="$(ASAN_CFLAGS) --param asan-stack=0" LDFLAGS="$(ASAN_CFLAGS)" \
+	    $(RUBY) $(CURDIR)/ext/ruby/extconf.rb >extconf.log && $(MAKE) >make.log && \
+	    cp -R $(CURDIR)/ruby/lib/. lib && cp dynoscale_ruby.so lib/dynoscale_ruby
+	$(ASAN_ENV) TEST_RUBYLIB=$(CURDIR)/$(ASAN_RUBY)/lib $(RUBY) -I$(ASAN_RUBY)/lib -Itests/ruby -e \
+	    '(Dir["./tests/ruby/*_test.rb"] - Dir["./tests/ruby/{gem,rails}*"]).each { |f| require f }' \
+	    -- --exclude '/child|fork|daemon|exec|backtick/'
 
 tsan: ## the core's suite under ThreadSanitizer
 	@$(SUBMAKE) test-core VARIANT=tsan
@@ -150,9 +201,20 @@ run-fuzzers: $(FUZZERS)
 	    grep '^stat::number' $$inputs.log; \
 	done
 
-bench: build $(BENCHES) ## what the agents cost, beside what can't be avoided
+bench: ## what the agents cost, beside what can't be avoided; QUICK=1 ONLY=core,ruby MINUTES=10
 	$(call install,bench)
-	@BENCH_NATIVE=$(OUT)/bench/native $(PYTHON) bench/bench.py $(BENCH)
+	@mkdir -p build; $(SUBMAKE) build $(BENCHES) >build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
+	@BENCH_NATIVE=$(abspath $(OUT))/bench/native $(PYTHON) bench/bench.py $(if $(QUICK),--quick) \
+	    $(ONLY:%=--only %) $(MINUTES:%=--minutes %) $(TO:%=--to %)
+
+# Instructions of a request: the same on a fast machine and a slow one, idle or busy.
+COUNT = BENCH_REQUEST_PATH=$(abspath $(COUNTED))
+
+test-bench: build $(COUNTED) ## no request costs more instructions than recorded
+	$(COUNT) $(PYTEST) tests/bench
+
+accept-instructions: build $(COUNTED) ## record what a request costs now
+	$(COUNT) $(PYTHON) bench/instructions/count.py --accept
 
 # ---- The code's shape -------------------------------------------------------------------------
 
@@ -162,6 +224,8 @@ format: ## lay out the C sources (.clang-format)
 	$(call install,tools)
 	@clang-format -i $(call OURS,'*.[ch]')
 
+RUBY_FILES = '*.rb' '*.ru' '*.gemspec' '*Gemfile' '*Rakefile' 'tests/ruby/*/bin/rails'
+
 lint: ## what the linters say
 	$(call install,tools)
 	@echo clang-format; clang-format --dry-run -Werror $(call OURS,'*.[ch]')
@@ -170,4 +234,4 @@ lint: ## what the linters say
 	shellcheck .ci/run $(shell git grep -l '^#!/bin/sh' -- tests)
 	@echo pyflakes; $(PYTHON) -m pyflakes $(call OURS,'*.py')
 	$(PYTHON) -m mypy
-	rubocop --cache false --only Layout,Lint,Security,Naming
+	@echo rubocop; rubocop --cache false --config ruby/.rubocop.yml $(call OURS,$(RUBY_FILES))

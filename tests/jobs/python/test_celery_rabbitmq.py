@@ -1,0 +1,131 @@
+"""Celery on RabbitMQ: what can be read of a real server without taking a message out."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any, Callable, Iterator
+
+import pytest
+
+celery = pytest.importorskip("celery")
+pytest.importorskip("amqp")
+
+from celery import signals  # noqa: E402
+from conftest import EveryTurn  # noqa: E402
+from dynoscale.jobs import celery as adapter_module  # noqa: E402
+from servers import RabbitMQ  # noqa: E402
+
+MINUTE_MS = 60_000
+
+names = itertools.count(1)
+
+
+@pytest.fixture
+def adapter() -> Iterator[Any]:
+    adapter = adapter_module.Celery()
+    adapter.prepare()
+    yield adapter
+    signals.before_task_publish.disconnect(dispatch_uid="dynoscale")
+
+
+@pytest.fixture
+def make_app(rabbitmq: RabbitMQ) -> Iterator[Callable[..., Any]]:
+    """Makes apps that are gone after the test, each with a queue of its own, which is emptied."""
+    apps = []
+
+    def make(**settings: Any) -> Any:
+        app = celery.Celery(f"app{next(names)}", broker=rabbitmq.url, set_as_current=False)
+        app.conf.update(task_default_queue=f"queue{next(names)}", **settings)
+        assert app.conf.task_publish_retry  # that loads it, as any use does
+        apps.append(app)
+        return app
+
+    yield make
+    for app in apps:
+        with app.connection_for_write() as connection:
+            connection.channel().queue_delete(app.conf.task_default_queue)
+        app.close()
+
+
+def through_the_manager(rabbitmq: RabbitMQ) -> dict[str, Any]:
+    return {"manager_hostname": "127.0.0.1", "manager_port": rabbitmq.manager_port}
+
+
+def declare(app: Any) -> None:
+    with app.connection_for_write() as connection:
+        app.amqp.queues[app.conf.task_default_queue](connection.channel()).declare()
+
+
+def read_until(
+    adapter: Any, turn: EveryTurn, queue: str, wanted: Callable[[Any], bool]
+) -> dict[str, float]:
+    """The management API tells what was true a moment ago."""
+    deadline = time.monotonic() + 30
+    while True:
+        ages: dict[str, float] = adapter.read(turn)
+        if wanted(ages.get(queue)):
+            return ages
+        assert time.monotonic() < deadline, ages
+        time.sleep(0.1)
+
+
+def test_a_queue_that_is_empty_is_0(
+    make_app: Callable[..., Any], adapter: Any, turn: EveryTurn
+) -> None:
+    app = make_app()
+    declare(app)
+    assert adapter.available()
+    assert adapter.read(turn) == {app.conf.task_default_queue: 0.0}
+
+
+def test_a_queue_that_is_not_empty_has_no_age(
+    make_app: Callable[..., Any], adapter: Any, turn: EveryTurn, rabbitmq: RabbitMQ
+) -> None:
+    app = make_app()
+    app.send_task("nothing")
+    assert adapter.read(turn) == {}
+    told = rabbitmq.tell("list_queues", "--silent", "name", "messages_ready", "messages")
+    assert f"{app.conf.task_default_queue}\t1\t1" in told.splitlines()  # nothing was taken
+
+
+def test_a_queue_that_does_not_exist_is_neither_empty_nor_made(
+    make_app: Callable[..., Any], adapter: Any, turn: EveryTurn, rabbitmq: RabbitMQ
+) -> None:
+    app = make_app(task_routes={"one": "queue_of_nobody"})
+    declare(app)
+    assert adapter.read(turn) == {app.conf.task_default_queue: 0.0}
+    assert "queue_of_nobody" not in rabbitmq.tell("list_queues", "--silent", "name")
+
+
+def test_the_management_api_tells_the_age_where_the_app_names_it(
+    make_app: Callable[..., Any], adapter: Any, turn: EveryTurn, rabbitmq: RabbitMQ
+) -> None:
+    app = make_app(broker_transport_options=through_the_manager(rabbitmq))
+    queue = app.conf.task_default_queue
+    declare(app)
+    read_until(adapter, turn, queue, lambda age: age == 0.0)
+    app.send_task("nothing", timestamp=int(time.time()) - 5 * 60)
+    app.send_task("nothing")
+    age = read_until(adapter, turn, queue, bool)[queue]
+    assert 5 * MINUTE_MS <= age < 6 * MINUTE_MS
+
+
+def test_tasks_get_a_time_that_the_management_api_shows(
+    make_app: Callable[..., Any], adapter: Any, turn: EveryTurn, rabbitmq: RabbitMQ
+) -> None:
+    app = make_app(broker_transport_options=through_the_manager(rabbitmq))
+    app.send_task("nothing")
+    queue = app.conf.task_default_queue
+    ages = read_until(adapter, turn, queue, lambda age: age is not None)
+    assert 0 <= ages[queue] < MINUTE_MS
+
+
+def test_a_password_that_is_wrong_fails(
+    make_app: Callable[..., Any], adapter: Any, turn: EveryTurn, rabbitmq: RabbitMQ
+) -> None:
+    options = {**through_the_manager(rabbitmq), "manager_password": "hidden"}
+    app = make_app(broker_transport_options=options)
+    declare(app)
+    with pytest.raises(Exception, match="401"):
+        adapter.read(turn)

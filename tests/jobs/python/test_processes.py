@@ -1,0 +1,536 @@
+"""Which processes read job queues, and that only one of a dyno does: real workers, real servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import pytest
+
+redis = pytest.importorskip("redis")
+rq = pytest.importorskip("rq")
+
+from processes import Process, free_port  # noqa: E402
+from programs import HERE, environment  # noqa: E402
+
+THREAD = "dynoscale-jobs"
+APPS = HERE / "apps"
+
+sys.path.insert(0, str(APPS))
+
+
+def python_program(name: str) -> list[str]:
+    """A library's program, run by the interpreter that runs the tests."""
+    path = Path(sys.executable).with_name(name)
+    if not path.exists():
+        pytest.skip(f"there is no {name} beside {sys.executable}")
+    return [sys.executable, str(path)]
+
+
+class Dyno:
+    """A dyno whose processes are started by hand."""
+
+    def __init__(self, directory: Path, report_url: str, redis_url: str, receiver: Any) -> None:
+        self.directory = directory
+        self.redis_url = redis_url
+        self.redis = redis.Redis.from_url(redis_url)
+        self.queue = rq.Queue("default", connection=self.redis)
+        self.receiver = receiver
+        self.variables = {"REDIS_URL": redis_url, "TMPDIR": str(directory)}
+        self.environment = environment(report_url, **self.variables)
+        self.environment["PYTHONPATH"] += f":{APPS}:{directory}"
+        self._processes: list[Process] = []
+
+    def start(self, *command: str, name: str = "", **variables: str) -> Process:
+        process = Process(
+            command,
+            self.directory,
+            name=name or f"{Path(command[0]).name}{len(self._processes)}",
+            env={**self.environment, **variables},
+            cwd=self.directory,
+        )
+        self._processes.append(process.start())
+        return process
+
+    def python(self, code: str, **variables: str) -> Process:
+        number = len(self._processes)
+        program = self.directory / f"program{number}.py"
+        program.write_text(textwrap.dedent(code))
+        return self.start(sys.executable, str(program), name=f"program{number}", **variables)
+
+    def run(self, process: Process) -> str:
+        """What it printed, once it has ended well by itself."""
+        process.stop(signal.SIGCONT, seconds=60)
+        return process.log.strip()
+
+    def end(self) -> None:
+        for process in self._processes:
+            process.kill()
+
+    def leader(self) -> Optional[int]:
+        """The process that holds the lock, as the kernel has it."""
+        files = list(self.directory.glob("dynoscale-*.lock"))
+        inodes = {f":{file.stat().st_ino}" for file in files}
+        for line in Path("/proc/locks").read_text().splitlines():
+            _, kind, _, _, pid, file = line.split()[:6]
+            if kind == "POSIX" and any(file.endswith(inode) for inode in inodes):
+                return int(pid)
+        return None
+
+    def rows(self, source: str) -> list[int]:
+        return [row["metric"] for row in self.receiver.rows() if row["source"] == source]
+
+    def wait_until(self, process: Process, what: Callable[[], bool], words: str) -> None:
+        process.wait_until(what, words, seconds=40)
+
+    def wait_for_rows(self, process: Process, source: str, count: int = 1) -> list[int]:
+        seen = len(self.rows(source))
+        self.wait_until(
+            process, lambda: len(self.rows(source)) >= seen + count, f"report {source}"
+        )
+        return self.rows(source)
+
+
+@pytest.fixture
+def dyno(tmp_path: Path, report_url: str, redis_url: str, receiver: Any) -> Any:
+    dyno = Dyno(tmp_path, report_url, redis_url, receiver)
+    yield dyno
+    dyno.end()
+
+
+# ---- Worker processes ----
+
+
+def test_rq_worker(dyno: Dyno) -> None:
+    import rq_tasks
+
+    dyno.queue.enqueue(rq_tasks.tell, dyno.redis_url, "seen")
+    dyno.queue.enqueue(rq_tasks.nap, 5)
+    dyno.queue.enqueue(rq_tasks.nap, 0)
+    command = [*python_program("rq"), "worker", "-c", "dynoscale.hooks.rq", "default"]
+    worker = dyno.start(*command)  # which finds REDIS_URL as it does without settings
+    dyno.wait_until(worker, lambda: any(dyno.rows("rq:default")), "report a job that waits")
+    assert dyno.leader() == worker.pid
+    dyno.wait_until(worker, lambda: dyno.rows("rq:default")[-1:] == [0], "report an empty queue")
+    # A job's process does not read, though its module imports dynoscale, and RQ too.
+    seen = json.loads(dyno.redis.lpop("seen"))
+    assert THREAD not in seen["threads"]
+    assert "helps another" in seen["off_reason"]
+    worker.stop()
+
+
+def test_rq_worker_with_settings_of_its_own(dyno: Dyno) -> None:
+    (dyno.directory / "rq_settings.py").write_text(
+        f"import dynoscale\nREDIS_URL = {dyno.redis_url!r}\nQUEUES = ['default', 'low']\n"
+    )
+    dyno.queue.enqueue("time.sleep", 0)
+    command = [*python_program("rq"), "worker"]
+    worker = dyno.start(*command, RQ_CONFIG="rq_settings", REDIS_URL="redis://127.0.0.1:1/0")
+    dyno.wait_for_rows(worker, "rq:default")
+
+
+def test_rq_worker_of_a_module_that_only_jobs_import(dyno: Dyno) -> None:
+    """Its process has nothing of ours, and the jobs' processes do not live."""
+    import rq_tasks
+
+    dyno.queue.enqueue(rq_tasks.tell, dyno.redis_url, "seen")
+    command = [*python_program("rq"), "worker", "--burst", "-u", dyno.redis_url, "default"]
+    dyno.run(dyno.start(*command))
+    seen = json.loads(dyno.redis.lpop("seen"))
+    assert THREAD not in seen["threads"]
+    assert "helps another" in seen["off_reason"]
+
+
+def test_rq_worker_by_a_script(dyno: Dyno) -> None:
+    dyno.queue.enqueue("time.sleep", 0)
+    worker = dyno.start(sys.executable, str(APPS / "rq_script.py"))
+    dyno.wait_for_rows(worker, "rq:default", 2)
+    assert dyno.leader() == worker.pid
+
+
+def test_celery_worker_with_prefork(dyno: Dyno) -> None:
+    pytest.importorskip("celery")
+    options = ["-c", "2", "-Q", "celery,low", "--without-mingle"]
+    command = [*python_program("celery"), "-A", "celery_app", "worker", *options]
+    worker = dyno.start(*command, C_FORCE_ROOT="1")
+    send = """
+        import os, celery_app
+        celery_app.tell.delay("seen")
+        for _ in range(8):
+            celery_app.nap.apply_async((2,), queue="low")
+    """
+    sender = dyno.python(send, DYNO="web.2")  # a dyno that reports nothing
+    dyno.wait_until(worker, lambda: any(dyno.rows("celery:low")), "report a task that waits")
+    assert dyno.leader() == worker.pid
+    dyno.run(sender)
+    seen = json.loads(dyno.redis.lpop("seen"))
+    assert THREAD not in seen["threads"]
+    dyno.wait_until(worker, lambda: dyno.rows("celery:low")[-1:] == [0], "report an empty queue")
+    worker.stop(seconds=30)
+    assert not [line for line in worker.log.splitlines() if "dynoscale" in line.lower()]
+
+
+def test_a_worker_of_a_django_site(dyno: Dyno) -> None:
+    pytest.importorskip("django_rq")
+    dyno.queue.enqueue("time.sleep", 0)
+    worker = dyno.start(
+        sys.executable,
+        str(APPS / "manage.py"),
+        "rqworker",
+        "default",
+        INSTALLED_APPS="django_rq",
+        DATABASE="none",
+    )
+    dyno.wait_for_rows(worker, "rq:default")
+
+
+def test_a_cluster_of_django_q(dyno: Dyno) -> None:
+    pytest.importorskip("django_q")
+    site = {"INSTALLED_APPS": "django_q", "DATABASE": str(dyno.directory / "db")}
+    manage = [sys.executable, "-W", "ignore", str(APPS / "manage.py")]
+    dyno.run(dyno.start(*manage, "migrate", **site))
+    cluster = dyno.start(*manage, "qcluster", **site)
+    dyno.wait_for_rows(cluster, "django_q:cluster", 2)
+    assert dyno.leader() == cluster.pid
+
+
+# ---- Web processes ----
+
+
+def gunicorn(dyno: Dyno, *options: str) -> tuple[Process, int]:
+    port = free_port()
+    command = [*python_program("gunicorn"), "--bind", f"127.0.0.1:{port}", *options, "web:app"]
+    server = dyno.start(*command)
+    server.wait_for_port(port)
+    return server, port
+
+
+def ask(port: int) -> dict[str, Any]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+        seen: dict[str, Any] = json.load(answer)
+        return seen
+
+
+def children_of(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+@pytest.mark.parametrize("options", [[], ["--preload"]], ids=["", "preload"])
+def test_a_web_server_without_traffic_reads_once_a_dyno(dyno: Dyno, options: list[str]) -> None:
+    dyno.queue.enqueue("time.sleep", 0)
+    server, _ = gunicorn(dyno, "--workers", "3", *options)
+    dyno.wait_for_rows(server, "rq:default")
+    started, rows = time.monotonic(), len(dyno.rows("rq:default"))
+    dyno.wait_for_rows(server, "rq:default", 4)
+    more = len(dyno.rows("rq:default")) - rows
+    # One reading a second, not one for each of three or four processes.
+    assert more <= 2 * (time.monotonic() - started) + 2
+    assert dyno.leader() in [server.pid, *children_of(server.pid)]
+
+
+def test_when_the_leader_dies_another_takes_over(dyno: Dyno) -> None:
+    dyno.queue.enqueue("time.sleep", 0)
+    server, port = gunicorn(dyno, "--workers", "2")
+    dyno.wait_for_rows(server, "rq:default")
+    first = dyno.leader()
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    dyno.wait_until(server, lambda: dyno.leader() not in (None, first), "have another leader")
+    dyno.wait_for_rows(server, "rq:default", 2)
+
+
+@pytest.mark.parametrize("kind", ["gevent", "eventlet"])
+def test_a_worker_with_greenlets_answers_and_reads(dyno: Dyno, kind: str) -> None:
+    pytest.importorskip(kind)
+    dyno.queue.enqueue("time.sleep", 0)
+    server, port = gunicorn(dyno, "--worker-class", kind)
+    dyno.wait_for_rows(server, "rq:default", 2)
+    assert ask(port)["off_reason"] is None
+
+
+def test_gunicorns_hook_alone_is_enough(dyno: Dyno) -> None:
+    (dyno.directory / "gunicorn.conf.py").write_text(
+        "from dynoscale.hooks.gunicorn import pre_request\n"
+    )
+    (dyno.directory / "plain.py").write_text(
+        "import os, redis, rq\n"
+        "queue = rq.Queue('default', connection=redis.Redis.from_url(os.environ['REDIS_URL']))\n"
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [b'']\n"
+    )
+    dyno.queue.enqueue("time.sleep", 0)
+    port = free_port()
+    server = dyno.start(*python_program("gunicorn"), "--bind", f"127.0.0.1:{port}", "plain:app")
+    dyno.wait_for_rows(server, "rq:default")
+    assert dyno.leader() in children_of(server.pid)  # the master has no app
+
+
+def uwsgi(dyno: Dyno, *options: str) -> tuple[Process, int]:
+    port = free_port()
+    command = ["--plugin", "python3", "--http-socket", f"127.0.0.1:{port}", "--module", "web:app"]
+    command += ["--master", "--processes", "2", "--need-app", "--die-on-term"]
+    if shutil.which("uwsgi") is None:
+        pytest.skip("there is no uwsgi")
+    server = dyno.start("uwsgi", *command, "--pythonpath", str(APPS), *options)
+    server.wait_for_port(port)
+    return server, port
+
+
+@pytest.mark.parametrize("options", [[], ["--lazy-apps"]], ids=["", "lazy-apps"])
+def test_uwsgi_reads_where_it_has_threads(dyno: Dyno, options: list[str]) -> None:
+    dyno.queue.enqueue("time.sleep", 0)
+    server, port = uwsgi(dyno, "--enable-threads", *options)
+    dyno.wait_for_rows(server, "rq:default", 2)
+    assert dyno.leader() in [server.pid, *children_of(server.pid)]
+
+
+def test_uwsgi_does_not_read_where_it_has_none(dyno: Dyno) -> None:
+    server, port = uwsgi(dyno)
+    seen = ask(port)
+    assert seen["off_reason"] == "uWSGI runs threads of Python's only with enable-threads"
+    assert THREAD not in seen["threads"]
+
+
+# ---- Order of imports, forks ----
+
+ENQUEUER = """
+    import os, sys, time, threading
+    {imports}
+    queue = rq.Queue("default", connection=redis.Redis.from_url(os.environ["REDIS_URL"]))
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("imports", ["import dynoscale, redis, rq", "import redis, rq, dynoscale"])
+def test_the_order_of_imports_does_not_matter(dyno: Dyno, imports: str) -> None:
+    dyno.queue.enqueue("time.sleep", 0)
+    process = dyno.python(ENQUEUER.format(imports=imports))
+    dyno.wait_for_rows(process, "rq:default")
+
+
+def test_settings_in_code_are_enough(dyno: Dyno) -> None:
+    dyno.queue.enqueue("time.sleep", 0)
+    url = dyno.environment.pop("DYNOSCALE_URL")
+    imports = f"import dynoscale, redis, rq; dynoscale.configure(url={url!r})"
+    dyno.wait_for_rows(dyno.python(ENQUEUER.format(imports=imports)), "rq:default")
+
+
+def test_the_lead_stays_with_one_that_has_queues(dyno: Dyno) -> None:
+    """A process without any does not keep it from one that has."""
+    idle = dyno.python("import dynoscale, rq, time; print('up', flush=True); time.sleep(60)")
+    dyno.wait_until(idle, lambda: "up" in idle.log, "start")
+    dyno.queue.enqueue("time.sleep", 0)
+    process = dyno.python(ENQUEUER.format(imports="import dynoscale, redis, rq"))
+    dyno.wait_for_rows(process, "rq:default")
+    assert dyno.leader() == process.pid
+
+
+def test_a_process_that_went_into_the_background_reads_on(dyno: Dyno) -> None:
+    code = """
+        import os, time, redis, rq, dynoscale
+        queue = rq.Queue("default", connection=redis.Redis.from_url(os.environ["REDIS_URL"]))
+        if os.fork():
+            os._exit(0)
+        print("child", os.getpid(), flush=True)
+        time.sleep(60)
+    """
+    dyno.queue.enqueue("time.sleep", 0)
+    parent = dyno.python(code)
+    child = int(dyno.run(parent).split()[1])
+    keeper = dyno.python("import time; time.sleep(60)")  # something to wait on
+    dyno.wait_for_rows(keeper, "rq:default", 2)
+    assert dyno.leader() == child
+    os.kill(child, signal.SIGKILL)
+
+
+def test_helpers_of_a_process_do_not_read(dyno: Dyno) -> None:
+    code = """
+        import multiprocessing, os, subprocess, sys, threading, dynoscale.jobs, redis, rq
+
+        def names():
+            return [thread.name for thread in threading.enumerate()]
+
+        def tell(into):
+            into.put((names(), dynoscale.jobs.off_reason()))
+
+        assert "dynoscale-jobs" in names()
+        results = multiprocessing.Queue()
+        for _ in range(2):
+            helper = multiprocessing.get_context("fork").Process(target=tell, args=(results,))
+            helper.start()
+            told, reason = results.get()
+            helper.join()
+            assert "dynoscale-jobs" not in told, told
+            assert "helps another" in reason, reason
+        def refuse():
+            assert "dynoscale-jobs" not in names()
+
+        subprocess.run(["true"], preexec_fn=refuse, check=True)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if "dynoscale-jobs" in names() else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    """
+    dyno.run(dyno.python(code))
+
+
+# ---- Where it is off ----
+
+NAMES = "import dynoscale, redis, rq, threading; print([t.name for t in threading.enumerate()])"
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"DYNOSCALE_JOBS": "off"},
+        {"SKIP_DYNOSCALE_AGENT": "1"},
+        {"DYNO": "run.1234"},
+        {"DYNO": "scheduler.1"},
+        {"DYNO": "worker.2"},
+        {"DYNOSCALE_URL": ""},
+    ],
+    ids=lambda variables: "=".join(*variables.items()),
+)
+def test_it_is_off_by_settings(dyno: Dyno, variables: dict[str, str]) -> None:
+    assert dyno.run(dyno.python(NAMES, **variables)) == "['MainThread']"
+
+
+def test_it_is_on_otherwise(dyno: Dyno) -> None:
+    assert dyno.run(dyno.python(NAMES)) == f"['MainThread', '{THREAD}']"
+
+
+def test_it_is_off_without_a_library(dyno: Dyno) -> None:
+    process = dyno.python(
+        "import dynoscale, json, threading; print([t.name for t in threading.enumerate()])"
+    )
+    assert dyno.run(process) == "['MainThread']"
+
+
+@pytest.mark.parametrize(
+    "options", [["-c", NAMES], ["-i", "-c", NAMES], ["-i", "program.py"], ["-"], ["-m", "pytest"]]
+)
+def test_it_is_off_in_consoles_and_tests(dyno: Dyno, options: list[str]) -> None:
+    (dyno.directory / "program.py").write_text(NAMES)
+    (dyno.directory / "test_it.py").write_text(
+        f"def test_it(capsys):\n    {NAMES}\n    assert '{THREAD}' not in capsys.readouterr().out\n"
+    )
+    done = subprocess.run(
+        [sys.executable, *options],
+        cwd=dyno.directory,
+        env=dyno.environment,
+        input=NAMES if options == ["-"] else "",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "['MainThread']" in done.stdout or "1 passed" in done.stdout
+
+
+@pytest.mark.parametrize("command", [["check"], ["migrate"], ["shell", "-c", "print(1)"]])
+def test_it_is_off_in_management_commands(dyno: Dyno, command: list[str]) -> None:
+    pytest.importorskip("django")
+    pytest.importorskip("django_rq")
+    process = dyno.start(
+        sys.executable,
+        "-W",
+        "ignore",
+        str(APPS / "manage.py"),
+        *command,
+        INSTALLED_APPS="django_rq",
+        DATABASE=str(dyno.directory / "db"),
+        TELL="--threads",
+    )
+    assert dyno.run(process).endswith("['MainThread']")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "off"),
+    [
+        (["/usr/bin/celery", "-A", "worker", "inspect", "active"], True),
+        (["/usr/bin/celery", "-A", "worker", "worker"], False),
+        (["/usr/lib/celery/__main__.py", "--app=x", "-q", "beat"], False),
+        (["/usr/bin/rq", "info"], True),
+        (["/usr/bin/rq", "worker-pool"], False),
+        (["/usr/lib/rq/cli/__main__.py", "worker"], False),
+        (["manage.py"], True),
+        (["manage.py", "--settings", "runserver", "migrate"], True),
+        (["./manage.py", "runserver"], False),
+        (["/usr/lib/django/__main__.py", "qcluster"], False),
+        (["django-admin", "shell"], True),
+        (["flask", "--app", "run", "shell"], True),
+        (["flask", "--debug", "run"], False),
+        (["/usr/bin/gunicorn", "web:app"], False),
+        (["worker.py", "migrate"], False),
+        (["alembic", "upgrade", "head"], True),
+        ([""], True),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_it_is_off_in_commands_that_end(
+    arguments: list[str], off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dynoscale.jobs import _process
+
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert (_process.off_reason() is not None) is off
+
+
+def test_a_command_of_the_users_own_can_start_it(dyno: Dyno) -> None:
+    code = """
+        import sys
+        sys.argv = ["manage.py", "work"]
+        import os, time, redis, rq, dynoscale.jobs
+        queue = rq.Queue("default", connection=redis.Redis.from_url(os.environ["REDIS_URL"]))
+        assert dynoscale.jobs.off_reason() is not None
+        assert dynoscale.jobs.start()
+        time.sleep(60)
+    """
+    dyno.queue.enqueue("time.sleep", 0)
+    dyno.wait_for_rows(dyno.python(code), "rq:default")
+
+
+def test_it_is_off_in_a_sub_interpreter(dyno: Dyno) -> None:
+    """It could not end, as mod_wsgi's do, while a thread runs in it."""
+    code = f"""
+        import _xxsubinterpreters as interpreters
+        one = interpreters.create()
+        interpreters.run_string(one, {NAMES!r})
+        interpreters.destroy(one)
+    """
+    if sys.version_info >= (3, 13):
+        pytest.skip("there is another module for it")
+    assert dyno.run(dyno.python(code)) == "['MainThread']"
+
+
+# ---- The end ----
+
+
+def test_it_holds_no_process_up(dyno: Dyno) -> None:
+    """Not even while a server does not answer."""
+    code = """
+        import os, time, redis, rq, dynoscale
+        queue = rq.Queue("default", connection=redis.Redis(port=int(os.environ["PORT"])))
+        time.sleep(60)
+    """
+    with socket.socket() as silent:
+        silent.settimeout(30)
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        process = dyno.python(code, PORT=str(silent.getsockname()[1]))
+        connection, _ = silent.accept()  # it reads, and waits
+        with connection:
+            process.stop(signal.SIGINT, seconds=4, expected=(1, -2))

@@ -1,0 +1,320 @@
+"""RQ: what is read of a real Redis server that a real RQ fills."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Callable, Iterator, Optional
+
+import pytest
+
+redis = pytest.importorskip("redis")
+rq = pytest.importorskip("rq")
+
+from certificates import make_certificates  # noqa: E402
+from conftest import EveryTurn  # noqa: E402
+from dynoscale.jobs import _redis  # noqa: E402
+from dynoscale.jobs import rq as adapter_module  # noqa: E402
+from servers import Redis, Sentinel  # noqa: E402
+
+SLACK_MS = 5000  # what a slow machine may add to an age
+MINUTE_MS = 60_000
+
+
+class UrgentQueue(rq.Queue):
+    """An app's own."""
+
+
+@pytest.fixture
+def adapter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A new one, which follows RQ's queues for the time of a test."""
+    monkeypatch.setattr(rq.Queue, "__init__", rq.Queue.__init__)
+    yield adapter_module.RQ()
+
+
+@pytest.fixture
+def client(redis_url: str) -> Any:
+    return redis.Redis.from_url(redis_url)
+
+
+@pytest.fixture
+def queue(client: Any, adapter: Any) -> Callable[..., Any]:
+    adapter.available()  # follows
+    return lambda name="default", kind=rq.Queue: kind(name, connection=client)
+
+
+def enqueue(queue: Any, minutes_ago: float = 0, **options: Any) -> Any:
+    job = queue.enqueue("time.sleep", 0, **options)
+    return age(job, minutes_ago)
+
+
+def age(job: Any, minutes: float) -> Any:
+    """As if it had been enqueued by then."""
+    job.enqueued_at = job.enqueued_at - timedelta(minutes=minutes)
+    job.save()
+    return job
+
+
+def assert_age(measured: Optional[float], minutes: float) -> None:
+    assert measured is not None
+    assert minutes * MINUTE_MS <= measured < minutes * MINUTE_MS + SLACK_MS
+
+
+def test_the_oldest_job_that_waits_counts(queue: Any, adapter: Any, turn: EveryTurn) -> None:
+    for minutes in (9, 5, 1):
+        enqueue(queue("default"), minutes)
+    enqueue(queue("low"), 2)
+    ages = adapter.read(turn)
+    assert_age(ages["default"], 9)
+    assert_age(ages["low"], 2)
+
+
+def test_jobs_at_the_front_are_not_taken_for_the_oldest(
+    queue: Any, adapter: Any, turn: EveryTurn
+) -> None:
+    enqueue(queue(), 7)
+    enqueue(queue(), 6)
+    for _ in range(adapter_module.FRONT - 1):
+        enqueue(queue(), at_front=True)
+    assert_age(adapter.read(turn)["default"], 7)
+
+
+def test_a_known_queue_that_is_empty_is_0(queue: Any, adapter: Any, turn: EveryTurn) -> None:
+    enqueue(queue("default"))
+    rq.SimpleWorker([queue("default")], connection=queue().connection).work(burst=True)
+    assert adapter.read(turn) == {"default": 0.0}
+
+
+def test_ids_whose_jobs_are_gone_are_no_jobs(
+    queue: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    gone = [enqueue(queue("default"), 9) for _ in range(3)]
+    client.delete(*(job.key for job in gone))
+    assert adapter.read(turn) == {"default": 0.0}
+    enqueue(queue("default"), 4)
+    assert_age(adapter.read(turn)["default"], 4)
+
+
+def test_what_is_behind_many_such_ids_is_not_known(
+    queue: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    enqueue(queue())
+    client.rpush("rq:queue:default", *(f"gone{n}" for n in range(40)))
+    client.delete(*client.keys("rq:job:*"))
+    assert adapter.read(turn) == {}
+
+
+def test_a_scheduled_job_ages_from_when_it_is_due(
+    queue: Any, adapter: Any, turn: EveryTurn
+) -> None:
+    now = datetime.now(timezone.utc)
+    queue("default").enqueue_at(now + timedelta(minutes=10), "time.sleep", 0)
+    assert adapter.read(turn) == {"default": 0.0}
+    queue("default").enqueue_at(now - timedelta(minutes=3), "time.sleep", 0)
+    queue("default").enqueue_at(now - timedelta(minutes=2), "time.sleep", 0)
+    assert_age(adapter.read(turn)["default"], 3)
+
+
+def test_a_job_that_is_retried_later_is_not_waiting(
+    queue: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    job = queue().enqueue("math.sqrt", -1, retry=rq.Retry(max=1, interval=600))
+    age(job, 9)
+    rq.SimpleWorker([queue()], connection=client).work(burst=True)
+    assert adapter.read(turn) == {"default": 0.0}
+    client.zincrby("rq:scheduled:default", -12 * 60, job.id)  # two minutes overdue
+    assert_age(adapter.read(turn)["default"], 2)
+
+
+def test_a_job_that_waits_for_another_is_not_ready(
+    queue: Any, adapter: Any, turn: EveryTurn
+) -> None:
+    first = enqueue(queue(), 2)
+    queue("later").enqueue("time.sleep", 0, depends_on=first)
+    assert set(adapter.read(turn)) <= {"default", "later"}
+    assert adapter.read(turn).get("later", 0.0) == 0.0
+
+
+def test_nothing_is_reported_while_workers_are_suspended(
+    queue: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    from rq import suspension
+
+    enqueue(queue(), 5)
+    suspension.suspend(client)
+    assert adapter.read(turn) == {}
+    suspension.resume(client)
+    assert_age(adapter.read(turn)["default"], 5)
+
+
+def test_queues_that_other_processes_made_are_found(
+    queue: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    queue("known")
+    client.sadd("rq:queues", "rq:queue:elsewhere")
+    client.rpush("rq:queue:elsewhere", "1")
+    created = datetime.now(timezone.utc) - timedelta(minutes=8)
+    client.hset("rq:job:1", "created_at", created.strftime("%Y-%m-%dT%H:%M:%SZ"))  # an old format
+    assert_age(adapter.read(turn)["elsewhere"], 8)
+
+
+@pytest.mark.parametrize("kind", [rq.Queue, UrgentQueue])
+def test_queues_made_before_are_found_too(
+    kind: Any, client: Any, adapter: Any, turn: EveryTurn
+) -> None:
+    made_before = kind("default", connection=client)
+    assert adapter.available()
+    enqueue(made_before, 1)
+    assert_age(adapter.read(turn)["default"], 1)
+
+
+def test_without_a_queue_there_is_nothing_to_read(adapter: Any, turn: EveryTurn) -> None:
+    adapter._servers.clear()
+    adapter._followed = True
+    assert not adapter.available()
+    assert adapter.read(turn) == {}
+
+
+def test_a_queue_keeps_its_way_of_being_made(queue: Any, client: Any) -> None:
+    import inspect
+
+    assert list(inspect.signature(rq.Queue).parameters)[:2] == ["name", "default_timeout"]
+    with pytest.raises(Exception, match="."):
+        rq.Queue("default", job_class="no.such.Class", connection=client)
+    assert queue("default", UrgentQueue).name == "default"
+
+
+def test_reading_takes_as_many_round_trips_for_many_queues_as_for_one(
+    queue: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    def trips(expected: int) -> int:
+        before = client.info("stats")["total_reads_processed"]
+        assert len(adapter.read(turn)) == expected
+        return int(client.info("stats")["total_reads_processed"] - before)
+
+    enqueue(queue("q0"))
+    one = trips(1)
+    for number in range(1, 40):
+        enqueue(queue(f"q{number}"))
+    assert trips(40) <= one + 3  # a long pipeline is sent in pieces, which are no round trips
+
+
+def test_reading_changes_nothing(
+    redis_url: str, client: Any, adapter: Any, turn: EveryTurn
+) -> None:
+    """With a user who may only read."""
+    may = ["on", ">secret", "~*", "+@read", "+@connection"]
+    client.execute_command("ACL", "SETUSER", "reader", *may)
+    adapter.available()
+    for minutes in (3, 2, 1):
+        enqueue(rq.Queue("default", connection=client), minutes)
+    adapter._servers.clear()
+    reader = redis.Redis.from_url(redis_url, username="reader", password="secret")
+    rq.Queue("default", connection=reader)
+    before = client.lrange("rq:queue:default", 0, -1)
+    assert_age(adapter.read(turn)["default"], 3)
+    assert client.lrange("rq:queue:default", 0, -1) == before
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        next(iter(adapter._servers.values())).client.set("x", 1)
+
+
+def test_nothing_stays_connected_between_two_readings(
+    queue: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    enqueue(queue())
+    before = len(client.client_list())
+    adapter.read(turn)
+    assert len(client.client_list()) == before
+
+
+def test_one_server_that_fails_does_not_hide_another(
+    queue: Any, adapter: Any, turn: EveryTurn
+) -> None:
+    errors: list[Exception] = []
+
+    class Turn(EveryTurn):
+        def failed(self, error: Exception) -> None:
+            errors.append(error)
+
+    enqueue(queue(), 1)
+    rq.Queue("default", connection=redis.Redis(port=1))
+    assert_age(adapter.read(Turn())["default"], 1)
+    assert [type(error) for error in errors] == [redis.exceptions.ConnectionError]
+
+
+def test_a_server_that_does_not_answer_is_given_up(
+    tmp_path: Path, adapter: Any, turn: EveryTurn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import signal
+
+    monkeypatch.setattr(_redis, "TIMEOUT", 0.2)
+    adapter.available()
+    with Redis(tmp_path).start() as server:
+        rq.Queue("default", connection=redis.Redis.from_url(server.url))
+        server.send_signal(signal.SIGSTOP)
+        reading = threading.Thread(target=lambda: pytest.raises(Exception, adapter.read, turn))
+        reading.start()
+        reading.join(20)
+        server.send_signal(signal.SIGCONT)
+        assert not reading.is_alive()
+
+
+def test_the_apps_own_time_out_holds_if_it_is_shorter() -> None:
+    app = redis.Redis(socket_timeout=0.5, socket_connect_timeout=60, decode_responses=True)
+    given = _redis.own_client(app).connection_pool.connection_kwargs
+    assert given["socket_timeout"] == 0.5
+    assert given["socket_connect_timeout"] == _redis.TIMEOUT
+
+
+def test_an_app_that_decodes_answers_is_read_too(
+    redis_url: str, queue: Any, adapter: Any, turn: EveryTurn
+) -> None:
+    enqueue(queue(), 1)
+    adapter._servers.clear()
+    rq.Queue("default", connection=redis.Redis.from_url(redis_url, decode_responses=True))
+    assert_age(adapter.read(turn)["default"], 1)
+
+
+def test_a_unix_socket_is_the_apps_own(tmp_path: Path, adapter: Any, turn: EveryTurn) -> None:
+    path = tmp_path / "redis.sock"
+    adapter.available()
+    with Redis(tmp_path, ["--unixsocket", str(path)]).start():
+        enqueue(rq.Queue("default", connection=redis.Redis(unix_socket_path=str(path))), 1)
+        assert_age(adapter.read(turn)["default"], 1)
+
+
+def test_tls_is_the_apps_own(tmp_path: Path, adapter: Any, turn: EveryTurn) -> None:
+    certificates = make_certificates(tmp_path)
+    files = (Path(certificates.authority), *map(Path, certificates.valid))
+    adapter.available()
+    with Redis(tmp_path, ["--requirepass", "secret"], tls=files).start() as server:
+        url = f"rediss://:secret@localhost:{server.port}/2"
+        app = redis.Redis.from_url(url, ssl_ca_certs=certificates.authority)
+        enqueue(rq.Queue("default", connection=app), 4)
+        assert_age(adapter.read(turn)["default"], 4)
+        adapter._servers.clear()
+        rq.Queue("default", connection=redis.Redis.from_url(url))  # which does not trust it
+        with pytest.raises(redis.exceptions.ConnectionError):
+            adapter.read(turn)
+
+
+def test_sentinel_is_the_apps_own(tmp_path: Path, adapter: Any, turn: EveryTurn) -> None:
+    from redis.sentinel import Sentinel as Client
+
+    adapter.available()
+    with Redis(tmp_path, ["--requirepass", "secret"]).start() as server:
+        with Sentinel(tmp_path, server.port, "secret").start() as sentinel:
+            sentinels = Client([("127.0.0.1", sentinel.port)], password="secret")
+            enqueue(rq.Queue("default", connection=sentinels.master_for("mymaster")), 6)
+            assert_age(adapter.read(turn)["default"], 6)
+            assert "mymaster" in {where[2] for where in adapter._servers}
+
+
+@pytest.mark.skipif(
+    int(rq.VERSION.split(".")[0]) < 2, reason=f"needs RQ 2.x; this is {rq.VERSION}"
+)
+def test_rq_2_has_times_with_a_zone(queue: Any, adapter: Any, turn: EveryTurn) -> None:
+    job = enqueue(queue(), 3)
+    assert job.enqueued_at.tzinfo is not None
+    assert_age(adapter.read(turn)["default"], 3)

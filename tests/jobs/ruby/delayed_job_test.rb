@@ -1,0 +1,103 @@
+# frozen_string_literal: true
+
+require_relative 'support/database_cases'
+
+# Each test with each Delayed Job that can be had.
+module DelayedJobCases
+  include JobTests::DatabaseCases
+
+  BACKEND = 'delayed_job'
+  BODY = <<~RUBY
+    require 'pg'
+    require 'active_record'
+    ActiveRecord::Base.establish_connection(ENV.fetch('DATABASE_URL'))
+    require 'delayed_job_active_record'
+    require 'dynoscale_ruby'
+    Delayed::Worker.logger = Logger.new(nil)
+    ActiveRecord::Base.connection.create_table(:delayed_jobs, if_not_exists: true) do |t|
+      t.integer :priority, default: 0, null: false
+      t.integer :attempts, default: 0, null: false
+      t.text :handler, null: false
+      t.text :last_error
+      t.datetime :run_at
+      t.datetime :locked_at
+      t.datetime :failed_at
+      t.string :locked_by
+      t.string :queue
+      t.timestamps null: true
+      t.index %i[priority run_at]
+    end
+    ADAPTER = DynoscaleRuby::Jobs.adapters.fetch('delayed_job')
+    class Work
+      def perform; end
+    end
+    def put(queue, seconds_ago)
+      Delayed::Job.enqueue(Work.new, queue: queue, run_at: Time.now - seconds_ago)
+    end
+    def clear = Delayed::Job.delete_all
+  RUBY
+
+  def test_a_job_without_a_queue_is_in_the_default_one
+    child = backend
+    child.run('put(nil, 30)')
+    assert_age 30_000, child.run('ages').fetch('default')
+    child.run("Delayed::Worker.default_queue_name = 'main'")
+    assert_age 30_000, child.run('ages').fetch('main')
+  ensure
+    child&.run('Delayed::Worker.default_queue_name = nil')
+  end
+
+  def test_a_job_that_failed_or_is_being_worked_does_not_count
+    child = backend
+    child.run("put('q', 90).update!(failed_at: Time.now); put('q', 80).update!(locked_at: Time.now); " \
+              "put('q', 5)")
+    assert_includes 4_950..25_000, child.run('ages')['q']
+  end
+
+  def test_a_job_whose_worker_must_have_died_counts_again
+    child = backend
+    child.run("put('q', 90_000).update!(locked_at: Time.now - Delayed::Worker.max_run_time - 1)")
+    assert_age 90_000_000, child.run('ages')['q']
+  end
+
+  def test_a_retry_counts_from_when_it_became_due
+    child = backend
+    child.run("put('q', 9000).update!(attempts: 3, run_at: Time.now - 20, last_error: 'x')")
+    assert_includes 19_950..40_000, child.run('ages')['q']
+  end
+
+  def test_without_its_table_there_is_nothing_to_tell
+    child = backend
+    child.run('ActiveRecord::Base.connection.rename_table(:delayed_jobs, :away)')
+    assert_equal({}, child.run('ages'))
+    child.run("ActiveRecord::Base.connection.rename_table(:away, :delayed_jobs); put('q', 9)")
+    assert_age 9_000, child.run('ages')['q']
+  end
+
+  def test_the_worker_starts_it
+    child = backend(**reporting)
+    child.run("put('q', 90); put('other', 80)
+               THREAD = Thread.new { Delayed::Worker.new(queues: %w[q], sleep_delay: 0.2).start }; nil")
+    wait_until(-> { "reports #{child.log}" }) { reported['delayed_job:other'] }
+    assert_age 80_000, reported['delayed_job:other']
+  end
+end
+
+class DelayedJobDebianTest < JobTests::DatabaseCase
+  include DelayedJobCases
+  LOAD = "gem 'activerecord', '~> 6.1'\n#{BODY}"
+
+  def gems
+    JobTests::Gems.debian(self, 'pg', '>= 1')
+    JobTests::Gems.debian(self, 'delayed_job_active_record', '>= 4.1')
+  end
+end
+
+class DelayedJobNewestTest < JobTests::DatabaseCase
+  include DelayedJobCases
+  LOAD = "gem 'activerecord', '~> 7.2.0'\n#{BODY}"
+
+  def gems
+    JobTests::Gems.environment(self, :rails)
+  end
+end

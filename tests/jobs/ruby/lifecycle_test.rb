@@ -1,0 +1,338 @@
+# frozen_string_literal: true
+
+require_relative 'test_helper'
+
+# What holds for every backend, shown with Debian's Sidekiq.
+class LifecycleTest < JobTests::Case
+  LOAD = <<~RUBY
+    gem 'sidekiq', '~> 6.4'
+    require 'sidekiq'
+    require 'dynoscale_ruby/middleware'
+    Sidekiq.logger.level = 4
+    LINES = []
+    LOGGER = Object.new
+    %i[debug info warn error].each do |level|
+      LOGGER.define_singleton_method(level) { |text| LINES << text if level == :warn }
+    end
+    DynoscaleRuby.configure { |c| c.logger = LOGGER }
+    def threads = Thread.list.count { |thread| thread.name == 'dynoscale-jobs' && thread.alive? }
+    def put(queue, seconds_ago)
+      job = { 'class' => 'Work', 'args' => [], 'jid' => 'a', 'enqueued_at' => Time.now.to_f - seconds_ago }
+      Sidekiq.redis do |redis|
+        redis.sadd('queues', [queue])
+        redis.lpush("queue:\#{queue}", JSON.generate(job))
+      end
+    end
+    def serve = ($served ||= DynoscaleRuby::Middleware.new(->(_env) { [200, {}, []] })) && nil
+  RUBY
+
+  def setup
+    super
+    redis.call('FLUSHALL')
+  end
+
+  def gems
+    JobTests::Gems.debian(self, 'sidekiq', '~> 6.4')
+  end
+
+  def process(port: redis.port, code: LOAD, **settings)
+    child(code, env: gems.merge('REDIS_URL' => redis.url(port), **reporting(**settings)))
+  end
+
+  # As `process`, but the receiver keeps what it has.
+  def another(code: LOAD)
+    child(code, env: gems.merge('REDIS_URL' => redis.url, 'DYNO' => 'worker.1',
+                                'DYNOSCALE_PUBLISH_FREQUENCY' => '1',
+                                'DYNOSCALE_URL' => "#{receiver.url}/#{self.class}/#{name}"))
+  end
+
+  def recorded(child)
+    child.run('DynoscaleRuby.stats[:recorded]')
+  end
+
+  # ---- Where it runs, and how long ----
+
+  def test_a_process_that_neither_serves_nor_works_has_no_thread
+    child = process
+    child.run("put('default', 9)")
+    assert_equal 0, child.run('threads')
+    assert_equal 0, recorded(child)
+  end
+
+  def test_a_web_process_has_one_thread_without_any_traffic
+    child = process(DYNO: 'web.1')
+    child.run("put('default', 90); serve")
+    wait_until('a report') { reported['sidekiq:default'] }
+    assert_age 90_000, reported['sidekiq:default']
+    assert_equal 1, child.run('3.times { DynoscaleRuby::Middleware.new(nil) }; threads')
+  end
+
+  def test_without_a_backend_there_is_no_thread
+    child = process(code: LOAD.sub(/gem.*?require 'sidekiq'\n/m, '').sub(/^Sidekiq.*/, ''))
+    assert_equal 0, child.run('serve; threads')
+  end
+
+  def test_it_is_off_where_it_is_told_to_be_and_where_the_agent_is
+    { DYNOSCALE_JOBS: 'off', DYNOSCALE_URL: '', SKIP_DYNOSCALE_AGENT: '1', DYNO: 'run.1' }
+      .each do |name, value|
+        child = process(name => value)
+        assert_equal 0, child.run('serve; threads'), name
+      end
+  end
+
+  def test_settings_in_code_turn_it_off_and_on
+    child = process
+    assert_equal 0, child.run('DynoscaleRuby.configure { |c| c.jobs = false }; serve; threads')
+    assert_equal 1, child.run('DynoscaleRuby.configure { |c| c.jobs = true }; threads')
+    child.run('DynoscaleRuby.configure { |c| c.jobs = false }')
+    wait_until('the thread ends') { child.run('threads').zero? }
+  end
+
+  def test_it_stops_with_the_agent
+    child = process
+    assert_equal 1, child.run('serve; threads')
+    child.run('DynoscaleRuby.stop')
+    wait_until('the thread ends') { child.run('threads').zero? }
+    recorded = recorded(child)
+    assert_equal 1, child.run('DynoscaleRuby.configure; threads')
+    assert_equal recorded, recorded
+  end
+
+  def test_a_process_ends_at_once
+    Tempfile.create(%w[script .rb]) do |script|
+      script.write("#{LOAD}\nserve\nputs threads\n")
+      script.close
+      env = gems.merge(reporting, 'REDIS_URL' => redis.url, 'RUBYLIB' => JobTests::Child::LIBRARY)
+      started = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      run_program(env, script.path) { |pid| Process.wait(pid) && Process.spawn('true') }
+      assert_operator Process.clock_gettime(Process::CLOCK_MONOTONIC) - started, :<, 15
+    rescue Errno::ESRCH, Errno::ECHILD
+      nil # it has ended
+    end
+  end
+
+  def test_consoles_and_rake_tasks_have_no_thread
+    %w[irb pry console rake].each do |program|
+      child = process
+      assert_equal 0, child.run("$PROGRAM_NAME = '/usr/bin/#{program}'; serve; threads"), program
+    end
+  end
+
+  # ---- Once a dyno ----
+
+  def test_one_process_of_a_dyno_reads_and_when_it_dies_another_does
+    first = process
+    first.run("put('default', 90); serve")
+    wait_until('the first reads') { recorded(first).positive? }
+    second = another
+    second.run('serve')
+    asked = recorded(first)
+    wait_until('two intervals') { recorded(first) >= asked + 2 }
+    assert_equal 0, recorded(second)
+    first.kill(:KILL)
+    wait_until('the second reads') { recorded(second).positive? }
+  end
+
+  def test_another_app_of_the_machine_has_a_reader_of_its_own
+    first = process
+    first.run("put('default', 90); serve")
+    wait_until('the first reads') { recorded(first).positive? }
+    second = another
+    second.run("DynoscaleRuby.configure { |c| c.url += '/other' }; serve")
+    wait_until('the second reads') { recorded(second).positive? }
+  end
+
+  # As under a preloading server: the parent reads; when it is gone, a child does.
+  def test_forked_children_wait_for_their_parent_to_end
+    parent = process
+    parent.run(<<~RUBY)
+      put('default', 90)
+      serve
+      PIPES = Array.new(2) { IO.pipe }
+      PIDS = Array.new(2) do |i|
+        fork do
+          wrote = 0
+          loop do
+            PIPES[i][1].write("\#{threads} \#{DynoscaleRuby.stats[:recorded]}\\n")
+            sleep 0.1
+          end
+        end
+      end
+    RUBY
+    wait_until('the parent reads') { recorded(parent) >= 3 }
+    pids = parent.run('PIDS')
+    seen = parent.run('PIPES.map { |reader, _| reader.readpartial(65536).lines.map(&:chomp).uniq }')
+    assert_equal [['1 0'], ['1 0']], seen
+    parent.run("2.times { put('default', 1) }")
+    parent.kill(:KILL)
+    receiver.clear
+    wait_until('a child reads') { receiver.rows.any? }
+  ensure
+    pids&.each { |pid| Process.kill(:KILL, pid) }
+  end
+
+  def test_a_daemon_goes_on
+    child = process
+    child.run(<<~RUBY)
+      serve
+      reader, WRITER = IO.pipe
+      fork do
+        Process.daemon(true, true)
+        WRITER.puts("\#{threads} \#{Process.pid}")
+        WRITER.flush
+        sleep 60
+      end
+      WRITER.close
+      COUNT = reader.gets.split.map(&:to_i)
+    RUBY
+    threads, pid = child.run('COUNT')
+    assert_equal 1, threads
+  ensure
+    Process.kill(:KILL, pid) if pid
+  end
+
+  def test_it_follows_the_publish_frequency
+    child = process(DYNOSCALE_PUBLISH_FREQUENCY: '3600')
+    child.run("put('default', 9); serve")
+    wait_until('the first reading') { recorded(child) == 1 }
+    child.run('DynoscaleRuby.configure { |c| c.publish_frequency = 1 }')
+    reader = 'DynoscaleRuby::Jobs.instance_variable_get(:@reader)'
+    assert_in_delta 1.0, child.run("#{reader}.send(:interval)")
+    receiver.behave('ok', body: '{"config":{"publish_frequency":2}}')
+    child.run("DynoscaleRuby.job_queue_time('a', 'b', 1); DynoscaleRuby.flush(timeout: 10)")
+    wait_until('the service is heard') { child.run("#{reader}.send(:interval)").to_i == 2 }
+  end
+
+  # ---- What is read ----
+
+  def test_it_never_reads_on_a_request
+    child = process
+    child.run(<<~RUBY)
+      THREADS = []
+      Sidekiq.singleton_class.prepend(Module.new do
+        def redis
+          THREADS << Thread.current.name
+          super
+        end
+      end)
+      serve
+      200.times { $served.call({ 'HTTP_X_REQUEST_START' => (Time.now.to_f * 1000).to_i.to_s }) }
+    RUBY
+    wait_until('a reading') { child.run('THREADS.any?') }
+    assert_equal ['dynoscale-jobs'], child.run('THREADS.uniq')
+  end
+
+  def test_names_of_any_kind_travel_or_are_refused_and_counted
+    child = process
+    names = ['a,b', 'a "b"', "it's", 'ärger 仕事', '100%', 'x' * 200]
+    refused = ["two\nlines", "\xFF\xFE", 'y' * 10_240]
+    child.run("#{(names + refused).inspect}.each { |name| put(name, 9) }; serve")
+    wait_until('reports') { reported.size == names.size }
+    assert_equal names.map { |name| "sidekiq:#{name}" }.sort, reported.keys.sort
+    assert_equal 0, child.run('DynoscaleRuby.stats[:jobs_refused]') % refused.size
+    assert_equal [nil], receiver.reports.map { |report| report['error'] }.uniq
+  end
+
+  def test_of_more_than_50_queues_those_with_short_names_are_measured
+    child = process
+    child.run("(1..30).each { |i| put(format('a%02d', i), 9); put(format('longer%02d', i), 9) }; serve")
+    wait_until('reports') { reported.any? }
+    expected = (1..30).map { |i| format('sidekiq:a%02d', i) } +
+               (1..20).map { |i| format('sidekiq:longer%02d', i) }
+    assert_equal expected.sort, reported.keys.sort
+    readings = recorded(child)
+    wait_until('two more readings') { recorded(child) >= readings + 100 }
+    assert_equal 1, child.run("LINES.grep(/50/).size")
+  end
+
+  def test_queues_made_for_a_moment_are_left_out
+    child = process
+    child.run("put('default', 9); put('batch-#{JobTests::UUID}', 9); " \
+              "put('#{JobTests::UUID.upcase}', 9); serve")
+    wait_until('reports') { reported.any? }
+    assert_equal %w[sidekiq:default], reported.keys
+  end
+
+  def test_the_settings_decide_otherwise
+    child = process(DYNOSCALE_JOB_QUEUES: "default, batch-*,*_low,a.b")
+    child.run("%w[default batch-#{JobTests::UUID} x_low x_lowest a.b axb default2].each { |n| put(n, 9) }
+               60.times { |i| put(\"batch-\#{i}\", 9) }
+               serve")
+    wait_until('reports') { reported.any? }
+    expected = ['default', "batch-#{JobTests::UUID}", 'x_low', 'a.b', *(0...60).map { |i| "batch-#{i}" }]
+    assert_equal expected.map { |name| "sidekiq:#{name}" }.sort, reported.keys.sort
+    assert_empty child.run('LINES')
+  end
+
+  def test_the_settings_can_be_a_list_in_code
+    child = process
+    child.run("DynoscaleRuby.configure { |c| c.job_queues = %w[one tw*] }
+               %w[one two three].each { |n| put(n, 9) }
+               serve")
+    wait_until('reports') { reported.any? }
+    assert_equal %w[sidekiq:one sidekiq:two], reported.keys.sort
+    assert_empty child.run('LINES')
+  end
+
+  # ---- What can't be read ----
+
+  def test_a_backend_that_is_down_is_not_an_empty_queue_and_is_said_once_a_minute
+    gone = TCPServer.open('127.0.0.1', 0) { |socket| socket.addr[1] }
+    child = process(port: gone)
+    child.run("READ = []
+               DynoscaleRuby::Jobs::Sidekiq.prepend(Module.new { def queues = (READ << 1) && super })
+               serve")
+    wait_until('four readings') { child.run('READ.size') >= 4 }
+    assert_equal 0, recorded(child)
+    lines = child.run('LINES')
+    assert_equal 1, lines.size, lines
+    assert_match(/the job queues of sidekiq can't be read: Redis::CannotConnectError/, lines.first)
+    refute_includes lines.first, JobTests::RedisServer::PASSWORD
+    child.run("Sidekiq.redis = { url: '#{redis.url}' }; put('default', 90); nil")
+    wait_until('it is read again') { reported['sidekiq:default'] }
+  end
+
+  def test_passwords_are_not_shown
+    child = process
+    redacted = lambda do |text|
+      child.run("DynoscaleRuby::Jobs::Reader.allocate.send(:redacted, #{text.inspect})")
+    end
+    assert_equal 'at redis://[redacted]@host:1/2', redacted.call('at redis://u:secret@host:1/2')
+    refute_includes redacted.call('bad URI "rediss://:sec ret@host"'), 'ret'
+    refute_includes redacted.call('connection refused: password=secret host=x'), 'secret'
+    refute_includes redacted.call("one\nsecret"), 'secret'
+  end
+
+  def test_a_backend_that_does_not_answer_is_given_up
+    @proxy = JobTests::Proxy.new(redis.port)
+    child = process(port: @proxy.port)
+    child.run("Sidekiq.redis = { url: ENV['REDIS_URL'], timeout: 600 }; put('default', 90); serve")
+    wait_until('a reading') { recorded(child).positive? }
+    @proxy.silent!
+    wait_until('a warning') { child.run('LINES.any?') }
+    assert_match(/sidekiq can't be read: .*no answer in 5 s/, child.run('LINES.first'))
+    assert_equal 1, child.run('threads')
+  end
+
+  def test_a_failing_logger_or_backend_does_not_end_the_thread
+    child = process
+    child.run(<<~RUBY)
+      FAILURES = [ScriptError, NoMemoryError, SystemStackError, Class.new(StandardError)]
+      DynoscaleRuby::Jobs::Sidekiq.prepend(Module.new do
+        def queues(&) = FAILURES.any? ? raise(FAILURES.shift) : super
+      end)
+      def LOGGER.warn(*) = raise('no')
+      put('default', 9)
+      serve
+    RUBY
+    wait_until('it reads after all') { reported['sidekiq:default'] }
+  end
+
+  # ---- A backend of the user's own ----
+
+  def test_a_reading_of_the_users_own
+    child = process
+    assert child.run("DynoscaleRuby.job_queue_time('mybackend', 'default', 1840)")
+    wait_until('it is reported') { reported['mybackend:default'] == 1840 }
+  end
+end

@@ -1,0 +1,153 @@
+# frozen_string_literal: true
+
+require_relative 'test_helper'
+
+class ResqueTest < JobTests::Case
+  LOAD = <<~RUBY
+    require 'json'
+    require 'resque'
+    Resque.redis = ENV.fetch('REDIS_URL')
+    require 'dynoscale_ruby'
+    class Work
+      def self.perform(*); end
+    end
+    ADAPTER = DynoscaleRuby::Jobs.adapters.fetch('resque')
+    def ages; ADAPTER.queues { |names| names }; end
+    def jobs(queue) = Resque.data_store.everything_in_queue(queue)
+    def put(queue, seconds_ago, *args)
+      Resque.enqueue_to(queue, Work, *args)
+      redis = Resque.redis
+      job = JSON.parse(redis.rpop("queue:\#{queue}"))
+      job['enqueued_at'] -= seconds_ago
+      redis.rpush("queue:\#{queue}", JSON.generate(job))
+    end
+    # As a process without the agent does.
+    def put_by_others(queue, *args)
+      Resque.data_store.push_to_queue(queue, Resque.encode(class: 'Work', args: args))
+    end
+  RUBY
+
+  def setup
+    super
+    redis.call('FLUSHALL')
+  end
+
+  def gems
+    JobTests::Gems.environment(self, :resque)
+  end
+
+  def resque(port: redis.port, **env)
+    child(LOAD, env: gems.merge('DYNOSCALE_URL' => 'http://127.0.0.1:9/x',
+                                'REDIS_URL' => redis.url(port), **env.transform_keys(&:to_s)))
+  end
+
+  def test_the_age_is_that_of_the_oldest_job
+    child = resque
+    child.run("put('high', 90, 1); put('high', 60, 2); put('low', 5)")
+    ages = child.run('ages')
+    assert_equal %w[high low], ages.keys.sort
+    assert_age 90_000, ages['high']
+    assert_age 5_000, ages['low']
+  end
+
+  def test_an_empty_queue_that_is_known_is_zero
+    child = resque
+    child.run("put('high', 90); Resque.pop('high')")
+    assert_equal({ 'high' => 0 }, child.run('ages'))
+  end
+
+  def test_a_job_keeps_its_class_and_arguments_and_gets_a_time
+    child = resque
+    child.run("Resque.enqueue_to('high', Work, 1, 'two', 'three' => 3)")
+    job = child.run("Resque.peek('high')")
+    assert_equal ['Work', [1, 'two', { 'three' => 3 }]], job.values_at('class', 'args')
+    assert_in_delta Time.now.to_f, job['enqueued_at'], 20
+  end
+
+  def test_jobs_are_removed_as_without_the_agent
+    child = resque
+    child.run("[1, 2, 2, 3].each { |i| Resque.enqueue_to('high', Work, i) }; " \
+              "put_by_others('high', 2); Resque.enqueue_to('high', String, 2)")
+    assert_equal 3, child.run("Resque::Job.destroy('high', Work, 2)")
+    assert_equal 3, child.run("jobs('high').size")
+    assert_equal 0, child.run("Resque::Job.destroy('high', Work, 9)")
+    assert_equal 2, child.run("Resque::Job.destroy('high', Work)")
+    assert_equal 1, child.run("jobs('high').size")
+  end
+
+  # There is no telling how old they are: nothing is said, rather than 0.
+  def test_jobs_of_processes_without_the_agent
+    child = resque
+    child.run("20.times { put_by_others('others') }; put_by_others('both'); put('both', 30)")
+    ages = child.run('ages')
+    assert_nil ages.fetch('others')
+    assert_age 30_000, ages['both'], 'older than the first whose age is known'
+  end
+
+  def test_jobs_of_active_job_have_a_time_of_their_own
+    child = resque
+    child.run("put_by_others('high', { 'job_class' => 'X', " \
+              "'enqueued_at' => (Time.now - 70).utc.iso8601(9) })")
+    assert_age 70_000, child.run('ages')['high']
+  end
+
+  def test_without_a_use_for_it_a_job_gets_no_time
+    { DYNOSCALE_URL: '', DYNOSCALE_JOBS: 'off', SKIP_DYNOSCALE_AGENT: '1' }.each do |name, value|
+      child = resque(name => value)
+      child.run("Resque.enqueue_to('q', Work)")
+      assert_equal %w[class args], child.run("Resque.peek('q', 0, 9).last.keys"), name
+    end
+  end
+
+  # The second dyno's own queues are read by the first.
+  def test_a_dyno_that_does_not_report_gives_jobs_a_time
+    child = resque(DYNO: 'web.2')
+    child.run("Resque.enqueue_to('q', Work)")
+    assert_includes child.run("Resque.peek('q').keys"), 'enqueued_at'
+  end
+
+  def test_paused_workers_are_told_apart
+    child = resque
+    child.run("put('high', 90); Resque.redis.set('pause-all-workers', 'true')")
+    assert_equal({ 'high' => nil }, child.run('ages'))
+  end
+
+  def test_the_round_trips_do_not_grow_with_the_queues_and_nothing_is_changed
+    @proxy = JobTests::Proxy.new(redis.port)
+    child = resque(port: @proxy.port)
+    child.run("put('q', 9); ages")
+    turns = [1, 40].map do |queues|
+      child.run("#{queues}.times { |i| put(\"q\#{i}\", i) }; nil")
+      before = redis.digest
+      @proxy.turns
+      assert_operator child.run('ages').size, :>, queues
+      assert_equal before, redis.digest
+      @proxy.turns
+    end
+    assert_equal [2, 2], turns
+  end
+
+  # The thread lives in the worker, and not in the children that it forks for its jobs.
+  def test_the_worker_starts_it_and_works_its_jobs
+    child = child(LOAD, env: reporting.merge(gems, 'REDIS_URL' => redis.url))
+    child.run(<<~RUBY)
+      Work.singleton_class.remove_method(:perform)
+      class Work
+        def self.perform(_)
+          Resque.redis.rpush('threads', Thread.list.map(&:name).compact.join(','))
+        end
+      end
+      put('nobody', 90)
+      20.times { |i| Resque.enqueue_to('high', Work, i) }
+      WORKER = Thread.new { Resque::Worker.new('high').tap(&:prepare).work(0.1) }
+      nil
+    RUBY
+    wait_until('the age of the queue that nobody works') { reported['resque:nobody'] }
+    assert_age 90_000, reported['resque:nobody']
+    wait_until('an empty queue') { reported['resque:high']&.zero? }
+    wait_until('all jobs done') { child.run("Resque.redis.llen('threads')") == 20 }
+    refute_includes child.run("Resque.redis.lrange('threads', 0, -1).join"), 'dynoscale'
+    assert_equal 0, child.run('Resque::Failure.count')
+    assert_equal 1, child.run("Thread.list.count { |thread| thread.name == 'dynoscale-jobs' }")
+  end
+end

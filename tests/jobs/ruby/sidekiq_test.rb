@@ -1,0 +1,165 @@
+# frozen_string_literal: true
+
+require_relative 'test_helper'
+
+# Each test with each Sidekiq that can be had.
+module SidekiqCases
+  LOAD = <<~RUBY
+    require 'json'
+    require 'sidekiq'
+    require 'sidekiq/api'
+    require 'dynoscale_ruby'
+    class Work
+      include Sidekiq.const_defined?(:Job) ? Sidekiq::Job : Sidekiq::Worker
+      def perform(*); end
+    end
+    [Sidekiq, (Sidekiq.default_configuration if Sidekiq.respond_to?(:default_configuration))]
+      .compact.each { |sidekiq| sidekiq.logger.level = 4 }
+    ADAPTER = DynoscaleRuby::Jobs.adapters.fetch('sidekiq')
+    def ages; ADAPTER.queues { |names| names }; end
+    def put(queue, seconds_ago, **more)
+      Sidekiq::Client.push({ 'class' => 'Work', 'args' => [], 'queue' => queue }
+        .merge(more.transform_keys(&:to_s)))
+      Sidekiq.redis do |redis|
+        job = JSON.parse(redis.lpop("queue:\#{queue}"))
+        at = job['enqueued_at'] - seconds_ago * (job['enqueued_at'] > 1e11 ? 1000 : 1)
+        redis.lpush("queue:\#{queue}", JSON.generate(job.merge('enqueued_at' => at)))
+      end
+    end
+  RUBY
+
+  def setup
+    super
+    redis.call('FLUSHALL')
+  end
+
+  # A child with this Sidekiq.
+  def sidekiq(port: redis.port, env: {})
+    child(self.class::PRELUDE + LOAD,
+          env: gems.merge('REDIS_URL' => redis.url(port), **env))
+  end
+
+  def test_the_age_is_that_of_the_oldest_job
+    child = sidekiq
+    child.run("put('default', 90); put('default', 60); put('low', 5)")
+    ages = child.run('ages')
+    assert_equal %w[default low], ages.keys.sort
+    assert_age 90_000, ages['default']
+    assert_age 5_000, ages['low']
+  end
+
+  def test_an_empty_queue_that_is_known_is_zero
+    child = sidekiq
+    assert_equal({}, child.run('ages'))
+    child.run("put('default', 90); Sidekiq.redis { |redis| redis.rpop('queue:default') }")
+    assert_equal({ 'default' => 0 }, child.run('ages'))
+  end
+
+  def test_a_scheduled_job_counts_once_it_is_due_and_from_then
+    child = sidekiq
+    child.run("Work.perform_in(3600); Work.set(queue: 'due').perform_in(3600)")
+    assert_equal({}, child.run('ages').compact.reject { |_, age| age.zero? })
+    child.run(<<~RUBY)
+      Sidekiq.redis do |redis|
+        job = Sidekiq::ScheduledSet.new.find { |found| found.queue == 'due' }
+        redis.zadd('schedule', Time.now.to_f - 40, job.value)
+      end
+    RUBY
+    ages = child.run('ages')
+    assert_age 40_000, ages['due']
+    assert_includes [nil, 0], ages['default']
+  end
+
+  def test_a_retry_counts_from_when_it_became_due
+    child = sidekiq
+    child.run(<<~RUBY)
+      job = { 'class' => 'Work', 'args' => [], 'queue' => 'default', 'jid' => 'a', 'retry' => true,
+              'created_at' => Time.now.to_f - 9000, 'enqueued_at' => Time.now.to_f - 9000 }
+      Sidekiq.redis { |redis| redis.zadd('retry', Time.now.to_f - 30, JSON.generate(job)) }
+    RUBY
+    assert_includes 29_950..60_000, child.run('ages')['default']
+  end
+
+  def test_a_paused_queue_is_told_apart
+    child = sidekiq
+    child.run("put('default', 90); put('low', 90)")
+    child.run("Sidekiq.redis { |redis| redis.sadd('paused', ['low']) }")
+    ages = child.run('ages')
+    assert_nil ages.fetch('low')
+    assert_age 90_000, ages['default']
+  end
+
+  def test_a_job_of_unknown_age_is_not_reported
+    child = sidekiq
+    child.run("Sidekiq.redis { |r| r.sadd('queues', ['x']); r.lpush('queue:x', 'not JSON') }")
+    assert_equal({ 'x' => nil }, child.run('ages'))
+  end
+
+  def test_times_in_ms_as_sidekiq_8_writes_them
+    child = sidekiq
+    child.run(<<~RUBY)
+      put('default', 0)
+      Sidekiq.redis do |redis|
+        job = JSON.parse(redis.lpop('queue:default'))
+        job['enqueued_at'] = ((Time.now.to_f - 70) * 1000).to_i
+        redis.lpush('queue:default', JSON.generate(job))
+      end
+    RUBY
+    assert_age 70_000, child.run('ages')['default']
+  end
+
+  def test_the_round_trips_do_not_grow_with_the_queues_and_nothing_is_changed
+    @proxy = JobTests::Proxy.new(redis.port)
+    child = sidekiq(port: @proxy.port)
+    child.run("put('q', 9); Work.perform_in(3600); ages")
+    turns = [1, 40].map do |queues|
+      child.run("#{queues}.times { |i| put(\"q\#{i}\", i) }; nil")
+      before = redis.digest
+      @proxy.turns
+      assert_operator child.run('ages').size, :>, queues
+      assert_equal before, redis.digest
+      @proxy.turns
+    end
+    assert_equal 2, turns.first
+    assert_equal turns.first, turns.last
+  end
+
+  def test_a_backend_that_cannot_be_read_raises
+    gone = TCPServer.open('127.0.0.1', 0) { |socket| socket.addr[1] }
+    error = assert_raises(JobTests::Child::Failure) { sidekiq(port: gone).run('ages') }
+    assert_match(/CannotConnect|ECONNREFUSED|refused/i, error.message)
+  end
+
+  # A process that does nothing but work jobs.
+  def test_the_worker_starts_it
+    env = reporting.merge(gems, 'REDIS_URL' => redis.url, 'RUBYLIB' => JobTests::Child::LIBRARY)
+    sidekiq.run("put('nobody', 90)")
+    Tempfile.create(%w[app .rb]) do |app|
+      app.write("#{self.class::PRELUDE}require 'sidekiq'; require 'dynoscale_ruby'\n")
+      app.close
+      run_program(env, '-e', "#{self.class::PRELUDE}load Gem.bin_path('sidekiq', 'sidekiq')",
+                  '--', '-r', app.path, '-q', 'default') do
+        wait_until('a report of the worker') { receiver.rows.any? }
+      end
+    end
+    assert_age 90_000, reported.fetch('sidekiq:nobody')
+  end
+end
+
+class Sidekiq6Test < JobTests::Case
+  include SidekiqCases
+  PRELUDE = "gem 'sidekiq', '~> 6.4'\n"
+
+  def gems
+    JobTests::Gems.debian(self, 'sidekiq', '~> 6.4')
+  end
+end
+
+class SidekiqNewestTest < JobTests::Case
+  include SidekiqCases
+  PRELUDE = "gem 'sidekiq', '>= 7'\n"
+
+  def gems
+    JobTests::Gems.environment(self, :sidekiq)
+  end
+end

@@ -1,0 +1,100 @@
+# frozen_string_literal: true
+
+require_relative 'support/database_cases'
+require_relative 'support/rails_app'
+
+class SolidQueueTest < JobTests::DatabaseCase
+  include JobTests::DatabaseCases
+
+  BACKEND = 'solid_queue'
+  LIBRARIES = "require 'active_record/railtie'; require 'solid_queue'"
+  CONFIGURATION = 'config.active_job.queue_adapter = :solid_queue'
+  LOAD = <<~RUBY
+    require ENV.fetch('APP') + '/config/environment'
+    ActiveRecord::Migration.verbose = false
+    unless ActiveRecord::Base.connection.table_exists?('solid_queue_jobs')
+      load Gem.loaded_specs['solid_queue'].gem_dir +
+        '/lib/generators/solid_queue/install/templates/db/queue_schema.rb'
+    end
+    ADAPTER = DynoscaleRuby::Jobs.adapters.fetch('solid_queue')
+    def put(queue, seconds_ago)
+      job = WorkJob.set(queue: queue, **(seconds_ago.negative? ? { wait: -seconds_ago } : {}))
+                   .perform_later
+      return if seconds_ago.negative?
+      at = Time.current - seconds_ago
+      row = SolidQueue::Job.find_by!(active_job_id: job.job_id)
+      row.update_columns(scheduled_at: at, created_at: at)
+      row.ready_execution.update_columns(created_at: at)
+    end
+    def clear = [SolidQueue::ReadyExecution, SolidQueue::ScheduledExecution].sum(&:delete_all)
+  RUBY
+
+  def app
+    JobTests::RailsApp.shared(libraries: LIBRARIES, configuration: CONFIGURATION)
+  end
+
+  def gems
+    JobTests::Gems.environment(self, :rails).merge('APP' => app)
+  end
+
+  def test_a_scheduled_job_counts_from_when_it_was_due_dispatched_or_not
+    child = backend
+    child.run("put('q', -3600); SolidQueue::ScheduledExecution.update_all(scheduled_at: Time.current - 40)
+               SolidQueue::Job.update_all(scheduled_at: Time.current - 40)")
+    assert_age 40_000, child.run('ages')['q']
+    child.run('SolidQueue::ScheduledExecution.dispatch_next_batch(10)')
+    assert_equal 1, child.run('SolidQueue::ReadyExecution.count')
+    assert_age 40_000, child.run('ages')['q']
+  end
+
+  def test_a_job_whose_concurrency_is_limited_counts_from_when_it_was_let_through
+    child = backend
+    child.run("class OneJob < WorkJob; limits_concurrency to: 1, key: 'k'; end
+               2.times { OneJob.set(queue: 'q').perform_later }
+               SolidQueue::Job.update_all(scheduled_at: Time.current - 500)
+               SolidQueue::ReadyExecution.update_all(created_at: Time.current - 3)")
+    assert_equal 1, child.run('SolidQueue::BlockedExecution.count')
+    assert_includes 2_950..25_000, child.run('ages')['q']
+  end
+
+  def test_a_paused_queue_is_told_apart
+    child = backend
+    child.run("put('default', 90); put('low', 90); SolidQueue::Queue.new('low').pause")
+    ages = child.run('ages')
+    assert_nil ages.fetch('low')
+    assert_age 90_000, ages['default']
+    child.run("SolidQueue::Queue.new('low').resume")
+    assert_age 90_000, child.run('ages')['low']
+  end
+
+  def test_finished_jobs_are_not_read
+    child = backend
+    child.run(<<~RUBY)
+      ActiveRecord::Base.connection.execute("INSERT INTO solid_queue_jobs
+        (queue_name, class_name, finished_at, created_at, updated_at)
+        SELECT 'q', 'WorkJob', now(), now(), now() FROM generate_series(1, 20000)")
+      put('q', 9)
+      ActiveRecord::Base.connection.execute('ANALYZE')
+      nil
+    RUBY
+    sql = child.run("statements { ages }.grep(/MIN/).first.sub('SELECT', 'EXPLAIN SELECT')")
+    plan = child.run("ActiveRecord::Base.connection.execute(#{sql.inspect}).values.join")
+    refute_includes plan, 'Seq Scan on solid_queue_jobs'
+  end
+
+  # The supervisor has the thread; the processes that it forks have none.
+  def test_the_worker_starts_it
+    backend(**reporting).run("put('q', 90); put('other', 80)")
+    env = gems.merge(reporting, 'DATABASE_URL' => database, 'RUBYLIB' => JobTests::Child::LIBRARY)
+    JobTests::RailsApp.write(app, 'config/queue.yml', <<~YAML)
+      production:
+        dispatchers: [{ polling_interval: 1 }]
+        workers: [{ queues: q, threads: 1, polling_interval: 0.1 }]
+    YAML
+    run_program(env, '-e', "require '#{app}/config/environment'; SolidQueue::Supervisor.start",
+                directory: app) do
+      wait_until(-> { "reports #{receiver.rows}" }) { reported['solid_queue:other'] }
+      assert_age 80_000, reported['solid_queue:other']
+    end
+  end
+end

@@ -1,0 +1,147 @@
+# frozen_string_literal: true
+
+require_relative '../test_helper'
+
+# What holds for each backend that keeps jobs in PostgreSQL. A class says how to load it, how to
+# make its tables, and how a job comes there.
+module JobTests
+  class DatabaseCase < Case
+    COMMON = <<~'RUBY'
+      ActiveRecord::Base.logger = nil
+      $adapter = ADAPTER
+      def ages; $adapter.queues { |names| names }; end
+      # As if it had just been started, on empty tables.
+      def begin_anew
+        tables = ActiveRecord::Base.connection.tables - %w[schema_migrations ar_internal_metadata]
+        ActiveRecord::Base.connection.execute("TRUNCATE #{tables.join(',')} CASCADE")
+        $adapter = ADAPTER.class.new
+        nil
+      end
+      # Everything in the tables, in one text.
+      def content
+        ActiveRecord::Base.connection.tables.sort.map do |table|
+          ActiveRecord::Base.connection.select_value("SELECT array_agg(t ORDER BY t)::text FROM #{table} t")
+        end
+      end
+      def statements
+        seen = []
+        subscriber = ActiveSupport::Notifications.subscribe('sql.active_record') do |*, payload|
+          seen << payload[:sql]
+        end
+        yield
+        seen
+      ensure
+        ActiveSupport::Notifications.unsubscribe(subscriber)
+      end
+    RUBY
+
+    class << self
+      # One for all tests that need nothing of their own: starting Rails takes the most time.
+      attr_accessor :shared
+    end
+
+    # A child of this backend with its tables, which are empty.
+    def backend(port: nil, **env)
+      return own(port, env) if port || env.any?
+
+      self.class.shared ||= own(nil, {}).tap do |child|
+        @children.delete(child)
+        Minitest.after_run { child.kill }
+      end
+      self.class.shared.tap { |child| child.run('begin_anew') }
+    end
+
+    def own(port, env)
+      url = database.sub(%r{:\d+/}, ":#{port || postgres.port}/")
+      child(self.class::LOAD + COMMON + 'begin_anew',
+            env: gems.merge('DATABASE_URL' => url, **env.transform_keys(&:to_s)))
+    end
+
+    def database
+      gems # skips before there is a database for nothing
+      self.class.instance_variable_get(:@database) ||
+        self.class.instance_variable_set(:@database, postgres.create(self.class.name.downcase))
+    end
+  end
+
+  module DatabaseCases
+    def test_the_age_is_that_of_the_oldest_job
+      child = backend
+      child.run("put('default', 60); put('default', 90); put('default', 70); put('low', 5)")
+      ages = child.run('ages')
+      assert_equal %w[default low], ages.keys.sort
+      assert_age 90_000, ages['default']
+      assert_age 5_000, ages['low']
+    end
+
+    def test_an_empty_queue_that_is_known_is_zero
+      child = backend
+      assert_equal({}, child.run('ages'))
+      child.run("put('default', 90)")
+      assert_age 90_000, child.run('ages')['default']
+      child.run('clear')
+      assert_equal({ 'default' => 0 }, child.run('ages'))
+    end
+
+    def test_a_job_that_is_not_due_does_not_count
+      child = backend
+      child.run("put('later', -3600); put('default', 30); put('default', -3600)")
+      ages = child.run('ages')
+      assert_age 30_000, ages['default']
+      assert_includes [nil, 0], ages['later']
+    end
+
+    def test_names_of_any_kind
+      child = backend
+      names = ['a,b', 'a "b"', "it's", 'ärger 仕事', "two\nlines", '100%?', 'x' * 200]
+      child.run("#{names.inspect}.each { |name| put(name, 9) }; nil")
+      assert_equal names.sort, child.run('ages').keys.sort
+    end
+
+    def test_the_round_trips_do_not_grow_with_the_queues_and_nothing_is_changed
+      @proxy = JobTests::Proxy.new(postgres.port)
+      child = backend(port: @proxy.port)
+      child.run("put('q', 9); ages")
+      turns = [1, 40].map do |queues|
+        child.run("#{queues}.times { |i| put(\"q\#{i}\", i + 1) }; nil")
+        before = child.run('content')
+        @proxy.turns
+        assert_operator child.run('ages').size, :>, queues
+        turns = @proxy.turns
+        assert_equal before, child.run('content')
+        turns
+      end
+      assert_operator turns.first, :<=, 3
+      assert_equal turns.first, turns.last
+    end
+
+    def test_a_database_that_does_not_answer_is_given_up_and_the_connection_not_used_again
+      @proxy = JobTests::Proxy.new(postgres.port)
+      child = backend(port: @proxy.port)
+      child.run("put('default', 9); Thread.new { ages }.value")
+      @proxy.silent!
+      error = assert_raises(JobTests::Child::Failure) do
+        child.run('READER = Thread.new do
+          Thread.current.report_on_exception = false
+          Timeout.timeout(0.5, DynoscaleRuby::Jobs::Reader::Expired) { ages }
+        end
+        READER.value')
+      end
+      assert_match(/Expired/, error.message)
+      assert child.run('ActiveRecord::Base.connection_pool.connections.none? { |c| c.owner == READER }')
+    end
+
+    # A web process without traffic.
+    def test_it_is_reported
+      child = backend(**reporting(DYNO: 'web.1'))
+      child.run("require 'dynoscale_ruby/middleware'; put('default', 90); put('a,\"b', 7); " \
+                'DynoscaleRuby::Middleware.new(->(_) {}); nil')
+      backend = self.class::BACKEND
+      wait_until(-> { "reports: #{receiver.rows} #{child.log}" }) { reported.key?("#{backend}:default") }
+      assert_age 90_000, reported["#{backend}:default"]
+      assert_age 7_000, reported["#{backend}:a,\"b"]
+      child.run('clear')
+      wait_until('0') { reported["#{backend}:default"].zero? }
+    end
+  end
+end

@@ -1,0 +1,229 @@
+# frozen_string_literal: true
+
+require 'fileutils'
+require 'socket'
+require 'tmpdir'
+
+module JobTests
+  # A server program on a port of loopback, with a directory of its own, that ends with this process.
+  class Server
+    class Missing < StandardError; end
+
+    SECONDS = 20
+
+    # One for all tests; skips the test where there is no such program.
+    def self.shared(test)
+      raise @failure if @failure
+
+      @shared ||= new.tap { |server| Minitest.after_run { server.stop } }
+    rescue Missing => e
+      test.skip e.message
+    rescue StandardError => e
+      raise @failure = e
+    end
+
+    attr_reader :port
+
+    def initialize
+      @directory = Dir.mktmpdir('dynoscale')
+      @port = TCPServer.open('127.0.0.1', 0) { |socket| socket.addr[1] }
+      start
+      wait
+    rescue StandardError
+      stop
+      raise
+    end
+
+    def start
+      @pid = Process.spawn(*command, chdir: '/', in: File::NULL, out: log, err: log)
+    end
+
+    def stop
+      kill
+      FileUtils.rm_rf(@directory)
+    end
+
+    def kill
+      return unless @pid
+
+      Process.kill(:KILL, @pid)
+      Process.wait(@pid)
+      @pid = nil
+    end
+
+    def wait
+      deadline = now + SECONDS
+      until ready?
+        raise "#{self.class}: #{File.read(log)}" if now > deadline || Process.wait(@pid, Process::WNOHANG)
+
+        sleep 0.02 # until the server listens: there is nothing of it to wait on
+      end
+    end
+
+    private
+
+    def now
+      Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    end
+
+    def log
+      File.join(@directory, 'log')
+    end
+
+    def program(*places)
+      path = places.flat_map { |place| Dir[place].sort.reverse }.first
+      path or raise Missing, "#{File.basename(places.first)} is not installed"
+    end
+  end
+
+  class RedisServer < Server
+    PASSWORD = 's3cret-redis'
+
+    def command
+      [program('/usr/bin/redis-server', '/usr/local/bin/redis-server'), '--port', port.to_s,
+       '--bind', '127.0.0.1', '--save', '', '--dir', @directory, '--requirepass', PASSWORD,
+       '--enable-debug-command', 'local']
+    end
+
+    def url(port = self.port)
+      "redis://:#{PASSWORD}@127.0.0.1:#{port}/0"
+    end
+
+    def ready?
+      call('PING') == '+PONG'
+    rescue SystemCallError
+      false
+    end
+
+    # The first line of the answer.
+    def call(*words)
+      TCPSocket.open('127.0.0.1', port) do |socket|
+        [['AUTH', PASSWORD], words].each do |command|
+          socket.write("*#{command.size}\r\n",
+                       *command.map { |word| "$#{word.bytesize}\r\n#{word}\r\n" })
+        end
+        socket.gets
+        socket.gets.to_s.chomp
+      end
+    end
+
+    # Of all that it holds: the same if and only if nothing was changed or moved.
+    def digest
+      call('DEBUG', 'DIGEST')
+    end
+  end
+
+  # PostgreSQL's server will not run as root.
+  class PostgresServer < Server
+    USER = 'dynoscale'
+    PASSWORD = 's3cret-postgres'
+
+    def start
+      @bin = File.dirname(program('/usr/lib/postgresql/*/bin/pg_isready', '/usr/local/bin/pg_isready'))
+      FileUtils.chmod(0o755, @directory)
+      FileUtils.mkdir(data)
+      FileUtils.chown('postgres', nil, data) if Process.uid.zero?
+      system(*unprivileged, File.join(@bin, 'initdb'), '-D', data, '-U', USER, '-A', 'trust', '-N',
+             '-E', 'UTF8', chdir: '/', out: log, err: log) or raise File.read(log)
+      super
+    end
+
+    def command
+      [*unprivileged, File.join(@bin, 'postgres'), '-D', data, '-p', port.to_s, '-k', data, '-F',
+       '-c', 'listen_addresses=127.0.0.1', '-c', 'max_connections=50']
+    end
+
+    def kill
+      return unless @pid
+
+      Process.kill(:INT, File.read(File.join(data, 'postmaster.pid')).to_i)
+      Process.wait(@pid)
+      @pid = nil
+    end
+
+    def ready?
+      system(File.join(@bin, 'pg_isready'), '-q', '-h', '127.0.0.1', '-p', port.to_s)
+    end
+
+    # Of an empty database of that name.
+    def create(name, port = self.port)
+      %w[dropdb createdb].each do |command|
+        system(File.join(@bin, command), '-h', '127.0.0.1', '-p', self.port.to_s, '-U', USER,
+               *(['--if-exists', '--force'] if command == 'dropdb'), name, err: File::NULL)
+      end
+      "postgres://#{USER}:#{PASSWORD}@127.0.0.1:#{port}/#{name}"
+    end
+
+    private
+
+    def data
+      File.join(@directory, 'data')
+    end
+
+    def unprivileged
+      Process.uid.zero? ? %w[runuser -u postgres --] : []
+    end
+  end
+
+  # Between a client and a server: counts the client's turns to speak, and can fall silent. A turn
+  # is over when the client says no more until it is answered, however many writes it took.
+  class Proxy
+    attr_reader :port
+
+    def initialize(to)
+      @to = to
+      @turns = 0
+      @silent = false
+      @server = TCPServer.new('127.0.0.1', 0)
+      @port = @server.addr[1]
+      @threads = [Thread.new { loop { connect(@server.accept) } }]
+    end
+
+    def silent!
+      @silent = true
+    end
+
+    # How often a client spoke after it had listened, since it was last asked.
+    def turns
+      @turns.tap { @turns = 0 }
+    end
+
+    def stop
+      @threads.each(&:kill)
+      @server.close
+    end
+
+    private
+
+    def connect(client)
+      server = TCPSocket.new('127.0.0.1', @to)
+      [client, server].each { |socket| socket.setsockopt(:TCP, :NODELAY, true) }
+      @threads << Thread.new { carry(client, server) }
+    end
+
+    def carry(client, server)
+      loop do
+        ready, = IO.select([client, server])
+        if ready.include?(server)
+          pass(server.readpartial(65_536), client)
+        else
+          turn = said(client)
+          @turns += 1
+          pass(turn, server)
+        end
+      end
+    rescue SystemCallError, IOError
+      [client, server].each(&:close)
+    end
+
+    def said(client)
+      turn = client.readpartial(65_536)
+      turn << client.readpartial(65_536) while client.wait_readable(0.02)
+      turn
+    end
+
+    def pass(bytes, to)
+      to.write(bytes) unless @silent
+    end
+  end
+end
