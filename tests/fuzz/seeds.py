@@ -1,0 +1,122 @@
+"""Writes what the fuzzers start from to DIR/NAME: `python3 tests/fuzz/seeds.py DIR`.
+
+Header texts and answers come from tests/vectors; the layout of each input is described in its
+harness, tests/fuzz/fuzz_NAME.c.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import sys
+from pathlib import Path
+from typing import Iterator
+
+VECTORS = Path(__file__).resolve().parents[1] / "vectors"
+NOW_NS = 1_700_000_000_123_456_789  # of fuzz_queue_time.c
+SETTINGS = 12
+VARIABLE = 0x80
+
+
+def rows(file: str) -> Iterator[list[str]]:
+    for line in (VECTORS / file).read_text(encoding="utf-8").split("\n"):
+        if line and not line.startswith("#"):
+            yield line.split("\t")
+
+
+def text_of(column: str) -> bytes:
+    def escape(found: re.Match[str]) -> str:
+        letter = found[1]
+        if letter[0] == "x":
+            return chr(int(letter[1:], 16))
+        return {"t": "\t", "n": "\n", "r": "\r"}.get(letter, letter)
+
+    def moment(found: re.Match[str]) -> str:
+        ns = NOW_NS + round(float(found[2]) * 1_000_000)
+        if found[1] == "s":
+            return f"{ns // 10**9}.{ns // 10**6 % 1000:03}"
+        return str(ns // {"whole_s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[found[1]])
+
+    text = re.sub(r"\\(x[0-9A-Fa-f]{2}|.)", escape, column)
+    return re.sub(r"\{(\w+):(-?[\d.]+)\}", moment, text).encode("latin-1")
+
+
+def queue_time() -> Iterator[bytes]:
+    for _name, start, queue_start, wait, *_rest in rows("queue_time.tsv"):
+        flags = (start == "-") | (queue_start == "-") << 1
+        texts = [b"" if column == "-" else text_of(column) for column in (start, queue_start)]
+        wait_ms = 0.0 if wait == "-" else float(wait)
+        yield struct.pack("<Bd", flags, wait_ms) + b"\n".join(texts)
+    # 4: bytes from 0x80 on stand for moments near the limits; 8: another clock.
+    for unit in range(8):
+        moments = bytes(0x80 | unit << 4 | i for i in range(16))
+        yield struct.pack("<Bd", 4, 1.5) + moments[:1] + b"\n" + moments[1:2]
+        yield struct.pack("<Bdq", 12, 0.0, NOW_NS) + b",t=".join(bytes([m]) for m in moments)
+
+
+def answer() -> Iterator[bytes]:
+    for _name, body, _expected in rows("answers.tsv"):
+        yield text_of(body)
+    yield from (b"30", b"2.5", b"3600", b"1e3", b"120", b"007", b"99999999999999999999")
+
+
+def rows_of_csv() -> Iterator[bytes]:
+    for backend, queue in (
+        (b"rq", b"low,slow"),
+        (b"sidekiq", b'say "hello"'),
+        (b"delayed_job", "schöne Grüße \U0001f680".encode()),
+        (b"a" * 32, b'"' * 200),
+        (b"good_job", b"\xc2\x85\xed\xa0\x80\xf4\x90\x80\x80\xc0\xaf"),
+    ):
+        yield struct.pack("<IBIB", 1_700_000_003, 0, 95, 0) + backend + b"\n" + queue
+
+
+def settings() -> Iterator[bytes]:
+    def step(place: int, value: bytes) -> bytes:
+        return bytes([place, len(value)]) + value
+
+    def in_code(setting: int) -> int:
+        return 48 + (setting - 48) % (SETTINGS + 1)
+
+    values = (
+        b"https://user:\x01@dynoscale.net:443/api/v1/\x01?a=\x01#b", b"web.1", b"my-app", b"0",
+        b"false", b"2.5", b"all", b"debug", b"true", b"no", b"off", b"default,mail*",
+    )  # fmt: skip
+    for i, value in enumerate(values):
+        yield step(in_code(i), value)
+        yield step(VARIABLE | i, value)
+        yield step(in_code(i), b"\x00 \xff" + value * 3)
+    yield b"".join(step(in_code(i), value) for i, value in enumerate(values))
+    yield b"".join(step(VARIABLE | i, value) for i, value in enumerate(values))
+    for i in range(SETTINGS, SETTINGS + 12):
+        yield step(in_code(0), b"http://dynoscale.net/\x01") + step(VARIABLE | i, b"http://u:\x01@proxy")
+
+
+def url() -> Iterator[bytes]:
+    addresses = (
+        b"https://dynoscale.net/api/v1/token", b"https://DYNOSCALE.net:443/elsewhere",
+        b"https://user:word@dynoscale.net/x?y#z", b"https://dynoscale.net:8443/",
+        b"http://dynoscale.net/", b"https://evil.example/@dynoscale.net", b"https://[::1]:443/a",
+        b"https://evil.example#@dynoscale.net/", b"https://dynoscale.net\\@evil.example/",
+        b"https://a@b@dynoscale.net/", b"https://%64ynoscale.net/", b"https://127.1/", b"ftp://a/",
+    )  # fmt: skip
+    for address in addresses:
+        yield address + b"\n" + addresses[0]
+        yield addresses[0] + b"\n" + address
+        yield address + b"\n" + address
+
+
+def main() -> None:
+    harnesses = {
+        "answer": answer, "queue_time": queue_time, "rows": rows_of_csv, "settings": settings,
+        "url": url,
+    }  # fmt: skip
+    for name, seeds in harnesses.items():
+        folder = Path(sys.argv[1]) / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for i, seed in enumerate(seeds()):
+            (folder / f"seed-{i:03}").write_bytes(seed)
+
+
+if __name__ == "__main__":
+    main()
