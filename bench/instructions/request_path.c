@@ -1,0 +1,88 @@
+/*
+ * request_path: passes each kind of request through the core, for callgrind to count. The clock
+ * stands still: what the system needs to tell the time is not ours to answer for, and counts would
+ * differ between machines.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "collect.h"
+#include "dynoscale.h"
+#include "report.h"
+#include "ring.h"
+
+/* All of them together fit the ring. */
+enum { REQUESTS = 1000 };
+
+#define NOW_MS 1700000000123
+
+int64_t ds_clock_wall_ns(void) { return NOW_MS * 1000000 + 456789; }
+
+int64_t ds_clock_monotonic_ms(void) { return 1000000; }
+
+static dynoscale_agent *agent;
+static ds_ring ring;
+static uint64_t words[DS_RING_SLOTS];
+static char csv[REQUESTS * DS_REPORT_ROW_SIZE];
+static volatile int64_t sink;
+
+static void pass(dynoscale_agent *to, const char *start, const char *queue_start, double wait_ms) {
+    size_t start_length = start ? strlen(start) : 0;
+    size_t queue_start_length = queue_start ? strlen(queue_start) : 0;
+    CALLGRIND_TOGGLE_COLLECT;
+    for (int i = 0; i < REQUESTS; i++)
+        sink = dynoscale_agent_request(to, start, start_length, queue_start, queue_start_length,
+                                       wait_ms);
+    CALLGRIND_TOGGLE_COLLECT;
+}
+
+static void drain(void) {
+    size_t position = 0, n;
+    for (int i = 0; i < REQUESTS; i++) ds_ring_push(&ring, ds_sample(1700000000, i));
+    CALLGRIND_TOGGLE_COLLECT;
+    while ((n = ds_ring_drain(&ring, &position, words, 512)) > 0) sink = (int64_t)n;
+    CALLGRIND_TOGGLE_COLLECT;
+}
+
+static void encode(void) {
+    for (int i = 0; i < REQUESTS; i++) words[i] = ds_sample(1700000000, i);
+    CALLGRIND_TOGGLE_COLLECT;
+    sink = (int64_t)ds_report_rows(csv, words, REQUESTS);
+    CALLGRIND_TOGGLE_COLLECT;
+}
+
+/* What was counted since the last one, under a name, which callgrind writes to its file. */
+#define COUNT(name, code)              \
+    do {                               \
+        CALLGRIND_ZERO_STATS;          \
+        code;                          \
+        CALLGRIND_DUMP_STATS_AT(name); \
+    } while (0)
+
+int main(void) {
+    dynoscale_options *options = dynoscale_options_new();
+    const char *url = "http://127.0.0.1:9/nobody";
+    dynoscale_options_set(options, DYNOSCALE_SETTING_URL, url, strlen(url), DYNOSCALE_SOURCE_CODE);
+    dynoscale_options_set(options, DYNOSCALE_SETTING_DYNO, "web.1", 5, DYNOSCALE_SOURCE_CODE);
+    if (dynoscale_agent_open(options, "bench", &agent) != DYNOSCALE_OK) return 1;
+    dynoscale_options_free(options);
+    dynoscale_agent_request(agent, "1700000000103", 13, NULL, 0, 0); /* starts the thread */
+
+    COUNT("13 digits", pass(agent, "1700000000103", NULL, 0));
+    COUNT("t=10.3 digits", pass(agent, "t=1700000000.103", NULL, 0));
+    COUNT("t=16 digits", pass(agent, "t=1700000000103456", NULL, 0));
+    COUNT("19 digits", pass(agent, "1700000000103456789", NULL, 0));
+    COUNT("both headers, body wait", pass(agent, "1700000000103", "t=1700000000.102", 5));
+    COUNT("a list of two", pass(agent, "1700000000103, 1700000000102", NULL, 0));
+    COUNT("no stamp", pass(agent, NULL, NULL, 0));
+    COUNT("malformed", pass(agent, "1700000000103 or so", NULL, 0));
+    COUNT("agent off", pass(NULL, "1700000000103", NULL, 0));
+    COUNT("drain, a sample", drain());
+    COUNT("CSV, a row", encode());
+
+    dynoscale_agent_stop(agent, 0, NULL, NULL);
+    return 0;
+}

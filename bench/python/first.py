@@ -1,0 +1,37 @@
+"""first.py MODULE: ms of `import`; of our own also µs of making the wrapper, and of its first and
+second request; else µs of starting a thread, the process's first."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+
+import wsgi_environ
+
+
+def milliseconds() -> float:
+    return time.perf_counter_ns() / 1e6
+
+
+environ = wsgi_environ.environ()
+started = milliseconds()
+importlib.import_module(sys.argv[1])
+print(f"require\t{milliseconds() - started}")
+
+if sys.argv[1] == "dynoscale.wsgi":
+    import dynoscale
+    from dynoscale.wsgi import DynoscaleWsgiApp
+
+    started = milliseconds()
+    wrapped = DynoscaleWsgiApp(wsgi_environ.app)
+    print(f"new\t{(milliseconds() - started) * 1e3}")
+    for number in ("first", "second"):
+        started = milliseconds()
+        wrapped(environ, wsgi_environ.start_response)
+        print(f"{number}\t{(milliseconds() - started) * 1e3}")
+    dynoscale.stop(0)
+else:
+    import reference
+
+    print(f"thread\t{reference.thread_us()}")

@@ -1,0 +1,33 @@
+# frozen_string_literal: true
+
+# first.rb LIBRARY: ms of `require`; of our own also µs of making the middleware, and of its first
+# and second request; else µs of starting a thread, the process's first.
+
+def milliseconds
+  Process.clock_gettime(Process::CLOCK_MONOTONIC, :float_millisecond)
+end
+
+require 'rack_env'
+env = RackEnv.fresh
+app = RackEnv::App.new
+app.call(env)
+
+started = milliseconds
+require ARGV.fetch(0)
+puts "require\t#{milliseconds - started}"
+unless defined?(DynoscaleRuby::Middleware)
+  require 'reference'
+  puts "thread\t#{Reference.thread_us}"
+  exit
+end
+
+started = milliseconds
+middleware = DynoscaleRuby::Middleware.new(app)
+puts "new\t#{(milliseconds - started) * 1e3}"
+
+%w[first second].each do |number|
+  started = milliseconds
+  middleware.call(env)
+  puts "#{number}\t#{(milliseconds - started) * 1e3}"
+end
+DynoscaleRuby.stop(timeout: 0)
