@@ -1,0 +1,52 @@
+"""Waiting side by side. Most of a fault is waiting, so the runs of a table are begun together, a
+few at a time, and each test waits for its own.
+
+@pytest.fixture(scope="module")
+def runs(request):
+    with AtOnce(run, selected(request, "outcome"), 8) as runs:
+        yield runs
+
+@pytest.fixture(scope="module", params=CASES)
+def outcome(request, runs):
+    return runs[request.param]
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Callable, Dict, Generic, Hashable, List, Sequence, TypeVar
+
+import pytest
+
+Case = TypeVar("Case", bound=Hashable)
+Outcome = TypeVar("Outcome")
+
+
+class AtOnce(Generic[Case, Outcome]):
+    def __init__(self, run: Callable[[Case], Outcome], cases: Sequence[Case], threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads)
+        self._futures: Dict[Case, Future[Outcome]] = {
+            case: self._pool.submit(run, case) for case in cases
+        }
+
+    def __getitem__(self, case: Case) -> Outcome:
+        """The outcome, or the exception that the run ended with."""
+        return self._futures[case].result()
+
+    def __enter__(self) -> AtOnce[Case, Outcome]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def selected(request: pytest.FixtureRequest, fixture: str) -> List[object]:
+    """The parameters of a fixture for which tests of the module will be run, each once."""
+    here = [item for item in request.session.items if item.path == request.path]
+    parameters = [
+        item.callspec.params[fixture]  # type: ignore[attr-defined]
+        for item in here
+        if hasattr(item, "callspec") and fixture in item.callspec.params
+        if not item.get_closest_marker("skip")
+    ]
+    return list(dict.fromkeys(parameters))

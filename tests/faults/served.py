@@ -1,0 +1,195 @@
+"""The app of tests/faults/apps, in one process of a real app server for each language."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import statistics
+import threading
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence
+
+from app_servers import PYTHON, PYTHONPATH, AppServer, Gunicorn, Puma
+from processes import free_port
+
+APPS = Path(__file__).resolve().parent / "apps"
+RACK_APP = str(APPS / "config.ru")
+
+# What no log, message or list of processes may show: the last test looks for it.
+TOKEN = "tok3n-that-nobody-may-see"
+PASSWORD = "passw0rd-that-nobody-may-see"
+
+# Debug: whatever the agent has to say is said, and looked through.
+SETTINGS = {
+    "DYNO": "web.1",
+    "DYNOSCALE_LOG_LEVEL": "debug",
+    "DYNOSCALE_PUBLISH_FREQUENCY": "1",
+    "PYTHONPATH": f"{APPS}:{PYTHONPATH}",
+}
+
+# A request's number travels as the seconds in its queue time. Puma's wait for the body is taken
+# off, and a busy machine adds something.
+MS_EACH = 1000
+MS_SPARE = 100
+
+
+class OneGunicorn(Gunicorn):
+    """With one worker, so that its counters are those of all."""
+
+    def __init__(self) -> None:
+        super().__init__("gunicorn", "sync", preload=False, wrapper=True, hook="")
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = [PYTHON, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1"]
+        return [*command, "wrapped_app:app"]
+
+
+SERVERS: Dict[str, AppServer] = {"ruby": Puma("puma", app=RACK_APP), "python": OneGunicorn()}
+
+
+class Served:
+    """The app of a language, served: on one lasting connection where the server has those.
+
+    settings  the agent's and the connection's, beside SETTINGS
+    wrapper   a command that runs the one that is appended to it
+    """
+
+    def __init__(
+        self,
+        language: str,
+        directory: Path,
+        settings: Mapping[str, str],
+        wrapper: Sequence[str] = (),
+    ) -> None:
+        directory.mkdir()
+        self.server = SERVERS[language]
+        self.port = free_port()
+        self.process = self.server.process(self.port, directory, {**SETTINGS, **settings})
+        self.process.command[:0] = wrapper
+        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def start(self) -> Served:
+        self.process.start().wait_for_port(self.port)
+        self.ask("/ready")
+        return self
+
+    def ask(self, path: str, stamp_ms: int = 0) -> bytes:
+        """The answer to a request, stamped where a stamp is given."""
+        headers = {"X-Request-Start": str(stamp_ms)} if stamp_ms else {}
+        self._connection.request("GET", path, headers=headers)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        assert answer.status == 200, (answer.status, body)
+        return body
+
+    def reconnect(self) -> None:
+        """With the next request: servers close a connection that was quiet for long."""
+        self._connection.close()
+
+    def request(self, number: int) -> float:
+        """The seconds that request `number` took; AssertionError for a wrong answer."""
+        started = time.monotonic()
+        body = self.ask(f"/{number}", int(time.time() * 1000) - number * MS_EACH - MS_SPARE)
+        seconds = time.monotonic() - started
+        assert body == f"answer to /{number}\n".encode()
+        return seconds
+
+    def agent(self) -> Dict[str, Any]:
+        self.reconnect()
+        known: Dict[str, Any] = json.loads(self.ask("/agent"))
+        return known
+
+    def stats(self) -> Dict[str, int]:
+        stats: Dict[str, int] = self.agent()["stats"]
+        return stats
+
+    def wait_until(self, what: str, seconds: float = 40, **numbers: int) -> Dict[str, int]:
+        """Returns the counters once each of those named has reached its number."""
+
+        def reached() -> bool:
+            stats = self.stats()
+            return all(stats[name] >= number for name, number in numbers.items())
+
+        self.process.wait_until(reached, f"{what} ({numbers})", seconds)
+        return self.stats()
+
+    def stop(self) -> float:
+        """The seconds that a graceful stop takes."""
+        self._connection.close()
+        server = self.server
+        return self.process.stop(server.stop_signal, 30, server.exit_statuses)
+
+    def __enter__(self) -> Served:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        self.process.kill()
+
+
+def numbers_of(rows: Sequence[Mapping[str, Any]]) -> List[int]:
+    """The numbers of the requests that rows are of."""
+    return [row["metric"] // MS_EACH for row in rows]
+
+
+class Bare:
+    """Apps with the agent off, lent to one run at a time; they end with the `with` block."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._idle: Dict[str, List[Served]] = {language: [] for language in SERVERS}
+        self._started = contextlib.ExitStack()
+        self._count = 0
+
+    @contextlib.contextmanager
+    def lent(self, language: str) -> Iterator[Served]:
+        with self._lock:
+            app = self._idle[language].pop() if self._idle[language] else None
+            self._count += app is None
+            name = f"bare{self._count}"
+        if app is None:
+            app = Served(language, self._directory / name, {})
+            with self._lock:
+                self._started.enter_context(app)
+            app.start()
+        yield app
+        with self._lock:
+            self._idle[language].append(app)
+
+    def __enter__(self) -> Bare:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._started.close()
+
+
+class Pair(NamedTuple):
+    """The seconds that the same request took with the agent on and off."""
+
+    on: float
+    off: float
+
+
+def alternate(on: Served, off: Served, numbers: Sequence[int]) -> List[Pair]:
+    """Asks both in turn, each as often first."""
+    pairs = []
+    on.reconnect()
+    off.reconnect()
+    for number in numbers:
+        if number % 2:
+            pairs.append(Pair(on=on.request(number), off=off.request(number)))
+        else:
+            seconds_off = off.request(number)
+            pairs.append(Pair(on.request(number), seconds_off))
+    return pairs
+
+
+def is_slower(pairs: Sequence[Pair]) -> bool:
+    """Whether requests are slower with the agent on. On a busy machine either of two equals may
+    have the larger median, but then not in nearly all pairs."""
+    medians = Pair(*(statistics.median(seconds) for seconds in zip(*pairs)))
+    losses = sum(pair.on > pair.off for pair in pairs)
+    return medians.on > 1.5 * medians.off and losses > 0.75 * len(pairs)

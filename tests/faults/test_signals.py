@@ -1,0 +1,208 @@
+"""Servers are told to stop or to reload, under load, and what they had recorded arrives."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Iterator, List, NamedTuple, Optional
+
+import pytest
+from app_servers import AppServer
+from at_once import AtOnce, selected
+from receiver import ReceiverProcess
+from under_load import (
+    CALLS_EACH,
+    CONNECTIONS,
+    STOP_SECONDS,
+    Load,
+    Run,
+    UwsgiOfEitherTerm,
+    group_of,
+    gunicorn,
+    parent_of,
+    puma,
+    unicorn,
+    wait_for_group,
+)
+
+AT_ONCE = 6
+TERM, INT, QUIT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP
+USR1, USR2 = signal.SIGUSR1, signal.SIGUSR2
+
+# ---- What happens to a server ----------------------------------------------------------------
+
+Story = Callable[[Run, int], None]  # what is done to a server with so many workers
+
+
+def ends_by(number: int) -> Story:
+    def story(run: Run, workers: int) -> None:
+        run.wait_for_workers(workers)
+        run.end(number)
+
+    return story
+
+
+def reloads_by(number: int, then: int, same_processes: bool = False) -> Story:
+    """Told to reload, it goes on with new workers (or after an exec, with the same process)."""
+
+    def story(run: Run, workers: int) -> None:
+        before = run.wait_for_workers(workers)
+        calls = run.calls()
+        run.tell(number)
+        if same_processes:
+            run.process.wait_until(lambda: run.process.log.count("Ctrl-C") > 1, "reload")
+            run.process.wait_until(
+                lambda: run.calls()[before[0]] >= calls[before[0]] + 3 * CALLS_EACH, "go on"
+            )
+        else:
+            run.wait_until_gone(before)
+            run.wait_for_workers(workers, other_than=before)
+        run.end(then)
+
+    return story
+
+
+def is_replaced(ends_old: int, ends_new: int) -> Story:
+    """USR2 starts a new master beside the old one, which is then told to go."""
+
+    def story(run: Run, workers: int) -> None:
+        before = run.wait_for_workers(workers)
+        run.tell(signal.SIGUSR2)
+        run.wait_for_workers(workers, other_than=before)
+        run.process.stop(ends_old, STOP_SECONDS)
+        new_master = group_of(run.process.pid).intersection(map(parent_of, run.calls()))
+        assert len(new_master) == 1
+        os.kill(new_master.pop(), ends_new)
+        wait_for_group(run.process)
+
+    return story
+
+
+# ---- The table -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """workers  that many have to be busy before something happens
+    exact    requests in flight are finished first: else some may have been recorded, and the app
+             not yet called, when the process was ended
+    serves   threads go on to serve while the process is already ending: what they do last is lost
+    """
+
+    name: str
+    server: AppServer
+    workers: int
+    story: Story
+    exact: bool = True
+    serves: bool = False
+
+    @property
+    def more(self) -> int:
+        return 0 if self.exact else CONNECTIONS
+
+    @property
+    def fewer(self) -> int:
+        return CONNECTIONS if self.serves else 0
+
+
+def cases_of(
+    name: str, server: Callable[[], AppServer], workers: int, *numbers: int, **kind: bool
+) -> Iterator[Case]:
+    for number in numbers:
+        label = f"{name}, {signal.Signals(number).name}"
+        yield Case(label, server(), workers, ends_by(number), **kind)
+
+
+CASES: List[Case] = [
+    *cases_of("puma", puma, 1, TERM, INT, HUP),
+    *cases_of("puma", puma, 1, QUIT, exact=False),
+    Case("puma, USR2", puma(), 1, reloads_by(USR2, TERM, same_processes=True)),
+    *cases_of("puma cluster", lambda: puma(2), 2, TERM, INT, HUP),
+    *cases_of("puma cluster", lambda: puma(2), 2, QUIT, signal.SIGKILL, exact=False),
+    Case("puma cluster, USR1", puma(2), 2, reloads_by(USR1, TERM)),
+    Case("puma cluster, USR2", puma(2), 2, reloads_by(USR2, TERM)),
+    *cases_of("puma cluster preload_app!", lambda: puma(2, True), 2, QUIT, exact=False),
+    Case("puma cluster preload_app!, USR2", puma(2, True), 2, reloads_by(USR2, TERM)),
+    *cases_of("unicorn", unicorn, 2, QUIT),
+    *cases_of("unicorn", unicorn, 2, TERM, INT, exact=False),
+    Case("unicorn, HUP", unicorn(), 2, reloads_by(HUP, QUIT)),
+    Case("unicorn, USR2", unicorn(), 2, is_replaced(QUIT, QUIT)),
+    *cases_of("unicorn preload_app", lambda: unicorn(True), 2, TERM, exact=False),
+    Case("unicorn preload_app, HUP", unicorn(True), 2, reloads_by(HUP, QUIT)),
+    *cases_of("gunicorn sync", gunicorn, 2, TERM),
+    *cases_of("gunicorn sync", gunicorn, 2, INT, QUIT, exact=False),
+    Case("gunicorn sync, HUP", gunicorn(), 2, reloads_by(HUP, TERM)),
+    Case("gunicorn sync, USR2", gunicorn(), 2, is_replaced(TERM, TERM)),
+    *cases_of("gunicorn gthread", lambda: gunicorn("gthread"), 2, TERM),
+    *cases_of("gunicorn gthread", lambda: gunicorn("gthread"), 2, INT, QUIT, exact=False),
+    Case("gunicorn gthread, HUP", gunicorn("gthread"), 2, reloads_by(HUP, TERM)),
+    *cases_of("gunicorn preload", lambda: gunicorn("sync", True), 2, TERM),
+    Case("gunicorn preload, HUP", gunicorn("sync", True), 2, reloads_by(HUP, TERM)),
+    *cases_of("uwsgi", UwsgiOfEitherTerm, 2, TERM, INT, exact=False),
+    *cases_of("uwsgi", lambda: UwsgiOfEitherTerm(die_on_term=False), 2, QUIT, exact=False),
+    Case("uwsgi, HUP", UwsgiOfEitherTerm(), 2, reloads_by(HUP, INT), exact=False),
+    Case(
+        "uwsgi, TERM that reloads",
+        UwsgiOfEitherTerm(die_on_term=False),
+        2,
+        reloads_by(TERM, INT),
+        exact=False,
+    ),
+    *cases_of("uwsgi lazy-apps", lambda: UwsgiOfEitherTerm("--lazy-apps"), 2, TERM, exact=False),
+    *cases_of(
+        "uwsgi enable-threads",
+        lambda: UwsgiOfEitherTerm("--enable-threads", "--threads", "2"),
+        2,
+        *(TERM, INT),
+        exact=False,
+        serves=True,
+    ),
+    *cases_of(
+        "uwsgi skip-atexit-teardown",
+        lambda: UwsgiOfEitherTerm("--skip-atexit-teardown"),
+        2,
+        TERM,
+        exact=False,
+    ),
+]
+
+
+class Outcome(NamedTuple):
+    calls: int
+    rows: int
+    malformed: int
+    repeated: int
+
+
+def live(case: Case, directory: Path) -> Outcome:
+    with ReceiverProcess() as receiver:
+        run = Run(case.server, directory, receiver.url)
+        with run.process:
+            run.process.start().wait_for_port(run.port)
+            with Load(run.port):
+                case.story(run, case.workers)
+        summary = receiver.summary()
+        calls = sum(run.calls().values())
+        return Outcome(calls, summary["rows"], summary["malformed"], summary["repeated"])
+
+
+@pytest.fixture(scope="module")
+def runs_at_once(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AtOnce[Case, Outcome]]:
+    possible = [case for case in selected(request, "case") if case.server.missing() is None]
+    directories = {case: tmp_path_factory.mktemp("signals") for case in possible}
+    with AtOnce(lambda case: live(case, directories[case]), possible, AT_ONCE) as outcomes:
+        yield outcomes
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_nothing_is_lost(case: Case, runs_at_once: AtOnce[Case, Outcome]) -> None:
+    reason: Optional[str] = case.server.missing()
+    if reason is not None:
+        pytest.skip(reason)
+    outcome = runs_at_once[case]
+    assert (outcome.malformed, outcome.repeated) == (0, 0)
+    assert outcome.calls - case.fewer <= outcome.rows <= outcome.calls + case.more

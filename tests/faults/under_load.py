@@ -1,0 +1,178 @@
+"""Real servers under load, and the truth about what their apps were called for: each process
+writes a byte for each call, which outlives it."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from pathlib import Path
+from typing import Collection, Dict, List, NamedTuple, Sequence, Set
+
+from app_servers import AppServer, Gunicorn, Puma, Unicorn, Uwsgi
+from processes import Process, free_port
+from served import RACK_APP, SETTINGS, TOKEN
+
+CONNECTIONS = 4
+CALLS_EACH = 40  # of each process, before something happens to it
+STOP_SECONDS = 20
+LONG_INTERVAL = "60"  # so that all that arrives was sent for the sake of the end
+
+
+class Load:
+    """Requests without a pause, some in flight at every moment. Errors are the servers' to make:
+    they cut connections when they are told to stop at once."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(CONNECTIONS)]
+
+    def _ask(self) -> None:
+        while not self._ended.is_set():
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+            headers = {"X-Request-Start": str(int(time.time() * 1000)), "Connection": "close"}
+            try:
+                connection.request("GET", "/?0.005", headers=headers)
+                connection.getresponse().read()
+            except (OSError, http.client.HTTPException):
+                self._ended.wait(0.02)
+            finally:
+                connection.close()
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+
+class Run:
+    """A server under load, and what can be done to it."""
+
+    def __init__(self, server: AppServer, directory: Path, url: str, **settings: str) -> None:
+        self.directory = directory
+        self._calls = directory / "calls"
+        self._calls.mkdir()
+        self._server = server
+        self.port = free_port()
+        self.process: Process = server.process(
+            self.port,
+            directory,
+            {
+                **SETTINGS,
+                "DYNOSCALE_PUBLISH_FREQUENCY": LONG_INTERVAL,
+                "DYNOSCALE_URL": f"{url}/{TOKEN}",
+                "CALLS": str(self._calls),
+                **settings,
+            },
+        )
+
+    def calls(self) -> Dict[int, int]:
+        """How often each process's app was called."""
+        return {int(file.name): file.stat().st_size for file in self._calls.iterdir()}
+
+    def wait_for_workers(self, count: int, other_than: Collection[int] = ()) -> List[int]:
+        """The ids of that many processes that have answered some requests each."""
+        busy: List[int] = []
+
+        def all_are_busy() -> bool:
+            calls = self.calls().items()
+            busy[:] = [pid for pid, n in calls if n >= CALLS_EACH and pid not in other_than]
+            return len(busy) >= count
+
+        self.process.wait_until(all_are_busy, f"have {count} busy workers, new ones")
+        return busy
+
+    def wait_until_gone(self, pids: Sequence[int]) -> None:
+        """Returns once none of the processes runs."""
+        self.process.wait_until(
+            lambda: not self.living(pids), f"end its processes {pids}"
+        )
+
+    @staticmethod
+    def living(pids: Sequence[int]) -> List[int]:
+        return [pid for pid in pids if runs(pid)]
+
+    def tell(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def end(self, number: int) -> None:
+        """Sends the signal and waits until all is over."""
+        self.process.stop(number, STOP_SECONDS, (0, -number, 128 + number))
+        wait_for_group(self.process)
+
+
+class Status(NamedTuple):
+    """Of a process, from the kernel (man proc_pid_stat)."""
+
+    state: str  # one letter
+    parent: int
+    group: int
+
+
+def status_of(pid: int) -> Status:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return Status("X", 0, 0)
+    state, parent, group = text.rpartition(") ")[2].split()[:3]
+    return Status(state, int(parent), int(group))
+
+
+def runs(pid: int) -> bool:
+    return status_of(pid).state not in "XZ"
+
+
+def parent_of(pid: int) -> int:
+    return status_of(pid).parent
+
+
+def wait_for_group(process: Process) -> None:
+    """Waits until nothing of a process's group runs: workers may outlive what they belong to."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while living := [pid for pid in group_of(process.pid) if runs(pid)]:
+        assert time.monotonic() < deadline, f"{process.name}: {living} go on"
+        time.sleep(0.01)
+
+
+def group_of(leader: int) -> Set[int]:
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return {pid for pid in pids if status_of(pid).group == leader}
+
+
+# ---- The servers -----------------------------------------------------------------------------
+
+class UnicornInProduction(Unicorn):
+    def command(self, port: int, directory: Path) -> List[str]:
+        return [*super().command(port, directory), "-E", "deployment"]
+
+
+def puma(workers: int = 0, preload: bool = False) -> Puma:
+    return Puma("puma", workers, preload, app=RACK_APP)
+
+
+def unicorn(preload: bool = False) -> Unicorn:
+    server = UnicornInProduction("unicorn", preload)
+    server.app = RACK_APP
+    return server
+
+
+def gunicorn(worker: str = "sync", preload: bool = False) -> Gunicorn:
+    return Gunicorn("gunicorn", worker, preload, wrapper=True, hook="")
+
+
+class UwsgiOfEitherTerm(Uwsgi):
+    """TERM ends it with --die-on-term; without that, TERM reloads it and QUIT ends it."""
+
+    def __init__(self, *arguments: str, die_on_term: bool = True) -> None:
+        super().__init__("uwsgi", *arguments)
+        self._die_on_term = die_on_term
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = super().command(port, directory)
+        return [part for part in command if self._die_on_term or part != "--die-on-term"]
