@@ -99,18 +99,18 @@ soak: build ## both under load for SOAK_SECONDS=3600, with a service that fails 
 VARIANT        :=
 FLAGS_asan     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_tsan     := -fsanitize=thread
-FLAGS_coverage := --coverage -fprofile-update=atomic -O0
+FLAGS_coverage := --coverage -fprofile-update=atomic -O0 -DCOVERAGE
 FLAGS_fuzz     := $(FLAGS_asan) -fsanitize=fuzzer-no-link -DFUZZING
 
 OUT     := build/$(notdir $(firstword $(CC)))$(VARIANT:%=-%)
-COMPILE  = $(CC) -std=c11 -Wall -Wextra -Wconversion -Werror -MMD $(CFLAGS) $(FLAGS_$(VARIANT)) \
+COMPILE  = $(CC) -std=c11 -Wall -Wextra -Wconversion -Werror -MMD -MP $(CFLAGS) $(FLAGS_$(VARIANT)) \
            -Icore/include -Icore/src -Itests/core/support -DVECTORS='"tests/vectors"' $(CPPFLAGS)
 LINK     = $(CC) $(CFLAGS) $(FLAGS_$(VARIANT)) $(LDFLAGS)
 LIBS    := -lpthread -ldl
 # What the harnesses of tests/fuzz compare the core with.
 FUZZ_LIBS := -ljansson -lcurl -lm
 # Calls of the core that tests/core/support/faults.c can make fail.
-FAULTS  := malloc calloc realloc strdup mmap pthread_create pthread_atfork
+FAULTS  := malloc calloc realloc strdup mmap pthread_create pthread_atfork getentropy dlopen dlsym
 comma   := ,
 
 objects  = $(patsubst %.c,$(OUT)/%.o,$(wildcard $(1)))
@@ -127,6 +127,9 @@ test-core: $(TESTS) ## the core's suite
 
 $(TESTS): %: %.o $(filter-out %/clock.o,$(CORE)) $(SUPPORT)
 	@$(LINK) $(FAULTS:%=-Wl$(comma)--wrap=%) -o $@ $^ -lcmocka $(LIBS)
+
+$(OUT)/tests/core/test_fuzz_failures: LIBS += $(FUZZ_LIBS)
+$(OUT)/tests/core/test_fuzz_failures: $(FUZZERS:%=%.o)
 
 $(FUZZERS): %: %.o $(CORE)
 	@$(LINK) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LIBS) $(LIBS)
@@ -181,7 +184,7 @@ coverage: ## the lines of core/src that the core's suite reaches
 	$(call install,tools)
 	@find build -name '*.gcda' -delete 2>/dev/null || true
 	@$(SUBMAKE) test-core VARIANT=coverage
-	@gcovr --root . --filter core/src --txt
+	@gcovr --root . --filter core/src --gcov-ignore-parse-errors --txt
 
 # Inputs that were worth keeping lie in build/fuzz, to go on from. One that fails stays there too:
 # its place is then tests/fuzz/failures.

@@ -2,18 +2,21 @@
 #define _GNU_SOURCE
 #include "support/suite.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent.h"
 #include "clock.h"
 #include "leader.h"
+#include "support/child.h"
 #include "support/false_clock.h"
 #include "support/false_transport.h"
 #include "support/faults.h"
@@ -472,8 +475,8 @@ static void each_allocation_may_fail(void **state) {
 /* Runs `in_child` in a forked child; 0 is well. */
 static int forked(int (*in_child)(dynoscale_agent *), dynoscale_agent *agent) {
     int status;
-    pid_t child = fork();
-    if (child == 0) _exit(in_child(agent));
+    pid_t child = fork_child();
+    if (child == 0) leave_child(in_child(agent));
     assert_int_equal(waitpid(child, &status, 0), child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
 }
@@ -544,6 +547,37 @@ static void forks_at_any_moment_leave_a_child_that_works(void **state) {
     assert_int_equal(flush(agent), DYNOSCALE_OK);
 }
 
+/* ---- Exit --------------------------------------------------------------------------------- */
+
+static bool in_exit; /* a child that is being judged */
+
+/* Registered first, and so called last, after the agents' own. */
+static void judge(void) {
+    if (!in_exit) return;
+    leave_child(false_transport_rows() == 3 && false_transport_open() == 0 ? 0 : 1);
+}
+
+static int child_exits(dynoscale_agent *agent) {
+    false_transport_reset();
+    for (int i = 0; i < 3; i++) request(agent, 1);
+    in_exit = true;
+    exit(2);
+}
+
+static int child_exits_after_a_free(dynoscale_agent *agent) {
+    false_transport_reset();
+    for (int i = 0; i < 3; i++) request(agent, 1);
+    dynoscale_agent_free(agent);
+    in_exit = true;
+    exit(2);
+}
+
+static void an_exit_without_a_stop_sends_what_was_recorded(void **state) {
+    skip_under_thread_sanitizer();
+    assert_int_equal(forked(child_exits, *state), 0);
+    assert_int_equal(forked(child_exits_after_a_free, *state), 0);
+}
+
 /* ---- The dyno's leader --------------------------------------------------------------------- */
 
 static int child_leads(dynoscale_agent *agent) { return dynoscale_agent_leads(agent) ? 0 : 1; }
@@ -572,6 +606,25 @@ static void one_process_of_a_dyno_leads_and_the_next_when_it_has_ended(void **st
     rmdir(folder);
     unsetenv("TMPDIR");
     assert_false(dynoscale_agent_leads(NULL));
+}
+
+static void a_lock_that_somebody_else_put_there_is_not_taken(void **state) {
+    (void)state;
+    char folder[] = "/tmp/dynoscale-test-XXXXXX", path[DS_LEADER_PATH_SIZE];
+    assert_non_null(mkdtemp(folder));
+    ds_leader_path(path, folder, "web.1", "http://service/leader");
+    int file = -1;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    errno = 0;
+    assert_false(ds_leader_lead(path, &file));
+    assert_int_equal(errno, EPERM);
+    assert_int_equal(file, -1);
+    unlink(path);
+    assert_int_equal(symlink("/dev/null", path), 0);
+    assert_false(ds_leader_lead(path, &file));
+    assert_int_equal(errno, ELOOP);
+    unlink(path);
+    rmdir(folder);
 }
 
 static void where_there_can_be_no_lock_nobody_leads_and_it_is_told_once(void **state) {
@@ -651,9 +704,12 @@ int main(void) {
         cmocka_unit_test(each_allocation_may_fail),
         WITH_AGENT(a_child_starts_empty_and_reports_its_own),
         WITH_AGENT(forks_at_any_moment_leave_a_child_that_works),
+        WITH_AGENT(an_exit_without_a_stop_sends_what_was_recorded),
         cmocka_unit_test(one_process_of_a_dyno_leads_and_the_next_when_it_has_ended),
+        cmocka_unit_test(a_lock_that_somebody_else_put_there_is_not_taken),
         cmocka_unit_test(where_there_can_be_no_lock_nobody_leads_and_it_is_told_once),
         cmocka_unit_test(everything_has_a_name_and_a_text),
     };
+    atexit(judge);
     return cmocka_run_group_tests_name("agent", tests, NULL, NULL);
 }

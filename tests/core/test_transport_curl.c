@@ -3,7 +3,9 @@
 #include "support/suite.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/child.h"
+#include "support/faults.h"
 #include "transport.h"
 
 static const ds_transport *const transport = &ds_transport_curl;
@@ -222,9 +226,13 @@ static void forks_while_it_is_loaded_leave_children_that_can_load_it(void **stat
     assert_int_equal(pthread_create(&thread, NULL, open_and_close, settings), 0);
     for (int i = 0; i < CHILDREN; i++) {
         ds_transport_curl_before_fork();
-        children[i] = fork();
+        children[i] = fork_child();
         ds_transport_curl_after_fork();
-        if (children[i] == 0) _exit(open_and_close(settings) ? 0 : 1);
+        if (children[i] == 0) {
+            bool opened = open_and_close(settings) != NULL;
+            ds_settings_release(settings);
+            leave_child(opened ? 0 : 1);
+        }
     }
     for (int i = 0; i < CHILDREN; i++) {
         int status;
@@ -235,9 +243,104 @@ static void forks_while_it_is_loaded_leave_children_that_can_load_it(void **stat
     ds_settings_release(settings);
 }
 
+static int refuses_to_start(long flags) {
+    (void)flags;
+    return 2; /* CURLE_FAILED_INIT */
+}
+
+static bool refused_because(const ds_settings *settings, const char *expected) {
+    char reason[DS_ANSWER_REASON_SIZE];
+    void *connection = transport->open(settings, reason);
+    if (connection) transport->close(connection);
+    return !connection && strncmp(reason, expected, strlen(expected)) == 0;
+}
+
+/* 0, or which obstacle was not told rightly. */
+static int meet_obstacles(const ds_settings *settings) {
+    faults_refuse_libraries(true);
+    if (!refused_because(settings,
+                         "libcurl can't be loaded (No such file or directory): is libcurl4 "))
+        return 1;
+    faults_refuse_libraries(false);
+    faults_replace_symbol("curl_multi_poll", NULL);
+    if (!refused_because(settings, "libcurl is too old: 7.66 or newer is needed (it lacks "
+                                   "curl_multi_poll)"))
+        return 2;
+    faults_replace_symbol(NULL, NULL);
+    faults_replace_symbol("curl_global_init", (void *)(intptr_t)refuses_to_start);
+    if (!refused_because(settings, "libcurl can't be initialised")) return 3;
+    faults_replace_symbol(NULL, NULL);
+    return open_and_close((void *)(intptr_t)settings) ? 0 : 4;
+}
+
+static void what_stands_in_the_way_of_libcurl_is_told_and_may_pass(void **state) {
+    (void)state;
+    int status;
+    ds_settings *settings = settings_for("http://127.0.0.1:1/token");
+    pid_t child = fork_child(); /* here it is not to be loaded yet */
+    if (child == 0) {
+        int obstacle = meet_obstacles(settings);
+        ds_settings_release(settings);
+        leave_child(obstacle);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    ds_settings_release(settings);
+}
+
+/* libcurl's own functions, but for a call that is to fail. */
+static _Atomic(int) calls_left = -1;
+
+static bool fails_now(void) {
+    return atomic_load(&calls_left) >= 0 && atomic_fetch_sub(&calls_left, 1) == 0;
+}
+
+static void *multi_init(void) {
+    void *(*real)(void);
+    *(void **)&real = faults_replaced_symbol("curl_multi_init");
+    return fails_now() ? NULL : real();
+}
+
+static void *slist_append(void *list, const char *line) {
+    void *(*real)(void *, const char *);
+    *(void **)&real = faults_replaced_symbol("curl_slist_append");
+    return fails_now() ? NULL : real(list, line);
+}
+
+static int put_failures_in(void **state) {
+    (void)state;
+    faults_replace_symbol("curl_multi_init", (void *)(intptr_t)multi_init);
+    faults_replace_symbol("curl_slist_append", (void *)(intptr_t)slist_append);
+    return 0;
+}
+
+static void without_memory_there_is_no_request(void **state) {
+    (void)state;
+    char reason[DS_ANSWER_REASON_SIZE], body[] = "x";
+    ds_request request = {.body = body, .body_length = 1, .headers = {"A: b"}, .header_count = 1};
+    ds_settings *settings = settings_for("http://127.0.0.1:1/token");
+    faults_fail_allocation_after(0);
+    assert_true(refused_because(settings, "no memory for a connection"));
+    faults_fail_allocation_after(-1);
+    atomic_store(&calls_left, 0);
+    assert_true(refused_because(settings, "no memory for a connection"));
+
+    void *connection = transport->open(settings, reason);
+    for (int calls = 0; calls < 2; calls++) {
+        atomic_store(&calls_left, calls);
+        assert_false(transport->start(connection, &request, reason));
+        assert_string_equal(reason, "no memory for a request");
+    }
+    assert_true(transport->start(connection, &request, reason));
+    transport->close(connection);
+    ds_settings_release(settings);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(forks_while_it_is_loaded_leave_children_that_can_load_it),
+        cmocka_unit_test(what_stands_in_the_way_of_libcurl_is_told_and_may_pass),
+        cmocka_unit_test_setup(forks_while_it_is_loaded_leave_children_that_can_load_it,
+                               put_failures_in),
         cmocka_unit_test(a_report_is_a_post_of_the_body_with_the_headers),
         cmocka_unit_test(retry_after_is_read_in_any_case_and_only_from_the_last_answer),
         cmocka_unit_test(a_longer_answer_than_is_kept_still_has_its_status),
@@ -246,6 +349,7 @@ int main(void) {
         cmocka_unit_test(a_redirect_over_http_is_not_followed),
         cmocka_unit_test(a_refused_connection_and_an_unknown_host_have_reasons),
         cmocka_unit_test(closing_gives_up_what_is_in_flight),
+        cmocka_unit_test(without_memory_there_is_no_request),
     };
     return cmocka_run_group_tests_name("transport_curl", tests, NULL, NULL);
 }

@@ -143,6 +143,25 @@ static void while_samples_come_it_drains_each_second(void **state) {
     assert_int_equal(atomic_load(&w->drowsy), DS_AWAKE);
 }
 
+static void push_one(void *context) { push(context, 1); }
+
+static void a_sample_that_comes_after_the_last_look_is_not_slept_over(void **state) {
+    ds_worker *w = *state;
+    false_transport_stall();
+    push(w, 1);
+    live_for(w, 4100);
+    settle_down(w);
+    false_transport_answer(200, "");
+    false_clock_meanwhile(push_one, w); /* when the answer is noted: after the drain */
+    int64_t wait;
+    assert_true(ds_worker_step(w, &wait));
+    assert_int_equal(false_transport_rows(), 1);
+    assert_in_range(wait, 1, 1000);
+    assert_int_equal(ds_ring_count(&w->ring), 0);
+    live_for(w, 30000);
+    assert_int_equal(false_transport_rows(), 2);
+}
+
 static void the_sample_that_ends_a_silence_rouses_and_a_later_second_makes_up_for_it(void **state) {
     ds_worker *w = *state;
     settle_down(w);
@@ -526,6 +545,7 @@ int main(void) {
         WITH_WORKER(after_it_a_report_leaves_every_interval_less_up_to_a_quarter),
         WITH_WORKER(a_silence_wakes_nobody_and_its_end_is_told_within_five_seconds),
         WITH_WORKER(while_samples_come_it_drains_each_second),
+        WITH_WORKER(a_sample_that_comes_after_the_last_look_is_not_slept_over),
         WITH_WORKER(the_sample_that_ends_a_silence_rouses_and_a_later_second_makes_up_for_it),
         WITH_WORKER(the_service_sets_the_interval),
         WITH_WORKER(an_empty_answer_changes_nothing),

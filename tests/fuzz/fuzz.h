@@ -80,7 +80,7 @@ static inline input take_bytes(input *in, size_t count) {
 
 /* A block of its own, and no byte more: AddressSanitizer sees whoever reads behind it. */
 static inline char *copy_of(const void *text, size_t length) {
-    char *copy = malloc(length > 0 ? length : 1);
+    char *copy = calloc(length > 0 ? length : 1, 1);
     if (!copy) exit(1);
     if (length > 0) memcpy(copy, text, length);
     return copy;

@@ -1,6 +1,7 @@
 #include "false_clock.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "clock.h"
 #include "suite.h"
@@ -8,7 +9,21 @@
 static _Atomic(int64_t) wall_ns = NOW_NS;
 static _Atomic(int64_t) monotonic_ms = 1000000;
 
-int64_t ds_clock_wall_ns(void) { return atomic_load(&wall_ns); }
+typedef void function(void *context);
+
+static _Atomic(function *) meanwhile;
+static void *meanwhile_context; /* written before */
+
+void false_clock_meanwhile(function *called, void *context) {
+    meanwhile_context = context;
+    atomic_store(&meanwhile, called);
+}
+
+int64_t ds_clock_wall_ns(void) {
+    function *called = atomic_load(&meanwhile) ? atomic_exchange(&meanwhile, NULL) : NULL;
+    if (called) called(meanwhile_context);
+    return atomic_load(&wall_ns);
+}
 
 int64_t ds_clock_monotonic_ms(void) { return atomic_load(&monotonic_ms); }
 

@@ -9,6 +9,10 @@
 /* Sets the wall clock, as an administrator would: the monotonic one does not notice. */
 void false_clock_set_wall(int64_t wall_ns);
 
+/* Calls `meanwhile`, once, when the wall clock is next asked: what another thread might just then
+ * be doing. */
+void false_clock_meanwhile(void (*meanwhile)(void *), void *context);
+
 /* Lets time pass on both clocks. */
 void false_clock_advance_ms(int64_t ms);
 

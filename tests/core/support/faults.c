@@ -1,15 +1,21 @@
 #include "faults.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 
 static _Atomic(int) calls_left = -1;
 static _Atomic(bool) allocation_failed, threads_refused, handlers_refused;
-static void (*meanwhile)(void *);
-static void *meanwhile_context;
+static _Atomic(bool) entropy_refused, libraries_refused;
+
+typedef void function(void *context);
+
+static _Atomic(function *) meanwhile;
+static void *meanwhile_context; /* written before */
 
 void faults_fail_allocation_after(int calls) {
     atomic_store(&allocation_failed, false);
@@ -18,9 +24,9 @@ void faults_fail_allocation_after(int calls) {
 
 bool faults_allocation_failed(void) { return atomic_load(&allocation_failed); }
 
-void faults_during_allocation(void (*function)(void *), void *context) {
+void faults_during_allocation(function *called, void *context) {
     meanwhile_context = context;
-    meanwhile = function;
+    atomic_store(&meanwhile, called);
 }
 
 void faults_refuse_threads(bool refuse) { atomic_store(&threads_refused, refuse); }
@@ -28,9 +34,8 @@ void faults_refuse_threads(bool refuse) { atomic_store(&threads_refused, refuse)
 void faults_refuse_fork_handlers(bool refuse) { atomic_store(&handlers_refused, refuse); }
 
 static bool refused(void) {
-    void (*function)(void *) = meanwhile;
-    meanwhile = NULL;
-    if (function) function(meanwhile_context);
+    function *called = atomic_load(&meanwhile) ? atomic_exchange(&meanwhile, NULL) : NULL;
+    if (called) called(meanwhile_context);
     if (atomic_load(&calls_left) < 0 || atomic_fetch_sub(&calls_left, 1) > 0) return false;
     atomic_store(&allocation_failed, true);
     errno = ENOMEM;
@@ -65,4 +70,52 @@ int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*ch
 int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
     if (atomic_load(&handlers_refused)) return ENOMEM;
     return __real_pthread_atfork(prepare, parent, child);
+}
+
+void faults_refuse_entropy(bool refuse) { atomic_store(&entropy_refused, refuse); }
+
+int __real_getentropy(void *buffer, size_t length);
+int __wrap_getentropy(void *buffer, size_t length);
+int __wrap_getentropy(void *buffer, size_t length) {
+    return atomic_load(&entropy_refused) ? -1 : __real_getentropy(buffer, length);
+}
+
+void faults_refuse_libraries(bool refuse) { atomic_store(&libraries_refused, refuse); }
+
+void *__real_dlopen(const char *name, int mode);
+void *__wrap_dlopen(const char *name, int mode);
+void *__wrap_dlopen(const char *name, int mode) {
+    return __real_dlopen(atomic_load(&libraries_refused) ? "/no/such/library" : name, mode);
+}
+
+static struct {
+    const char *name;
+    void *address;
+    void *real;
+} replaced[8 + 1]; /* the last one stays without a name */
+
+void faults_replace_symbol(const char *name, void *address) {
+    size_t i = 0;
+    while (name && replaced[i].name) i++;
+    if (!name) memset(replaced, 0, sizeof replaced);
+    replaced[i].name = name;
+    replaced[i].address = address;
+}
+
+void *__real_dlsym(void *library, const char *name);
+void *__wrap_dlsym(void *library, const char *name);
+void *__wrap_dlsym(void *library, const char *name) {
+    void *real = __real_dlsym(library, name);
+    for (size_t i = 0; replaced[i].name; i++) {
+        if (strcmp(replaced[i].name, name) != 0) continue;
+        replaced[i].real = real;
+        return replaced[i].address;
+    }
+    return real;
+}
+
+void *faults_replaced_symbol(const char *name) {
+    size_t i = 0;
+    while (strcmp(replaced[i].name, name) != 0) i++;
+    return replaced[i].real;
 }

@@ -24,4 +24,17 @@ void faults_refuse_threads(bool refuse);
 /* Has every pthread_atfork refused, or none. */
 void faults_refuse_fork_handlers(bool refuse);
 
+/* Has the system's random numbers refused, or not. */
+void faults_refuse_entropy(bool refuse);
+
+/* Has every library be missing, or none. */
+void faults_refuse_libraries(bool refuse);
+
+/* Has a function of a library be another one, or missing for NULL, to those who ask for it by name
+ * from now on. Of eight names at most; a name of NULL takes all back. */
+void faults_replace_symbol(const char *name, void *address);
+
+/* The function that was really there, once it has been asked for. */
+void *faults_replaced_symbol(const char *name);
+
 #endif
