@@ -18,7 +18,7 @@ SUBMAKE = $(MAKE) --no-print-directory
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
         test-python test-jobs test-jobs-ruby test-jobs-python test-servers test-faults \
         soak asan-ruby asan-python test-bench asan tsan \
-        coverage fuzz run-fuzzers bench accept-instructions format lint
+        coverage fuzz run-fuzzers model valgrind run-valgrind bench accept-instructions format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -119,6 +119,7 @@ CORE    := $(call objects,core/src/*.c)
 SUPPORT := $(call objects,tests/core/support/*.c)
 TESTS   := $(call programs,tests/core/test_*.c)
 FUZZERS := $(call programs,tests/fuzz/fuzz_*.c)
+LIFE    := $(call programs,tests/valgrind/life.c)
 BENCHES := $(call programs,bench/native/*.c)
 COUNTED := $(call programs,bench/instructions/*.c)
 
@@ -134,7 +135,7 @@ $(OUT)/tests/core/test_fuzz_failures: $(FUZZERS:%=%.o)
 $(FUZZERS): %: %.o $(CORE)
 	@$(LINK) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LIBS) $(LIBS)
 
-$(BENCHES): %: %.o $(CORE)
+$(BENCHES) $(LIFE): %: %.o $(CORE)
 	@$(LINK) -o $@ $^ $(LIBS)
 
 $(COUNTED): %: %.o $(filter-out %/clock.o,$(CORE))
@@ -145,8 +146,8 @@ $(OUT)/%.o: %.c Makefile
 	@$(COMPILE) -c -o $@ $<
 
 .SECONDARY:
--include $(patsubst %.o,%.d,$(CORE) $(SUPPORT)) $(patsubst %,%.d,$(TESTS) $(FUZZERS) $(BENCHES) \
-    $(COUNTED))
+-include $(patsubst %.o,%.d,$(CORE) $(SUPPORT)) $(patsubst %,%.d,$(TESTS) $(FUZZERS) $(LIFE) \
+    $(BENCHES) $(COUNTED))
 
 asan: ## the core's suite under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(SUBMAKE) test-core VARIANT=asan
@@ -179,6 +180,17 @@ asan-ruby: ## the gem's suite under AddressSanitizer
 
 tsan: ## the core's suite under ThreadSanitizer
 	@$(SUBMAKE) test-core VARIANT=tsan
+
+valgrind: ## memory errors and leaks of a whole life, memory errors of the core's suite
+	$(call install,tools)
+	@$(SUBMAKE) run-valgrind
+
+run-valgrind: $(LIFE) $(TESTS)
+	@$(PYTHON) tests/valgrind/check.py $(LIFE) $(TESTS)
+
+model: ## the ring, the sleep and the rouse in every order of steps there is
+	$(call install,tools)
+	@tests/model/check
 
 coverage: ## the lines of core/src that the core's suite reaches
 	$(call install,tools)
