@@ -62,7 +62,7 @@ clean: ## remove what was made
 test: ## run every suite; ends with the counts
 	$(call install,test)
 	@$(PYTHON) tests/support/suites.py --counts build/counts core=cmocka \
-	    ruby=minitest python=pytest servers=pytest -- $(SUBMAKE)
+	    ruby=minitest python=pytest servers=pytest faults=pytest -- $(SUBMAKE)
 
 test-ruby: build-ruby ## the gem's suite
 	$(RAKE) test TESTOPTS=--verbose

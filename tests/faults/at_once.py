@@ -14,7 +14,7 @@ def outcome(request, runs):
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, Dict, Generic, Hashable, List, Sequence, TypeVar
+from typing import Any, Callable, Dict, Generic, Hashable, List, Sequence, TypeVar
 
 import pytest
 
@@ -40,11 +40,11 @@ class AtOnce(Generic[Case, Outcome]):
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def selected(request: pytest.FixtureRequest, fixture: str) -> List[object]:
+def selected(request: pytest.FixtureRequest, fixture: str) -> List[Any]:
     """The parameters of a fixture for which tests of the module will be run, each once."""
     here = [item for item in request.session.items if item.path == request.path]
     parameters = [
-        item.callspec.params[fixture]  # type: ignore[attr-defined]
+        item.callspec.params[fixture]
         for item in here
         if hasattr(item, "callspec") and fixture in item.callspec.params
         if not item.get_closest_marker("skip")

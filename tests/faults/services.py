@@ -1,4 +1,4 @@
-"""Ways in which the agent reaches the service, each with a way to fall ill and to get well again."""
+"""Ways to reach the service, each with a way in which it falls ill and gets well again."""
 
 from __future__ import annotations
 

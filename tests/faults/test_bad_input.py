@@ -83,10 +83,10 @@ def two(
     with contextlib.ExitStack() as stack:
         receiver = stack.enter_context(ReceiverProcess())
         processes = []
-        for settings in ({"DYNOSCALE_URL": f"{receiver.url}/{TOKEN}"}, {}):
+        for url in (f"{receiver.url}/{TOKEN}", ""):
             port = free_port()
             directory = tmp_path_factory.mktemp("input")
-            process = server.process(port, directory, {**SETTINGS, **settings})
+            process = server.process(port, directory, {**SETTINGS, "DYNOSCALE_URL": url})
             stack.enter_context(process).start().wait_for_port(port)
             processes.append((port, process))
         yield Two(processes[0][0], processes[1][0], processes[0][1])
@@ -115,6 +115,10 @@ def get(path: str, *lines: bytes) -> bytes:
 def test_a_header_changes_no_answer(name: bytes, value: bytes, two: Two) -> None:
     request = get("/1", name + b": " + value)
     assert answer(two.on, request) == answer(two.off, request)
+
+
+def test_a_request_is_answered(two: Two) -> None:
+    assert answer(two.on, get("/1")).endswith(b"answer to /1\n")
 
 
 def test_headers_may_come_repeatedly(two: Two) -> None:

@@ -8,8 +8,7 @@ import sys
 from typing import Dict, List
 
 import pytest
-from app_servers import PYTHON, RUBY, environment, output
-from served import PYTHONPATH
+from app_servers import PYTHON, PYTHONPATH, RUBY, environment, output
 
 if not sys.platform.startswith("linux"):
     pytest.skip("ELF alone is looked at", allow_module_level=True)

@@ -194,8 +194,9 @@ def test_nothing_is_written_to_any_file(
     folders = [tmp_path / name for name in ("work", "home", "temporary")]
     for folder in folders:
         folder.mkdir()
-    settings = {"HOME": str(folders[1]), "TMPDIR": str(folders[2]), "XDG_CACHE_HOME": str(folders[1])}
-    limit = ["sh", "-c", 'cd "$1"; shift; ulimit -f 0; exec "$@"', "sh", str(folders[0])]
+    work, home, temporary = map(str, folders)
+    settings = {"HOME": home, "TMPDIR": temporary, "XDG_CACHE_HOME": home}
+    limit = ["sh", "-c", 'cd "$1"; shift; ulimit -f 0; exec "$@"', "sh", work]
     code = "record(3); flush(); record(2)"
     program = Program(
         language, code, tmp_path, reporting_to(receiver.url, **settings), wrapper=limit
@@ -282,7 +283,7 @@ def test_the_wall_clock_may_step(
 
 
 def test_a_free_threaded_python(receiver: ReceiverProcess, tmp_path: Path) -> None:
-    python = next(filter(None, map(shutil.which, ("python3.13t", "python3.14t"))), None)
+    python = shutil.which("python3.14t") or shutil.which("python3.13t")
     if python is None:
         pytest.skip("no free-threaded Python (python3.13t, python3.14t) on the PATH")
     root = Path(__file__).resolve().parents[2]

@@ -1,6 +1,6 @@
 """The token, which is the account's only password, and a proxy's password are shown to nobody: in
-no log, message, exception or list of processes. Run after all others, it looks at all that they have
-printed, at debug level, in every kind of trouble."""
+no log, message, exception or list of processes. Run after all others, it looks at all that they
+have printed, at debug level, in every kind of trouble."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ flush()
 dynoscale.configure(url=url.replace("http", "gopher"))
 dynoscale.configure(url="http://a b/" + url)
 dynoscale.configure(url=[url])
-print(Config(), repr(Config()), Config().settings, Config().warnings, stats(), repr(app), vars(Config()))
+config = Config()
+print(config, repr(config), config.settings, config.warnings, vars(config), stats(), repr(app))
 for wrong in (lambda: dynoscale.flush(url), lambda: _native.open(url)):
     try: wrong()
     except TypeError: traceback.print_exc()
@@ -83,7 +84,7 @@ def test_all_that_can_be_shown_is_shown_without(language: str, tmp_path: Path) -
         )
         receiver.behave("status", status=403, times=1)
         with Program(language, TELLS_ALL[language], tmp_path, settings) as program:
-            lines = []
+            lines: List[str] = []
             while not lines or lines[-1] != "ready":
                 lines.append(program.hear())
             listed = subprocess.run(

@@ -2,8 +2,8 @@
 to be kept is kept and arrives once, what is dropped is counted, memory stays within its bound, and
 the app stops when it is told to.
 
-A fault is a row of FAULTS. Each is suffered by an app of each language, beside the same app with the
-agent off.
+A fault is a row of FAULTS. Each is suffered by an app of each language, beside the same app with
+the agent off.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ class Load:
     def __init__(self, port: int) -> None:
         self._port = port
         self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(CONNECTIONS)]
+        ask = [threading.Thread(target=self._ask, daemon=True) for _ in range(CONNECTIONS)]
+        self._threads = ask
 
     def _ask(self) -> None:
         while not self._ended.is_set():
@@ -90,9 +91,7 @@ class Run:
 
     def wait_until_gone(self, pids: Sequence[int]) -> None:
         """Returns once none of the processes runs."""
-        self.process.wait_until(
-            lambda: not self.living(pids), f"end its processes {pids}"
-        )
+        self.process.wait_until(lambda: not self.living(pids), f"end its processes {pids}")
 
     @staticmethod
     def living(pids: Sequence[int]) -> List[int]:
@@ -146,6 +145,7 @@ def group_of(leader: int) -> Set[int]:
 
 
 # ---- The servers -----------------------------------------------------------------------------
+
 
 class UnicornInProduction(Unicorn):
     def command(self, port: int, directory: Path) -> List[str]:

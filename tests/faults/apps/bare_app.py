@@ -66,7 +66,7 @@ def nothing(start_response: Start) -> None:
     start_response("200 OK", HEADERS)
 
 
-MISUSES = {f"/{misuse.__name__}": misuse for misuse in (twice, never, wrongly, late, broken, nothing)}
+MISUSES = {f"/{f.__name__}": f for f in (twice, never, wrongly, late, broken, nothing)}
 
 
 def app(environ: Dict[str, Any], start_response: Start) -> Any:

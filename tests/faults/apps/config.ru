@@ -25,7 +25,10 @@ def BROKEN.each
 end
 TEXT = { 'content-type' => 'text/plain' }.freeze
 MISUSES = {
-  '/nothing' => nil, '/short' => [200], '/wrongly' => ['x', nil, 5], '/broken' => [200, TEXT, BROKEN]
+  '/nothing' => nil,
+  '/short' => [200],
+  '/wrongly' => ['x', nil, 5],
+  '/broken' => [200, TEXT, BROKEN]
 }.freeze
 
 use DynoscaleRuby::Middleware

@@ -25,6 +25,7 @@ forks.times do |number|
     exec('true') if kind == 1
     end_well(fork { record && leave }) if kind == 2
     raise 'not its own' if kind != 1 && stats[:recorded] != 1
+
     leave
   end
   recorded += [0, 0, 2, 1, 1][kind]
