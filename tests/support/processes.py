@@ -104,9 +104,9 @@ class Process:
 
     def start(self: Started) -> Started:
         command = self.command
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            # Started by a shell in the background; the servers are to know SIGINT all the same.
-            command = ["env", "--default-signal=INT", *command]
+        if signal.SIG_IGN in map(signal.getsignal, (signal.SIGINT, signal.SIGQUIT)):
+            # Started by a shell in the background; the servers are to know both all the same.
+            command = ["env", "--default-signal=INT,QUIT", *command]
         with self.log_path.open("ab") as log:
             try:
                 self._process = subprocess.Popen(
