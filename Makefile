@@ -16,7 +16,7 @@ SUBMAKE = $(MAKE) --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
-        test-python test-jobs test-jobs-ruby test-jobs-python test-servers test-faults \
+        test-python test-jobs test-jobs-ruby test-jobs-python test-servers test-frameworks test-faults \
         soak asan-ruby asan-python test-bench asan tsan \
         coverage fuzz run-fuzzers model valgrind run-valgrind bench accept-instructions format lint
 
@@ -32,7 +32,7 @@ help: ## list the targets
 install = @$(if $(filter skip,$(DEPS)),true,tests/support/deps $(1))
 
 deps: ## install what the other targets need, with apt-get
-	$(call install,test jobs bench tools)
+	$(call install,test jobs frameworks bench tools)
 
 build: build-ruby build-python ## build both extensions in place
 
@@ -82,7 +82,12 @@ test-jobs-python: build-python ## the package's readings of RQ, Celery, Django-Q
 	@$(PYTEST) tests/jobs/python
 
 test-servers: build ## both, in real app servers behind a real nginx
-	$(PYTEST) tests/servers
+	$(PYTEST) tests/servers -m 'not frameworks'
+
+test-frameworks: ## both, in more app servers and frameworks than `make test` has
+	$(call install,frameworks)
+	@$(SUBMAKE) build
+	$(PYTEST) tests/servers -m frameworks
 
 # SLOW=1: 10,000 forks and a service that is down for minutes, too.
 test-faults: build ## both, whatever the service, the process and the client do

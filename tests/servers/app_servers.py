@@ -1,8 +1,9 @@
 """The app servers under test: what each is started with, and how it is stopped gracefully.
 
-A new kind of server is a class, a new way to run one is a line in ALL. They run with the
-interpreters in PYTHON and RUBY, and with the agents of this checkout, or with those found on
-TEST_PYTHONPATH and TEST_RUBYLIB (empty: those that are installed).
+A new kind of server is a class, a new way to run one is a line in BASIC, or in FRAMEWORKS where
+that is not for `make test`. They run with the interpreters in PYTHON and RUBY, and with the agents
+of this checkout, or with those found on TEST_PYTHONPATH and TEST_RUBYLIB (empty: those that are
+installed).
 """
 
 from __future__ import annotations
@@ -194,6 +195,8 @@ class Gunicorn(PythonServer):
 
     def __init__(self, name: str, worker: str, preload: bool, wrapper: bool, hook: str) -> None:
         super().__init__(name)
+        if worker in ("gevent", "eventlet"):
+            self.package, self.module = f"gunicorn python3-{worker}", f"gunicorn, {worker}"
         self._arguments = ["--worker-class", worker, "--workers", "2"]
         self._arguments += ["--threads", "2"] if worker == "gthread" else []
         self._arguments += ["--preload"] if preload else []
@@ -260,11 +263,13 @@ class Wsgiref(PythonServer):
 # ---- All of them -----------------------------------------------------------------------------
 
 
+DOORS: Dict[str, Tuple[bool, str]] = {
+    "wrapper": (True, ""),
+    "hook": (False, "gunicorn_hook.py"),
+}
+
+
 def _gunicorns() -> List[AppServer]:
-    doors: Dict[str, Tuple[bool, str]] = {
-        "wrapper": (True, ""),
-        "hook": (False, "gunicorn_hook.py"),
-    }
     servers: List[AppServer] = [
         Gunicorn(
             f"gunicorn {worker}{' preload' if preload else ''} {door}",
@@ -275,7 +280,7 @@ def _gunicorns() -> List[AppServer]:
         )
         for worker in ("sync", "gthread")
         for preload in (False, True)
-        for door, (wrapper, hook) in doors.items()
+        for door, (wrapper, hook) in DOORS.items()
     ]
     return [
         *servers,
@@ -285,7 +290,7 @@ def _gunicorns() -> List[AppServer]:
     ]
 
 
-ALL: List[AppServer] = [
+BASIC: List[AppServer] = [
     Puma("puma single"),
     Puma("puma cluster", workers=2),
     Puma("puma cluster preload_app!", workers=2, preload=True),
@@ -307,4 +312,12 @@ ALL: List[AppServer] = [
     Uwsgi("uwsgi enable-threads", "--enable-threads", "--threads", "2"),
     Flask("flask"),
     Wsgiref("wsgiref"),
+]
+
+FRAMEWORKS: List[AppServer] = [
+    *(
+        Gunicorn(f"gunicorn {worker} {door}", worker, False, wrapper, hook)
+        for worker in ("gevent", "eventlet")
+        for door, (wrapper, hook) in DOORS.items()
+    ),
 ]

@@ -6,9 +6,12 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "frameworks: of `make test-frameworks`, not `make test`")
     # Ends like Ctrl-C, which leaves every `with` block in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 import pytest
-from app_servers import ALL, AppServer
+from app_servers import BASIC, FRAMEWORKS, AppServer
 from delay_proxy import DelayProxy
 from load import drive
 from processes import Nginx, free_port
@@ -37,7 +37,13 @@ class Outcome(NamedTuple):
     log: str
 
 
-@pytest.fixture(scope="module", params=ALL, ids=[server.name for server in ALL])
+ALL = [
+    *(pytest.param(server, id=server.name) for server in BASIC),
+    *(pytest.param(server, id=server.name, marks=pytest.mark.frameworks) for server in FRAMEWORKS),
+]
+
+
+@pytest.fixture(scope="module", params=ALL)
 def server(request: pytest.FixtureRequest) -> AppServer:
     server: AppServer = request.param
     reason = server.missing()
