@@ -13,6 +13,7 @@
 #include "url.h"
 
 enum {
+    TIMEOUT_MS = 15000,
     LONGEST_NAME = 128, /* of a dyno or an app */
     MOST_WARNINGS = 16,
     WARNING_SIZE = 320,
@@ -363,12 +364,13 @@ static const char *proxy_for(const dynoscale_options *options, const char *url) 
     return proxy ? proxy : "";
 }
 
-ds_settings *ds_settings_new(const dynoscale_options *options, const char *language) {
+static ds_settings *settings_for(const dynoscale_options *options, const char *language,
+                                 const char *url, const char *proxy) {
     ds_settings *settings = calloc(1, sizeof *settings);
     if (!settings) return NULL;
     atomic_init(&settings->references, 1);
 
-    const char *url = dynoscale_options_get(options, DYNOSCALE_SETTING_URL);
+    settings->timeout_ms = TIMEOUT_MS;
     const char *seconds = dynoscale_options_get(options, DYNOSCALE_SETTING_PUBLISH_FREQUENCY);
     ds_report_frequency(seconds, strlen(seconds), &settings->publish_frequency_ms);
     settings->dev_mode = in_dev_mode(options);
@@ -385,13 +387,24 @@ ds_settings *ds_settings_new(const dynoscale_options *options, const char *langu
     const char *folder = options->connection[TEMPORARY_FOLDER];
     ds_leader_path(settings->lock_path, folder ? folder : "/tmp", settings->dyno, url);
 
-    bool whole = copied(&settings->url, url) && copied(&settings->proxy, proxy_for(options, url)) &&
+    bool whole = copied(&settings->url, url) && copied(&settings->proxy, proxy) &&
                  copied(&settings->no_proxy, options->connection[NO_PROXY]) &&
                  copied(&settings->ca_file, options->connection[CA_FILE]) &&
                  copied(&settings->ca_path, options->connection[CA_PATH]);
     if (whole) return settings;
     ds_settings_release(settings);
     return NULL;
+}
+
+ds_settings *ds_settings_new(const dynoscale_options *options, const char *language) {
+    const char *url = dynoscale_options_get(options, DYNOSCALE_SETTING_URL);
+    return settings_for(options, language, url, proxy_for(options, url));
+}
+
+ds_settings *ds_settings_for_app(const dynoscale_options *options, const char *language,
+                                 const char *url) {
+    const char *proxy = ds_url_is_local(url) ? "" : proxy_for(options, url);
+    return settings_for(options, language, url, proxy);
 }
 
 ds_settings *ds_settings_hold(ds_settings *settings) {

@@ -27,11 +27,17 @@ typedef struct ds_settings {
     char app_name[DS_HEADER_VALUE_SIZE]; /* "": unset */
     char lock_path[DS_LEADER_PATH_SIZE]; /* of the dyno's leader, see leader.h */
     int64_t publish_frequency_ms;
+    int64_t timeout_ms; /* of a whole request */
     bool dev_mode;
 } ds_settings;
 
 /* With one reference. NULL without memory. */
 ds_settings *ds_settings_new(const dynoscale_options *options, const char *language);
+
+/* The same, but for another valid address than the options': an app's. One of this machine is
+ * reached directly, whatever proxy there is for others. */
+ds_settings *ds_settings_for_app(const dynoscale_options *options, const char *language,
+                                 const char *url);
 
 ds_settings *ds_settings_hold(ds_settings *settings);
 void ds_settings_release(ds_settings *settings);

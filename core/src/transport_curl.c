@@ -16,8 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "headers.h"
 #include "transport.h"
 #include "url.h"
 
@@ -26,13 +29,13 @@
 #endif
 
 static const long CONNECT_TIMEOUT_MS = 5000;
-static const long TIMEOUT_MS = 15000;
 static const int MOST_REDIRECTS = 5;
 
 /* ---- Loading ------------------------------------------------------------------------------ */
 
 #define FUNCTIONS(X)       \
     X(global_init)         \
+    X(version_info)        \
     X(easy_init)           \
     X(easy_setopt)         \
     X(easy_getinfo)        \
@@ -146,6 +149,7 @@ typedef struct connection {
     struct curl_slist *headers;
     char *redirected; /* where the answer sent the request on to, or NULL */
     int redirects;
+    bool was_connected; /* a socket that is closed by now */
     char error[CURL_ERROR_SIZE];
     ds_answer answer;
 } connection;
@@ -154,6 +158,7 @@ static void clear_answer(ds_answer *answer) {
     answer->status = 0;
     answer->reason[0] = '\0';
     answer->retry_after_ms = DS_ANSWER_NO_RETRY;
+    answer->way = (ds_way){.date_s = -1, .queue_time_ms = -1};
     answer->body_whole = false;
     answer->body_length = 0;
 }
@@ -168,16 +173,38 @@ static size_t take_body(char *data, size_t size, size_t count, void *context) {
     return length;
 }
 
-static size_t take_header(char *data, size_t size, size_t count, void *context) {
-    static const char name[] = "retry-after:";
-    ds_answer *answer = context;
-    size_t length = size * count, name_length = sizeof name - 1;
-    if (length < name_length || strncasecmp(data, name, name_length) != 0) return length;
-    const char *value = data + name_length, *end = data + length;
+/* The value of a header of that name, without blanks around it; NULL for another header. */
+static const char *value_in(const char *line, const char *end, const char *name, size_t *length) {
+    size_t name_length = strlen(name);
+    if ((size_t)(end - line) < name_length || strncasecmp(line, name, name_length) != 0)
+        return NULL;
+    const char *value = line + name_length;
     while (value < end && (*value == ' ' || *value == '\t')) value++;
     while (end > value && strchr(" \t\r\n", end[-1])) end--;
-    ds_report_retry_after(value, (size_t)(end - value), &answer->retry_after_ms);
-    return length;
+    *length = (size_t)(end - value);
+    return value;
+}
+
+static size_t take_header(char *data, size_t size, size_t count, void *context) {
+    ds_answer *answer = context;
+    const char *value, *end = data + size * count;
+    size_t length;
+    if ((value = value_in(data, end, "retry-after:", &length)))
+        ds_report_retry_after(value, length, &answer->retry_after_ms);
+    else if ((value = value_in(data, end, "date:", &length)))
+        ds_headers_date(value, length, &answer->way.date_s);
+    else if ((value = value_in(data, end, "server-timing:", &length)))
+        ds_headers_queue_time(value, length, &answer->way.queue_time_ms);
+    return size * count;
+}
+
+/* libcurl itself does not say whether a connection stood where TLS then failed or hung. */
+static int close_socket(void *context, curl_socket_t number) {
+    connection *c = context;
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    if (getpeername(number, (struct sockaddr *)&peer, &size) == 0) c->was_connected = true;
+    return close(number);
 }
 
 static void set_protocols(CURL *easy) {
@@ -195,7 +222,7 @@ static void set_options(connection *c) {
     set_protocols(easy);
     curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-    curl.easy_setopt(easy, CURLOPT_TIMEOUT_MS, TIMEOUT_MS);
+    curl.easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)settings->timeout_ms);
     curl.easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl.easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl.easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -206,6 +233,8 @@ static void set_options(connection *c) {
     curl.easy_setopt(easy, CURLOPT_WRITEDATA, &c->answer);
     curl.easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     curl.easy_setopt(easy, CURLOPT_HEADERDATA, &c->answer);
+    curl.easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    curl.easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, c);
     /* Given even when empty: otherwise curl reads the environment, which the app may be writing. */
     curl.easy_setopt(easy, CURLOPT_PROXY, settings->proxy);
     curl.easy_setopt(easy, CURLOPT_NOPROXY, settings->no_proxy ? settings->no_proxy : "");
@@ -261,6 +290,7 @@ static bool set_headers(connection *c, const ds_request *request) {
 static bool send_to(connection *c, const char *url) {
     clear_answer(&c->answer);
     c->error[0] = '\0';
+    c->was_connected = false;
     return curl.easy_setopt(c->easy, CURLOPT_URL, url) == CURLE_OK &&
            curl.multi_add_handle(c->multi, c->easy) == CURLM_OK;
 }
@@ -269,8 +299,12 @@ static bool curl_start(void *opened, const ds_request *request,
                        char reason[DS_ANSWER_REASON_SIZE]) {
     connection *c = opened;
     c->redirects = 0;
-    curl.easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
-    curl.easy_setopt(c->easy, CURLOPT_POSTFIELDS, request->body);
+    if (request->body) {
+        curl.easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
+        curl.easy_setopt(c->easy, CURLOPT_POSTFIELDS, request->body);
+    } else {
+        curl.easy_setopt(c->easy, CURLOPT_HTTPGET, 1L);
+    }
     if (set_headers(c, request) &&
         curl.easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers) == CURLE_OK &&
         send_to(c, c->settings->url))
@@ -293,13 +327,61 @@ static bool follow(connection *c) {
     return send_to(c, copy);
 }
 
+/* The ms between two moments of a transfer in µs; -1 where it did not get to the second. */
+static int64_t ms_between(curl_off_t from_us, curl_off_t to_us) {
+    return to_us > 0 ? (int64_t)(to_us > from_us ? to_us - from_us : 0) / 1000 : -1;
+}
+
+static curl_off_t moment(connection *c, CURLINFO info) {
+    curl_off_t us = 0;
+    curl.easy_getinfo(c->easy, info, &us);
+    return us;
+}
+
+static void note_peer(connection *c) {
+    char *address = NULL;
+    long port = 0;
+    curl.easy_getinfo(c->easy, CURLINFO_PRIMARY_IP, &address);
+    curl.easy_getinfo(c->easy, CURLINFO_PRIMARY_PORT, &port);
+    if (address && *address && port > 0)
+        snprintf(c->answer.way.peer, DS_PEER_SIZE, "%.48s port %ld", address, port);
+}
+
+static void note_way(connection *c, CURLcode result) {
+    ds_way *way = &c->answer.way;
+    curl_off_t named = moment(c, CURLINFO_NAMELOOKUP_TIME_T);
+    curl_off_t connected = moment(c, CURLINFO_CONNECT_TIME_T);
+    curl_off_t secured = moment(c, CURLINFO_APPCONNECT_TIME_T);
+    way->name_ms = ms_between(0, named);
+    way->connect_ms = ms_between(named, connected);
+    way->tls_ms = ms_between(connected, secured);
+    way->answer_ms =
+        ms_between(moment(c, CURLINFO_PRETRANSFER_TIME_T), moment(c, CURLINFO_TOTAL_TIME_T));
+    long proxy_status = 0;
+    curl.easy_getinfo(c->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    way->proxy_status = (int)proxy_status;
+    way->proxy_unresolved = result == CURLE_COULDNT_RESOLVE_PROXY;
+    note_peer(c);
+    bool has_peer = connected > 0 || c->was_connected;
+    bool unresolved = way->proxy_unresolved || result == CURLE_COULDNT_RESOLVE_HOST;
+    way->reach = c->answer.status > 0       ? DS_REACH_ANSWER
+                 : unresolved || named == 0 ? DS_REACH_NOTHING
+                 : !has_peer                ? DS_REACH_ADDRESS
+                 : secured == 0             ? DS_REACH_PEER
+                                            : DS_REACH_TLS;
+}
+
 static void note_result(connection *c, CURLcode result) {
     long status = 0;
     curl.easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
     c->answer.status = status >= 200 ? (int)status : 0; /* 1xx: only the beginning of an answer */
     c->answer.body_whole = result == CURLE_OK;
-    snprintf(c->answer.reason, sizeof c->answer.reason, "%.*s", DS_ANSWER_REASON_SIZE - 1,
-             c->error[0] ? c->error : curl.easy_strerror(result));
+    const char *reason = c->error[0] ? c->error : curl.easy_strerror(result);
+    /* It says in full what it does not understand as a proxy, a password with it. */
+    if (*c->settings->proxy && strstr(reason, c->settings->proxy))
+        reason = "the address of the proxy can't be used";
+    snprintf(c->answer.reason, sizeof c->answer.reason, "%.*s", DS_ANSWER_REASON_SIZE - 1, reason);
+    note_way(c, result);
 }
 
 static const ds_answer *curl_poll(void *opened) {
@@ -323,10 +405,19 @@ static void curl_wait(void *opened, int64_t ms) {
     curl.multi_poll(c->multi, NULL, 0, (int)ms, NULL);
 }
 
+static bool curl_describe(char text[DS_ANSWER_REASON_SIZE], char reason[DS_ANSWER_REASON_SIZE]) {
+    if (!loaded(reason)) return false;
+    const curl_version_info_data *info = curl.version_info(CURLVERSION_NOW);
+    snprintf(text, DS_ANSWER_REASON_SIZE, "libcurl %s with %s", info->version,
+             info->ssl_version ? info->ssl_version : "no TLS");
+    return true;
+}
+
 const ds_transport ds_transport_curl = {
     .open = curl_open,
     .start = curl_start,
     .poll = curl_poll,
     .wait = curl_wait,
     .close = curl_close,
+    .describe = curl_describe,
 };

@@ -14,14 +14,49 @@ static const char *after_scheme(const char *url) {
     return NULL;
 }
 
-size_t ds_url_authority(const char *url, const char **authority) {
-    const char *at = after_scheme(url);
-    if (!at) return 0;
+static size_t authority_at(const char *at, const char **authority) {
     const char *end = at + strcspn(at, "/?#");
     for (const char *c = at; c < end; c++)
         if (*c == '@') at = c + 1;
     *authority = at;
     return (size_t)(end - at);
+}
+
+size_t ds_url_authority(const char *url, const char **authority) {
+    const char *at = after_scheme(url);
+    return at ? authority_at(at, authority) : 0;
+}
+
+/* A user's name or password may hold what ends an address: only what follows the last @ counts. */
+size_t ds_url_proxy_authority(const char *proxy, const char **authority) {
+    const char *scheme = strstr(proxy, "://"), *last = strrchr(proxy, '@');
+    return authority_at(last ? last + 1 : scheme ? scheme + 3 : proxy, authority);
+}
+
+static size_t host_of(const char *url, const char **host) {
+    size_t length = ds_url_authority(url, host);
+    const char *end = length > 0 && **host == '[' ? memchr(*host, ']', length) : NULL;
+    if (end) return (size_t)(end - *host) + 1;
+    const char *port = length > 0 ? memchr(*host, ':', length) : NULL;
+    return port ? (size_t)(port - *host) : length;
+}
+
+bool ds_url_is_local(const char *url) {
+    static const char *const names[] = {"localhost", "[::1]"};
+    const char *host;
+    size_t length = host_of(url, &host);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (length == strlen(names[i]) && strncasecmp(host, names[i], length) == 0) return true;
+    return ds_url_is_numeric(url) && length > 4 && memcmp(host, "127.", 4) == 0;
+}
+
+bool ds_url_is_numeric(const char *url) {
+    const char *host;
+    size_t length = host_of(url, &host);
+    if (length > 0 && *host == '[') return true;
+    for (size_t i = 0; i < length; i++)
+        if (host[i] != '.' && (host[i] < '0' || host[i] > '9')) return false;
+    return length > 0;
 }
 
 bool ds_url_valid(const char *url) {

@@ -19,6 +19,14 @@ bool ds_url_is_https(const char *url);
  * there is none. */
 size_t ds_url_authority(const char *url, const char **authority);
 
+/* The same of a proxy's address, which may lack a scheme. */
+size_t ds_url_proxy_authority(const char *proxy, const char **authority);
+
+/* Whether host and port name this machine by its loopback addresses; or whether the host is an IP
+ * address, for which no name server is asked. */
+bool ds_url_is_local(const char *url);
+bool ds_url_is_numeric(const char *url);
+
 /* Whether an answer at `from` may send a report on to `to`: both https, same host and port. */
 bool ds_url_redirect_allowed(const char *from, const char *to);
 

@@ -25,11 +25,13 @@ static struct {
     int listener;
     int port;
     const char *answer; /* sent once a whole request is there; NULL: the connection is closed */
+    bool whole_without_body; /* a request is, as soon as there is anything of it */
     char request[64 * 1024];
     pthread_t thread;
 } server;
 
 static bool whole(const char *request) {
+    if (server.whole_without_body) return *request;
     const char *end = strstr(request, "\r\n\r\n"), *length = strcasestr(request, "Content-Length:");
     return end && length && strlen(end + 4) >= strtoul(length + 15, NULL, 10);
 }
@@ -81,24 +83,30 @@ static ds_settings *settings_for(const char *url) {
     return settings;
 }
 
-static void send_report(const ds_settings *settings, ds_answer *answer) {
-    static char body[] = "1700000000,12,web,\r\n";
-    static ds_request request = {.body = body,
-                                 .body_length = sizeof body - 1,
-                                 .headers = {"Content-Type: text/csv", "X_DYNO: web.1"},
-                                 .header_count = 2};
+static char rows[] = "1700000000,12,web,\r\n";
+static ds_request report = {.body = rows,
+                            .body_length = sizeof rows - 1,
+                            .headers = {"Content-Type: text/csv", "X_DYNO: web.1"},
+                            .header_count = 2};
+
+static void send_request(const ds_settings *settings, const ds_request *request,
+                         ds_answer *answer) {
     char reason[DS_ANSWER_REASON_SIZE] = "";
     void *connection = transport->open(settings, reason);
     if (!connection) fail_msg("%s", reason);
-    assert_true(transport->start(connection, &request, reason));
+    assert_true(transport->start(connection, request, reason));
     const ds_answer *there;
     while (!(there = transport->poll(connection))) transport->wait(connection, 1000);
     *answer = *there;
     transport->close(connection);
 }
 
+static void send_report(const ds_settings *settings, ds_answer *answer) {
+    send_request(settings, &report, answer);
+}
+
 /* What the transport makes of an answer. */
-static ds_answer *exchange(const char *text) {
+static ds_answer *exchange_for(const ds_request *request, const char *text) {
     static ds_answer answer;
     char url[64];
     listen_somewhere();
@@ -106,12 +114,14 @@ static ds_answer *exchange(const char *text) {
     server.answer = text;
     assert_int_equal(pthread_create(&server.thread, NULL, serve, NULL), 0);
     ds_settings *settings = settings_for(url);
-    send_report(settings, &answer);
+    send_request(settings, request, &answer);
     ds_settings_release(settings);
     pthread_join(server.thread, NULL);
     close(server.listener);
     return &answer;
 }
+
+static ds_answer *exchange(const char *text) { return exchange_for(&report, text); }
 
 static void a_report_is_a_post_of_the_body_with_the_headers(void **state) {
     (void)state;
@@ -191,6 +201,119 @@ static void a_refused_connection_and_an_unknown_host_have_reasons(void **state) 
     assert_int_equal(answer.status, 0);
     assert_non_null(strstr(answer.reason, "no-such-host.invalid"));
     ds_settings_release(settings);
+}
+
+static void without_a_body_it_is_a_get(void **state) {
+    (void)state;
+    static const ds_request get = {.headers = {"X-Request-Start: 1"}, .header_count = 1};
+    server.whole_without_body = true;
+    ds_answer *answer = exchange_for(&get, "HTTP/1.1 204 x\r\n\r\n");
+    server.whole_without_body = false;
+    assert_int_equal(answer->status, 204);
+    assert_ptr_equal(strstr(server.request, "GET /token HTTP/1.1\r\n"), server.request);
+    assert_non_null(strstr(server.request, "\r\nX-Request-Start: 1\r\n"));
+    assert_null(strcasestr(server.request, "Content-"));
+}
+
+static void an_empty_body_is_a_post_of_nothing(void **state) {
+    (void)state;
+    static const ds_request empty = {.body = rows, .body_length = 0};
+    assert_int_equal(exchange_for(&empty, "HTTP/1.1 204 x\r\n\r\n")->status, 204);
+    assert_ptr_equal(strstr(server.request, "POST /token HTTP/1.1\r\n"), server.request);
+    assert_non_null(strstr(server.request, "\r\nContent-Length: 0\r\n"));
+}
+
+static void the_way_there_and_the_headers_on_the_way_back_are_told(void **state) {
+    (void)state;
+    char peer[DS_PEER_SIZE];
+    ds_answer *answer = exchange("HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                                 "Server-Timing: db;dur=3\r\nserver-timing: queue;dur=12\r\n"
+                                 "Content-Length: 0\r\n\r\n");
+    const ds_way *way = &answer->way;
+    snprintf(peer, sizeof peer, "127.0.0.1 port %d", server.port);
+    assert_string_equal(way->peer, peer);
+    assert_int_equal(way->reach, DS_REACH_ANSWER);
+    assert_int_equal(way->date_s, 784111777);
+    assert_int_equal(way->queue_time_ms, 12);
+    assert_true(way->name_ms >= 0 && way->connect_ms >= 0 && way->answer_ms >= 0);
+    assert_int_equal(way->tls_ms, -1);
+    answer = exchange("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    assert_int_equal(way->date_s, -1);
+    assert_int_equal(way->queue_time_ms, -1);
+}
+
+static ds_way way_to(const char *url) {
+    static ds_answer answer;
+    ds_settings *settings = settings_for(url);
+    send_report(settings, &answer);
+    ds_settings_release(settings);
+    return answer.way;
+}
+
+static void how_far_a_request_got_is_told(void **state) {
+    (void)state;
+    assert_int_equal(way_to("http://no-such-host.invalid/token").reach, DS_REACH_NOTHING);
+    assert_int_equal(way_to("http://127.0.0.1:1/token").reach, DS_REACH_ADDRESS);
+    assert_int_equal(exchange(NULL)->way.reach, DS_REACH_PEER);
+    char url[64];
+    listen_somewhere();
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/token", server.port);
+    server.answer = "this is no TLS\r\n\r\n";
+    server.whole_without_body = true;
+    assert_int_equal(pthread_create(&server.thread, NULL, serve, NULL), 0);
+    assert_int_equal(way_to(url).reach, DS_REACH_PEER);
+    server.whole_without_body = false;
+    pthread_join(server.thread, NULL);
+    close(server.listener);
+}
+
+static void a_time_out_is_told_where_it_happened(void **state) {
+    (void)state;
+    char url[64];
+    ds_answer answer;
+    listen_somewhere(); /* and never accepts: the system does */
+    for (int tls = 0; tls < 2; tls++) {
+        snprintf(url, sizeof url, "http%s://127.0.0.1:%d/token", tls ? "s" : "", server.port);
+        ds_settings *settings = settings_for(url);
+        settings->timeout_ms = 50;
+        send_report(settings, &answer);
+        ds_settings_release(settings);
+        assert_int_equal(answer.status, 0);
+        assert_int_equal(answer.way.reach, DS_REACH_PEER);
+    }
+    close(server.listener);
+}
+
+static void a_proxy_that_is_none_is_not_shown(void **state) {
+    (void)state;
+    const char *const proxies[] = {"http://user:secret@proxy:port",
+                                   "nonsense://user:secret@proxy:1",
+                                   "http://user:secret@no-such-host.invalid:1"};
+    for (size_t i = 0; i < sizeof proxies / sizeof *proxies; i++) {
+        ds_answer answer;
+        setenv("http_proxy", proxies[i], 1);
+        dynoscale_options *o = dynoscale_options_new();
+        dynoscale_options_read_environment(o);
+        unsetenv("http_proxy");
+        dynoscale_options_set(o, DYNOSCALE_SETTING_URL, "http://service.example/token", 28,
+                              DYNOSCALE_SOURCE_CODE);
+        ds_settings *settings = ds_settings_new(o, "c");
+        dynoscale_options_free(o);
+        send_report(settings, &answer);
+        ds_settings_release(settings);
+        assert_int_equal(answer.status, 0);
+        assert_null(strstr(answer.reason, "secret"));
+        assert_true(strlen(answer.reason) > 5);
+        if (i == 2) assert_true(answer.way.proxy_unresolved);
+    }
+}
+
+static void it_tells_what_it_is_made_of(void **state) {
+    (void)state;
+    char text[DS_ANSWER_REASON_SIZE], reason[DS_ANSWER_REASON_SIZE];
+    assert_true(transport->describe(text, reason));
+    assert_ptr_equal(strstr(text, "libcurl "), text);
+    assert_non_null(strstr(text, " with "));
 }
 
 static void closing_gives_up_what_is_in_flight(void **state) {
@@ -348,6 +471,13 @@ int main(void) {
         cmocka_unit_test(no_answer_has_status_0_and_a_reason),
         cmocka_unit_test(a_redirect_over_http_is_not_followed),
         cmocka_unit_test(a_refused_connection_and_an_unknown_host_have_reasons),
+        cmocka_unit_test(without_a_body_it_is_a_get),
+        cmocka_unit_test(an_empty_body_is_a_post_of_nothing),
+        cmocka_unit_test(the_way_there_and_the_headers_on_the_way_back_are_told),
+        cmocka_unit_test(how_far_a_request_got_is_told),
+        cmocka_unit_test(a_time_out_is_told_where_it_happened),
+        cmocka_unit_test(a_proxy_that_is_none_is_not_shown),
+        cmocka_unit_test(it_tells_what_it_is_made_of),
         cmocka_unit_test(closing_gives_up_what_is_in_flight),
         cmocka_unit_test(without_memory_there_is_no_request),
     };

@@ -52,6 +52,39 @@ static void the_authority_has_no_user_password_or_path(void **state) {
     assert_string_equal(authority("nothing"), "");
 }
 
+static void a_proxy_is_shown_without_user_and_password(void **state) {
+    (void)state;
+    const char *const proxies[] = {"http://u:secret@proxy:3128/x", "u:secret@proxy:3128",
+                                   "proxy:3128", "socks5h://proxy:3128",
+                                   "http://u:se/c@ret@proxy:3128"};
+    for (size_t i = 0; i < sizeof proxies / sizeof *proxies; i++) {
+        const char *at;
+        assert_int_equal(ds_url_proxy_authority(proxies[i], &at), 10);
+        assert_memory_equal(at, "proxy:3128", 10);
+    }
+}
+
+static void this_machine_and_numbers_are_known_by_the_host_alone(void **state) {
+    (void)state;
+    const char *const local[] = {"http://127.0.0.1",       "http://127.1.2.3:80/x",
+                                 "http://localhost:3000/", "https://LOCALHOST",
+                                 "http://[::1]:80",        "http://u:p@127.0.0.1"};
+    const char *const numeric[] = {"http://192.0.2.1/", "https://[2001:db8::1]:443/x"};
+    const char *const names[] = {"http://127.example", "http://localhost.example",
+                                 "http://a/127.0.0.1", "http://127.0.0.1@a",
+                                 "http://1x",          "gopher://127.0.0.1"};
+    for (size_t i = 0; i < sizeof local / sizeof *local; i++)
+        assert_true(ds_url_is_local(local[i]));
+    for (size_t i = 0; i < sizeof numeric / sizeof *numeric; i++) {
+        assert_true(ds_url_is_numeric(numeric[i]));
+        assert_false(ds_url_is_local(numeric[i]));
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_false(ds_url_is_local(names[i]));
+        assert_false(ds_url_is_numeric(names[i]));
+    }
+}
+
 static void redirects_stay_on_https_and_the_host(void **state) {
     (void)state;
     const char *from = "https://api.dynoscale.net/a";
@@ -72,6 +105,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http_and_https_with_a_host_are_addresses),
         cmocka_unit_test(the_authority_has_no_user_password_or_path),
+        cmocka_unit_test(a_proxy_is_shown_without_user_and_password),
+        cmocka_unit_test(this_machine_and_numbers_are_known_by_the_host_alone),
         cmocka_unit_test(redirects_stay_on_https_and_the_host),
     };
     return cmocka_run_group_tests_name("url", tests, NULL, NULL);

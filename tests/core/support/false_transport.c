@@ -16,13 +16,14 @@ typedef struct attempt {
     char *body;
     char headers[DS_REPORT_HEADERS][DS_REPORT_HEADER_SIZE];
     size_t header_count;
+    bool posted;
 } attempt;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     attempt attempts[MOST_ATTEMPTS];
     size_t count, accepted, rows, open, cancelled;
-    bool stalled, refuses_open, refuses_start;
+    bool stalled, refuses_open, refuses_start, refuses_load;
     ds_answer answer;
 } service;
 
@@ -57,7 +58,8 @@ static bool start(void *opened, const ds_request *request, char reason[DS_ANSWER
         attempt *a = &service.attempts[service.count++ % MOST_ATTEMPTS];
         free(a->body);
         a->body = body;
-        memcpy(a->body, request->body, request->body_length);
+        if (request->body_length > 0) memcpy(a->body, request->body, request->body_length);
+        a->posted = request->body != NULL;
         a->body[request->body_length] = '\0';
         memcpy(a->headers, request->headers, sizeof a->headers);
         a->header_count = request->header_count;
@@ -101,8 +103,14 @@ static void close_connection(void *opened) {
     free(c);
 }
 
-const ds_transport false_transport = {open_connection, start, poll_answer, wait_a_moment,
-                                      close_connection};
+static bool describe(char text[DS_ANSWER_REASON_SIZE], char reason[DS_ANSWER_REASON_SIZE]) {
+    strcpy(service.refuses_load ? reason : text,
+           service.refuses_load ? "no library to be had" : "a false library");
+    return !service.refuses_load;
+}
+
+const ds_transport false_transport = {open_connection,  start,   poll_answer, wait_a_moment,
+                                      close_connection, describe};
 
 void false_transport_reset(void) {
     pthread_mutex_lock(&lock);
@@ -119,6 +127,9 @@ void false_transport_answer(int status, const char *text) {
     service.answer.status = status;
     service.answer.retry_after_ms = DS_ANSWER_NO_RETRY;
     service.answer.body_whole = true;
+    service.answer.way = (ds_way){.reach = status > 0 ? DS_REACH_ANSWER : DS_REACH_NOTHING,
+                                  .date_s = -1,
+                                  .queue_time_ms = -1};
     if (status == 0) {
         strncpy(service.answer.reason, text, DS_ANSWER_REASON_SIZE - 1);
     } else {
@@ -142,6 +153,8 @@ void false_transport_stall(void) {
 
 void false_transport_refuse_open(bool refuse) { service.refuses_open = refuse; }
 void false_transport_refuse_start(bool refuse) { service.refuses_start = refuse; }
+void false_transport_refuse_load(bool refuse) { service.refuses_load = refuse; }
+void false_transport_way(const ds_way *way) { service.answer.way = *way; }
 
 static size_t read_locked(const size_t *value) {
     pthread_mutex_lock(&lock);
@@ -159,6 +172,11 @@ size_t false_transport_cancelled(void) { return read_locked(&service.cancelled);
 const char *false_transport_body(size_t i) {
     assert_true(i < false_transport_attempts());
     return service.attempts[i % MOST_ATTEMPTS].body;
+}
+
+bool false_transport_posted(size_t i) {
+    assert_true(i < false_transport_attempts());
+    return service.attempts[i % MOST_ATTEMPTS].posted;
 }
 
 const char *false_transport_header(size_t i, const char *name) {

@@ -20,12 +20,16 @@ void false_transport_reset(void);
 void false_transport_answer(int status, const char *text);
 void false_transport_retry_after(int64_t ms);
 
+/* How far the next answer came, in place of all the way. */
+void false_transport_way(const ds_way *way);
+
 /* Never answers, until told otherwise. */
 void false_transport_stall(void);
 
-/* Refuses to open a connection, or to start a request. */
+/* Refuses to open a connection, to start a request, or to be loaded at all. */
 void false_transport_refuse_open(bool refuse);
 void false_transport_refuse_start(bool refuse);
+void false_transport_refuse_load(bool refuse);
 
 /* Attempts so far; those accepted; rows in them. */
 size_t false_transport_attempts(void);
@@ -36,8 +40,10 @@ size_t false_transport_rows(void);
 size_t false_transport_open(void);
 size_t false_transport_cancelled(void);
 
-/* Of attempt `i` from 0: its body with a NUL, and the value of a header, "" when absent. */
+/* Of attempt `i` from 0: its body with a NUL, whether it was a POST, and the value of a header, ""
+ * when absent. */
 const char *false_transport_body(size_t i);
+bool false_transport_posted(size_t i);
 const char *false_transport_header(size_t i, const char *name);
 
 #endif
