@@ -59,6 +59,12 @@ typedef enum dynoscale_error {
 const char *dynoscale_error_name(dynoscale_error error);
 const char *dynoscale_error_text(dynoscale_error error);
 
+/*
+ * Asked every 50 ms, on the calling thread, while flush, stop or a doctor waits: true gives up the
+ * wait. NULL where nothing can interrupt.
+ */
+typedef bool (*dynoscale_interrupted)(void *context);
+
 /* ---- Settings ---------------------------------------------------------------------------- */
 
 /* Identifier, name in code, environment variable, default as shown, meaning. */
@@ -130,6 +136,31 @@ const char *dynoscale_setting_meaning(dynoscale_setting setting);
 dynoscale_setting dynoscale_setting_find(const char *name, size_t length);
 
 /*
+ * What the two command lines say: identifier, name. The settings' text is the table above, with who
+ * wins over whom.
+ */
+#define DYNOSCALE_TEXTS(X)                 \
+    X(DYNOSCALE_TEXT_ABOUT, "about")       \
+    X(DYNOSCALE_TEXT_SETTINGS, "settings") \
+    X(DYNOSCALE_TEXT_DOCTOR, "doctor")     \
+    X(DYNOSCALE_TEXT_DETAILS, "details")   \
+    X(DYNOSCALE_TEXT_URL, "url")           \
+    X(DYNOSCALE_TEXT_TIMEOUT, "timeout")   \
+    X(DYNOSCALE_TEXT_JSON, "json")         \
+    X(DYNOSCALE_TEXT_WRONG_URL, "wrong_url")
+
+typedef enum dynoscale_text {
+#define X(id, name) id,
+    DYNOSCALE_TEXTS(X)
+#undef X
+        DYNOSCALE_TEXT_COUNT
+} dynoscale_text;
+
+/* Static; never NULL but for an unknown text. Any thread. */
+const char *dynoscale_text_name(dynoscale_text text);
+const char *dynoscale_text_of(dynoscale_text text);
+
+/*
  * A set of settings being gathered. One thread at a time uses it. Nothing here raises, prints or
  * fails for bad input: a value that can't be used leaves a warning and the value before it.
  */
@@ -172,6 +203,73 @@ const char *dynoscale_options_warning(const dynoscale_options *options, size_t i
 
 /* Whether a process with these settings reports, and if not why. */
 dynoscale_off_reason dynoscale_options_off_reason(const dynoscale_options *options);
+
+/* ---- Doctor ------------------------------------------------------------------------------ */
+
+/* What of it all is well. */
+#define DYNOSCALE_HEALTHS(X)                                              \
+    X(DYNOSCALE_HEALTH_OK, "ok")     /* as it should be */                \
+    X(DYNOSCALE_HEALTH_WARN, "warn") /* it works, but not as it should */ \
+    X(DYNOSCALE_HEALTH_FAIL, "fail") /* no report comes through */        \
+    X(DYNOSCALE_HEALTH_SKIP, "skip") /* not looked at: the text says why */
+
+typedef enum dynoscale_health {
+#define X(name, text) name,
+    DYNOSCALE_HEALTHS(X)
+#undef X
+} dynoscale_health;
+
+/* "ok", "warn", "fail" or "skip"; static, never NULL. Any thread. */
+const char *dynoscale_health_name(dynoscale_health health);
+
+/* One thing that was looked at. Its texts are the doctor's, are never NULL but for the check past
+ * the last, and hold no secret and no control character. */
+typedef struct dynoscale_finding {
+    /* In this order, some of them several times: "version", "settings", "reporting", "name",
+     * "connection", "tls", "service", "clock", "stamp". NULL: there is nothing more. */
+    const char *check;
+    dynoscale_health health;
+    const char *text;   /* what was found, in a sentence */
+    const char *remedy; /* what to do about it, "" where that is nothing */
+    const char
+        *measure; /* what `value` is: "ms" (that it took), "status" (of HTTP), "offset_ms" (of
+                   * this clock, ahead of the service's), "queue_time_ms"; "": it is none */
+    int64_t value;
+} dynoscale_finding;
+
+typedef struct dynoscale_doctor dynoscale_doctor;
+
+/*
+ * Looks whether a process with these settings would report, and whether its reports would arrive.
+ * It sends one report without samples, and where `app_url` is given one stamped request to that
+ * address; it opens no agent, starts no thread of ours, takes no lock of the dyno's.
+ *
+ *   language    goes into the User-Agent, as for dynoscale_agent_open
+ *   runtime     the interpreter's name and version, to be shown
+ *   app_url     http or https address of the app, or NULL
+ *   timeout_ms  the longest that each of the two requests may take; that of a report for 0
+ *
+ * DYNOSCALE_OK; DYNOSCALE_ERROR_INVALID (app_url is no such address); DYNOSCALE_ERROR_NO_MEMORY.
+ * May take some ms, to load libcurl. The options are not needed afterwards. One thread at a time
+ * uses a doctor; SIGPIPE must be ignored there, as interpreters do. The caller frees it.
+ */
+dynoscale_error dynoscale_doctor_new(const dynoscale_options *options, const char *language,
+                                     const char *runtime, const char *app_url, int64_t timeout_ms,
+                                     dynoscale_doctor **doctor);
+
+/* NULL is allowed. Gives up what is under way. */
+void dynoscale_doctor_free(dynoscale_doctor *doctor);
+
+/*
+ * The next finding, with a NULL check past the last. Waits for an answer where it needs one, which
+ * is bounded by the timeout: release the interpreter's lock around it. DYNOSCALE_OK, or
+ * DYNOSCALE_ERROR_INTERRUPTED: call it again to go on.
+ */
+dynoscale_error dynoscale_doctor_next(dynoscale_doctor *doctor, dynoscale_interrupted interrupted,
+                                      void *context, dynoscale_finding *finding);
+
+/* Whether all that was found so far is well; with it a sentence, as long as the doctor. */
+bool dynoscale_doctor_verdict(dynoscale_doctor *doctor, const char **text);
 
 /* ---- Agent ------------------------------------------------------------------------------- */
 
@@ -247,12 +345,6 @@ dynoscale_error dynoscale_agent_job_queue_time(dynoscale_agent *agent, const cha
  * child does not inherit it. Takes a system call or two: ask once an interval. Any thread.
  */
 bool dynoscale_agent_leads(dynoscale_agent *agent);
-
-/*
- * Asked every 50 ms, on the calling thread, while flush or stop waits: true gives up the wait.
- * NULL where nothing can interrupt.
- */
-typedef bool (*dynoscale_interrupted)(void *context);
 
 /*
  * Sends at once what was recorded before the call, and waits until the service has accepted it.
