@@ -212,15 +212,25 @@ static void drop_expired(ds_worker *w, int64_t now) {
     ds_wake_post(&w->progress);
 }
 
+/* Refusals so far are those of a full ring; those after the end are no more than what it takes in. */
+static void settle_refused(ds_worker *w) {
+    int64_t refused = atomic_exchange(&w->refused, 0);
+    w->drained += refused;
+    count(w, is_finished(w) ? DYNOSCALE_COUNTER_DROPPED_STOPPED : DYNOSCALE_COUNTER_DROPPED_FULL,
+          refused);
+}
+
 /* Ends the worker's work: what is left is dropped, what comes later too. */
 static void finish(ds_worker *w) {
+    settle_refused(w);
     atomic_store(&w->stage, DS_STAGE_FINISHED);
     int64_t rows = (int64_t)ds_batches_rows(&w->batches);
     count(w, DYNOSCALE_COUNTER_DROPPED_STOPPED, rows);
     if (rows > 0) w->last_given_up = UINT64_MAX;
     w->settled = UINT64_MAX;
     ds_batches_clear(&w->batches);
-    atomic_store(&w->drowsy, DS_DROWSY); /* later samples come through ds_worker_rouse */
+    atomic_store(&w->drowsy, DS_AWAKE); /* nobody is to be roused: later samples are looked for by
+                                         * whoever asks for the counters */
     drain(w);
     ds_wake_post(&w->progress);
 }
@@ -398,8 +408,6 @@ void ds_worker_rouse(ds_worker *w) {
     }
     pthread_mutex_lock(&w->lock);
     start(w);
-    if (atomic_load(&w->stage) != DS_STAGE_RUNNING) atomic_store(&w->drowsy, DS_DROWSY);
-    if (is_finished(w)) drain(w);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -571,6 +579,10 @@ bool ds_worker_finished(ds_worker *w) { return is_finished(w); }
 
 void ds_worker_counters(ds_worker *w, int64_t values[DYNOSCALE_COUNTER_COUNT]) {
     pthread_mutex_lock(&w->lock);
+    if (is_finished(w)) {
+        drain(w);
+        settle_refused(w);
+    }
     for (int i = 0; i < DYNOSCALE_COUNTER_COUNT; i++) values[i] += w->counters[i];
     int64_t waiting = (int64_t)ds_ring_count(&w->ring);
     int64_t refused = atomic_load_explicit(&w->refused, memory_order_relaxed);

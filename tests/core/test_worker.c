@@ -497,6 +497,20 @@ static void a_stop_sends_what_is_there_and_ends(void **state) {
     assert_int_equal(ds_worker_stop(w, 100, NULL, NULL), DYNOSCALE_OK);
 }
 
+static void after_a_stop_samples_are_counted_and_nobody_is_roused(void **state) {
+    ds_worker *w = *state;
+    push(w, DS_RING_SLOTS + 5); /* 5 find the ring full */
+    w->deadline_ms = ds_clock_monotonic_ms() + 2000;
+    finish(w);
+    pthread_mutex_lock(&w->lock); /* a push that took it would hang */
+    push(w, DS_RING_SLOTS + 7);
+    pthread_mutex_unlock(&w->lock);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_FULL), 5);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_STOPPED), DS_RING_SLOTS + 7);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_PENDING), 0);
+    assert_int_equal(ds_ring_count(&w->ring), 0);
+}
+
 static void a_stop_cancels_the_transfer_in_flight_at_its_deadline(void **state) {
     ds_worker *w = *state;
     false_transport_stall();
@@ -567,6 +581,7 @@ int main(void) {
         WITH_WORKER(samples_taken_during_a_transfer_wait_for_the_next),
         WITH_WORKER(a_connection_that_can_not_be_made_is_a_failure_like_others),
         WITH_WORKER(a_stop_sends_what_is_there_and_ends),
+        WITH_WORKER(after_a_stop_samples_are_counted_and_nobody_is_roused),
         WITH_WORKER(a_stop_cancels_the_transfer_in_flight_at_its_deadline),
         WITH_WORKER(a_stop_tries_again_while_it_may),
         WITH_WORKER(of_many_events_the_newest_sixteen_are_kept),

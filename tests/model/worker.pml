@@ -67,13 +67,8 @@ inline start() {
 }
 inline finish() {
     stage = FINISHED;
-#ifdef MUTANT_FINISH /* says that it is gone after the last look */
-    drain();
-    drowsy = DROWSY
-#else
-    drowsy = DROWSY;
+    drowsy = AWAKE;
     drain()
-#endif
 }
 
 /* ds_worker_rouse() */
@@ -87,14 +82,6 @@ inline rouse() {
         :: atomic { locked -> MAY_STOP; !locked -> locked = true }
         fi;
         start();
-        if
-        :: stage != RUNNING -> drowsy = DROWSY
-        :: else
-        fi;
-        if
-        :: stage == FINISHED -> drain()
-        :: else
-        fi;
         unlock()
     fi;
     running = false
@@ -129,7 +116,7 @@ inline worker_push() {
     atomic { state = AWAKE; now = 0 }
 }
 
-#define LOCALS_OF_WORKER_PUSH byte state, now; bool running; LOCALS_OF_PUSH; LOCALS_OF_DRAIN
+#define LOCALS_OF_WORKER_PUSH byte state, now; bool running; LOCALS_OF_PUSH
 
 active [PRODUCERS] proctype producer() {
     byte pushed;
@@ -214,8 +201,9 @@ stopped:
 }
 
 #define NOTHING_LEFT (slots[0] == 0 && slots[1] == 0)
-/* Without a thread, words wait for the next push to try again. */
-#define NO_THREAD (stage == NEW && drowsy == DROWSY)
+/* Without a thread, words wait for a later push to start it; after its end, for whoever asks how
+ * many there were. */
+#define NO_THREAD (stage != RUNNING)
 
 /* `timeout`: nothing else goes on. */
 active proctype latecomer() {
