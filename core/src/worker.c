@@ -127,7 +127,7 @@ static int64_t settle(ds_worker *w, bool given_up) {
     return rows;
 }
 
-static void accepted(ds_worker *w, const ds_answer *answer) {
+static void accepted(ds_worker *w, int64_t now, const ds_answer *answer) {
     int64_t rows = settle(w, false), ms;
     count(w, DYNOSCALE_COUNTER_SENT, rows);
     count(w, DYNOSCALE_COUNTER_REPORTS_ACCEPTED, 1);
@@ -145,6 +145,7 @@ static void accepted(ds_worker *w, const ds_answer *answer) {
     if (answer->body_whole && ds_report_answer(answer->body, answer->body_length, &ms) &&
         ms != w->interval_ms) {
         w->interval_ms = ms;
+        if (w->next_due_ms != DS_NEVER_MS) w->next_due_ms = due_after(w, now);
         ds_events_add(&w->events, DYNOSCALE_LEVEL_DEBUG,
                       "the service asks for a report every %" PRId64 " ms", ms);
     }
@@ -187,7 +188,7 @@ static void conclude(ds_worker *w, int64_t now, const ds_answer *answer) {
     char reason[DS_ANSWER_REASON_SIZE];
     w->counters[DYNOSCALE_COUNTER_LAST_STATUS] = answer->status;
     if (answer->status >= 200 && answer->status <= 299) {
-        accepted(w, answer);
+        accepted(w, now, answer);
     } else if (!may_get_better(answer->status)) {
         rejected(w, answer->status);
     } else if (answer->status == 0) {

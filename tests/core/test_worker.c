@@ -193,6 +193,19 @@ static void the_service_sets_the_interval(void **state) {
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_PUBLISH_FREQUENCY_MS), 2000);
 }
 
+static void a_new_interval_holds_for_samples_that_came_while_it_was_on_its_way(void **state) {
+    ds_worker *w = *state;
+    push(w, 1);
+    live_for(w, 2000);
+    false_transport_stall();
+    live_for(w, 2100);
+    push(w, 1);
+    live_for(w, 1000);
+    false_transport_answer(200, "{\"config\": {\"publish_frequency\": 1}}");
+    live_for(w, 1200);
+    assert_int_equal(false_transport_rows(), 2);
+}
+
 static void an_empty_answer_changes_nothing(void **state) {
     ds_worker *w = *state;
     push(w, 1);
@@ -562,6 +575,7 @@ int main(void) {
         WITH_WORKER(a_sample_that_comes_after_the_last_look_is_not_slept_over),
         WITH_WORKER(the_sample_that_ends_a_silence_rouses_and_a_later_second_makes_up_for_it),
         WITH_WORKER(the_service_sets_the_interval),
+        WITH_WORKER(a_new_interval_holds_for_samples_that_came_while_it_was_on_its_way),
         WITH_WORKER(an_empty_answer_changes_nothing),
         WITH_WORKER(the_wall_clock_may_step_an_hour_either_way),
         WITH_WORKER(a_report_carries_rows_and_headers),
