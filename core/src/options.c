@@ -110,10 +110,12 @@ static const char *shown(const char *value, char text[40]) {
     return text;
 }
 
-/* Set and not 0, false or empty; "off" and "no" are meant the same way. */
-static bool is_on(const char *value) {
+/* Set and not 0, false or empty. "off" and "no" mean the same, except to skip, which is documented
+ * to be switched on by any other text. */
+static bool is_on(dynoscale_setting setting, const char *value) {
     static const char *const off[] = {"", "0", "false", "off", "no"};
-    for (size_t i = 0; value && i < sizeof off / sizeof *off; i++)
+    const size_t words = setting == DYNOSCALE_SETTING_SKIP ? 3 : sizeof off / sizeof *off;
+    for (size_t i = 0; value && i < words; i++)
         if (strcasecmp(value, off[i]) == 0) return false;
     return value != NULL;
 }
@@ -268,8 +270,12 @@ static const char *given(const dynoscale_options *options, dynoscale_setting set
     return options->values[setting][dynoscale_options_source(options, setting)];
 }
 
+static bool is_given_on(const dynoscale_options *options, dynoscale_setting setting) {
+    return is_on(setting, given(options, setting));
+}
+
 static bool in_dev_mode(const dynoscale_options *options) {
-    return is_on(given(options, DYNOSCALE_SETTING_DEV_MODE));
+    return is_given_on(options, DYNOSCALE_SETTING_DEV_MODE);
 }
 
 static bool is_switch(dynoscale_setting setting) {
@@ -297,7 +303,7 @@ const char *dynoscale_options_get(const dynoscale_options *options, dynoscale_se
     if (!known(setting)) return NULL;
     const char *value = given(options, setting);
     if (!value) value = standard_value(options, setting);
-    if (is_switch(setting)) return is_on(value) ? "true" : "false";
+    if (is_switch(setting)) return is_on(setting, value) ? "true" : "false";
     return value;
 }
 
@@ -338,7 +344,7 @@ static bool is_first(const char *dyno) {
 dynoscale_off_reason dynoscale_options_off_reason(const dynoscale_options *options) {
     const char *url = dynoscale_options_get(options, DYNOSCALE_SETTING_URL);
     const char *dyno = dynoscale_options_get(options, DYNOSCALE_SETTING_DYNO);
-    if (is_on(given(options, DYNOSCALE_SETTING_SKIP))) return DYNOSCALE_OFF_SKIPPED;
+    if (is_given_on(options, DYNOSCALE_SETTING_SKIP)) return DYNOSCALE_OFF_SKIPPED;
     if (!url) return DYNOSCALE_OFF_NO_URL;
     if (!ds_url_valid(url)) return DYNOSCALE_OFF_BAD_URL;
     if (!dyno) return DYNOSCALE_OFF_NO_DYNO;

@@ -165,10 +165,10 @@ static void only_the_first_dyno_of_a_kind_reports(void **state) {
     assert_int_equal(reason_for("runner.1", NULL), DYNOSCALE_ON);
 }
 
-static void skip_is_any_text_but_the_words_for_no(void **state) {
+static void skip_is_any_text_but_0_false_and_none(void **state) {
     dynoscale_options *o = *state;
-    const char *const on[] = {"1", "true", "yes", "x"}, *const off[] = {"0", "false", "FALSE",
-                                                                        "off", ""};
+    const char *const on[] = {"1", "true", "yes", "x", " ", "no", "off"},
+                      *const off[] = {"0", "false", "FALSE", ""};
     set(o, DYNOSCALE_SETTING_URL, URL);
     set(o, DYNOSCALE_SETTING_DYNO, "web.1");
     for (size_t i = 0; i < sizeof on / sizeof *on; i++) {
@@ -179,6 +179,15 @@ static void skip_is_any_text_but_the_words_for_no(void **state) {
     for (size_t i = 0; i < sizeof off / sizeof *off; i++) {
         set(o, DYNOSCALE_SETTING_SKIP, off[i]);
         assert_int_equal(dynoscale_options_off_reason(o), DYNOSCALE_ON);
+    }
+}
+
+static void other_switches_are_off_by_the_words_for_no_too(void **state) {
+    dynoscale_options *o = *state;
+    const char *const off[] = {"0", "false", "off", "No"};
+    for (size_t i = 0; i < sizeof off / sizeof *off; i++) {
+        set(o, DYNOSCALE_SETTING_JOBS, off[i]);
+        assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_JOBS), "false");
     }
 }
 
@@ -277,7 +286,8 @@ int main(void) {
         WITH_OPTIONS(warnings_without_end_are_cut_at_sixteen),
         WITH_OPTIONS(the_token_is_never_shown),
         WITH_OPTIONS(only_the_first_dyno_of_a_kind_reports),
-        WITH_OPTIONS(skip_is_any_text_but_the_words_for_no),
+        WITH_OPTIONS(skip_is_any_text_but_0_false_and_none),
+        WITH_OPTIONS(other_switches_are_off_by_the_words_for_no_too),
         WITH_OPTIONS(development_mode_has_defaults_of_its_own),
         WITH_OPTIONS(the_table_tells_about_itself),
         WITH_OPTIONS(settings_are_copies),
