@@ -123,7 +123,10 @@ static bool hold_loader(int ms) {
     return true;
 }
 
-void ds_transport_curl_before_fork(void) { loader_held = hold_loader(1000); }
+/* A signal's handler may fork while its thread does: then it is held already. */
+void ds_transport_curl_before_fork(void) {
+    if (!loader_held) loader_held = hold_loader(1000);
+}
 
 void ds_transport_curl_after_fork(void) {
     if (loader_held) atomic_flag_clear(&loader);

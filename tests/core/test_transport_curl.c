@@ -366,6 +366,25 @@ static void forks_while_it_is_loaded_leave_children_that_can_load_it(void **stat
     ds_settings_release(settings);
 }
 
+static void a_fork_in_the_midst_of_a_fork_leaves_libcurl_to_be_loaded(void **state) {
+    (void)state;
+    int status;
+    ds_settings *settings = settings_for("http://127.0.0.1:1/token");
+    pid_t child = fork_child(); /* here it is not to be loaded yet */
+    if (child == 0) {
+        ds_transport_curl_before_fork();
+        ds_transport_curl_before_fork();
+        ds_transport_curl_after_fork();
+        ds_transport_curl_after_fork();
+        bool opened = open_and_close(settings) != NULL;
+        ds_settings_release(settings);
+        leave_child(opened ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    ds_settings_release(settings);
+}
+
 static int refuses_to_start(long flags) {
     (void)flags;
     return 2; /* CURLE_FAILED_INIT */
@@ -462,6 +481,7 @@ static void without_memory_there_is_no_request(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_stands_in_the_way_of_libcurl_is_told_and_may_pass),
+        cmocka_unit_test(a_fork_in_the_midst_of_a_fork_leaves_libcurl_to_be_loaded),
         cmocka_unit_test_setup(forks_while_it_is_loaded_leave_children_that_can_load_it,
                                put_failures_in),
         cmocka_unit_test(a_report_is_a_post_of_the_body_with_the_headers),
