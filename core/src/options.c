@@ -135,7 +135,8 @@ static bool is_header_text(const char *value) {
 
 static dynoscale_error refuse_url(dynoscale_options *options, const char *label) {
     warn(options,
-         "%s is not an http or https address of at most %d printable ASCII characters (its value "
+         "%s is not an http or https address of at most %d printable ASCII characters without "
+         "blanks (its value "
          "is not shown, since it may hold a token): the agent stays off",
          label, DS_URL_LONGEST);
     return DYNOSCALE_ERROR_INVALID;
@@ -149,7 +150,9 @@ static const char *fault_of(dynoscale_setting setting, const char *value) {
     switch (setting) {
     case DYNOSCALE_SETTING_DYNO:
     case DYNOSCALE_SETTING_APP_NAME:
-        return is_header_text(value) ? NULL : "at most 128 printable ASCII characters";
+        return is_header_text(value)
+                   ? NULL
+                   : "text of at most 128 printable ASCII characters without blanks";
     case DYNOSCALE_SETTING_PUBLISH_FREQUENCY:
         return ds_report_frequency(value, strlen(value), &ms) ? NULL : "a number from 1 to 3600";
     case DYNOSCALE_SETTING_DYNOS:

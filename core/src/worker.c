@@ -213,7 +213,7 @@ static void drop_expired(ds_worker *w, int64_t now) {
     ds_wake_post(&w->progress);
 }
 
-/* Refusals so far are those of a full ring; those after the end are no more than what it takes in. */
+/* Pushes were refused by a full ring; after the end they count as all others do then. */
 static void settle_refused(ds_worker *w) {
     int64_t refused = atomic_exchange(&w->refused, 0);
     w->drained += refused;

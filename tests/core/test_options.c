@@ -167,8 +167,8 @@ static void only_the_first_dyno_of_a_kind_reports(void **state) {
 
 static void skip_is_any_text_but_0_false_and_none(void **state) {
     dynoscale_options *o = *state;
-    const char *const on[] = {"1", "true", "yes", "x", " ", "no", "off"},
-                      *const off[] = {"0", "false", "FALSE", ""};
+    const char *const on[] = {"1", "true", "yes", "x", " ", "no", "off"};
+    const char *const off[] = {"0", "false", "FALSE", ""};
     set(o, DYNOSCALE_SETTING_URL, URL);
     set(o, DYNOSCALE_SETTING_DYNO, "web.1");
     for (size_t i = 0; i < sizeof on / sizeof *on; i++) {
