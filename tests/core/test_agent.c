@@ -334,6 +334,18 @@ static void a_stop_in_the_middle_of_the_first_request_is_for_good(void **state) 
     assert_int_equal(counter(agent, DYNOSCALE_COUNTER_DROPPED_STOPPED), 2);
 }
 
+static void request_meanwhile(void *context) { request(context, 1); }
+
+static void two_first_requests_at_once_share_a_thread(void **state) {
+    dynoscale_agent *agent = *state;
+    faults_during_allocation(request_meanwhile, agent);
+    assert_int_equal(request(agent, 2), 2);
+    assert_int_equal(flush(agent), DYNOSCALE_OK);
+    assert_string_equal(false_transport_body(0), "1700000000,1,web,\r\n1700000000,2,web,\r\n");
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 1);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_RECORDED), 2);
+}
+
 static void free_returns_at_once_and_the_rest_is_sent(void **state) {
     (void)state;
     dynoscale_agent *agent = opened("http://service/free", NULL);
@@ -475,7 +487,7 @@ static void each_allocation_may_fail(void **state) {
 /* Runs `in_child` in a forked child; 0 is well. */
 static int forked(int (*in_child)(dynoscale_agent *), dynoscale_agent *agent) {
     int status;
-    pid_t child = fork_child();
+    pid_t child = fork();
     if (child == 0) leave_child(in_child(agent));
     assert_int_equal(waitpid(child, &status, 0), child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
@@ -696,6 +708,7 @@ int main(void) {
         WITH_AGENT(a_stop_that_is_refused_says_so),
         WITH_AGENT(a_stop_may_last_for_ever),
         WITH_AGENT(a_stop_in_the_middle_of_the_first_request_is_for_good),
+        WITH_AGENT(two_first_requests_at_once_share_a_thread),
         WITH_AGENT(free_returns_at_once_and_the_rest_is_sent),
         cmocka_unit_test(a_stop_waits_for_the_threads_of_agents_that_were_freed),
         WITH_AGENT(signals_stay_the_apps),

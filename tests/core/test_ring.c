@@ -77,7 +77,7 @@ static void a_wrong_hint_loses_nothing(void **state) {
 
 /* ---- Many producers ----------------------------------------------------------------------- */
 
-enum { PRODUCERS = 4, PUSHES = 200000 };
+enum { PRODUCERS = 16, PUSHES = 50000 };
 
 static _Atomic(uint64_t) refused[PRODUCERS];
 static _Atomic(int) running;

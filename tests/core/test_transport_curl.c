@@ -3,6 +3,8 @@
 #include "support/suite.h"
 
 #include <arpa/inet.h>
+#define CURL_DISABLE_DEPRECATION
+#include <curl/curl.h>
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,13 +21,14 @@
 
 static const ds_transport *const transport = &ds_transport_curl;
 
-/* ---- A server of one connection ------------------------------------------------------------ */
+/* ---- A server of one connection, or of two ------------------------------------------------- */
 
 static struct {
     int listener;
     int port;
     const char *answer; /* sent once a whole request is there; NULL: the connection is closed */
     bool whole_without_body; /* a request is, as soon as there is anything of it */
+    const char *then;        /* on a second connection; NULL: there is none */
     char request[64 * 1024];
     pthread_t thread;
 } server;
@@ -45,8 +48,7 @@ static void send_all(int connection, const char *text, size_t length) {
     }
 }
 
-static void *serve(void *context) {
-    (void)context;
+static void serve_one(const char *answer) {
     int connection = accept(server.listener, NULL, NULL);
     size_t length = 0;
     memset(server.request, 0, sizeof server.request);
@@ -56,8 +58,14 @@ static void *serve(void *context) {
         if (n <= 0) break;
         length += (size_t)n;
     }
-    if (server.answer) send_all(connection, server.answer, strlen(server.answer));
+    if (answer) send_all(connection, answer, strlen(answer));
     close(connection);
+}
+
+static void *serve(void *context) {
+    (void)context;
+    serve_one(server.answer);
+    if (server.then) serve_one(server.then);
     return NULL;
 }
 
@@ -349,7 +357,7 @@ static void forks_while_it_is_loaded_leave_children_that_can_load_it(void **stat
     assert_int_equal(pthread_create(&thread, NULL, open_and_close, settings), 0);
     for (int i = 0; i < CHILDREN; i++) {
         ds_transport_curl_before_fork();
-        children[i] = fork_child();
+        children[i] = fork();
         ds_transport_curl_after_fork();
         if (children[i] == 0) {
             bool opened = open_and_close(settings) != NULL;
@@ -370,7 +378,7 @@ static void a_fork_in_the_midst_of_a_fork_leaves_libcurl_to_be_loaded(void **sta
     (void)state;
     int status;
     ds_settings *settings = settings_for("http://127.0.0.1:1/token");
-    pid_t child = fork_child(); /* here it is not to be loaded yet */
+    pid_t child = fork(); /* here it is not to be loaded yet */
     if (child == 0) {
         ds_transport_curl_before_fork();
         ds_transport_curl_before_fork();
@@ -419,7 +427,7 @@ static void what_stands_in_the_way_of_libcurl_is_told_and_may_pass(void **state)
     (void)state;
     int status;
     ds_settings *settings = settings_for("http://127.0.0.1:1/token");
-    pid_t child = fork_child(); /* here it is not to be loaded yet */
+    pid_t child = fork(); /* here it is not to be loaded yet */
     if (child == 0) {
         int obstacle = meet_obstacles(settings);
         ds_settings_release(settings);
@@ -449,8 +457,41 @@ static void *slist_append(void *list, const char *line) {
     return fails_now() ? NULL : real(list, line);
 }
 
+static int allocations_left = -1; /* of the core, for a report that is redirected */
+static bool tls_left_out;         /* libcurl is told http where the transport says https */
+static bool is_old;               /* libcurl does not know CURLOPT_PROTOCOLS_STR */
+static _Atomic(long) protocols;   /* given by the older option */
+
+static CURLcode set_text(CURLcode (*real)(CURL *, CURLoption, ...), CURL *easy, CURLoption option,
+                         void *value) {
+    char url[128];
+    if (option == CURLOPT_PROTOCOLS_STR && is_old) return CURLE_UNKNOWN_OPTION;
+    if (option != CURLOPT_URL || !tls_left_out) return real(easy, option, value);
+    snprintf(url, sizeof url, "http%s", (char *)value + strlen("https"));
+    return real(easy, option, url);
+}
+
+static CURLcode easy_setopt(CURL *easy, CURLoption option, ...) {
+    CURLcode (*real)(CURL *, CURLoption, ...), result;
+    *(void **)&real = faults_replaced_symbol("curl_easy_setopt");
+    va_list values;
+    va_start(values, option);
+    if (option >= CURLOPTTYPE_OFF_T) {
+        result = real(easy, option, va_arg(values, curl_off_t));
+    } else if (option >= CURLOPTTYPE_OBJECTPOINT) {
+        result = set_text(real, easy, option, va_arg(values, void *));
+    } else {
+        long value = va_arg(values, long);
+        if (option == CURLOPT_PROTOCOLS) atomic_store(&protocols, value);
+        result = real(easy, option, value);
+    }
+    va_end(values);
+    return result;
+}
+
 static int put_failures_in(void **state) {
     (void)state;
+    faults_replace_symbol("curl_easy_setopt", (void *)(intptr_t)easy_setopt);
     faults_replace_symbol("curl_multi_init", (void *)(intptr_t)multi_init);
     faults_replace_symbol("curl_slist_append", (void *)(intptr_t)slist_append);
     return 0;
@@ -478,6 +519,61 @@ static void without_memory_there_is_no_request(void **state) {
     ds_settings_release(settings);
 }
 
+/* What comes of a redirect to a place below the first, over https as the transport sees it. */
+static ds_answer *redirected(const char *then) {
+    static ds_answer answer;
+    char url[64], first[256];
+    listen_somewhere();
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/token", server.port);
+    snprintf(first, sizeof first,
+             "HTTP/1.1 308 x\r\nLocation: %s/moved\r\nContent-Length: 0\r\n\r\n", url);
+    server.answer = first;
+    server.then = then;
+    tls_left_out = true;
+    assert_int_equal(pthread_create(&server.thread, NULL, serve, NULL), 0);
+    ds_settings *settings = settings_for(url);
+    faults_fail_allocation_after(allocations_left);
+    send_report(settings, &answer);
+    faults_fail_allocation_after(-1);
+    ds_settings_release(settings);
+    shutdown(server.listener, SHUT_RDWR); /* nobody else is coming */
+    pthread_join(server.thread, NULL);
+    close(server.listener);
+    tls_left_out = false;
+    server.then = NULL;
+    return &answer;
+}
+
+static void a_redirect_over_tls_on_the_same_host_takes_the_report_along(void **state) {
+    (void)state;
+    ds_answer *answer = redirected("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    assert_int_equal(answer->status, 200);
+    assert_int_equal(answer->body_length, 2);
+    assert_ptr_equal(strstr(server.request, "POST /token/moved HTTP/1.1\r\n"), server.request);
+    assert_non_null(strstr(server.request, "\r\nX_DYNO: web.1\r\n"));
+    assert_non_null(strstr(server.request, "\r\n\r\n1700000000,12,web,\r\n"));
+}
+
+static void without_memory_a_redirect_is_the_answer(void **state) {
+    (void)state;
+    allocations_left = 1; /* the connection itself */
+    assert_int_equal(redirected(NULL)->status, 308);
+    allocations_left = -1;
+}
+
+static void an_older_libcurl_is_limited_to_the_same_protocols(void **state) {
+    (void)state;
+#if LIBCURL_VERSION_NUM >= 0x080000
+    skip(); /* built with a newer one, it takes the newer option alone */
+#endif
+    ds_settings *settings = settings_for("http://127.0.0.1:1/token");
+    is_old = true;
+    assert_non_null(open_and_close(settings));
+    is_old = false;
+    assert_int_equal(atomic_load(&protocols), CURLPROTO_HTTP | CURLPROTO_HTTPS);
+    ds_settings_release(settings);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_stands_in_the_way_of_libcurl_is_told_and_may_pass),
@@ -500,6 +596,9 @@ int main(void) {
         cmocka_unit_test(it_tells_what_it_is_made_of),
         cmocka_unit_test(closing_gives_up_what_is_in_flight),
         cmocka_unit_test(without_memory_there_is_no_request),
+        cmocka_unit_test(a_redirect_over_tls_on_the_same_host_takes_the_report_along),
+        cmocka_unit_test(without_memory_a_redirect_is_the_answer),
+        cmocka_unit_test(an_older_libcurl_is_limited_to_the_same_protocols),
     };
     return cmocka_run_group_tests_name("transport_curl", tests, NULL, NULL);
 }

@@ -402,6 +402,21 @@ static void while_the_service_is_down_samples_are_kept_for_five_minutes_each(voi
     assert_in_range(counter(w, DYNOSCALE_COUNTER_SENT), 2 * 260, pending);
 }
 
+static void while_reports_fail_short_intervals_use_up_no_batches(void **state) {
+    ds_worker *w = *state;
+    w->interval_ms = 1000;
+    false_transport_answer(503, "");
+    for (int second = 0; second < 280; second++) {
+        push(w, 2);
+        live_for(w, 1000);
+    }
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_PENDING), 2 * 280);
+    assert_in_range(w->batches.sealed, 2, 280 / 5 + 2);
+    false_transport_answer(200, "");
+    live_for(w, 61000);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_SENT), 2 * 280);
+}
+
 static void reports_further_apart_than_five_minutes_lose_nothing(void **state) {
     ds_worker *w = *state;
     w->interval_ms = 3600000;
@@ -588,6 +603,7 @@ int main(void) {
         WITH_WORKER(what_may_get_better_is_kept_and_what_may_not_is_dropped),
         WITH_WORKER(samples_unsent_for_five_minutes_are_dropped_and_counted),
         WITH_WORKER(while_the_service_is_down_samples_are_kept_for_five_minutes_each),
+        WITH_WORKER(while_reports_fail_short_intervals_use_up_no_batches),
         WITH_WORKER(reports_further_apart_than_five_minutes_lose_nothing),
         WITH_WORKER(a_long_interval_under_much_traffic_sends_before_the_batches_run_out),
         WITH_WORKER(samples_beyond_the_bound_are_dropped_counted_and_told_once),
