@@ -18,7 +18,7 @@ SUBMAKE = $(MAKE) --no-print-directory
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
         test-python test-jobs test-jobs-ruby test-jobs-python test-servers test-frameworks test-faults \
         soak asan-ruby asan-python test-bench asan tsan \
-        coverage fuzz run-fuzzers model valgrind run-valgrind bench accept-instructions format lint
+        coverage fuzz run-fuzzers model ring run-ring valgrind run-valgrind bench accept-instructions format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -196,6 +196,12 @@ run-valgrind: $(LIFE) $(TESTS)
 model: ## the ring, the sleep and the rouse in every order of steps there is
 	$(call install,tools)
 	@tests/model/check
+
+ring: model ## the model, and the ring between many threads under ThreadSanitizer
+	@$(SUBMAKE) run-ring VARIANT=tsan
+
+run-ring: $(OUT)/tests/core/test_ring
+	@for round in 1 2 3 4 5 6 7 8 9 10; do $< || exit; done
 
 coverage: ## the lines of core/src that the core's suite reaches
 	$(call install,tools)
