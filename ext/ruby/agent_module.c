@@ -107,6 +107,15 @@ void ds_rb_agent_begin(void) {
     register_stop_at_exit();
 }
 
+/* mounted -> nil. A middleware was made: requests will come, and perhaps from this process. */
+static VALUE agent_mounted(VALUE self) {
+    (void)self;
+    ds_rb_agent_begin();
+    if (ds_rb_in_main_ractor())
+        rb_funcall(rb_path2class("DynoscaleRuby::Jobs"), rb_intern("mounted"), 0);
+    return Qnil;
+}
+
 /* ---- Opening and closing ------------------------------------------------------------------ */
 
 /* close -> true, or false where the agent has to stay; see share. */
@@ -323,6 +332,7 @@ void ds_rb_agent_tell_events(void) {
 
 void ds_rb_agent_init(VALUE module) {
     VALUE agent = rb_define_module_under(module, "Agent");
+    rb_define_singleton_method(agent, "mounted", agent_mounted, 0);
     rb_define_singleton_method(agent, "open", agent_open, 1);
     rb_define_singleton_method(agent, "close", agent_close, 0);
     rb_define_singleton_method(agent, "opened?", agent_opened, 0);

@@ -1,64 +1,41 @@
 /*
- * DynoscaleRuby::Middleware: counts a request and hands it on. All of `call` is in C: a method in
- * Ruby that calls one in C takes as long (with YJIT a few ns less), and is one more of everything.
+ * What DynoscaleRuby::Middleware does with a request, and DynoscaleRuby::Door. The class itself is
+ * in ruby/lib/dynoscale_ruby/rack.rb.
  */
 #include "binding.h"
 #include "env.h"
 
-typedef struct middleware {
-    VALUE app;
-    bool living; /* counted as a door */
-} middleware;
+/* ---- Doors: middlewares that are alive ---------------------------------------------------- */
 
-/* The doors of the process that requests may come through: instances alive. */
+typedef struct door {
+    bool open; /* counted */
+} door;
+
+/* The doors of the process that requests may come through. */
 static atomic_int doors;
 
-static void middleware_mark(void *data) { rb_gc_mark(((middleware *)data)->app); }
-
-static void middleware_free(void *data) {
-    const middleware *m = data;
-    if (m->living) atomic_fetch_sub(&doors, 1);
+static void door_free(void *data) {
+    const door *d = data;
+    if (d->open) atomic_fetch_sub(&doors, 1);
     xfree(data);
 }
 
-static size_t middleware_size(const void *data) {
+static size_t door_size(const void *data) {
     (void)data;
-    return sizeof(middleware);
+    return sizeof(door);
 }
 
-static const rb_data_type_t middleware_type = {
-    .wrap_struct_name = "DynoscaleRuby::Middleware",
-    .function = {.dmark = middleware_mark, .dfree = middleware_free, .dsize = middleware_size},
+static const rb_data_type_t door_type = {
+    .wrap_struct_name = "DynoscaleRuby::Door",
+    .function = {.dfree = door_free, .dsize = door_size},
     .flags = RUBY_TYPED_FREE_IMMEDIATELY | RUBY_TYPED_WB_PROTECTED,
 };
 
-static VALUE middleware_allocate(VALUE class) {
-    middleware *m;
-    VALUE self = TypedData_Make_Struct(class, middleware, &middleware_type, m);
-    m->app = Qnil;
-    return self;
-}
-
-static void become_a_door(VALUE self, VALUE app) {
-    middleware *m = rb_check_typeddata(self, &middleware_type);
-    RB_OBJ_WRITE(self, &m->app, app);
-    if (m->living) return;
-    m->living = true;
+static VALUE door_allocate(VALUE class) {
+    door *d;
+    VALUE self = TypedData_Make_Struct(class, door, &door_type, d);
+    d->open = true;
     atomic_fetch_add(&doors, 1);
-}
-
-/* Middleware.new(app): what `use DynoscaleRuby::Middleware` calls. */
-static VALUE middleware_initialize(VALUE self, VALUE app) {
-    become_a_door(self, app);
-    ds_rb_agent_begin();
-    if (ds_rb_in_main_ractor())
-        rb_funcall(rb_path2class("DynoscaleRuby::Jobs"), rb_intern("mounted"), 0);
-    return self;
-}
-
-static VALUE middleware_initialize_copy(VALUE self, VALUE original) {
-    const middleware *m = rb_check_typeddata(original, &middleware_type);
-    become_a_door(self, m->app);
     return self;
 }
 
@@ -97,18 +74,17 @@ static int64_t count_request(dynoscale_agent *agent, VALUE env) {
                                    queue_start.length, body_wait_of(values.body_wait));
 }
 
-static VALUE call_app(const middleware *m, VALUE env) {
-    return rb_funcallv_public(m->app, rb_intern("call"), 1, &env);
+static VALUE call_app(VALUE app, VALUE env) {
+    return rb_funcallv_public(app, rb_intern("call"), 1, &env);
 }
 
 typedef struct marked_call {
-    const middleware *middleware;
-    VALUE env;
+    VALUE app, env;
 } marked_call;
 
 static VALUE call_app_marked(VALUE context) {
     const marked_call *call = (marked_call *)context;
-    return call_app(call->middleware, call->env);
+    return call_app(call->app, call->env);
 }
 
 static VALUE unmark(VALUE env) {
@@ -123,47 +99,52 @@ static VALUE tell_browser(VALUE answer, int64_t queue_time_ms) {
     return rb_funcall(module, rb_intern("add"), 2, answer, LL2NUM(queue_time_ms));
 }
 
-/* With several doors in the process, or somebody to tell the queue time. */
-COLDFUNC static VALUE call_with_care(const middleware *m, const ds_rb_agent *current, VALUE env) {
-    /* Now: `current` is no more than a number once Ruby has been called. */
-    int told = current->told;
-    bool marks = atomic_load_explicit(&doors, memory_order_relaxed) > 1;
-    ds_rb_env_claim claim = DS_RB_ENV_UNMARKABLE;
-    if (marks) claim = ds_rb_env_mark(env);
-    if (claim == DS_RB_ENV_COUNTED) return call_app(m, env);
-
-    int64_t queue_time_ms = count_request(current->agent, env);
-    if (told & DS_RB_TOLD_APP) ds_rb_env_tell(env, queue_time_ms);
-    marked_call call = {m, env};
-    VALUE answer = claim == DS_RB_ENV_MARKED ? rb_ensure(call_app_marked, (VALUE)&call, unmark, env)
-                                             : call_app(m, env);
-    return told & DS_RB_TOLD_BROWSER ? tell_browser(answer, queue_time_ms) : answer;
+static bool needs_care(const ds_rb_agent *current, VALUE env) {
+    return RB_UNLIKELY(current->told || atomic_load_explicit(&doors, memory_order_relaxed) > 1) &&
+           RB_TYPE_P(env, T_HASH);
 }
 
-/* call(env) -> the app's answer, untouched, unless server_timing is on; and so are its exceptions.
- */
-static VALUE middleware_call(VALUE self, VALUE env) {
-    /* Unchecked: Ruby calls this with instances of the class only, and all are allocated above. */
-    const middleware *m = RTYPEDDATA_DATA(self);
+/* count(env) -> false: done, the app may be called; true: call_with_care is to do both. */
+static VALUE middleware_count(VALUE self, VALUE env) {
+    (void)self;
     const ds_rb_agent *current = ds_rb_agent_current();
-    if (!current) return call_app(m, env);
+    if (!current) return Qfalse;
     if (RB_UNLIKELY(dynoscale_agent_has_event(current->agent))) {
         ds_rb_agent_tell_events();
         current = ds_rb_agent_current(); /* the logger's code may have configured anew */
-        if (!current) return call_app(m, env);
+        if (!current) return Qfalse;
     }
-    if (RB_UNLIKELY(current->told || atomic_load_explicit(&doors, memory_order_relaxed) > 1) &&
-        RB_TYPE_P(env, T_HASH))
-        return call_with_care(m, current, env);
+    if (needs_care(current, env)) return Qtrue;
     count_request(current->agent, env);
-    return call_app(m, env);
+    return Qfalse;
+}
+
+/* call_with_care(app, env) -> the answer. With several doors in the process, or somebody to tell
+ * the queue time. */
+static VALUE middleware_call_with_care(VALUE self, VALUE app, VALUE env) {
+    (void)self;
+    const ds_rb_agent *current = ds_rb_agent_current();
+    if (!current || !RB_TYPE_P(env, T_HASH)) return call_app(app, env);
+    int told = current->told; /* now: `current` is no more than a number once Ruby was called */
+    bool marks = atomic_load_explicit(&doors, memory_order_relaxed) > 1;
+    ds_rb_env_claim claim = DS_RB_ENV_UNMARKABLE;
+    if (marks) claim = ds_rb_env_mark(env);
+    if (claim == DS_RB_ENV_COUNTED) return call_app(app, env);
+
+    int64_t queue_time_ms = count_request(current->agent, env);
+    if (told & DS_RB_TOLD_APP) ds_rb_env_tell(env, queue_time_ms);
+    marked_call call = {app, env};
+    VALUE answer = claim == DS_RB_ENV_MARKED ? rb_ensure(call_app_marked, (VALUE)&call, unmark, env)
+                                             : call_app(app, env);
+    return told & DS_RB_TOLD_BROWSER ? tell_browser(answer, queue_time_ms) : answer;
 }
 
 void ds_rb_middleware_init(VALUE module) {
     ds_rb_env_init();
+    VALUE door_class = rb_define_class_under(module, "Door", rb_cObject);
+    rb_define_alloc_func(door_class, door_allocate);
+    rb_undef_method(door_class, "initialize_copy");
     VALUE class = rb_define_class_under(module, "Middleware", rb_cObject);
-    rb_define_alloc_func(class, middleware_allocate);
-    rb_define_method(class, "initialize", middleware_initialize, 1);
-    rb_define_method(class, "initialize_copy", middleware_initialize_copy, 1);
-    rb_define_method(class, "call", middleware_call, 1);
+    rb_define_private_method(class, "count", middleware_count, 1);
+    rb_define_private_method(class, "call_with_care", middleware_call_with_care, 2);
 }

@@ -2,6 +2,7 @@
 
 require_relative 'dynoscale_ruby/version'
 require_relative 'dynoscale_ruby/log'
+require_relative 'dynoscale_ruby/rack'
 require_relative 'dynoscale_ruby/server_timing'
 require_relative 'dynoscale_ruby/servers'
 require_relative 'dynoscale_ruby/settings'

@@ -1,7 +1,6 @@
 # frozen_string_literal: true
 
 require 'monitor'
-require_relative 'jobs/reader'
 
 module DynoscaleRuby
   # Measures how long the oldest job of each queue has been ready to run, in processes that work
@@ -28,6 +27,9 @@ module DynoscaleRuby
       'que' => 'Que::Locker',
       'solid_queue' => 'SolidQueue::VERSION'
     }.freeze
+
+    # Where no queues are read it isn't needed, nor is what it needs.
+    autoload :Reader, "#{__dir__}/jobs/reader"
 
     # Programs that load an app and neither serve it nor work its jobs.
     CONSOLES = %w[console irb pry racksh rake].freeze

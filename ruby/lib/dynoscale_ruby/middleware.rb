@@ -1,5 +1,5 @@
 # frozen_string_literal: true
 
 # DynoscaleRuby::Middleware: `use` it first, so that it sees the request when the server hands it
-# over. It is written in C; see ext/ruby/middleware_class.c.
+# over. See rack.rb.
 require_relative '../dynoscale_ruby'
