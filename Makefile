@@ -18,7 +18,8 @@ SUBMAKE = $(MAKE) --no-print-directory
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
         test-python test-jobs test-jobs-ruby test-jobs-python test-servers test-frameworks test-faults \
         soak asan-ruby asan-python test-bench asan tsan \
-        coverage fuzz run-fuzzers model ring run-ring valgrind run-valgrind bench accept-instructions format lint
+        coverage fuzz run-fuzzers model ring run-ring test-fuzz run-briefly \
+        valgrind run-valgrind bench accept-instructions format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -61,7 +62,7 @@ clean: ## remove what was made
 
 test: ## run every suite; ends with the counts
 	$(call install,test)
-	@$(PYTHON) tests/support/suites.py --counts build/counts core=cmocka \
+	@$(PYTHON) tests/support/suites.py --counts build/counts core=cmocka fuzz=cmocka \
 	    ruby=minitest python=pytest servers=pytest faults=pytest -- $(SUBMAKE)
 
 test-ruby: build-ruby ## the gem's suite
@@ -124,6 +125,7 @@ CORE    := $(call objects,core/src/*.c)
 SUPPORT := $(call objects,tests/core/support/*.c)
 TESTS   := $(call programs,tests/core/test_*.c)
 FUZZERS := $(call programs,tests/fuzz/fuzz_*.c)
+BRIEFLY := $(call programs,tests/fuzz/briefly.c)
 LIFE    := $(call programs,tests/valgrind/life.c)
 BENCHES := $(call programs,bench/native/*.c)
 COUNTED := $(call programs,bench/instructions/*.c)
@@ -140,6 +142,9 @@ $(OUT)/tests/core/test_fuzz_failures: $(FUZZERS:%=%.o)
 $(FUZZERS): %: %.o $(CORE)
 	@$(LINK) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LIBS) $(LIBS)
 
+$(BRIEFLY): %: %.o $(FUZZERS:%=%.o) $(CORE)
+	@$(LINK) -o $@ $^ -lcmocka $(FUZZ_LIBS) $(LIBS)
+
 $(BENCHES) $(LIFE): %: %.o $(CORE)
 	@$(LINK) -o $@ $^ $(LIBS)
 
@@ -151,7 +156,7 @@ $(OUT)/%.o: %.c Makefile
 	@$(COMPILE) -c -o $@ $<
 
 .SECONDARY:
--include $(patsubst %.o,%.d,$(CORE) $(SUPPORT)) $(patsubst %,%.d,$(TESTS) $(FUZZERS) $(LIFE) \
+-include $(patsubst %.o,%.d,$(CORE) $(SUPPORT)) $(patsubst %,%.d,$(TESTS) $(FUZZERS) $(BRIEFLY) $(LIFE) \
     $(BENCHES) $(COUNTED))
 
 asan: ## the core's suite under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -226,6 +231,16 @@ run-fuzzers: $(FUZZERS)
 	        { tail -60 $$inputs.log; exit 1; }; \
 	    grep '^stat::number' $$inputs.log; \
 	done
+
+# The same harnesses with the compiler that is there anyway, and no coverage to lead them.
+BRIEF_SECONDS ?= 4
+test-fuzz: ## BRIEF_SECONDS=4 of random inputs for each harness, under AddressSanitizer
+	@$(PYTHON) tests/fuzz/seeds.py build/fuzz/seeds
+	@$(SUBMAKE) run-briefly VARIANT=asan
+
+run-briefly: $(BRIEFLY)
+	@ASAN_OPTIONS=abort_on_error=1 UBSAN_OPTIONS=abort_on_error=1 FUZZ_SECONDS=$(BRIEF_SECONDS) \
+	    $< build/fuzz/seeds
 
 bench: ## what the agents cost, beside what can't be avoided; QUICK=1 ONLY=core,ruby MINUTES=10
 	$(call install,bench)

@@ -60,6 +60,11 @@ def answer() -> Iterator[bytes]:
     yield from (b"30", b"2.5", b"3600", b"1e3", b"120", b"007", b"99999999999999999999")
 
 
+def headers() -> Iterator[bytes]:
+    yield from (b"Sun, 06 Nov 1994 08:49:37 GMT", b"Thu, 29 Feb 2024 23:59:60 GMT")
+    yield from (b"queue;dur=12.5", b'db, queue ; desc="a\\"b,;" ; dur="7" , x;dur=1')
+
+
 def rows_of_csv() -> Iterator[bytes]:
     for backend, queue in (
         (b"rq", b"low,slow"),
@@ -108,8 +113,8 @@ def url() -> Iterator[bytes]:
 
 def main() -> None:
     harnesses = {
-        "answer": answer, "queue_time": queue_time, "rows": rows_of_csv, "settings": settings,
-        "url": url,
+        "answer": answer, "headers": headers, "queue_time": queue_time, "rows": rows_of_csv,
+        "settings": settings, "url": url,
     }  # fmt: skip
     for name, seeds in harnesses.items():
         folder = Path(sys.argv[1]) / name
