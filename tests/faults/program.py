@@ -92,9 +92,10 @@ class Program:
         assert line, f"it ended before it said anything:\n{self.log}"
         return line.rstrip("\n")
 
-    def go_on(self) -> None:
+    def go_on(self, text: str = "") -> None:
+        """Gives it the line that it waits for."""
         assert self._process is not None and self._process.stdin is not None
-        self._process.stdin.write("\n")
+        self._process.stdin.write(f"{text}\n")
         self._process.stdin.flush()
 
     def end(self, seconds: float = 120, status: int = 0) -> str:
