@@ -105,7 +105,7 @@ __attribute__((format(printf, 2, 3))) static void warn(dynoscale_options *option
 /* Of a wrong value only what can be shown: short, printable, and never of a URL. */
 static const char *shown(const char *value, char text[40]) {
     size_t n = 0;
-    for (; value[n] && n < 32; n++) text[n] = value[n] >= 0x20 && value[n] < 0x7F ? value[n] : '?';
+    for (; n < 32 && value[n]; n++) text[n] = value[n] >= 0x20 && value[n] < 0x7F ? value[n] : '?';
     strcpy(text + n, value[n] ? "..." : "");
     return text;
 }
