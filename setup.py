@@ -132,7 +132,7 @@ setup(
     url="https://dynoscale.net",
     license="MIT",
     license_files=["LICENSE"],
-    keywords=["autoscaling", "dyno", "heroku", "queue time", "wsgi"],
+    keywords=["asgi", "autoscaling", "dyno", "heroku", "queue time", "wsgi"],
     classifiers=[
         "Development Status :: 5 - Production/Stable",
         "Environment :: Web Environment",

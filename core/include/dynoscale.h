@@ -84,10 +84,10 @@ typedef bool (*dynoscale_interrupted)(void *context);
     X(DYNOSCALE_SETTING_LOG_LEVEL, "log_level", "DYNOSCALE_LOG_LEVEL", "warn",                    \
       "debug, info, warn or error")                                                               \
     X(DYNOSCALE_SETTING_QUEUE_TIME, "queue_time", "DYNOSCALE_QUEUE_TIME", "off",                  \
-      "on: a Rack app finds each request's queue time in its env, as "                            \
+      "on: the app finds each request's queue time in env, environ or scope, as "                 \
       "dynoscale.queue_time_ms")                                                                  \
     X(DYNOSCALE_SETTING_SERVER_TIMING, "server_timing", "DYNOSCALE_SERVER_TIMING", "off",         \
-      "on: a Rack app's answers carry it as Server-Timing: queue;dur=MS")                         \
+      "on: the app's answers carry it as Server-Timing: queue;dur=MS")                            \
     X(DYNOSCALE_SETTING_JOBS, "jobs", "DYNOSCALE_JOBS", "on", "off: job queues are not measured") \
     X(DYNOSCALE_SETTING_JOB_QUEUES, "job_queues", "DYNOSCALE_JOB_QUEUES",                         \
       "all but names with a UUID", "queues to measure: names or patterns with *, between commas")

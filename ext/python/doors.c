@@ -1,5 +1,7 @@
 #include "doors.h"
 
+#include "dynoscale.h"
+
 int ds_py_swallow(void) {
     if (!PyErr_ExceptionMatches(PyExc_Exception)) return -1;
     PyErr_Clear();
@@ -39,6 +41,12 @@ PyObject *ds_py_doors_open_wrapper(ds_py_doors *doors) {
 
 void ds_py_doors_close_wrapper(ds_py_doors *doors) { atomic_fetch_sub(&doors->open, 1); }
 
+void ds_py_doors_tell(ds_py_doors *doors, long told) {
+    long open = atomic_load(&doors->open);
+    while (!atomic_compare_exchange_weak(&doors->open, &open, (open & ~(long)DS_PY_TOLD) | told)) {
+    }
+}
+
 /* ---- The hook's side ---------------------------------------------------------------------- */
 
 static void remember(ds_py_doors *doors, PyObject *value) {
@@ -46,18 +54,22 @@ static void remember(ds_py_doors *doors, PyObject *value) {
     Py_XDECREF(atomic_exchange(&doors->remembered[place], Py_NewRef(value)));
 }
 
-static int mark_body(ds_py_doors *doors, PyObject *body) {
+static int mark_body(ds_py_doors *doors, PyObject *body, int64_t queue_time_ms) {
     if (body == NULL || body == Py_None) return 0;
-    if (PyObject_SetAttr(body, doors->mark_name, Py_True) < 0) return ds_py_swallow();
+    PyObject *mark = PyLong_FromLongLong(queue_time_ms);
+    int result = mark != NULL ? PyObject_SetAttr(body, doors->mark_name, mark) : -1;
+    Py_XDECREF(mark);
+    if (result < 0) return ds_py_swallow();
     if (atomic_load(&doors->body_type) == Py_TYPE(body)) return 0;
     PyObject *type = Py_NewRef((PyObject *)Py_TYPE(body));
     Py_XDECREF(atomic_exchange(&doors->body_type, (PyTypeObject *)type));
     return 0;
 }
 
-int ds_py_doors_mark_request(ds_py_doors *doors, PyObject *body, PyObject *value) {
+int ds_py_doors_mark_request(ds_py_doors *doors, PyObject *body, PyObject *value,
+                             int64_t queue_time_ms) {
     if (value != NULL) remember(doors, value);
-    return mark_body(doors, body);
+    return mark_body(doors, body, queue_time_ms);
 }
 
 /* ---- The wrapper's side ------------------------------------------------------------------- */
@@ -89,16 +101,18 @@ static int take_value(ds_py_doors *doors, PyObject *environ) {
 }
 
 /* 1 when the body carries the hook's mark, which is taken off; 0 when not; -1 with an exception. */
-static int take_mark(ds_py_doors *doors, PyObject *body) {
+static int take_mark(ds_py_doors *doors, PyObject *body, int64_t *queue_time_ms) {
     PyObject *mark = PyObject_GetAttr(body, doors->mark_name);
     if (mark == NULL) return ds_py_swallow();
+    *queue_time_ms = PyLong_CheckExact(mark) ? PyLong_AsLongLong(mark) : DYNOSCALE_STAMP_OFF;
+    if (PyErr_Occurred() != NULL) PyErr_Clear(); /* not the hook's: too large */
     Py_DECREF(mark);
     if (PyObject_SetAttr(body, doors->mark_name, NULL) < 0 && ds_py_swallow() < 0) return -1;
     return 1;
 }
 
 /* 1 when the hook counted this request, 0 when not, -1 with an exception. */
-static int counted_by_hook(ds_py_doors *doors, PyObject *environ) {
+static int counted_by_hook(ds_py_doors *doors, PyObject *environ, int64_t *queue_time_ms) {
     if (!atomic_load_explicit(&doors->hook_called, memory_order_relaxed)) return 0;
     PyObject *body;
     if (PyDict_GetItemRef(environ, doors->key_input, &body) < 0) return ds_py_swallow();
@@ -106,7 +120,7 @@ static int counted_by_hook(ds_py_doors *doors, PyObject *environ) {
 
     /* A body of the type that takes marks answers for itself. */
     bool takes_marks = Py_TYPE(body) == atomic_load(&doors->body_type);
-    int marked = takes_marks ? take_mark(doors, body) : 0;
+    int marked = takes_marks ? take_mark(doors, body, queue_time_ms) : 0;
     Py_DECREF(body);
     if (marked < 0 || (takes_marks && marked == 0)) return marked;
     int remembered = take_value(doors, environ);
@@ -122,15 +136,15 @@ static int counted_by_wrapper(ds_py_doors *doors, PyObject *number, PyObject *en
     return other;
 }
 
-ds_py_claim ds_py_doors_claim(ds_py_doors *doors, PyObject *number, PyObject *environ,
-                              bool *marked) {
+ds_py_claim ds_py_doors_claim(ds_py_doors *doors, PyObject *number, PyObject *environ, bool *marked,
+                              int64_t *queue_time_ms) {
     int counted = counted_by_wrapper(doors, number, environ);
     if (counted != 0) return counted < 0 ? DS_PY_CLAIM_RAISED : DS_PY_CLAIM_COUNTED;
-    counted = counted_by_hook(doors, environ);
+    counted = counted_by_hook(doors, environ, queue_time_ms);
     if (counted < 0) return DS_PY_CLAIM_RAISED;
     if (PyDict_SetItem(environ, doors->key_counted, number) == 0) *marked = true;
     else if (ds_py_swallow() < 0) return DS_PY_CLAIM_RAISED;
-    return counted ? DS_PY_CLAIM_COUNTED : DS_PY_CLAIM_OURS;
+    return counted ? DS_PY_CLAIM_HOOKED : DS_PY_CLAIM_OURS;
 }
 
 void ds_py_doors_unmark(ds_py_doors *doors, PyObject *environ) {

@@ -1,18 +1,18 @@
 /*
- * A request is counted once, whichever doors it comes through. A door is a WSGI wrapper, or
- * gunicorn's hook once it has been called.
+ * A request is counted once, whichever doors it comes through. A door is a wrapper, WSGI's or
+ * ASGI's, or gunicorn's hook once it has been called.
  *
- * While a process has one door nothing is marked and nothing is looked for: ds_py_doors_several
- * is all that a request costs. With several:
+ * While a process has one door, and nobody is told the queue time (settings queue_time and
+ * server_timing), nothing is marked and nothing is looked for: ds_py_doors_careful is all that a
+ * request costs. With several:
  *
- *   hook -> wrapper      The hook marks the request's body by an attribute; gunicorn hands the
- *                        same object on as environ['wsgi.input'], where the wrapper looks for it
- *                        and takes the mark off. A body that can't be marked, or that something
- *                        replaced on the way, is made up for by remembering the header's value:
- *                        gunicorn puts the very same str object into environ.
- *   wrapper -> wrapper   The wrapper that counted leaves its own number in environ. Another's
- *                        number there means counted; its own is left from an earlier request,
- *                        since no wrapper is inside itself, and means nothing.
+ *   hook -> wrapper      The hook marks the request's body by an attribute, its queue time;
+ *                        gunicorn hands the same object on as environ['wsgi.input'], where the
+ *                        wrapper looks for it and takes the mark off. A body that can't be marked,
+ * or that something replaced on the way, is made up for by remembering the header's value: gunicorn
+ * puts the very same str object into environ. wrapper -> wrapper   The wrapper that counted leaves
+ * its own number in environ, or in ASGI's scope. Another's number there means counted; its own is
+ * left from an earlier request, since no wrapper is inside itself, and means nothing.
  *
  * Strong references and identity are all that is compared: no address is ever reused meanwhile,
  * and no code of the app's objects runs.
@@ -27,8 +27,17 @@
 
 enum { DS_PY_REMEMBERED = 16 };
 
+/* Who is told the queue time, besides the service: the settings queue_time and server_timing. */
+enum {
+    DS_PY_TOLD_APP = 1 << 28,
+    DS_PY_TOLD_BROWSER = 1 << 29,
+    DS_PY_TOLD = DS_PY_TOLD_APP | DS_PY_TOLD_BROWSER,
+};
+
 typedef struct ds_py_doors {
-    atomic_long open; /* wrappers alive, and one more once the hook was called */
+    /* Wrappers alive, and one more once the hook was called. With the bits of DS_PY_TOLD, so that a
+     * request asks for both by one load. */
+    atomic_long open;
     atomic_bool hook_called;
     atomic_long wrappers_made;         /* the last wrapper's number */
     _Atomic(PyTypeObject *) body_type; /* of the bodies that take a mark; strong */
@@ -44,9 +53,21 @@ int ds_py_doors_init(ds_py_doors *doors, PyObject *key_request_start, PyObject *
 int ds_py_doors_traverse(ds_py_doors *doors, visitproc visit, void *arg);
 void ds_py_doors_clear(ds_py_doors *doors);
 
-static inline bool ds_py_doors_several(ds_py_doors *doors) {
+/* Whether there is more to a request than to count it: several doors, or somebody to tell. */
+static inline bool ds_py_doors_careful(ds_py_doors *doors) {
     return atomic_load_explicit(&doors->open, memory_order_relaxed) > 1;
 }
+
+static inline bool ds_py_doors_several(ds_py_doors *doors) {
+    return (atomic_load_explicit(&doors->open, memory_order_relaxed) & ~(long)DS_PY_TOLD) > 1;
+}
+
+/* Bits of DS_PY_TOLD. */
+static inline long ds_py_doors_told(ds_py_doors *doors) {
+    return atomic_load_explicit(&doors->open, memory_order_relaxed) & DS_PY_TOLD;
+}
+
+void ds_py_doors_tell(ds_py_doors *doors, long told);
 
 /* Opens the hook's door, once. */
 static inline void ds_py_doors_open_hook(ds_py_doors *doors) {
@@ -60,18 +81,20 @@ void ds_py_doors_close_wrapper(ds_py_doors *doors);
 
 /* In the hook, after it has counted a request: `value` is the stamp's str, NULL without one.
  * -1 with an exception that is none of ours to swallow. */
-int ds_py_doors_mark_request(ds_py_doors *doors, PyObject *body, PyObject *value);
+int ds_py_doors_mark_request(ds_py_doors *doors, PyObject *body, PyObject *value,
+                             int64_t queue_time_ms);
 
 typedef enum ds_py_claim {
     DS_PY_CLAIM_RAISED = -1, /* an exception that is none of ours to swallow */
     DS_PY_CLAIM_OURS,        /* not counted yet: this wrapper does */
-    DS_PY_CLAIM_COUNTED,     /* by another door */
+    DS_PY_CLAIM_HOOKED,      /* by the hook, which could tell nobody */
+    DS_PY_CLAIM_COUNTED,     /* by another wrapper */
 } ds_py_claim;
 
 /* In a wrapper, before it counts. `marked`: take the mark off with ds_py_doors_unmark once the app
- * has nothing more to do with environ. */
-ds_py_claim ds_py_doors_claim(ds_py_doors *doors, PyObject *number, PyObject *environ,
-                              bool *marked);
+ * has nothing more to do with environ. Sets *queue_time_ms where the hook left it. */
+ds_py_claim ds_py_doors_claim(ds_py_doors *doors, PyObject *number, PyObject *environ, bool *marked,
+                              int64_t *queue_time_ms);
 void ds_py_doors_unmark(ds_py_doors *doors, PyObject *environ);
 
 /* Clears the exception that is set if it is an ordinary one. Others (KeyboardInterrupt,

@@ -1,57 +1,13 @@
 /*
- * gunicorn's pre_request(worker, req): req.headers is a list of (NAME, value) pairs of str.
- *
- * All headers have to be looked at, since both of ours may be there and repeatedly. Nearly all
- * are passed over by the length of their names: 13 and 15 differ in one bit.
+ * gunicorn's pre_request(worker, req): req.headers is a list of (NAME, value) pairs of str. It can
+ * tell nobody but the service: gunicorn makes environ only later.
  */
 #include "module.h"
+#include "stamps.h"
 
 #include <string.h>
 
-static const char REQUEST_START[] = "X-REQUEST-START"; /* gunicorn's are in capitals */
-static const char QUEUE_START[] = "X-QUEUE-START";
-
-enum {
-    REQUEST_START_LENGTH = sizeof REQUEST_START - 1,
-    QUEUE_START_LENGTH = sizeof QUEUE_START - 1,
-    DIFFERENCE = REQUEST_START_LENGTH ^ QUEUE_START_LENGTH,
-};
-
-_Static_assert(REQUEST_START_LENGTH == (QUEUE_START_LENGTH | DIFFERENCE) &&
-                   (DIFFERENCE & (DIFFERENCE - 1)) == 0,
-               "the lengths of the names differ in one bit");
-
-/* The stamps of a request; strong references, NULL where absent. */
-typedef struct stamps {
-    PyObject *start, *queue_start;
-} stamps;
-
-static bool is_name_in_any_case(const char *text, const char *name, Py_ssize_t length) {
-    for (Py_ssize_t i = 0; i < length; i++) {
-        char c = text[i];
-        if (c >= 'a' && c <= 'z') c = (char)(c - ('a' - 'A'));
-        if (c != name[i]) return false;
-    }
-    return true;
-}
-
-/* A header that came twice is one list, as in environ: "A,B". Other types than str: the first. */
-DS_COLD static int join(PyObject **place, PyObject *value) {
-    if (!PyUnicode_Check(*place) || !PyUnicode_Check(value)) return 0;
-    PyObject *joined = PyUnicode_FromFormat("%U,%U", *place, value);
-    if (joined == NULL) return ds_py_swallow();
-    Py_DECREF(*place);
-    *place = joined;
-    return 0;
-}
-
-static int keep(PyObject **place, PyObject *value) {
-    if (DS_UNLIKELY(*place != NULL)) return join(place, value);
-    *place = Py_NewRef(value);
-    return 0;
-}
-
-static int look_closer(PyObject *header, stamps *found) {
+static int look_closer(PyObject *header, ds_py_stamps *found) {
     if (!PyTuple_Check(header) || PyTuple_GET_SIZE(header) != 2) return 0;
     PyObject *name = PyTuple_GET_ITEM(header, 0);
     if (!PyUnicode_Check(name) || !PyUnicode_IS_COMPACT_ASCII(name)) return 0;
@@ -60,18 +16,18 @@ static int look_closer(PyObject *header, stamps *found) {
     const char *text = (const char *)((PyASCIIObject *)name + 1);
     if (length == REQUEST_START_LENGTH) {
         if (memcmp(text, REQUEST_START, REQUEST_START_LENGTH) == 0 ||
-            is_name_in_any_case(text, REQUEST_START, REQUEST_START_LENGTH))
-            return keep(&found->start, PyTuple_GET_ITEM(header, 1));
+            ds_py_is_name_in_any_case(text, REQUEST_START, REQUEST_START_LENGTH))
+            return ds_py_stamps_keep(&found->start, PyTuple_GET_ITEM(header, 1));
     } else if (memcmp(text, QUEUE_START, QUEUE_START_LENGTH) == 0 ||
-               is_name_in_any_case(text, QUEUE_START, QUEUE_START_LENGTH)) {
-        return keep(&found->queue_start, PyTuple_GET_ITEM(header, 1));
+               ds_py_is_name_in_any_case(text, QUEUE_START, QUEUE_START_LENGTH)) {
+        return ds_py_stamps_keep(&found->queue_start, PyTuple_GET_ITEM(header, 1));
     }
     return 0;
 }
 
 /* Passes over plain pairs whose names are of another length, which nearly all are; looks closer at
  * anything else. Comparing types, not their flags, saves a load at each of 15 headers or so. */
-static inline int look_at(PyObject *header, stamps *found) {
+static inline int look_at(PyObject *header, ds_py_stamps *found) {
     if (DS_LIKELY(PyTuple_CheckExact(header)) && DS_LIKELY(PyTuple_GET_SIZE(header) == 2)) {
         PyObject *name = PyTuple_GET_ITEM(header, 0);
         if (DS_LIKELY(PyUnicode_CheckExact(name)) &&
@@ -82,7 +38,7 @@ static inline int look_at(PyObject *header, stamps *found) {
 }
 
 /* No Python code runs in here: with the interpreter's lock the list can't change. */
-static int scan(PyObject *headers, stamps *found) {
+static int scan(PyObject *headers, ds_py_stamps *found) {
     if (PyList_Check(headers)) {
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
 #ifdef Py_GIL_DISABLED
@@ -102,23 +58,27 @@ static int scan(PyObject *headers, stamps *found) {
     return 0;
 }
 
-DS_COLD static int mark(ds_py_state *state, PyObject *request, const stamps *found) {
+DS_COLD static int mark(ds_py_state *state, PyObject *request, const ds_py_stamps *found,
+                        int64_t queue_time_ms) {
+    if (!ds_py_doors_several(&state->doors)) return 0;
     PyObject *body = PyObject_GetAttr(request, state->name_body);
     if (body == NULL && ds_py_swallow() < 0) return -1;
     PyObject *value = found->start != NULL ? found->start : found->queue_start;
-    int result = ds_py_doors_mark_request(&state->doors, body, value);
+    int result = ds_py_doors_mark_request(&state->doors, body, value, queue_time_ms);
     Py_XDECREF(body);
     return result;
 }
 
 static int record(ds_py_state *state, PyObject *request) {
-    stamps found = {NULL, NULL};
+    ds_py_stamps found = {NULL, NULL};
     PyObject *headers = PyObject_GetAttr(request, state->name_headers);
     if (DS_UNLIKELY(headers == NULL) && ds_py_swallow() < 0) return -1;
     int result = DS_LIKELY(headers != NULL) ? scan(headers, &found) : 0;
-    if (DS_LIKELY(result == 0)) result = ds_py_record(state, found.start, found.queue_start);
-    if (result == 0 && DS_UNLIKELY(ds_py_doors_several(&state->doors)))
-        result = mark(state, request, &found);
+    int64_t queue_time_ms = DYNOSCALE_STAMP_OFF;
+    if (DS_LIKELY(result == 0))
+        result = ds_py_record(state, found.start, found.queue_start, &queue_time_ms);
+    if (result == 0 && DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
+        result = mark(state, request, &found, queue_time_ms);
     Py_XDECREF(found.start);
     Py_XDECREF(found.queue_start);
     Py_XDECREF(headers);

@@ -18,6 +18,16 @@ int ds_py_call_agent(const char *function, PyObject *settings) {
     return 0;
 }
 
+PyObject *ds_py_call(const char *module, const char *function, PyObject *first, PyObject *second) {
+    PyObject *result = NULL, *callable = NULL, *imported = PyImport_ImportModule(module);
+    if (imported != NULL) callable = PyObject_GetAttrString(imported, function);
+    if (callable != NULL)
+        result = PyObject_CallFunctionObjArgs(callable, first, second, (PyObject *)NULL);
+    Py_XDECREF(callable);
+    Py_XDECREF(imported);
+    return result;
+}
+
 DS_COLD int ds_py_decide(ds_py_state *state) {
     int result = ds_py_call_agent("ensure_open", NULL);
     /* Where even that failed (an interpreter that is ending) the agent stays off. */
@@ -39,6 +49,11 @@ static ds_py_handle *open_handle(const dynoscale_options *options, char *setting
     }
     if (!*off) PyErr_NoMemory();
     return NULL;
+}
+
+static long told_by(const dynoscale_options *options) {
+    return (ds_py_options_on(options, DYNOSCALE_SETTING_QUEUE_TIME) ? DS_PY_TOLD_APP : 0) |
+           (ds_py_options_on(options, DYNOSCALE_SETTING_SERVER_TIMING) ? DS_PY_TOLD_BROWSER : 0);
 }
 
 /* Whether the agent that is open was opened with just these settings, and works. */
@@ -68,6 +83,7 @@ static PyObject *open_agent(PyObject *module, PyObject *object) {
     ds_py_slot_replace(&state->slot, NULL);
     bool off;
     ds_py_handle *handle = open_handle(options, settings, &off);
+    ds_py_doors_tell(&state->doors, handle != NULL ? told_by(options) : 0);
     if (handle != NULL) ds_py_slot_replace(&state->slot, handle);
     else PyMem_RawFree(settings);
     atomic_store(&state->decided, true);
@@ -254,10 +270,14 @@ static int add_setting_names(PyObject *module) {
 static int make_names(ds_py_state *state) {
     state->key_request_start = PyUnicode_InternFromString("HTTP_X_REQUEST_START");
     state->key_queue_start = PyUnicode_InternFromString("HTTP_X_QUEUE_START");
+    state->key_queue_time = PyUnicode_InternFromString("dynoscale.queue_time_ms");
+    state->key_type = PyUnicode_InternFromString("type");
+    state->text_http = PyUnicode_InternFromString("http");
     state->name_headers = PyUnicode_InternFromString("headers");
     state->name_body = PyUnicode_InternFromString("body");
     bool made = state->key_request_start != NULL && state->key_queue_start != NULL &&
-                state->name_headers != NULL && state->name_body != NULL;
+                state->key_queue_time != NULL && state->key_type != NULL &&
+                state->text_http != NULL && state->name_headers != NULL && state->name_body != NULL;
     if (!made) return -1;
     return ds_py_doors_init(&state->doors, state->key_request_start, state->key_queue_start);
 }
@@ -265,7 +285,8 @@ static int make_names(ds_py_state *state) {
 /* The state is all zeros at first: that is off, undecided, and no door. */
 static int execute(PyObject *module) {
     if (make_names(ds_py_state_of(module)) < 0 || ds_py_add_options(module) < 0 ||
-        ds_py_add_wsgi_app(module) < 0 || add_setting_names(module) < 0)
+        ds_py_add_wsgi_app(module) < 0 || ds_py_add_asgi_app(module) < 0 ||
+        add_setting_names(module) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "VERSION", DYNOSCALE_VERSION);
 }
@@ -284,6 +305,9 @@ static int clear(PyObject *module) {
     ds_py_doors_clear(&state->doors);
     Py_CLEAR(state->key_request_start);
     Py_CLEAR(state->key_queue_start);
+    Py_CLEAR(state->key_queue_time);
+    Py_CLEAR(state->key_type);
+    Py_CLEAR(state->text_http);
     Py_CLEAR(state->name_headers);
     Py_CLEAR(state->name_body);
     Py_CLEAR(state->options_type);

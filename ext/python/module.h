@@ -1,10 +1,11 @@
 /*
  * dynoscale._native: the core for Python.
  *
- * Suggested reading order: module.c (the functions and the state), wsgi_app.c and
- * gunicorn_hook.c (a request's way), doors.h (a request is counted once), slot.h (the agent's
- * place), options.c (settings), and in python/dynoscale/_agent.py all that need not be fast:
- * when the agent is opened, what is logged, what happens at exit.
+ * Suggested reading order: module.c (the functions and the state), wsgi_app.c, asgi_app.c and
+ * gunicorn_hook.c (a request's way), wrapper.h (what the two wrappers share), doors.h (a request is
+ * counted once), slot.h (the agent's place), options.c (settings), and in
+ * python/dynoscale/_agent.py all that need not be fast: when the agent is opened, what is logged,
+ * what happens at exit.
  */
 #ifndef DYNOSCALE_PYTHON_MODULE_H
 #define DYNOSCALE_PYTHON_MODULE_H
@@ -25,7 +26,9 @@ typedef struct ds_py_state {
     atomic_bool decided; /* settings were read: the agent is on, or off for a reason */
     ds_py_doors doors;
     PyObject *key_request_start, *key_queue_start; /* in environ */
-    PyObject *name_headers, *name_body;            /* of gunicorn's request */
+    PyObject *key_queue_time;                      /* in environ and in scope */
+    PyObject *key_type, *text_http;                /* in scope, and its value there */
+    PyObject *name_headers, *name_body; /* of gunicorn's request; headers in scope, too */
     PyTypeObject *options_type;
 } ds_py_state;
 
@@ -48,13 +51,19 @@ static inline int ds_py_need_agent(ds_py_state *state) {
  * swallowed; -1 with any other. */
 int ds_py_call_agent(const char *function, PyObject *settings);
 
+/* Calls what `module` has by the name `function`, with one argument or two: `second` may be NULL.
+ * NULL with its exception. */
+PyObject *ds_py_call(const char *module, const char *function, PyObject *first, PyObject *second);
+
 /* Records a request by what the two headers hold (NULL: absent), and passes on what the native
- * thread has to say. -1 with an exception that is none of ours to swallow. */
-static inline int ds_py_record(ds_py_state *state, PyObject *start, PyObject *queue_start) {
+ * thread has to say. *queue_time_ms is what dynoscale_agent_request returns. -1 with an exception
+ * that is none of ours to swallow. */
+static inline int ds_py_record(ds_py_state *state, PyObject *start, PyObject *queue_start,
+                               int64_t *queue_time_ms) {
     ds_py_text start_text = ds_py_text_of(start), queue_start_text = ds_py_text_of(queue_start);
     ds_py_reader reader = ds_py_slot_enter(&state->slot);
-    dynoscale_agent_request(reader.agent, start_text.data, start_text.length, queue_start_text.data,
-                            queue_start_text.length, 0);
+    *queue_time_ms = dynoscale_agent_request(reader.agent, start_text.data, start_text.length,
+                                             queue_start_text.data, queue_start_text.length, 0);
     bool event = dynoscale_agent_has_event(reader.agent);
     ds_py_slot_leave(&reader);
     return DS_UNLIKELY(event) ? ds_py_call_agent("log_events", NULL) : 0;
@@ -63,6 +72,7 @@ static inline int ds_py_record(ds_py_state *state, PyObject *start, PyObject *qu
 /* ---- The rooms of the module -------------------------------------------------------------- */
 
 int ds_py_add_wsgi_app(PyObject *module); /* wsgi_app.c */
+int ds_py_add_asgi_app(PyObject *module); /* asgi_app.c */
 int ds_py_add_options(PyObject *module);  /* options.c */
 PyObject *ds_py_pre_request(PyObject *module, PyObject *const *args, Py_ssize_t count,
                             PyObject *names); /* gunicorn_hook.c */
@@ -70,6 +80,8 @@ extern const char ds_py_pre_request_doc[];
 
 /* The core's options in an Options object; NULL with a TypeError. options.c */
 const dynoscale_options *ds_py_options_of(ds_py_state *state, PyObject *object);
+/* Whether a setting of yes or no is on. */
+bool ds_py_options_on(const dynoscale_options *options, dynoscale_setting setting);
 /* All settings as one text from PyMem_RawMalloc; NULL without memory. options.c */
 char *ds_py_options_text(const dynoscale_options *options);
 

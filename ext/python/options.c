@@ -165,6 +165,11 @@ const dynoscale_options *ds_py_options_of(ds_py_state *state, PyObject *object) 
     return NULL;
 }
 
+bool ds_py_options_on(const dynoscale_options *options, dynoscale_setting setting) {
+    const char *value = dynoscale_options_get(options, setting);
+    return value != NULL && strcmp(value, "true") == 0;
+}
+
 char *ds_py_options_text(const dynoscale_options *options) {
     size_t size = 1;
     const char *values[DYNOSCALE_SETTING_COUNT];

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -21,6 +22,8 @@ VARIABLES = [
     "DYNOSCALE_DYNOS",
     "DYNOSCALE_LOG_LEVEL",
     "DYNOSCALE_PUBLISH_FREQUENCY",
+    "DYNOSCALE_QUEUE_TIME",
+    "DYNOSCALE_SERVER_TIMING",
     "DYNOSCALE_URL",
     "HEROKU_APP_NAME",
     "SKIP_DYNOSCALE_AGENT",
@@ -47,6 +50,46 @@ def stamp(ms_ago: float = 20) -> str:
 def stamped(ms_ago: float = 20, **more: Any) -> Environ:
     """The environ of a request with a stamp."""
     return {"REQUEST_METHOD": "GET", "HTTP_X_REQUEST_START": stamp(ms_ago), **more}
+
+
+class Asgi:
+    """A server's side of an ASGI request, and an app that answers it."""
+
+    def __init__(self, headers: Any = ()) -> None:
+        self.headers = headers
+        self.scope: Any = None
+        self.sent: list[Any] = []
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        """The application: keeps its scope, and answers."""
+        self.scope = dict(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": self.headers})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    async def receive(self) -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+    def serve(self, app: Any, scope: Environ) -> None:
+        """Call the app as a server does, to the end."""
+        asyncio.run(until_done(app(scope, self.receive, self.send)))
+
+
+async def until_done(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def asgi_scope(*headers: tuple[bytes, bytes], **more: Any) -> Environ:
+    """The scope of an HTTP request."""
+    return {"type": "http", "method": "GET", "path": "/", "headers": [*headers], **more}
+
+
+def stamped_scope(ms_ago: float = 20, **more: Any) -> Environ:
+    """The scope of a request with a stamp."""
+    header = (b"x-request-start", stamp(ms_ago).encode())
+    return asgi_scope((b"host", b"a"), header, (b"accept", b"*/*"), **more)
 
 
 def child_environment(**variables: str) -> dict[str, str]:

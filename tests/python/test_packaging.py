@@ -286,8 +286,9 @@ def test_the_stub_agrees_with_the_extension(tmp_path: Path) -> None:
 
 
 USE = """
-from typing import Optional
+from typing import Any, Optional
 import dynoscale
+from dynoscale.asgi import DynoscaleAsgiApp
 from dynoscale.config import Config
 from dynoscale.hooks.gunicorn import pre_request
 from dynoscale.wsgi import DynoscaleWsgiApp
@@ -296,6 +297,9 @@ from wsgiref.types import WSGIApplication
 def serve(app: WSGIApplication) -> WSGIApplication:
     dynoscale.configure(url="http://localhost", publish_frequency=30, skip=False)
     return DynoscaleWsgiApp(app, dyno="web.1")
+
+async def serve_asgi(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    await DynoscaleAsgiApp(serve_asgi, queue_time=True)(scope, receive, send)
 
 numbers: dict[str, int] = dynoscale.stats()
 well: bool = dynoscale.flush() and dynoscale.stop(timeout=1) and dynoscale.flush(0.5)

@@ -1,0 +1,168 @@
+/*
+ * DynoscaleAsgiApp: an ASGI application that measures each HTTP request and calls the one it wraps.
+ *
+ * What the app returns, an awaitable, is the server's: there is no coroutine, task or wait of ours.
+ * The request is measured when the server calls, which is before the app's first step. Scopes of
+ * other types than http (websocket, lifespan, and those to come) pass untouched.
+ */
+#include "stamps.h"
+#include "wrapper.h"
+
+#include <string.h>
+
+/* ---- The headers: pairs of bytes ---------------------------------------------------------- */
+
+/* ASGI's names are in lower case; other cases do no harm. */
+static PyObject **place_of(ds_py_stamps *found, const char *name, Py_ssize_t length) {
+    if (length == REQUEST_START_LENGTH) {
+        if (memcmp(name, "x-request-start", REQUEST_START_LENGTH) == 0 ||
+            ds_py_is_name_in_any_case(name, REQUEST_START, REQUEST_START_LENGTH))
+            return &found->start;
+    } else if (length == QUEUE_START_LENGTH) {
+        if (memcmp(name, "x-queue-start", QUEUE_START_LENGTH) == 0 ||
+            ds_py_is_name_in_any_case(name, QUEUE_START, QUEUE_START_LENGTH))
+            return &found->queue_start;
+    }
+    return NULL;
+}
+
+static int take(PyObject *name, PyObject *value, ds_py_stamps *found) {
+    if (name == NULL || value == NULL) return ds_py_swallow(); /* the list has become shorter */
+    if (!PyBytes_Check(name)) return 0;
+    PyObject **place = place_of(found, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name));
+    return place != NULL ? ds_py_stamps_keep(place, value) : 0;
+}
+
+/* A pair is a tuple with most servers, and a list with some. */
+static int look_closer(PyObject *pair, ds_py_stamps *found) {
+    if (PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2)
+        return take(PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1), found);
+    if (!PyList_Check(pair) || PyList_GET_SIZE(pair) != 2) return 0;
+    PyObject *name = PyList_GetItemRef(pair, 0);
+    PyObject *value = name != NULL ? PyList_GetItemRef(pair, 1) : NULL;
+    int result = take(name, value, found);
+    Py_XDECREF(name);
+    Py_XDECREF(value);
+    return result;
+}
+
+/* Passes over plain pairs whose names are of another length, which nearly all are. */
+static inline int look_at(PyObject *pair, ds_py_stamps *found) {
+    if (DS_LIKELY(PyTuple_CheckExact(pair)) && DS_LIKELY(PyTuple_GET_SIZE(pair) == 2)) {
+        PyObject *name = PyTuple_GET_ITEM(pair, 0);
+        if (DS_LIKELY(PyBytes_CheckExact(name)) &&
+            DS_LIKELY((PyBytes_GET_SIZE(name) | DIFFERENCE) != REQUEST_START_LENGTH))
+            return 0;
+    }
+    return look_closer(pair, found);
+}
+
+/* An iterator can be read once only, and that is for the app to do. */
+DS_COLD static int scan_other(PyObject *headers, ds_py_stamps *found) {
+    if (PyIter_Check(headers)) return 0;
+    PyObject *pairs = PyObject_GetIter(headers), *pair;
+    if (pairs == NULL) return ds_py_swallow();
+    int result = 0;
+    while (result == 0 && (pair = PyIter_Next(pairs)) != NULL) {
+        result = look_at(pair, found);
+        Py_DECREF(pair);
+    }
+    Py_DECREF(pairs);
+    return result == 0 && PyErr_Occurred() != NULL ? ds_py_swallow() : result;
+}
+
+/* No Python code runs in here: with the interpreter's lock the list can't change. */
+static int scan(PyObject *headers, ds_py_stamps *found) {
+    if (DS_LIKELY(PyList_CheckExact(headers))) {
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
+#ifdef Py_GIL_DISABLED
+            PyObject *pair = PyList_GetItemRef(headers, i);
+            if (pair == NULL) return ds_py_swallow();
+            int result = look_at(pair, found);
+            Py_DECREF(pair);
+            if (result < 0) return -1;
+#else
+            if (DS_UNLIKELY(look_at(PyList_GET_ITEM(headers, i), found) < 0)) return -1;
+#endif
+        }
+        return 0;
+    }
+    if (!PyTuple_CheckExact(headers)) return scan_other(headers, found);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(headers); i++)
+        if (look_at(PyTuple_GET_ITEM(headers, i), found) < 0) return -1;
+    return 0;
+}
+
+/* ---- A request ---------------------------------------------------------------------------- */
+
+static int measure(ds_py_state *state, PyObject *scope, int64_t *queue_time_ms) {
+    ds_py_stamps found = {NULL, NULL};
+    PyObject *headers = NULL;
+    int result = ds_py_lookup(scope, state->name_headers, &headers);
+    if (DS_LIKELY(result > 0)) result = scan(headers, &found);
+    if (DS_LIKELY(result == 0))
+        result = ds_py_record(state, found.start, found.queue_start, queue_time_ms);
+    Py_XDECREF(found.start);
+    Py_XDECREF(found.queue_start);
+    Py_XDECREF(headers);
+    return result;
+}
+
+/* 1, 0, or -1 with an exception that is none of ours to swallow. */
+static inline int is_http(ds_py_state *state, PyObject *scope) {
+    PyObject *type;
+    int found = ds_py_lookup(scope, state->key_type, &type);
+    if (DS_UNLIKELY(found <= 0)) return found;
+    bool http = type == state->text_http ||
+                (PyUnicode_Check(type) && PyUnicode_CompareWithASCIIString(type, "http") == 0);
+    Py_DECREF(type);
+    return http;
+}
+
+static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged_count,
+                      PyObject *names) {
+    ds_py_wrapper *self = (ds_py_wrapper *)object;
+    if (DS_UNLIKELY(self->app == NULL)) return ds_py_wrapper_raise_no_app(self);
+    ds_py_state *state = self->state;
+    /* Misuse is the app's to complain about: without a scope there is nothing to measure. */
+    if (ds_py_slot_on(&state->slot) && DS_LIKELY(PyVectorcall_NARGS(flagged_count) > 0) &&
+        DS_LIKELY(PyDict_Check(args[0]))) {
+        int64_t queue_time_ms;
+        int http = is_http(state, args[0]);
+        if (DS_UNLIKELY(http < 0)) return NULL;
+        if (http && DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
+            return ds_py_wrapper_call_with_care(self, args, flagged_count, names);
+        if (http && DS_UNLIKELY(measure(state, args[0], &queue_time_ms) < 0)) return NULL;
+    }
+    return PyObject_Vectorcall(self->app, args, flagged_count, names);
+}
+
+/* Servers tell the versions of ASGI apart by whether __call__ is a coroutine function. Those that
+ * call the wrapper itself, which are all that we know, do not pass through this one. */
+static PyObject *get_call(PyObject *object) {
+    return ds_py_call("dynoscale.asgi", "_coroutine_function", object, NULL);
+}
+
+static const ds_py_wrapper_kind kind = {
+    .name = "DynoscaleAsgiApp",
+    .call = call,
+    .measure = measure,
+    .answer = 2,
+    .timed = "Send",
+    .get_call = get_call,
+};
+
+static PyObject *make(PyTypeObject *type, PyObject *args, PyObject *settings) {
+    (void)args, (void)settings;
+    return ds_py_wrapper_new(type, &kind);
+}
+
+PyDoc_STRVAR(doc,
+             "DynoscaleAsgiApp(app, /, **settings)\n--\n\n"
+             "An ASGI application that measures each HTTP request and calls `app`.\n\n"
+             "Transparent: attributes are the app's, its awaitable is passed on untouched, and so\n"
+             "are scopes of other types. Settings given here are given to dynoscale.configure().");
+
+int ds_py_add_asgi_app(PyObject *module) {
+    return ds_py_add_wrapper(module, "dynoscale.asgi.DynoscaleAsgiApp", doc, make);
+}

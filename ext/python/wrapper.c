@@ -1,0 +1,259 @@
+#include "wrapper.h"
+
+/* ---- A request that there is more to than to count it ------------------------------------- */
+
+/* Leaves the queue time for the app. A request used again keeps none from before. Nothing is left
+ * where the dict takes nothing. -1 with an exception that is none of ours to swallow. */
+static int tell_app(ds_py_state *state, PyObject *request, int64_t queue_time_ms) {
+    int result;
+    if (queue_time_ms >= 0) {
+        PyObject *value = PyLong_FromLongLong(queue_time_ms);
+        result = value != NULL ? PyDict_SetItem(request, state->key_queue_time, value) : -1;
+        Py_XDECREF(value);
+    } else {
+        result = PyDict_Contains(request, state->key_queue_time);
+        if (result == 1) result = PyDict_DelItem(request, state->key_queue_time);
+    }
+    return result < 0 ? ds_py_swallow() : 0;
+}
+
+enum { MOST_ARGUMENTS = 8 };
+
+/* Calls the app with something in the place of start_response or send that adds the header. */
+static PyObject *call_app_timed(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count,
+                                PyObject *names, int64_t queue_time_ms) {
+    Py_ssize_t count = PyVectorcall_NARGS(flagged_count), answer = self->kind->answer;
+    Py_ssize_t all = count + (names != NULL ? PyTuple_GET_SIZE(names) : 0);
+    if (count <= answer || all > MOST_ARGUMENTS) /* misuse is the app's to complain about */
+        return PyObject_Vectorcall(self->app, args, flagged_count, names);
+
+    PyObject *ms = PyLong_FromLongLong(queue_time_ms), *timed = NULL, *result = NULL;
+    if (ms != NULL)
+        timed = ds_py_call("dynoscale._server_timing", self->kind->timed, args[answer], ms);
+    Py_XDECREF(ms);
+    if (timed == NULL) {
+        if (ds_py_swallow() < 0) return NULL;
+        return PyObject_Vectorcall(self->app, args, flagged_count, names);
+    }
+    PyObject *changed[MOST_ARGUMENTS];
+    for (Py_ssize_t i = 0; i < all; i++) changed[i] = i == answer ? timed : args[i];
+    result = PyObject_Vectorcall(self->app, changed, (size_t)count, names);
+    Py_DECREF(timed);
+    return result;
+}
+
+/* WSGI's app is done with environ when its answer is all there; an iterator may still call on.
+ * ASGI's has only begun, and its scope is of one request. */
+static bool is_finished(PyObject *result) {
+    return result == NULL || PyList_CheckExact(result) || PyTuple_CheckExact(result);
+}
+
+DS_COLD PyObject *ds_py_wrapper_call_with_care(ds_py_wrapper *self, PyObject *const *args,
+                                               size_t flagged_count, PyObject *names) {
+    ds_py_state *state = self->state;
+    PyObject *request = Py_NewRef(args[0]), *result = NULL;
+    int64_t queue_time_ms = DYNOSCALE_STAMP_OFF;
+    long told = ds_py_doors_told(&state->doors);
+    bool marked = false;
+    ds_py_claim claim = DS_PY_CLAIM_OURS;
+    if (ds_py_doors_several(&state->doors))
+        claim = ds_py_doors_claim(&state->doors, self->number, request, &marked, &queue_time_ms);
+    if (claim == DS_PY_CLAIM_COUNTED) told = 0; /* by who counted */
+    if (claim == DS_PY_CLAIM_OURS && self->kind->measure(state, request, &queue_time_ms) < 0)
+        claim = DS_PY_CLAIM_RAISED;
+    if (claim != DS_PY_CLAIM_RAISED && (told & DS_PY_TOLD_APP) != 0 &&
+        tell_app(state, request, queue_time_ms) < 0)
+        claim = DS_PY_CLAIM_RAISED;
+    if (claim != DS_PY_CLAIM_RAISED)
+        result = (told & DS_PY_TOLD_BROWSER) != 0 && queue_time_ms >= 0
+                     ? call_app_timed(self, args, flagged_count, names, queue_time_ms)
+                     : PyObject_Vectorcall(self->app, args, flagged_count, names);
+    if (marked && is_finished(result)) ds_py_doors_unmark(&state->doors, request);
+    Py_DECREF(request);
+    return result;
+}
+
+DS_COLD PyObject *ds_py_wrapper_raise_no_app(const ds_py_wrapper *self) {
+    return PyErr_Format(PyExc_RuntimeError, "%s has no app: was __init__ of its subclass called?",
+                        self->kind->name);
+}
+
+/* ---- Attributes: the wrapped app's -------------------------------------------------------- */
+
+static bool is(PyObject *name, const char *text) {
+    return PyUnicode_CompareWithASCIIString(name, text) == 0;
+}
+
+/* Of a subclass with a __call__ of its own, that; else what the kind has for those who look. */
+static PyObject *get_call(PyObject *object, PyObject *name) {
+    PyObject *(*get)(PyObject *) = ((ds_py_wrapper *)object)->kind->get_call;
+    bool own = Py_TYPE(object)->tp_call == PyVectorcall_Call;
+    PyObject *found = get != NULL && own ? get(object) : NULL;
+    if (found != NULL) return found;
+    if (PyErr_Occurred() != NULL && ds_py_swallow() < 0) return NULL;
+    return PyObject_GenericGetAttr(object, name);
+}
+
+/* __wrapped__ is an instance's alone: inspect would follow a type's. */
+static PyObject *get_attribute(PyObject *object, PyObject *name) {
+    PyObject *app = ((ds_py_wrapper *)object)->app;
+    if (app == NULL || !PyUnicode_Check(name)) return PyObject_GenericGetAttr(object, name);
+    if (is(name, "__wrapped__")) return Py_NewRef(app);
+    /* The type has these for every object, but the app has its own. */
+    if (is(name, "__doc__") || is(name, "__module__")) return PyObject_GetAttr(app, name);
+    if (is(name, "__call__")) return get_call(object, name);
+    PyObject *own = PyObject_GenericGetAttr(object, name);
+    if (own != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError)) return own;
+    PyErr_Clear();
+    return PyObject_GetAttr(app, name);
+}
+
+/* Deletes where `value` is NULL. */
+static int set_attribute(PyObject *object, PyObject *name, PyObject *value) {
+    PyObject *app = ((ds_py_wrapper *)object)->app;
+    if (app == NULL) return PyObject_GenericSetAttr(object, name, value);
+    return PyObject_SetAttr(app, name, value);
+}
+
+static PyObject *list_attributes(PyObject *object, PyObject *nothing) {
+    (void)nothing;
+    PyObject *app = ((ds_py_wrapper *)object)->app;
+    return app != NULL ? PyObject_Dir(app) : PyList_New(0);
+}
+
+static PyObject *represent(PyObject *object) {
+    PyObject *app = ((ds_py_wrapper *)object)->app;
+    const char *name = ((ds_py_wrapper *)object)->kind->name;
+    int entered = Py_ReprEnter(object);
+    if (entered != 0) return entered > 0 ? PyUnicode_FromFormat("<%s ...>", name) : NULL;
+    PyObject *text = app != NULL ? PyUnicode_FromFormat("<%s of %R>", name, app)
+                                 : PyUnicode_FromFormat("<%s of no app>", name);
+    Py_ReprLeave(object);
+    return text;
+}
+
+/* ---- Life --------------------------------------------------------------------------------- */
+
+/* The app, borrowed, and the settings without it, new (NULL: none). -1 with an exception. */
+static int parse(const ds_py_wrapper *self, PyObject *args, PyObject *names, PyObject **app,
+                 PyObject **settings) {
+    *settings = names != NULL && PyDict_GET_SIZE(names) > 0 ? PyDict_Copy(names) : NULL;
+    if (PyErr_Occurred() != NULL) return -1;
+    if (PyTuple_GET_SIZE(args) == 0 && *settings != NULL) {
+        *app = PyDict_GetItemString(names, "app"); /* the older agent's name for it */
+        if (*app != NULL) return PyDict_DelItemString(*settings, "app");
+    }
+    if (PyTuple_GET_SIZE(args) == 1) {
+        *app = PyTuple_GET_ITEM(args, 0);
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError, "%s takes one app, not %zd", self->kind->name,
+                 PyTuple_GET_SIZE(args));
+    return -1;
+}
+
+static int wrap(ds_py_wrapper *self, PyObject *app) {
+    if (self->app != NULL) {
+        PyErr_Format(PyExc_RuntimeError, "%s wraps an app already", self->kind->name);
+        return -1;
+    }
+    PyObject *module = PyType_GetModuleByDef(Py_TYPE(self), &ds_py_module);
+    if (module == NULL) return -1;
+    ds_py_state *state = ds_py_state_of(module);
+    self->number = ds_py_doors_open_wrapper(&state->doors);
+    if (self->number == NULL) return -1;
+    self->state = state;
+    self->module = Py_NewRef(module);
+    self->app = Py_NewRef(app);
+    return 0;
+}
+
+static int set_up(PyObject *object, PyObject *args, PyObject *names) {
+    ds_py_wrapper *self = (ds_py_wrapper *)object;
+    PyObject *app, *settings;
+    int result = parse(self, args, names, &app, &settings);
+    if (result == 0) result = wrap(self, app);
+    if (result == 0)
+        result = settings != NULL && PyDict_GET_SIZE(settings) > 0
+                     ? ds_py_call_agent("configure", settings)
+                     : ds_py_need_agent(self->state);
+    Py_XDECREF(settings);
+    return result;
+}
+
+/* __init__ takes the arguments, so that subclasses are free to have others. */
+PyObject *ds_py_wrapper_new(PyTypeObject *type, const ds_py_wrapper_kind *kind) {
+    ds_py_wrapper *self = (ds_py_wrapper *)type->tp_alloc(type, 0);
+    if (self == NULL) return NULL;
+    self->vectorcall = kind->call;
+    self->kind = kind;
+    return (PyObject *)self;
+}
+
+static int traverse(PyObject *object, visitproc visit, void *arg) {
+    ds_py_wrapper *self = (ds_py_wrapper *)object;
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->app);
+    Py_VISIT(self->module);
+    return 0;
+}
+
+/* The module stays: the state is its. */
+static int clear(PyObject *object) {
+    Py_CLEAR(((ds_py_wrapper *)object)->app);
+    return 0;
+}
+
+static void end(PyObject *object) {
+    ds_py_wrapper *self = (ds_py_wrapper *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    if (self->weak_references != NULL) PyObject_ClearWeakRefs(object);
+    if (self->number != NULL) ds_py_doors_close_wrapper(&self->state->doors);
+    Py_XDECREF(self->app);
+    Py_XDECREF(self->number);
+    Py_XDECREF(self->module);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyMemberDef members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(ds_py_wrapper, vectorcall), READONLY, NULL},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(ds_py_wrapper, weak_references), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyMethodDef methods[] = {
+    {"__dir__", list_attributes, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+int ds_py_add_wrapper(PyObject *module, const char *name, const char *doc, newfunc make) {
+    PyType_Slot slots[] = {
+        {Py_tp_doc, (void *)(uintptr_t)doc},
+        {Py_tp_new, DS_SLOT(make)},
+        {Py_tp_init, DS_SLOT(set_up)},
+        {Py_tp_dealloc, DS_SLOT(end)},
+        {Py_tp_traverse, DS_SLOT(traverse)},
+        {Py_tp_clear, DS_SLOT(clear)},
+        {Py_tp_call, DS_SLOT(PyVectorcall_Call)},
+        {Py_tp_repr, DS_SLOT(represent)},
+        {Py_tp_getattro, DS_SLOT(get_attribute)},
+        {Py_tp_setattro, DS_SLOT(set_attribute)},
+        {Py_tp_members, members},
+        {Py_tp_methods, methods},
+        {0, NULL},
+    };
+    PyType_Spec spec = {
+        .name = name,
+        .basicsize = sizeof(ds_py_wrapper),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |
+                 Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
+        .slots = slots,
+    };
+    PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
+    if (type == NULL) return -1;
+    int added = PyModule_AddType(module, (PyTypeObject *)type);
+    Py_DECREF(type);
+    return added;
+}

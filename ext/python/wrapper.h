@@ -1,0 +1,54 @@
+/*
+ * What DynoscaleWsgiApp and DynoscaleAsgiApp share: all but how a request is read.
+ *
+ * The call is a vectorcall that hands the caller's own argument vector on: nothing is copied, and
+ * what the app returns or raises is the caller's, untouched. A wrapper never changes the app that
+ * it wraps, so that the app lives as long as the wrapper that the caller holds.
+ */
+#ifndef DYNOSCALE_PYTHON_WRAPPER_H
+#define DYNOSCALE_PYTHON_WRAPPER_H
+
+#include "module.h"
+
+typedef struct ds_py_wrapper_kind {
+    const char *name; /* of the class */
+    vectorcallfunc call;
+    /* Counts a request, which is a dict: environ, or a scope of type http. *queue_time_ms is what
+     * dynoscale_agent_request returns. -1 with an exception that is none of ours to swallow. */
+    int (*measure)(ds_py_state *state, PyObject *request, int64_t *queue_time_ms);
+    Py_ssize_t answer; /* the place of start_response, or of send, among the arguments */
+    const char *timed; /* in dynoscale._server_timing: what takes that place and adds the header */
+    /* What getattr(wrapper, "__call__") gives, NULL for the type's: servers look at it. The
+     * function returns a new reference, or NULL with an exception. */
+    PyObject *(*get_call)(PyObject *object);
+} ds_py_wrapper_kind;
+
+typedef struct ds_py_wrapper {
+    PyObject_HEAD vectorcallfunc vectorcall;
+    ds_py_state *state; /* of `module`: kept, since the type may let go of it first at the end */
+    PyObject *app;      /* NULL before __init__, and after the collector has cleared it */
+    PyObject *module;
+    PyObject *number; /* at the doors; NULL: none opened */
+    PyObject *weak_references;
+    const ds_py_wrapper_kind *kind;
+} ds_py_wrapper;
+
+/* 1 with a new reference, 0 with NULL, -1 with an exception that is none of ours to swallow. */
+static inline int ds_py_lookup(PyObject *dict, PyObject *key, PyObject **value) {
+    int found = PyDict_GetItemRef(dict, key, value);
+    return DS_LIKELY(found >= 0) ? found : ds_py_swallow(); /* a key's own __eq__ raised */
+}
+
+/* A whole call, with several doors in the process, or somebody to tell the queue time. There are
+ * arguments, and the first is a dict. */
+PyObject *ds_py_wrapper_call_with_care(ds_py_wrapper *self, PyObject *const *args,
+                                       size_t flagged_count, PyObject *names);
+PyObject *ds_py_wrapper_raise_no_app(const ds_py_wrapper *self);
+
+/* For tp_new: an instance without an app. */
+PyObject *ds_py_wrapper_new(PyTypeObject *type, const ds_py_wrapper_kind *kind);
+
+/* Makes the class, of static texts, and adds it to the module. -1 with an exception. */
+int ds_py_add_wrapper(PyObject *module, const char *name, const char *doc, newfunc make);
+
+#endif
