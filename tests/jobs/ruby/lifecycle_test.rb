@@ -242,7 +242,7 @@ class LifecycleTest < JobTests::Case
     assert_equal expected.sort, reported.keys.sort
     readings = recorded(child)
     wait_until('two more readings') { recorded(child) >= readings + 100 }
-    assert_equal 1, child.run("LINES.grep(/50/).size")
+    assert_equal 1, child.run('LINES.grep(/50/).size')
   end
 
   def test_queues_made_for_a_moment_are_left_out
@@ -254,7 +254,7 @@ class LifecycleTest < JobTests::Case
   end
 
   def test_the_settings_decide_otherwise
-    child = process(DYNOSCALE_JOB_QUEUES: "default, batch-*,*_low,a.b")
+    child = process(DYNOSCALE_JOB_QUEUES: 'default, batch-*,*_low,a.b')
     child.run("%w[default batch-#{JobTests::UUID} x_low x_lowest a.b axb default2].each { |n| put(n, 9) }
                60.times { |i| put(\"batch-\#{i}\", 9) }
                serve")

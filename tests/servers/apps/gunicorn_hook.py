@@ -1,3 +1,5 @@
 """gunicorn's configuration with the agent's hook."""
 
-from dynoscale.hooks.gunicorn import pre_request  # noqa: F401
+from dynoscale.hooks.gunicorn import pre_request
+
+__all__ = ["pre_request"]
