@@ -16,6 +16,7 @@ import subprocess
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from gem_sets import GemSet
 from processes import Process, find_nginx
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -106,18 +107,40 @@ class RubyServer(AppServer):
     gem = ""
     program = ""
 
-    def __init__(self, name: str, app: str = "config.ru", requires: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        app: str = "config.ru",
+        requires: str = "",
+        gems: Optional[GemSet] = None,
+    ) -> None:
         super().__init__(name)
         self.app = str(APPS / app)
         self._requires = requires
+        self._gems = gems  # Debian's where there are none
+
+    def missing(self) -> Optional[str]:
+        reason = super().missing()
+        return self._gems.missing() if self._gems and not reason else reason
 
     def installed(self) -> bool:
+        if self._gems:
+            return True
         if self._requires and output(RUBY, "-e", f"require {self._requires!r}") is None:
             return False
         return gem_program(self.gem, self.program) is not None
 
     def ruby(self, *arguments: str) -> List[str]:
-        return [RUBY, gem_program(self.gem, self.program) or self.program, *arguments]
+        program = (
+            self._gems.program(self.program)
+            if self._gems
+            else gem_program(self.gem, self.program) or self.program
+        )
+        return [RUBY, program, *arguments]
+
+    def process(self, port: int, directory: Path, settings: Dict[str, str]) -> Process:
+        places = self._gems.environment() if self._gems else {}
+        return super().process(port, directory, {**places, **settings})
 
 
 class Puma(RubyServer):
@@ -132,12 +155,15 @@ class Puma(RubyServer):
         app: str = "config.ru",
         requires: str = "",
         package: str = "puma",
+        gems: Optional[GemSet] = None,
+        more: Sequence[str] = (),
     ) -> None:
-        super().__init__(name, app, requires)
+        super().__init__(name, app, requires, gems)
         self.package = package
         self._lines = ["threads 2, 2", f"workers {workers}"]
         # The default of preload_app! depends on the version.
         self._lines += [f"preload_app! {str(preload).lower()}"] if workers else []
+        self._lines += more
 
     def command(self, port: int, directory: Path) -> List[str]:
         config = directory / "puma.rb"
@@ -172,6 +198,53 @@ class Webrick(RubyServer):
 
     def command(self, port: int, directory: Path) -> List[str]:
         return self.ruby("-q", "-s", "webrick", "-o", "127.0.0.1", "-p", str(port), self.app)
+
+
+class Thin(RubyServer):
+    """On EventMachine: one request at a time."""
+
+    package = gem = program = "thin"
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        address = ["--address", "127.0.0.1", "--port", str(port)]
+        return self.ruby("start", *address, "--environment", "production", "--rackup", self.app)
+
+
+class Falcon(RubyServer):
+    """A fiber a request."""
+
+    package = "ruby-falcon"
+    gem = program = "falcon"
+    stop_signal = signal.SIGINT
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        arguments = ["--bind", f"http://127.0.0.1:{port}", "--config", self.app]
+        return self.ruby("serve", *arguments, "--forked", "--count", "2")
+
+
+class Passenger(RubyServer):
+    """Passenger Standalone, without nginx of its own: its C++ core starts processes of the app, by
+    fork from one that has loaded it (`smart`) or each anew (`direct`)."""
+
+    package = gem = program = "passenger"
+    exit_statuses = (2,)  # whatever ends it
+
+    def __init__(self, name: str, spawn_method: str) -> None:
+        super().__init__(name)
+        self._spawn_method = spawn_method
+
+    def installed(self) -> bool:
+        return shutil.which(self.program) is not None
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = [shutil.which(self.program) or self.program, "start", str(directory)]
+        command += ["--address", "127.0.0.1", "--port", str(port), "--environment", "production"]
+        command += ["--engine", "builtin", "--ruby", RUBY, "--rackup", self.app]
+        command += ["--spawn-method", self._spawn_method]
+        command += ["--max-pool-size", "2", "--min-instances", "2"]
+        command += ["--instance-registry-dir", str(directory)]
+        command += ["--disable-security-update-check", "--disable-anonymous-telemetry"]
+        return [*command, "--pid-file", str(directory / "passenger.pid")]
 
 
 # ---- Python ----------------------------------------------------------------------------------
@@ -314,7 +387,36 @@ BASIC: List[AppServer] = [
     Wsgiref("wsgiref"),
 ]
 
+NEWEST = GemSet("newest", "puma", "rackup", "rack", "sinatra", "roda")  # with Rack 3
+NEWEST_RAILS = GemSet("railties", "railties", "puma")
+HANAMI = GemSet("hanami", "hanami-router", "hanami-controller", "puma")  # with Rack 2
+FALCON = GemSet("falcon", "falcon")
+
+# After 50 requests of the first worker, the others are forked from it anew.
+FORK_WORKER = ["fork_worker 50"]
+
 FRAMEWORKS: List[AppServer] = [
+    Puma("puma fork_worker", workers=2, more=FORK_WORKER),
+    Puma("sinatra puma", app="sinatra.ru", requires="sinatra/base", package="ruby-sinatra"),
+    Thin("thin"),
+    Passenger("passenger smart", "smart"),
+    Passenger("passenger direct", "direct"),
+    Puma("newest puma single", gems=NEWEST),
+    Puma("newest puma cluster", workers=2, gems=NEWEST),
+    Puma("newest puma cluster preload_app!", workers=2, preload=True, gems=NEWEST),
+    Puma("newest puma fork_worker", workers=2, gems=NEWEST, more=FORK_WORKER),
+    Puma("newest sinatra", app="sinatra.ru", gems=NEWEST),
+    Puma("roda", app="roda.ru", gems=NEWEST),
+    Puma("hanami", app="hanami.ru", gems=HANAMI),
+    Puma("newest rails", app="rails.ru", gems=NEWEST_RAILS),
+    Puma(
+        "newest rails cluster preload_app!",
+        workers=2,
+        preload=True,
+        app="rails.ru",
+        gems=NEWEST_RAILS,
+    ),
+    Falcon("falcon", gems=FALCON),
     *(
         Gunicorn(f"gunicorn {worker} {door}", worker, False, wrapper, hook)
         for worker in ("gevent", "eventlet")
