@@ -127,6 +127,17 @@ def test_a_lenient_receiver_takes_any_report(receiver: Receiver) -> None:
     assert receiver.summary()["malformed"] == 0
 
 
+def test_a_receiver_of_checks_takes_a_report_without_rows_and_no_wrong_one(
+    receiver: Receiver,
+) -> None:
+    assert post(receiver.url, "")[0] == 400
+    receiver.behave("ok", checks=True)
+    assert [post(receiver.url, "")[0], post(receiver.url, "x")[0]] == [200, 400]
+    assert post(receiver.url, "", **{"X_DYNO": None})[0] == 400
+    assert post(receiver.url, **key(1))[0] == 200
+    assert len(receiver.rows()) == 2
+
+
 def test_a_repeated_batch_counts_once(receiver: Receiver) -> None:
     receiver.behave("status", status=503, times=1)
     assert [post(receiver.url)[0] for _ in range(3)] == [503, 200, 200]

@@ -27,7 +27,8 @@ Behaviour is a JSON object with a "mode". Every mode takes "times": N (it holds 
 "then": {...} (what comes after; a service that is well, unless given), and "delay": seconds
 before the answer. Where an answer is sent it takes "status", "body" and "headers" as well.
 
-    ok          200; "publish_frequency": N makes the body; "lenient": true accepts any report
+    ok          200; "publish_frequency": N makes the body; "lenient": true accepts any report;
+                "checks": true accepts one without rows, which else breaks the protocol
     status      "status": 503, for example with "headers": {"Retry-After": "1"}
     refuse      the port refuses connections, open ones are cut; "seconds": S ends it (the port
                 stays reserved meanwhile). Only the control port answers now.
@@ -360,10 +361,11 @@ class Receiver:
 
     # -- What the handler tells --
 
-    def check(self, method: str, report: Report, lenient: bool) -> None:
+    def check(self, method: str, report: Report, lenient: bool, checks: bool) -> None:
         """Finds out what the report did wrong, and how many rows it has."""
         try:
-            report.row_count = len(read_rows(report.body))
+            if report.body or not checks:
+                report.row_count = len(read_rows(report.body))
             _check_headers(method, report.headers)
             with self._changed:
                 if self._bodies.setdefault(report.key, report.body) != report.body:
@@ -627,7 +629,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._cut(mode)
             return
         report.body = self._read_body()
-        self.server.check(self.command, report, lenient=bool(behaviour.get("lenient")))
+        lenient, checks = bool(behaviour.get("lenient")), bool(behaviour.get("checks"))
+        self.server.check(self.command, report, lenient, checks)
         self.server.keep(report)
         self.server.stopping.wait(behaviour.get("delay", 0))
         if mode == "ok" and report.error:
