@@ -157,6 +157,7 @@ setup(
     package_dir={"": "python"},
     packages=find_packages("python"),
     package_data={"dynoscale": ["py.typed", "*.pyi"]},
+    entry_points={"console_scripts": ["dynoscale = dynoscale._cli:main"]},
     ext_modules=[native],
     cmdclass={"build_ext": Build},
     zip_safe=False,

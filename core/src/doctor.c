@@ -173,13 +173,16 @@ static const char *off_remedy(dynoscale_off_reason reason) {
 
 static void look_at_reporting(dynoscale_doctor *d, const dynoscale_options *options) {
     dynoscale_off_reason reason = dynoscale_options_off_reason(options);
+    const char *why = reason == DYNOSCALE_OFF_NO_URL
+                          ? "DYNOSCALE_URL is not set" /* the rest is the remedy */
+                          : dynoscale_off_text(reason);
     bool meant = reason == DYNOSCALE_OFF_ONE_OFF || reason == DYNOSCALE_OFF_NOT_FIRST;
     if (reason == DYNOSCALE_ON)
         tell(d, "reporting", OK, "", "a process with these settings reports, as %s",
              dynoscale_options_get(options, DYNOSCALE_SETTING_DYNO));
     else
         tell(d, "reporting", meant ? WARN : FAIL, off_remedy(reason),
-             "a process with these settings does not report: %s", dynoscale_off_text(reason));
+             "a process with these settings does not report: %s", why);
 }
 
 /* ---- Asking ------------------------------------------------------------------------------- */

@@ -42,7 +42,7 @@ static const char *const TEXTS[DYNOSCALE_TEXT_COUNT] = {
         "an address of the app, such as http://127.0.0.1:3000/: sends it one GET, stamped 1 s ago, "
         "and tells whether the agent in there saw the stamp; start the app with "
         "DYNOSCALE_SERVER_TIMING=on for it. The app counts it like any other request.",
-    [DYNOSCALE_TEXT_TIMEOUT] = "how long an answer may take, 1 to 60 (default: 15)",
+    [DYNOSCALE_TEXT_TIMEOUT] = "how long an answer may take, in seconds, up to 60 (default: 15)",
     [DYNOSCALE_TEXT_JSON] = "print one object of JSON",
     [DYNOSCALE_TEXT_WRONG_URL] = "--url is not an http or https address",
 };

@@ -100,8 +100,7 @@ static PyObject *is_decided(PyObject *module, PyObject *nothing) {
 
 /* ---- Waiting ------------------------------------------------------------------------------ */
 
-/* Asked by the core now and then on the waiting thread, which has let go of the interpreter. */
-static bool is_interrupted(void *context) {
+bool ds_py_is_interrupted(void *context) {
     PyThreadState **thread = context;
     PyEval_RestoreThread(*thread);
     bool raised = PyErr_CheckSignals() < 0;
@@ -120,7 +119,7 @@ static PyObject *wait(ds_py_handle *handle, PyObject *args, waiting_function fun
     dynoscale_agent *agent = handle != NULL ? handle->agent : NULL;
 
     PyThreadState *thread = PyEval_SaveThread();
-    dynoscale_error error = function(agent, timeout_ms, is_interrupted, &thread);
+    dynoscale_error error = function(agent, timeout_ms, ds_py_is_interrupted, &thread);
     PyEval_RestoreThread(thread);
     if (PyErr_Occurred() != NULL) return NULL; /* a signal's handler raised */
     return PyBool_FromLong(error == DYNOSCALE_OK);
@@ -285,8 +284,8 @@ static int make_names(ds_py_state *state) {
 /* The state is all zeros at first: that is off, undecided, and no door. */
 static int execute(PyObject *module) {
     if (make_names(ds_py_state_of(module)) < 0 || ds_py_add_options(module) < 0 ||
-        ds_py_add_wsgi_app(module) < 0 || ds_py_add_asgi_app(module) < 0 ||
-        add_setting_names(module) < 0)
+        ds_py_add_doctor(module) < 0 || ds_py_add_wsgi_app(module) < 0 ||
+        ds_py_add_asgi_app(module) < 0 || add_setting_names(module) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "VERSION", DYNOSCALE_VERSION);
 }

@@ -3,9 +3,9 @@
  *
  * Suggested reading order: module.c (the functions and the state), wsgi_app.c, asgi_app.c and
  * gunicorn_hook.c (a request's way), wrapper.h (what the two wrappers share), doors.h (a request is
- * counted once), slot.h (the agent's place), options.c (settings), and in
- * python/dynoscale/_agent.py all that need not be fast: when the agent is opened, what is logged,
- * what happens at exit.
+ * counted once), slot.h (the agent's place), options.c (settings), doctor.c (the command line's),
+ * and in python/dynoscale/_agent.py all that need not be fast: when the agent is opened, what is
+ * logged, what happens at exit.
  */
 #ifndef DYNOSCALE_PYTHON_MODULE_H
 #define DYNOSCALE_PYTHON_MODULE_H
@@ -55,6 +55,11 @@ int ds_py_call_agent(const char *function, PyObject *settings);
  * NULL with its exception. */
 PyObject *ds_py_call(const char *module, const char *function, PyObject *first, PyObject *second);
 
+/* Asked by the core now and then on the waiting thread, which has let go of the interpreter. The
+ * context is the place of its PyThreadState. True, with an exception, when a signal's handler
+ * raised. */
+bool ds_py_is_interrupted(void *context);
+
 /* Records a request by what the two headers hold (NULL: absent), and passes on what the native
  * thread has to say. *queue_time_ms is what dynoscale_agent_request returns. -1 with an exception
  * that is none of ours to swallow. */
@@ -74,6 +79,7 @@ static inline int ds_py_record(ds_py_state *state, PyObject *start, PyObject *qu
 int ds_py_add_wsgi_app(PyObject *module); /* wsgi_app.c */
 int ds_py_add_asgi_app(PyObject *module); /* asgi_app.c */
 int ds_py_add_options(PyObject *module);  /* options.c */
+int ds_py_add_doctor(PyObject *module);   /* doctor.c */
 PyObject *ds_py_pre_request(PyObject *module, PyObject *const *args, Py_ssize_t count,
                             PyObject *names); /* gunicorn_hook.c */
 extern const char ds_py_pre_request_doc[];

@@ -111,6 +111,9 @@ def test_the_wheel_works_in_an_empty_environment(
     output = execute([str(empty), "-W", "error", "-c", SMOKE_TEST], tmp_path, **environment)
     assert output == f"{dynoscale.__version__}\n"
     assert receiver.summary()["rows"] == 10
+    receiver.behave("ok", checks=True)
+    doctor = execute([str(empty.parent / "dynoscale"), "doctor"], tmp_path, **environment)
+    assert doctor.endswith("\nAll is well.\n")
 
 
 @needs_sources
