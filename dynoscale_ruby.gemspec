@@ -27,10 +27,12 @@ Gem::Specification.new do |spec|
 
   spec.required_ruby_version = '>= 3.0'
   spec.require_paths = ['ruby/lib']
+  spec.bindir = 'ruby/exe'
+  spec.executables = ['dynoscale']
   spec.extensions = ['ext/ruby/extconf.rb']
   # The gem's root is the repository's, and the core is compiled from where it stands.
   spec.files = Dir.chdir(__dir__) do
     Dir['CHANGELOG.md', 'LICENSE', 'README.md', 'core/README.md', 'core/include/*.h',
-        'core/src/*.{c,h}', 'ext/ruby/{depend,*.{c,h,rb}}', 'ruby/lib/**/*.rb'].sort
+        'core/src/*.{c,h}', 'ext/ruby/{depend,*.{c,h,rb}}', 'ruby/exe/*', 'ruby/lib/**/*.rb'].sort
   end
 end

@@ -1,6 +1,6 @@
 /*
  * What the binding's parts know of each other. Suggested reading order: init.c, settings_class.c,
- * agent_module.c, middleware_class.c.
+ * agent_module.c, middleware_class.c, doctor_class.c.
  *
  * Nothing in here parses, decides or remembers anything that the core or the Ruby side could: the
  * binding hands requests to the core, and tells Ruby what became of them.
@@ -57,5 +57,6 @@ const dynoscale_options *ds_rb_settings_options(VALUE settings);
 void ds_rb_settings_init(VALUE module);
 void ds_rb_agent_init(VALUE module);
 void ds_rb_middleware_init(VALUE module);
+void ds_rb_doctor_init(VALUE module);
 
 #endif

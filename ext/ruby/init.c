@@ -9,4 +9,5 @@ void Init_dynoscale_ruby(void) {
     ds_rb_settings_init(module);
     ds_rb_agent_init(module);
     ds_rb_middleware_init(module);
+    ds_rb_doctor_init(module);
 }

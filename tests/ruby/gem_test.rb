@@ -73,6 +73,16 @@ class GemTest < DynoscaleTests::AgentTest
     assert_equal 3, receiver.rows.size
   end
 
+  def test_the_installed_gem_has_its_program
+    receiver.behave('ok', checks: true)
+    home = self.class.gem_home
+    env = self.class.home_of(home).merge(Script.environment(url))
+    program = "#{home}/bin/dynoscale"
+    result = Script.command(RbConfig.ruby, '-w', program, 'doctor', directory: '/', env: env)
+    assert_equal ['', 0], [result.err, result.status.exitstatus], result.out
+    assert_equal "All is well.\n", result.out.lines.last
+  end
+
   def test_the_installed_gem_is_not_the_checkouts
     out = run_installed('puts $LOADED_FEATURES.grep(/dynoscale/), DynoscaleRuby::VERSION')
     refute_includes out, ROOT
@@ -111,7 +121,7 @@ class GemTest < DynoscaleTests::AgentTest
     files = Gem::Package.new(self.class.gem_file).contents
     sources = Dir.chdir(ROOT) { Dir['core/src/*', 'core/include/*', 'ext/ruby/*.{c,h,rb}'] }
     assert_empty sources - files
-    assert_empty files.grep(%r{\A(?!(core|ext/ruby|ruby/lib)/|[A-Z]+(\.md)?\z)})
+    assert_empty files.grep(%r{\A(?!(core|ext/ruby|ruby/exe|ruby/lib)/|[A-Z]+(\.md)?\z)})
     assert_empty files.grep(/\.(o|so|bundle|log)\z/)
   end
 

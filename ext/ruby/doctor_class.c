@@ -1,0 +1,121 @@
+/*
+ * DynoscaleRuby::Doctor: the core's findings, one by one, for the command line, which is in
+ * ruby/lib/dynoscale_ruby/cli.rb.
+ */
+#include "binding.h"
+
+#include <ruby/thread.h>
+
+static void doctor_free(void *doctor) { dynoscale_doctor_free(doctor); }
+
+static const rb_data_type_t doctor_type = {
+    .wrap_struct_name = "DynoscaleRuby::Doctor",
+    .function = {.dfree = doctor_free},
+    .flags = RUBY_TYPED_FREE_IMMEDIATELY | RUBY_TYPED_WB_PROTECTED,
+};
+
+static VALUE doctor_allocate(VALUE class) {
+    return TypedData_Wrap_Struct(class, &doctor_type, NULL);
+}
+
+/* initialize(settings, runtime, app's address or nil, timeout_ms) */
+static VALUE doctor_initialize(VALUE self, VALUE settings, VALUE runtime, VALUE app_url,
+                               VALUE timeout_ms) {
+    dynoscale_doctor *doctor;
+    const char *runtime_text = StringValueCStr(runtime);
+    const char *url = NIL_P(app_url) ? NULL : StringValueCStr(app_url);
+    int64_t timeout = NUM2LL(timeout_ms);
+    if (rb_check_typeddata(self, &doctor_type)) rb_raise(rb_eArgError, "already initialized");
+    dynoscale_error error = dynoscale_doctor_new(ds_rb_settings_options(settings), "ruby",
+                                                 runtime_text, url, timeout, &doctor);
+    if (error == DYNOSCALE_ERROR_NO_MEMORY) rb_memerror();
+    if (error != DYNOSCALE_OK)
+        rb_raise(rb_eArgError, "%s", dynoscale_text_of(DYNOSCALE_TEXT_WRONG_URL));
+    RTYPEDDATA_DATA(self) = doctor;
+    return self;
+}
+
+static dynoscale_doctor *doctor_of(VALUE self) {
+    dynoscale_doctor *doctor = rb_check_typeddata(self, &doctor_type);
+    if (!doctor) rb_raise(rb_eArgError, "uninitialized");
+    return doctor;
+}
+
+/* ---- Waiting without the interpreter's lock ----------------------------------------------- */
+
+typedef struct wait {
+    dynoscale_doctor *doctor;
+    dynoscale_finding finding;
+    dynoscale_error error;
+    atomic_bool interrupted;
+} wait;
+
+/* Called without the lock: no Ruby in here. */
+static bool is_interrupted(void *context) {
+    wait *w = context;
+    return atomic_load(&w->interrupted);
+}
+
+/* Called by whichever thread interrupts this one, without the lock: no Ruby in here. */
+static void interrupt(void *context) {
+    wait *w = context;
+    atomic_store(&w->interrupted, true);
+}
+
+/* Called without the lock: no Ruby in here. */
+static void *wait_unlocked(void *context) {
+    wait *w = context;
+    w->error = dynoscale_doctor_next(w->doctor, is_interrupted, w, &w->finding);
+    return NULL;
+}
+
+/* A text of the core, which is UTF-8 but where it was cut. */
+static VALUE text_of(const char *text) {
+    return rb_funcall(rb_utf8_str_new_cstr(text), rb_intern("scrub"), 0);
+}
+
+/* next -> [check, health, text, remedy, measure, value], or nil past the last. An interrupt may be
+ * a signal whose handler returns: then the wait goes on. One that raises leaves from here. */
+static VALUE doctor_next(VALUE self) {
+    wait w = {.doctor = doctor_of(self)};
+    do {
+        rb_thread_check_ints();
+        atomic_store(&w.interrupted, false);
+        rb_thread_call_without_gvl(wait_unlocked, &w, interrupt, &w);
+    } while (w.error == DYNOSCALE_ERROR_INTERRUPTED);
+    RB_GC_GUARD(self);
+    const dynoscale_finding *found = &w.finding;
+    if (!found->check) return Qnil;
+    return rb_ary_new_from_args(6, rb_utf8_str_new_cstr(found->check),
+                                rb_utf8_str_new_cstr(dynoscale_health_name(found->health)),
+                                text_of(found->text), text_of(found->remedy),
+                                rb_utf8_str_new_cstr(found->measure), LL2NUM(found->value));
+}
+
+/* verdict -> [whether all so far is well, a sentence] */
+static VALUE doctor_verdict(VALUE self) {
+    const char *text;
+    bool well = dynoscale_doctor_verdict(doctor_of(self), &text);
+    return rb_assoc_new(well ? Qtrue : Qfalse, rb_utf8_str_new_cstr(text));
+}
+
+/* {name: text}, deeply frozen. */
+static VALUE texts(void) {
+    VALUE texts = rb_hash_new();
+    for (int i = 0; i < DYNOSCALE_TEXT_COUNT; i++) {
+        dynoscale_text text = (dynoscale_text)i;
+        rb_hash_aset(texts, ID2SYM(rb_intern(dynoscale_text_name(text))),
+                     rb_obj_freeze(rb_utf8_str_new_cstr(dynoscale_text_of(text))));
+    }
+    return rb_obj_freeze(texts);
+}
+
+void ds_rb_doctor_init(VALUE module) {
+    VALUE class = rb_define_class_under(module, "Doctor", rb_cObject);
+    rb_define_const(class, "TEXTS", texts());
+    rb_define_alloc_func(class, doctor_allocate);
+    rb_undef_method(class, "initialize_copy");
+    rb_define_method(class, "initialize", doctor_initialize, 4);
+    rb_define_method(class, "next", doctor_next, 0);
+    rb_define_method(class, "verdict", doctor_verdict, 0);
+}
