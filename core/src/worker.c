@@ -27,6 +27,7 @@ enum {
     START_AGAIN_MS = 1000,
     STACK_SIZE = 512 * 1024, /* name lookup and TLS need up to 200 KiB; musl's default is less */
     DRAIN_WORDS = 512,
+    MOST_PASSES = 4,
 };
 
 /* ---- Counting and telling; all with the lock held ----------------------------------------- */
@@ -56,8 +57,8 @@ static void note_full(ds_worker *w, int64_t n) {
 
 static bool is_finished(const ds_worker *w) { return atomic_load(&w->stage) == DS_STAGE_FINISHED; }
 
-/* Moves the ring's samples to the batches; true when there were any. */
-static bool drain(ds_worker *w) {
+/* One pass; true when it found anything. */
+static bool drain_once(ds_worker *w) {
     uint64_t words[DRAIN_WORDS];
     size_t position = 0, n;
     int64_t moved = 0, lost = 0;
@@ -70,6 +71,17 @@ static bool drain(ds_worker *w) {
     if (is_finished(w)) count(w, DYNOSCALE_COUNTER_DROPPED_STOPPED, moved);
     if (lost > 0) note_full(w, lost);
     return moved > 0;
+}
+
+/*
+ * Moves the ring's samples to the batches; true when there were any. A pass may miss a word that
+ * was put in behind it and find a later one ahead; a pass that finds nothing has missed none. So no
+ * sample is reported after a later one of its thread. Under a flood there is no such pass.
+ */
+static bool drain(ds_worker *w) {
+    int passes = 0;
+    while (passes < MOST_PASSES && drain_once(w)) passes++;
+    return passes > 0;
 }
 
 /* ---- The schedule; with the lock held ----------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "support/false_clock.h"
 #include "support/false_transport.h"
+#include "support/faults.h"
 #include "worker.h"
 
 static ds_settings *settings;
@@ -261,6 +262,17 @@ static void more_than_a_batch_travels_over_one_connection_in_order(void **state)
     assert_int_equal(false_transport_open(), 0);
     assert_string_not_equal(false_transport_header(0, "Idempotency-Key"),
                             false_transport_header(1, "Idempotency-Key"));
+}
+
+/* The first of these go where the pass has been already, the last one where it comes yet. */
+static void push_around_the_pass(void *w) { push(w, 513); }
+
+static void a_sample_is_not_reported_after_a_later_one(void **state) {
+    ds_worker *w = *state;
+    push(w, 513); /* more than are taken at once */
+    faults_during_allocation(push_around_the_pass, w);
+    assert_int_equal(ds_worker_flush(w, 0, NULL, NULL), DYNOSCALE_ERROR_TIMED_OUT);
+    assert_int_equal(ds_batch_rows(ds_batches_oldest_due(&w->batches)), 2 * 513);
 }
 
 /* ---- Failures ----------------------------------------------------------------------------- */
@@ -595,6 +607,7 @@ int main(void) {
         WITH_WORKER(the_wall_clock_may_step_an_hour_either_way),
         WITH_WORKER(a_report_carries_rows_and_headers),
         WITH_WORKER(more_than_a_batch_travels_over_one_connection_in_order),
+        WITH_WORKER(a_sample_is_not_reported_after_a_later_one),
         WITH_WORKER(a_failed_report_is_sent_again_as_it_was_under_its_key),
         WITH_WORKER(waits_grow_from_one_second_to_the_interval),
         WITH_WORKER(a_failure_is_told_once_and_its_end_too),

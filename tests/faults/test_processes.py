@@ -77,7 +77,7 @@ def test_a_daemon_reports(language: str, receiver: ReceiverProcess, tmp_path: Pa
 def test_an_exit_during_a_report_waits_for_its_answer(
     language: str, receiver: ReceiverProcess, tmp_path: Path
 ) -> None:
-    receiver.behave("ok", delay=1)
+    receiver.behave("ok", delay=1, times=1)
     code = "record(5); say(); record(2)"
     with Program(language, code, tmp_path, reporting_to(receiver.url)) as program:
         program.hear()
