@@ -71,7 +71,7 @@ module JobTests
     end
 
     def program(*places)
-      path = places.flat_map { |place| Dir[place].sort.reverse }.first
+      path = places.flat_map { |place| Dir[place].reverse }.first
       path or raise Missing, "#{File.basename(places.first)} is not installed"
     end
   end
