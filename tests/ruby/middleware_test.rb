@@ -204,7 +204,7 @@ class MiddlewareTest < DynoscaleTests::AgentTest
   end
 
   def test_it_is_at_home_in_a_rack_stack
-    inner = ->(_) { [200, { 'Content-Type' => 'text/plain' }, ['ok']] }
+    inner = ->(_) { [200, { 'content-type' => 'text/plain' }, ['ok']] }
     app = Rack::Builder.app do
       use Rack::Lint
       use DynoscaleRuby::Middleware
