@@ -285,7 +285,10 @@ def mypy(*arguments: str, directory: Path) -> str:
 
 
 def test_the_stub_agrees_with_the_extension(tmp_path: Path) -> None:
-    mypy("mypy.stubtest", "dynoscale._native", directory=tmp_path)
+    # What newer ones ask for has no name that the older ones know.
+    newer = "--ignore-disjoint-bases"
+    options = [newer] if newer in mypy("mypy.stubtest", "--help", directory=tmp_path) else []
+    mypy("mypy.stubtest", *options, "dynoscale._native", directory=tmp_path)
 
 
 USE = """
