@@ -242,6 +242,18 @@ run-briefly: $(BRIEFLY)
 	@ASAN_OPTIONS=abort_on_error=1 UBSAN_OPTIONS=abort_on_error=1 FUZZ_SECONDS=$(BRIEF_SECONDS) \
 	    $< build/fuzz/seeds
 
+.PHONY: matrix test-builds
+
+# MATRIX=1 is for the newest Rails, from the gem registry, where there is one.
+matrix: ## the suites with every interpreter here; MATRIX_RELEASES="trixie sid": in new Debians too
+	$(call install,matrix)
+	@MATRIX=1 $(PYTHON) tests/matrix/matrix.py \
+	    $(MATRIX_ONLY:%=--only '%') $(MATRIX_RELEASES:%=--release %)
+
+test-builds: ## what pip and gem say on a new Debian that lacks what a build needs (RELEASE=bookworm)
+	$(call install,matrix)
+	@$(PYTEST) tests/builds
+
 bench: ## what the agents cost, beside what can't be avoided; QUICK=1 ONLY=core,ruby MINUTES=10
 	$(call install,bench)
 	@mkdir -p build; $(SUBMAKE) build $(BENCHES) >build/bench.log 2>&1 || { cat build/bench.log; exit 1; }

@@ -18,7 +18,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Type
+from typing import Dict, List, TextIO, Type
 
 
 @dataclass
@@ -109,7 +109,7 @@ class Pytest(Format):
 FORMATS: Dict[str, Type[Format]] = {"cmocka": Cmocka, "minitest": Minitest, "pytest": Pytest}
 
 
-def run(name: str, form: str, command: List[str]) -> Tally:
+def run(name: str, form: str, command: List[str], out: TextIO = sys.stdout) -> Tally:
     tally, reader, start = Tally(name), FORMATS[form](), time.monotonic()
     suite = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
@@ -117,7 +117,7 @@ def run(name: str, form: str, command: List[str]) -> Tally:
     assert suite.stdout is not None
     with suite.stdout:
         for line in suite.stdout:
-            print(line, end="", flush=True)
+            print(line, end="", flush=True, file=out)
             reader.read(line, tally)
     status = suite.wait()
     tally.seconds = time.monotonic() - start
