@@ -15,8 +15,8 @@ if ENV['TRUTH']
     now = Process.clock_gettime(Process::CLOCK_REALTIME, :nanosecond)
     stamp = env['HTTP_X_REQUEST_START']
     seen << ((now - (stamp.delete_prefix('t=').to_r * 1_000_000_000)) / 1e6).to_f if stamp
-    [200, { 'Content-Type' => 'text/plain' }, ["hello\n"]]
+    [200, { 'content-type' => 'text/plain' }, ["hello\n"]]
   end)
 else
-  run(->(_env) { [200, { 'Content-Type' => 'text/plain' }, ["hello\n"]] })
+  run(->(_env) { [200, { 'content-type' => 'text/plain' }, ["hello\n"]] })
 end

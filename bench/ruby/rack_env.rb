@@ -4,7 +4,7 @@
 module RackEnv
   # The app.
   class App
-    ANSWER = [200, { 'Content-Type' => 'text/plain' }.freeze, ['hello'].freeze].freeze
+    ANSWER = [200, { 'content-type' => 'text/plain' }.freeze, ['hello'].freeze].freeze
 
     def call(_env)
       ANSWER

@@ -6,5 +6,5 @@ use DynoscaleRuby::Middleware
 
 run(lambda do |env|
   env['rack.input']&.read
-  [200, { 'Content-Type' => 'text/plain' }, ["hello\n"]]
+  [200, { 'content-type' => 'text/plain' }, ["hello\n"]]
 end)
