@@ -78,7 +78,7 @@ def test_a_system_is_told_what_it_lacks_until_both_install(machine: chroot.Chroo
     assert_says(machine, PIP, "curl/curl.h")
 
     machine.run(f"{INSTALL} libcurl4-openssl-dev")
-    done = machine.run(f"{PIP} && cd / && python3 -c 'import dynoscale; print(dynoscale.__version__)'")
+    done = machine.run(f"{PIP} && cd / && python3 -c 'from dynoscale import stats; stats()'")
     assert done.returncode == 0, done.stdout
     done = machine.run(f"{GEM} && cd / && ruby -rdynoscale_ruby -e 'puts DynoscaleRuby::VERSION'")
     assert done.returncode == 0 and re.search(r"^\d+\.\d+\.\d+$", done.stdout, re.M), done.stdout

@@ -116,12 +116,18 @@ def found(names: Iterable[str], homes: Iterable[Path], given: str) -> Dict[str, 
     return interpreters
 
 
+DESCRIBE = """
+import sys, sysconfig
+assert sys.version_info >= (3, 9)
+free = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+print(f"python {sys.version.split()[0]}{free}")
+"""
+
+
 def described(path: str) -> str:
     """`python 3.13.0t`, `ruby 3.1.2`; "" of one that does not run, or is too old."""
     if "python" in Path(path).name:
-        code = "import sys, sysconfig as s; v = sys.version_info; assert v >= (3, 9); print("
-        code += "'python ' + sys.version.split()[0] + 't' * bool(s.get_config_var('Py_GIL_DISABLED')))"
-        return output(path, "-c", code)
+        return output(path, "-c", DESCRIBE)
     return output(path, "-e", "puts \"ruby #{RUBY_VERSION}\" if RUBY_VERSION >= '3.0'")
 
 
@@ -172,8 +178,8 @@ def environment_of(path: str, directory: Path) -> str:
         lent = spec("/usr/bin/python3", name)
         if lent and not has(python, name):
             # With what says which commands of setuptools it has.
-            for path in [lent, *lent.parent.glob(f"{name}-*-info")]:
-                (site / path.name).symlink_to(path)
+            for part in [lent, *lent.parent.glob(f"{name}-*-info")]:
+                (site / part.name).symlink_to(part)
     return python
 
 
@@ -266,8 +272,8 @@ def run_release(release: str) -> List[Row]:
         with open(log, "w", encoding="utf-8") as out:
             machine.run("apt-get update -q && apt-get install -q -y make git", out)
             done = machine.run("cd /project && make test", out)
-            rest = "apt-get install -q -y --no-install-recommends clang python3-all-dev ruby-all-dev"
-            machine.run(f"{rest} && cd /project && git init -q && make matrix DEPS=skip", out)
+            more = "apt-get install -q -y clang python3-all-dev ruby-all-dev"
+            machine.run(f"{more} && cd /project && git init -q && make matrix DEPS=skip", out)
         text = log.read_text(encoding="utf-8", errors="replace")
         inside = machine.root / "project/build/matrix/rows.json"
         rows = [Row(**row) for row in json.loads(inside.read_text())] if inside.exists() else []
@@ -280,13 +286,13 @@ def whole_suites(release: str, text: str, status: int) -> List[Row]:
         if line.startswith("make: ") and "matrix" in line:
             break
         if counted := SUITE_LINE.match(line):
-            numbers = [int(number) for number in counted.groups()[1:]]
-            rows.append(Row(f"Debian {release}", "Debian's", counted[1], "gcc", "", *numbers))
+            rows.append(Row(f"Debian {release}", "its own", counted[1], "gcc"))
+            rows[-1].passed, rows[-1].failed, rows[-1].skipped = map(int, counted.groups()[1:])
         elif line.startswith(" " * 9) and rows:
             rows[-1].remarks.append(line.strip())
     if not rows or (status != 0 and not any(row.failed for row in rows)):
         why = f"make test ended with status {status}: see {OUT / release / 'log'}"
-        rows.append(Row(f"Debian {release}", "Debian's", "all", failed=1, remarks=[why]))
+        rows.append(Row(f"Debian {release}", "its own", "all", failed=1, remarks=[why]))
     return rows
 
 
