@@ -15,7 +15,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Tuple, Union
+from typing import Sequence, Tuple, Union
 
 Pair = Tuple[str, str]
 
@@ -34,9 +34,20 @@ unique_subject = no
 copy_extensions = copy
 default_md = sha256
 policy = anything
+x509_extensions = keys
 [anything]
 commonName = supplied
+[keys]
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
 """
+
+# As strict as Python checks from 3.13 on: who signs says that it may, and all say which key.
+AUTHORITY = [
+    "basicConstraints=critical,CA:TRUE",
+    "keyUsage=critical,keyCertSign",
+    "subjectKeyIdentifier=hash",
+]
 
 
 @dataclass(frozen=True)
@@ -66,28 +77,32 @@ class _Workshop:
         self._config = directory / "ca.cnf"
         self._config.write_text(CA_CONFIG.format(directory=directory))
         (directory / "index.txt").touch()
-        self.authority = self.own("authority", "basicConstraints=critical,CA:TRUE")
+        self.authority = self.own("authority", *AUTHORITY)
 
-    def own(self, name: str, extension: str) -> Pair:
+    def own(self, name: str, *extensions: str) -> Pair:
         """A certificate that signs itself."""
         certificate, key = self._paths(name)
-        self._request(name, certificate, key, extension, "-x509", "-days", "3650")
+        self._request(name, certificate, key, extensions, "-x509", "-days", "3650")
         return certificate, key
 
     def signed(self, name: str, names: str, start: str, end: str) -> Pair:
         """A certificate for `names` by the authority."""
         certificate, key = self._paths(name)
         request = str(self._directory / f"{name}.csr")
-        self._request(name, request, key, f"subjectAltName={names}")
+        self._request(name, request, key, [f"subjectAltName={names}"])
         signer, signer_key = self.authority
         arguments = ["-batch", "-notext", "-config", str(self._config)]
         arguments += ["-cert", signer, "-keyfile", signer_key, "-in", request, "-out", certificate]
         _openssl("ca", *arguments, "-startdate", start, "-enddate", end)
         return certificate, key
 
-    def _request(self, name: str, out: str, key: str, extension: str, *more: str) -> None:
+    def _request(
+        self, name: str, out: str, key: str, extensions: Sequence[str], *more: str
+    ) -> None:
         arguments = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        arguments += ["-subj", f"/CN={name}", "-addext", extension, "-keyout", key, "-out", out]
+        arguments += ["-subj", f"/CN={name}", "-keyout", key, "-out", out]
+        for extension in extensions:
+            arguments += ["-addext", extension]
         _openssl("req", *arguments, *more)
 
     def _paths(self, name: str) -> Pair:
