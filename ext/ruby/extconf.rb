@@ -36,6 +36,7 @@ def check_compiler
   missing_compiler "the compiler (#{RbConfig::CONFIG['CC']}) does not know C11" unless works
 rescue RuntimeError # mkmf's, when not even an empty program can be made
   puts # after what it was about to check, so that ours is a line of its own
+  $stdout.flush
   missing_compiler "no working C compiler was found (tried #{RbConfig::CONFIG['CC']})"
 end
 
