@@ -92,7 +92,7 @@ test-frameworks: ## both, in more app servers and frameworks than `make test` ha
 
 # SLOW=1: 10,000 forks and a service that is down for minutes, too.
 test-faults: build ## both, whatever the service, the process and the client do
-	$(PYTEST) tests/faults $(if $(SLOW),--slow)
+	@$(PYTHON) tests/support/namespaces.py env $(PYTEST) tests/faults $(if $(SLOW),--slow)
 
 SOAK_SECONDS ?= 3600
 soak: build ## both under load for SOAK_SECONDS=3600, with a service that fails at random

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from certificates import Certificates
+from namespaces import NoMounts, own_mounts
 from receiver import ReceiverProcess
 from served import PASSWORD, TOKEN
 
@@ -227,15 +228,11 @@ class ByName(Service):
 
     @staticmethod
     def missing() -> Optional[str]:
-        if os.geteuid() != 0:
-            return "a name server of its own for one process takes root"
-        # Whoever may not mount has no namespace of its own, either.
-        trial = ["unshare", "--mount", "sh", "-c", "mount --bind /etc/hosts /etc/resolv.conf"]
         try:
-            done = subprocess.run(trial, stderr=subprocess.PIPE, text=True, check=False)
-        except FileNotFoundError:
-            return "unshare is not installed; on Debian: apt-get install util-linux"
-        return done.stderr.strip() or None
+            own_mounts()
+        except NoMounts as reason:
+            return f"no name server of its own for one process: {reason}"
+        return None
 
     def start(self, directory: Path, certificates: Certificates) -> None:
         super().start(directory, certificates)
@@ -243,7 +240,7 @@ class ByName(Service):
         address = f"127.53.0.{ByName._number}"
         (directory / "resolv.conf").write_text(f"nameserver {address}\n")
         (directory / "nsswitch.conf").write_text("hosts: dns\n")
-        self.wrapper = ["unshare", "--mount", "sh", "-c", IN_NAMESPACE, "sh", str(directory)]
+        self.wrapper = [*own_mounts(), "sh", "-c", IN_NAMESPACE, "sh", str(directory)]
         self._names = NameServer(address, self.host)
 
     def fall_ill(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from namespaces import NoMounts, own_mounts
 from program import LANGUAGES, Program, reporting_to
 from receiver import ReceiverProcess
 
@@ -216,20 +217,14 @@ cd "$1" && shift && exec "$@"
 def test_a_full_disk_changes_nothing(
     language: str, receiver: ReceiverProcess, tmp_path: Path
 ) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("a file system of its own takes root")
+    try:
+        mounts = own_mounts()
+    except NoMounts as reason:
+        pytest.skip(f"no file system of its own: {reason}")
     full = tmp_path / "full"
     full.mkdir()
-    trial = subprocess.run(
-        ["unshare", "--mount", "mount", "-t", "tmpfs", "none", str(full)],
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if trial.returncode != 0:
-        pytest.skip(f"no file system of its own: {trial.stderr.strip()}")
     settings = reporting_to(receiver.url, HOME=str(full), TMPDIR=str(full))
-    wrapper = ["unshare", "--mount", "sh", "-c", FULL, "sh", str(full)]
+    wrapper = [*mounts, "sh", "-c", FULL, "sh", str(full)]
     Program(language, "record(3); flush(); record(2)", tmp_path, settings, wrapper=wrapper).run()
     check(receiver, 5)
 
