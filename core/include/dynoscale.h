@@ -74,9 +74,11 @@ typedef bool (*dynoscale_interrupted)(void *context);
     X(DYNOSCALE_SETTING_DYNO, "dyno", "DYNO", "none: the agent stays off", "this process's dyno") \
     X(DYNOSCALE_SETTING_APP_NAME, "app_name", "HEROKU_APP_NAME", "none",                          \
       "the app's name, sent along")                                                               \
-    X(DYNOSCALE_SETTING_SKIP, "skip", "SKIP_DYNOSCALE_AGENT", "off", "on: the agent stays off")   \
+    X(DYNOSCALE_SETTING_SKIP, "skip", "SKIP_DYNOSCALE_AGENT", "off",                              \
+      "set and not 0, false or empty: the agent stays off")                                       \
     X(DYNOSCALE_SETTING_DEV_MODE, "dev_mode", "DYNOSCALE_DEV_MODE", "off",                        \
-      "on: dyno defaults to dev.1, unstamped requests get a made-up stamp, reports every second") \
+      "on: DYNO defaults to dev.1, unstamped requests get a made-up stamp, reports leave every "  \
+      "second")                                                                                   \
     X(DYNOSCALE_SETTING_PUBLISH_FREQUENCY, "publish_frequency", "DYNOSCALE_PUBLISH_FREQUENCY",    \
       "30", "seconds between reports, 1 to 3600, until the service says otherwise")               \
     X(DYNOSCALE_SETTING_DYNOS, "dynos", "DYNOSCALE_DYNOS", "first",                               \
@@ -87,10 +89,11 @@ typedef bool (*dynoscale_interrupted)(void *context);
       "on: the app finds each request's queue time in env, environ or scope, as "                 \
       "dynoscale.queue_time_ms")                                                                  \
     X(DYNOSCALE_SETTING_SERVER_TIMING, "server_timing", "DYNOSCALE_SERVER_TIMING", "off",         \
-      "on: the app's answers carry it as Server-Timing: queue;dur=MS")                            \
+      "on: answers carry it as Server-Timing: queue;dur=MS, for browsers' tools")                 \
     X(DYNOSCALE_SETTING_JOBS, "jobs", "DYNOSCALE_JOBS", "on", "off: job queues are not measured") \
     X(DYNOSCALE_SETTING_JOB_QUEUES, "job_queues", "DYNOSCALE_JOB_QUEUES",                         \
-      "all but names with a UUID", "queues to measure: names or patterns with *, between commas")
+      "all but names with a UUID, 50 at most",                                                    \
+      "queues to measure: names or patterns with *, between commas")
 
 typedef enum dynoscale_setting {
 #define X(id, name, variable, standard, meaning) id,

@@ -354,7 +354,8 @@ def test_libcurl_that_is_missing(tmp_path: Path) -> None:
     source.write_text(NO_CURL, encoding="utf-8")
     library = tmp_path / "none.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    env = environment("http://127.0.0.1:1", LD_PRELOAD=str(library))
+    preloaded = os.pathsep.join(filter(None, [os.environ.get("LD_PRELOAD"), str(library)]))
+    env = environment("http://127.0.0.1:1", LD_PRELOAD=preloaded)
     findings = examine(env, "--url", "http://127.0.0.1:1")
     assert findings["version"]["health"] == "fail"
     assert "libcurl can't be loaded" in findings["version"]["text"]
@@ -483,3 +484,15 @@ def test_help_has_all_settings_and_who_wins(arguments: list[str]) -> None:
             done.stdout
         )
     assert "Code wins over a framework's configuration" in done.stdout
+
+
+def test_the_readme_says_the_same() -> None:
+    readme = agent_tools.HERE.parents[1] / "README.md"
+    if not readme.exists():
+        pytest.skip("the sources are not here")
+    text = readme.read_text(encoding="utf-8").replace("`", "")
+    table = re.findall(r"^\| (\w+)[^|]* \| (\w+) \| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
+    rows = [(row[1], row[0], row[5], row[4]) for row in _native.Options().rows()]
+    assert [row for row in table if row[0] != "variable"] == rows
+    who_wins = _native.TEXTS["settings"].partition("\n\n")[2]
+    assert " ".join(who_wins.split()) in " ".join(text.split())
