@@ -213,6 +213,38 @@ static void many_threads_lose_nothing(void **state) {
     assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 1);
 }
 
+/* Until all that many_threads record is there: each look adds up, and none goes back. */
+static void *look_at_counters(void *context) {
+    int64_t values[DYNOSCALE_COUNTER_COUNT], before = 0;
+    do {
+        dynoscale_agent_counters(context, values);
+        int64_t known = values[DYNOSCALE_COUNTER_SENT] + values[DYNOSCALE_COUNTER_PENDING];
+        for (int i = DYNOSCALE_COUNTER_DROPPED_FULL; i <= DYNOSCALE_COUNTER_DROPPED_STOPPED; i++)
+            known += values[i];
+        if (values[DYNOSCALE_COUNTER_RECORDED] != known) return "they do not add up";
+        if (known < before) return "they went back";
+        before = known;
+    } while (before < THREADS * REQUESTS);
+    return NULL;
+}
+
+static void counters_add_up_at_every_moment_for_every_thread(void **state) {
+    dynoscale_agent *agent = *state;
+    enum { LOOKERS = 3 };
+    pthread_t threads[THREADS], lookers[LOOKERS];
+    for (int i = 0; i < LOOKERS; i++) pthread_create(&lookers[i], NULL, look_at_counters, agent);
+    for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, make_requests, agent);
+    for (int i = 0; i < THREADS; i++) {
+        flush(agent);
+        pthread_join(threads[i], NULL);
+    }
+    for (int i = 0; i < LOOKERS; i++) {
+        void *wrong;
+        pthread_join(lookers[i], &wrong);
+        if (wrong) fail_msg("%s", (const char *)wrong);
+    }
+}
+
 /* ---- Flush and stop ----------------------------------------------------------------------- */
 
 static void a_flush_of_nothing_is_done_at_once(void **state) {
@@ -697,6 +729,7 @@ int main(void) {
         cmocka_unit_test(in_development_a_missing_stamp_is_made_up),
         WITH_AGENT(readings_of_job_queues_are_reported_or_refused),
         WITH_AGENT(many_threads_lose_nothing),
+        WITH_AGENT(counters_add_up_at_every_moment_for_every_thread),
         WITH_AGENT(a_flush_of_nothing_is_done_at_once),
         WITH_AGENT(a_flush_says_when_time_ran_out_and_keeps_the_samples),
         WITH_AGENT(a_flush_says_when_samples_were_given_up),

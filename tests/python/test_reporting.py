@@ -255,6 +255,39 @@ def test_what_was_recorded_is_sent_pending_or_dropped(receiver: Any, agent: None
     assert stats["sent"] == receiver.summary()["rows"]
 
 
+STATS = {
+    *("recorded", "pending", "sent", "dropped_full", "dropped_expired", "dropped_rejected"),
+    *("dropped_stopped", "stamp_missing", "stamp_malformed", "stamp_stale", "stamp_future"),
+    *("jobs_refused", "reports_accepted", "reports_failed", "last_status", "last_report_at"),
+    *("publish_frequency_ms", "thread_starts", "thread_failures"),
+}
+
+
+def test_stats_add_up_at_every_moment_for_every_thread(receiver: Any, agent: None) -> None:
+    wrong: list[dict[str, int]] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            stats = dynoscale.stats()
+            known = stats["sent"] + stats["pending"] + dropped(stats)
+            if stats["recorded"] != known or set(stats) != STATS:
+                wrong.append(stats)
+
+    lookers = [threading.Thread(target=look) for _ in range(3)]
+    recorders = [threading.Thread(target=record, args=(2000,)) for _ in range(2)]
+    for thread in lookers + recorders:
+        thread.start()
+    for thread in recorders:
+        dynoscale.flush()
+        thread.join()
+    ended.set()
+    for thread in lookers:
+        thread.join()
+    assert wrong == []
+    assert dynoscale.stats()["recorded"] == 4000
+
+
 def test_stats_belong_to_the_caller(agent: None) -> None:
     dynoscale.stats()["recorded"] = 5
     assert dynoscale.stats()["recorded"] == 0

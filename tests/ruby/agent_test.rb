@@ -26,6 +26,32 @@ class AgentTest < DynoscaleTests::AgentTest
     assert_in_delta Time.now.to_i, stats[:last_report_at], 10
   end
 
+  STATS = %i[recorded pending sent dropped_full dropped_expired dropped_rejected dropped_stopped
+             stamp_missing stamp_malformed stamp_stale stamp_future jobs_refused reports_accepted
+             reports_failed last_status last_report_at publish_frequency_ms thread_starts
+             thread_failures].freeze
+
+  def test_stats_add_up_at_every_moment_for_every_thread
+    start_agent
+    ended = false
+    wrong = Queue.new
+    lookers = Array.new(3) do
+      Thread.new do
+        until ended
+          seen = stats
+          known = seen.sum { |name, count| name.match?(/\A(sent|pending|dropped_)/) ? count : 0 }
+          wrong << seen unless seen[:recorded] == known && seen.keys == STATS
+        end
+      end
+    end
+    recorders = Array.new(2) { Thread.new { 2000.times { request } } }
+    recorders.each { |thread| DynoscaleRuby.flush && thread.join }
+    ended = true
+    lookers.each(&:join)
+    assert_empty Array.new(wrong.size) { wrong.pop }
+    assert_equal 4000, stats[:recorded]
+  end
+
   def test_an_agent_that_is_off_has_stats_of_zeros
     configure
     request
