@@ -22,7 +22,7 @@ SUBMAKE = $(MAKE) --no-print-directory
         valgrind run-valgrind bench accept-instructions format lint
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "  PYTHON=$(PYTHON) RUBY=$(RUBY) CC=$(CC): say others to use others."
 	@echo "  DEPS=skip: install nothing."
