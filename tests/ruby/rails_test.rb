@@ -12,6 +12,17 @@ class RailsTest < DynoscaleTests::AgentTest
   LOAD = 'require "./config/environment"; STACK = Rails.application.middleware.map(&:name); '
   OURS = 'DynoscaleRuby::Middleware'
 
+  # At its end a process says whether it had the middleware, and how many threads it started.
+  TELL = "config.log_level = :warn; ::MOUNTED = -> { Rails.application.middleware.include?(#{OURS}) }; " \
+         'at_exit { DynoscaleRuby.flush; p [MOUNTED.call, DynoscaleRuby.stats[:thread_starts]] }'
+
+  # A request to the app, in code for `server`.
+  REQUEST = <<~RUBY
+    Rails.application.call(
+      Rack::MockRequest.env_for('/', 'HTTP_X_REQUEST_START' => (Time.now.to_f * 1000).to_i.to_s)
+    )[0] == 200 or abort
+  RUBY
+
   def self.rails?
     Gem::Specification.find_all_by_name('railties').any?
   end
@@ -121,6 +132,91 @@ class RailsTest < DynoscaleTests::AgentTest
     assert_equal 0, receiver.wait['reports']
   end
 
+  def test_assets_are_precompiled_without_it
+    need_gem 'sprockets-rails'
+    FileUtils.mkdir_p("#{@directory}/app/assets/config")
+    File.write("#{@directory}/app/assets/config/manifest.js", '')
+    output = rails('assets:precompile', MORE_GEMS: 'sprockets-rails',
+                                        config: "require 'sprockets/railtie'; #{TELL}").out
+    assert_equal "[false, 0]\n", output.lines.last
+    refute_empty Dir.children("#{@directory}/public/assets")
+    assert_equal 0, receiver.wait['reports']
+  end
+
+  def test_one_off_and_release_dynos_start_nothing_even_where_they_serve
+    %w[run.1 run.4711 release.1 scheduler.1].each do |dyno|
+      assert_equal "[false, 0]\n", server(REQUEST, config: TELL, DYNO: dyno, DYNOSCALE_DYNOS: 'all')
+    end
+    assert_equal 0, receiver.wait['reports']
+  end
+
+  def test_bootsnap_does_not_mind_it
+    need_gem 'bootsnap'
+    file = "#{@directory}/config/application.rb"
+    setup = "require 'bundler/setup'\n"
+    File.write(file, File.read(file).sub(setup) { "#{setup}require 'bootsnap/setup'\n" })
+    2.times { |i| assert_equal "[true, 1]\n", server(REQUEST, config: TELL, MORE_GEMS: 'bootsnap'), i }
+    assert_equal 2, receiver.rows.size
+    refute_empty Dir["#{@directory}/tmp/cache/bootsnap/**/*"]
+  end
+
+  # Spring keeps a process with the app, and forks commands from it.
+  def test_commands_under_spring_start_nothing
+    need_gem 'spring'
+    spring = lambda do |*command|
+      run_in_app(RbConfig.ruby, '-S', 'bundle', 'exec', 'spring', *command,
+                 RAILS_ENV: 'development', MORE_GEMS: 'spring', SPRING_TMP_PATH: @directory,
+                 config: "config.cache_classes = config.eager_load = false; #{TELL}")
+    end
+    result = spring.call('rails', 'runner', 'puts [MOUNTED.call, DynoscaleRuby::Railtie.serving?].inspect')
+    assert_match(/Running via Spring/, result.err)
+    assert_equal "[false, false]\n[false, 0]\n", result.out
+    assert_equal 0, receiver.wait['reports']
+  ensure
+    spring&.call('stop')
+  end
+
+  def test_a_server_of_an_app_that_has_spring_reports
+    need_gem 'spring'
+    assert_equal "[true, 1]\n", server(REQUEST, config: TELL, MORE_GEMS: 'spring')
+    assert_equal 1, receiver.rows.size
+  end
+
+  def test_an_app_that_is_an_api_alone_reports
+    assert_equal "[true, 1]\n", server(REQUEST, config: "config.api_only = true; #{TELL}")
+    assert_equal 1, receiver.rows.size
+  end
+
+  def test_a_request_to_a_mounted_engine_is_counted_once
+    config = <<~RUBY
+      engine = Class.new(Rails::Engine) do
+        def self.name = 'Mounted'
+        def self.find_root(_) = Pathname.pwd
+        middleware.use Rack::Runtime
+        routes.append { get '/', to: ->(_) { [200, {}, ['mounted']] } }
+      end
+      routes.append { mount engine => '/mounted' }
+      #{TELL}
+    RUBY
+    assert_equal "[true, 1]\n", server(REQUEST.sub("'/'", "'/mounted'"), config: config)
+    assert_equal 1, receiver.rows.size
+  end
+
+  def test_loggers_of_all_kinds_are_used_and_left_as_they_are
+    config = <<~RUBY
+      own = ActiveSupport::TaggedLogging.new(Logger.new($stdout, level: Logger::INFO))
+      config.log_tags = [:request_id]
+      config.logger = defined?(ActiveSupport::BroadcastLogger) ? ActiveSupport::BroadcastLogger.new(own) : own
+      ::LOGGER = config.logger
+      ::LOOK = -> { [LOGGER.level, LOGGER.formatter, own.level, own.formatter].map(&:inspect) }
+      config.after_initialize { ::BEFORE = LOOK.call }
+      config.dynoscale.publish_frequency = 'soon'
+    RUBY
+    output = server('p LOOK.call == BEFORE, LOGGER.equal?(Rails.logger)', config: config)
+    assert_match(/\A\[dynoscale\] publish_frequency is "soon"/, output)
+    assert_equal %W[true\n true\n], output.lines.last(2)
+  end
+
   def test_the_switches_can_be_given_in_rails_configuration
     config = 'config.dynoscale.queue_time = true; config.dynoscale.server_timing = true'
     output = server(<<~RUBY, config: config)
@@ -174,6 +270,11 @@ class RailsTest < DynoscaleTests::AgentTest
   end
 
   private
+
+  # Skips where it is not to be had by the app.
+  def need_gem(name)
+    skip "#{name} is not installed" if Gem::Specification.find_all_by_name(name).empty?
+  end
 
   def up?(port)
     TCPSocket.open('127.0.0.1', port, &:close) || true

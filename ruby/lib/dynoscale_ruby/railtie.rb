@@ -24,6 +24,9 @@ module DynoscaleRuby
     COMMANDS = %w[Console Credentials Dbconsole Destroy Encrypted Generate Initializers Notes Routes
                   Runner Secrets Test UnusedRoutes].freeze
 
+    # Spring loads the app once, for such commands to be forked from.
+    PRELOADER = 'Spring::Application'
+
     # The one rake task that is asked about a server's stack.
     STACK_TASK = 'middleware'
 
@@ -31,7 +34,7 @@ module DynoscaleRuby
       # Whether this process may serve requests: no console, runner, generator or rake task.
       def serving?
         COMMANDS.none? { |name| Object.const_defined?("Rails::Command::#{name}Command") } &&
-          (rake_tasks - [STACK_TASK]).empty?
+          (rake_tasks - [STACK_TASK]).empty? && !Object.const_defined?(PRELOADER)
       end
 
       # First of all operations on the stack, so that those in the app's configuration can refer
