@@ -46,15 +46,18 @@ static PyObject *read_environment(PyObject *self, PyObject *nothing) {
     Py_RETURN_NONE;
 }
 
+/* set(name, value, by_framework=False) */
 static PyObject *set(PyObject *self, PyObject *args) {
     PyObject *name;
     const char *value;
     Py_ssize_t length;
-    if (!PyArg_ParseTuple(args, "Us#:set", &name, &value, &length)) return NULL;
+    int by_framework = 0;
+    if (!PyArg_ParseTuple(args, "Us#|p:set", &name, &value, &length, &by_framework)) return NULL;
     dynoscale_setting setting = find_setting(name);
     if (setting == DYNOSCALE_SETTING_COUNT) return NULL;
-    dynoscale_error error = dynoscale_options_set(options_in(self), setting, value, (size_t)length,
-                                                  DYNOSCALE_SOURCE_CODE);
+    dynoscale_source source = by_framework ? DYNOSCALE_SOURCE_FRAMEWORK : DYNOSCALE_SOURCE_CODE;
+    dynoscale_error error =
+        dynoscale_options_set(options_in(self), setting, value, (size_t)length, source);
     if (error == DYNOSCALE_ERROR_NO_MEMORY) return PyErr_NoMemory();
     return PyBool_FromLong(error == DYNOSCALE_OK);
 }

@@ -19,6 +19,7 @@ _LEVELS = {"debug": _DEBUG, "info": _INFO, "warn": _WARNING, "error": _ERROR}
 
 _in_code: dict[str, list[str]] = {}  # what configure() was given: the last good and wrong value
 _refused: dict[str, str] = {}  # warnings about what is no value at all, by its name
+_refused_in_framework: list[str] = []  # likewise
 _told: set[str] = set()  # warnings are told once
 _threshold = _WARNING  # lower levels are not logged
 _follows_exit = False
@@ -29,9 +30,10 @@ _follows_multiprocessing = False
 
 
 def gather() -> _native.Options:
-    """The settings as they are now, from the environment and from code."""
+    """The settings as they are now, from the environment, from a framework and from code."""
     options = _native.Options()
     options.read_environment()
+    _set_by_framework(options)
     for name, texts in _in_code.items():
         for text in texts:
             options.set(name, text)
@@ -40,15 +42,15 @@ def gather() -> _native.Options:
 
 def warnings(options: _native.Options) -> list[str]:
     """What is wrong with the settings, a line each."""
-    return [*options.warnings(), *_refused.values()]
+    return [*options.warnings(), *_refused_in_framework, *_refused.values()]
 
 
 def configure(**settings: object) -> None:
     """Give settings in code; they win over the environment.
 
     The names are those of ``dynoscale.config.Config``: url, dyno, app_name, skip, dev_mode,
-    publish_frequency, dynos, log_level. Values are text, numbers or booleans; None takes back
-    what an earlier call gave. A wrong name or value is one warning in the log and changes
+    publish_frequency, dynos, log_level and so on. Values are text, numbers or booleans; None takes
+    back what an earlier call gave. A wrong name or value is one warning in the log and changes
     nothing. Settings that are new reopen the agent, whose counters then start at 0.
     """
     options = gather()
@@ -63,18 +65,60 @@ def ensure_open() -> None:
         _open(gather())
 
 
-def _set(options: _native.Options, name: str, value: object) -> None:
-    _refused.pop(name, None)
+def follow_framework() -> None:
+    """Read the settings anew once a framework has read its own. Nothing reaches the app."""
+    try:
+        _open(gather())
+    except Exception as error:
+        warn(f"the settings of Django are not used: reading them raised {type(error).__name__}")
+
+
+def _django_settings() -> object:
+    """``DYNOSCALE`` in Django's settings, None where there is none. Loads and sets up nothing."""
+    try:
+        settings = sys.modules["django.conf"].settings
+        return getattr(settings, "DYNOSCALE", None) if settings.configured else None
+    except Exception:  # no Django, or one whose settings do not load, which is for it to say
+        return None
+
+
+def _set_by_framework(options: _native.Options) -> None:
+    global _refused_in_framework
+    given = _django_settings()
+    refused = []
+    if isinstance(given, dict):
+        for key, value in given.items():
+            name = key.lower() if isinstance(key, str) else key
+            text, refusal = _checked(options, name, value)
+            if refusal:
+                refused.append(f"DYNOSCALE in Django's settings: {refusal}")
+            else:
+                options.set(name, text, True)
+    elif given is not None:
+        kind = type(given).__name__
+        refused = [f"DYNOSCALE in Django's settings is an object of type {kind}, no dict: ignored"]
+    _refused_in_framework = refused
+
+
+def _checked(options: _native.Options, name: object, value: object) -> tuple[str, str]:
+    """The text of a setting's value, and what is wrong with it: "" where it has a text."""
     if name not in _native.SETTING_NAMES:
         known = ", ".join(_native.SETTING_NAMES)
-        _refused[name] = f"there is no setting {name!r}: ignored; there are {known}"
-        return
+        return "", f"there is no setting {name!r}: ignored; there are {known}"
     text = _as_text(value)
-    if text is None:
-        _refused[name] = (
-            f"{name} is an object of type {type(value).__name__}, which is not text, a number or "
-            f"a boolean: using {options.show(name) or 'none'} instead"
-        )
+    if text is not None:
+        return text, ""
+    return "", (
+        f"{name} is an object of type {type(value).__name__}, which is not text, a number or "
+        f"a boolean: using {options.show(str(name)) or 'none'} instead"
+    )
+
+
+def _set(options: _native.Options, name: str, value: object) -> None:
+    _refused.pop(name, None)
+    text, refusal = _checked(options, name, value)
+    if refusal:
+        _refused[name] = refusal
     elif options.set(name, text):
         _in_code[name] = [text]
     else:

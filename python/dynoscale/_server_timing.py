@@ -32,17 +32,17 @@ class StartResponse:
 class Send:
     """An ASGI server's send that adds the header."""
 
-    __slots__ = ("_entry", "_send")
+    __slots__ = ("_send", "entry")
 
     def __init__(self, send: Any, queue_time_ms: int) -> None:
         self._send = send
-        self._entry = b"queue;dur=%d" % queue_time_ms
+        self.entry = f"queue;dur={queue_time_ms}"
 
     def __call__(self, message: Any) -> Any:
         try:
             if message["type"] == "http.response.start" and message["status"] >= 200:
                 headers = message.get("headers", ())
-                headers = _added(headers, b"server-timing", self._entry, b", ")
+                headers = _added(headers, b"server-timing", self.entry.encode(), b", ")
                 message = {**message, "headers": headers}
         except Exception:
             pass

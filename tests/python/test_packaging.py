@@ -296,7 +296,9 @@ from typing import Any, Optional
 import dynoscale
 from dynoscale.asgi import DynoscaleAsgiApp
 from dynoscale.config import Config
+from dynoscale.django import DynoscaleMiddleware
 from dynoscale.hooks.gunicorn import pre_request
+from dynoscale.uvicorn import DynoscaleUvicornWorker
 from dynoscale.wsgi import DynoscaleWsgiApp
 from wsgiref.types import WSGIApplication
 
@@ -306,6 +308,9 @@ def serve(app: WSGIApplication) -> WSGIApplication:
 
 async def serve_asgi(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await DynoscaleAsgiApp(serve_asgi, queue_time=True)(scope, receive, send)
+
+class Worker(DynoscaleUvicornWorker):
+    middleware = DynoscaleMiddleware
 
 numbers: dict[str, int] = dynoscale.stats()
 well: bool = dynoscale.flush() and dynoscale.stop(timeout=1) and dynoscale.flush(0.5)

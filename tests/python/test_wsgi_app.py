@@ -13,6 +13,7 @@ import agent_tools
 import pytest
 
 import dynoscale
+from dynoscale.config import Config
 from dynoscale.wsgi import DynoscaleWsgiApp
 
 
@@ -254,6 +255,16 @@ def test_a_flask_app_can_be_wrapped_whole(agent: None) -> None:
 
 
 # ---- Settings ----
+
+
+def test_flask_s_configuration_is_given_by_the_documented_line(settings: None) -> None:
+    flask = pytest.importorskip("flask")
+    app = flask.Flask(__name__)
+    app.config.update(DYNOSCALE_PUBLISH_FREQUENCY=60, DYNOSCALE_APP_NAME="given", OTHER=1)
+    dynoscale.configure(**app.config.get_namespace("DYNOSCALE_"))
+    config = Config()
+    assert (config["publish_frequency"], config["app_name"]) == ("60", "given")
+    assert config.warnings == ()
 
 
 def test_settings_can_be_given_by_keyword(receiver: Any, settings: None) -> None:

@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple, TypeVar
 
 from gem_sets import GemSet
 from processes import Process, find_nginx
@@ -250,31 +250,51 @@ class Passenger(RubyServer):
 # ---- Python ----------------------------------------------------------------------------------
 
 
+Needing = TypeVar("Needing", bound="PythonServer")
+
+
 class PythonServer(AppServer):
     language = "python"
     interpreter = PYTHON
-    module = ""
+    module = ""  # or several, as in an import statement
+    variables: Dict[str, str] = {}
 
     def installed(self) -> bool:
         return output(PYTHON, "-c", f"import {self.module}") is not None
 
+    def needing(self: Needing, *modules: str) -> Needing:
+        """Also needs these, whose packages are called so in Debian."""
+        self.module = ", ".join([self.module, *modules])
+        self.package = " ".join([self.package, *(f"python3-{module}" for module in modules)])
+        return self
+
+    def with_django(self: Needing, **variables: str) -> Needing:
+        """Serves the Django project, whose settings say what the app is called."""
+        self.variables = {
+            "DJANGO_SETTINGS_MODULE": "django_project.settings",
+            "HEROKU_APP_NAME": "not-this-one",
+            **variables,
+        }
+        return self.needing("django")
+
     def process(self, port: int, directory: Path, settings: Dict[str, str]) -> Process:
         path = os.pathsep.join(path for path in (str(APPS), PYTHONPATH) if path)
-        return super().process(port, directory, {"PYTHONPATH": path, **settings})
+        variables = {"PYTHONPATH": path, **settings, **self.variables}
+        return super().process(port, directory, variables)
 
 
 class Gunicorn(PythonServer):
     package = module = "gunicorn"
 
-    def __init__(self, name: str, worker: str, preload: bool, wrapper: bool, hook: str) -> None:
+    def __init__(
+        self, name: str, worker: str, preload: bool, wrapper: bool, hook: str, app: str = ""
+    ) -> None:
         super().__init__(name)
-        if worker in ("gevent", "eventlet"):
-            self.package, self.module = f"gunicorn python3-{worker}", f"gunicorn, {worker}"
         self._arguments = ["--worker-class", worker, "--workers", "2"]
         self._arguments += ["--threads", "2"] if worker == "gthread" else []
         self._arguments += ["--preload"] if preload else []
         self._arguments += ["--config", str(APPS / hook)] if hook else []
-        self._arguments += ["wrapped_app:app" if wrapper else "bare_app:app"]
+        self._arguments += [app or ("wrapped_app:app" if wrapper else "bare_app:app")]
 
     def command(self, port: int, directory: Path) -> List[str]:
         return [PYTHON, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", *self._arguments]
@@ -322,6 +342,108 @@ class Flask(PythonServer):
         return [*command, "--host", "127.0.0.1", "--port", str(port)]
 
 
+class Waitress(PythonServer):
+    package = "python3-waitress"
+    module = "waitress"
+    stop_signal = signal.SIGINT
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = [PYTHON, "-m", "waitress", "--host", "127.0.0.1", "--port", str(port)]
+        return [*command, "wrapped_app:app"]
+
+
+class Uvicorn(PythonServer):
+    package = "python3-uvicorn"
+    module = "uvicorn"
+    exit_statuses = (0, -signal.SIGTERM)  # newer ones raise the signal again
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        super().__init__(name)
+        self._arguments = arguments
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = [PYTHON, "-m", "uvicorn", "--host", "127.0.0.1", "--port", str(port)]
+        return [*command, *self._arguments]
+
+
+class Hypercorn(PythonServer):
+    package = "python3-hypercorn"
+    module = "hypercorn"
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        super().__init__(name)
+        self._arguments = arguments
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = [PYTHON, "-m", "hypercorn", "--bind", f"127.0.0.1:{port}"]
+        return [*command, *self._arguments]
+
+
+MOD_WSGI = """
+ServerRoot "{directory}"
+ServerName localhost
+Listen 127.0.0.1:{port}
+PidFile "{directory}/apache.pid"
+ErrorLog /dev/stderr
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule wsgi_module {modules}/mod_wsgi.so
+{lines}
+# In an interpreter of its own, mod_wsgi 4.9 with Python 3.11 does not end, with or without us.
+WSGIApplicationGroup %{{GLOBAL}}
+WSGISocketPrefix "{directory}/wsgi"
+WSGIScriptAlias / "{script}"
+<Directory "{apps}">
+    Require all granted
+</Directory>
+"""
+
+
+# Started by root, Apache would serve as somebody who can't read this checkout: in here it is not
+# root, by its own reckoning.
+NOT_ROOT = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+
+
+class ModWsgi(PythonServer):
+    """Apache in the foreground, with a configuration of its own. It embeds a Python of its own."""
+
+    interpreter = ""
+    package = "apache2-bin libapache2-mod-wsgi-py3"
+    modules = Path("/usr/lib/apache2/modules")
+
+    def __init__(self, name: str, *lines: str) -> None:
+        super().__init__(name)
+        self._lines = lines
+
+    def installed(self) -> bool:
+        return shutil.which("apache2") is not None and (self.modules / "mod_wsgi.so").exists()
+
+    def missing(self) -> Optional[str]:
+        reason = super().missing()
+        if reason is not None:
+            return reason
+        if os.geteuid() == 0 and output(*NOT_ROOT, "true") is None:
+            return "root can't start Apache as somebody else here: unshare --user fails"
+        ours = output(PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+        if (self.modules / f"mod_wsgi.so-{ours}").exists():
+            return None
+        return f"mod_wsgi embeds another Python than {PYTHON}"
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        config = directory / "apache.conf"
+        text = MOD_WSGI.format(
+            directory=directory,
+            port=port,
+            modules=self.modules,
+            lines="\n".join(self._lines),
+            script=APPS / "mod_wsgi.wsgi",
+            apps=APPS,
+        )
+        config.write_text(text)
+        command = [shutil.which("apache2") or "apache2", "-f", str(config), "-D", "FOREGROUND"]
+        return [*NOT_ROOT, *command] if os.geteuid() == 0 else command
+
+
 class Wsgiref(PythonServer):
     """The standard library's server: one request at a time."""
 
@@ -363,6 +485,47 @@ def _gunicorns() -> List[AppServer]:
     ]
 
 
+WORKER = "dynoscale.uvicorn.DynoscaleUvicornWorker"
+
+
+def _asgi() -> List[AppServer]:
+    """gunicorn with uvicorn's workers, wrapped by one of ours, by the app, and by both."""
+    workers = [
+        Gunicorn(f"gunicorn uvicorn{' preload' if preload else ''} {how}", worker, preload, *rest)
+        for preload in (False, True)
+        for how, worker, rest in (
+            ("worker", WORKER, (False, "", "bare_asgi_app:app")),
+            ("wrapper", "uvicorn.workers.UvicornWorker", (True, "", "wrapped_asgi_app:app")),
+            ("worker and wrapper", WORKER, (True, "", "wrapped_asgi_app:app")),
+        )
+    ]
+    return [
+        Uvicorn("uvicorn", "wrapped_asgi_app:app"),
+        Uvicorn("uvicorn starlette", "starlette_app:app").needing("starlette"),
+        *(worker.needing("uvicorn") for worker in workers),
+    ]
+
+
+DJANGO_WSGI = "django.core.wsgi:get_wsgi_application()"
+DJANGO_ASGI = ("--factory", "django.core.asgi:get_asgi_application")
+
+
+def _django() -> List[AppServer]:
+    return [
+        Gunicorn("django wsgi.py", "sync", False, True, "", "django_project.wsgi").with_django(),
+        Uvicorn("django asgi.py", "django_project.asgi:application").with_django(),
+        Gunicorn("django middleware", "sync", False, False, "", DJANGO_WSGI).with_django(
+            TEST_MIDDLEWARE="1"
+        ),
+        Uvicorn("django middleware async", *DJANGO_ASGI).with_django(
+            TEST_MIDDLEWARE="1", TEST_ASYNC_VIEW="1"
+        ),
+        Uvicorn("django asgi.py and middleware", "django_project.asgi:application").with_django(
+            TEST_MIDDLEWARE="1"
+        ),
+    ]
+
+
 BASIC: List[AppServer] = [
     Puma("puma single"),
     Puma("puma cluster", workers=2),
@@ -385,6 +548,9 @@ BASIC: List[AppServer] = [
     Uwsgi("uwsgi enable-threads", "--enable-threads", "--threads", "2"),
     Flask("flask"),
     Wsgiref("wsgiref"),
+    Waitress("waitress"),
+    *_asgi(),
+    *_django(),
 ]
 
 NEWEST = GemSet("newest", "puma", "rackup", "rack", "sinatra", "roda")  # with Rack 3
@@ -419,8 +585,19 @@ FRAMEWORKS: List[AppServer] = [
     ),
     Falcon("falcon", gems=FALCON),
     *(
-        Gunicorn(f"gunicorn {worker} {door}", worker, False, wrapper, hook)
+        Gunicorn(f"gunicorn {worker} {door}", worker, False, wrapper, hook).needing(worker)
         for worker in ("gevent", "eventlet")
         for door, (wrapper, hook) in DOORS.items()
+    ),
+    Uvicorn("uvicorn fastapi", "fastapi_app:app").needing("fastapi"),
+    Uvicorn("uvicorn workers", "--workers", "2", "wrapped_asgi_app:app"),
+    Hypercorn("hypercorn", "wrapped_asgi_app:app"),
+    Hypercorn("hypercorn workers", "--workers", "2", "wrapped_asgi_app:app"),
+    Hypercorn("hypercorn starlette", "starlette_app:app").needing("starlette"),
+    ModWsgi("mod_wsgi embedded"),
+    ModWsgi(
+        "mod_wsgi daemon",
+        "WSGIDaemonProcess served processes=2 threads=4",
+        "WSGIProcessGroup served",
     ),
 ]
