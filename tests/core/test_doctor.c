@@ -55,13 +55,18 @@ static bool next(void) {
     return true;
 }
 
-/* Goes on to the last finding of a check. */
+/* Goes on to the last finding of a check, which outlives the doctor. */
 static void find(const char *check) {
+    static char text[4096], remedy[4096];
     dynoscale_finding found = {0};
     while (next())
         if (strcmp(finding.check, check) == 0) found = finding;
     if (!found.check) fail_msg("nothing was found about %s", check);
     finding = found;
+    snprintf(text, sizeof text, "%s", found.text);
+    snprintf(remedy, sizeof remedy, "%s", found.remedy);
+    finding.text = text;
+    finding.remedy = remedy;
 }
 
 static void expect(dynoscale_health health, const char *text) {

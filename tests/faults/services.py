@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -9,7 +10,7 @@ import struct
 import subprocess
 import threading
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from certificates import Certificates
 from namespaces import NoMounts, own_mounts
@@ -216,15 +217,18 @@ shift && exec "$@"
 
 
 class ByName(Service):
-    """By a name that a name server of our own knows. While it is ill, the server gives `rcode`,
-    or with None says nothing at all."""
+    """By a name that a name server of our own knows. While it is ill, the server gives `rcode`
+    after some seconds, or with None says nothing at all."""
 
     _number = 0
 
-    def __init__(self, rcode: Optional[int], host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, rcode: Optional[int], host: str = "127.0.0.1", after_seconds: float = 0
+    ) -> None:
         super().__init__()
         self.host = host
         self._rcode = rcode
+        self._after_seconds = after_seconds
 
     @staticmethod
     def missing() -> Optional[str]:
@@ -245,9 +249,11 @@ class ByName(Service):
 
     def fall_ill(self) -> None:
         self._names.rcode = self._rcode
+        self._names.after_seconds = self._after_seconds
 
     def get_well(self) -> None:
         self._names.rcode = 0
+        self._names.after_seconds = 0
 
     def stop(self) -> None:
         self._names.stop()
@@ -267,6 +273,7 @@ class NameServer:
 
     def __init__(self, listen_to: str, address: str) -> None:
         self.rcode: Optional[int] = 0
+        self.after_seconds = 0.0
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._type = self.TYPES[family]
         self._address = socket.inet_pton(family, address)
@@ -284,7 +291,12 @@ class NameServer:
             except OSError:
                 return  # stopped
             if self.rcode is not None:
-                self._socket.sendto(self._answer(question, self.rcode), client)
+                answer = self._answer(question, self.rcode)
+                threading.Timer(self.after_seconds, self._send, (answer, client)).start()
+
+    def _send(self, answer: bytes, client: Tuple[str, int]) -> None:
+        with contextlib.suppress(OSError):  # stopped
+            self._socket.sendto(answer, client)
 
     def _answer(self, question: bytes, rcode: int) -> bytes:
         name_end = question.index(b"\0", 12)

@@ -161,6 +161,7 @@ FAULTS = [
     Fault("a name that does not exist", ByName(3), said="service.example"),
     Fault("a name server that fails", ByName(2), said="service.example"),
     Fault("a name server that says nothing", ByName(None), said=TIMED_OUT),
+    Fault("a name server that is slow", ByName(0, after_seconds=3), SENT),
     Fault("a name with an address of IPv6 alone", ByName(0, "::1"), SENT),
     Fault("an address of IPv6", OverIpv6(), SENT),
     Fault("a certificate that has expired", OverTls(bad="expired"), said="certificate.*expired"),
