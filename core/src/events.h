@@ -21,10 +21,10 @@ typedef struct ds_event {
 
 /* All zero: none. */
 typedef struct ds_events {
-    _Atomic(bool) any;
+    ds_event items[DS_EVENTS];
     size_t first;
     size_t count;
-    ds_event items[DS_EVENTS];
+    _Atomic(bool) any;
 } ds_events;
 
 /* Adds a line; of more than DS_EVENTS the oldest goes. */

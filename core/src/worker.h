@@ -34,8 +34,12 @@ enum { DS_NEVER_MS = -1 }; /* a moment that is not set, a wait without limit */
 
 enum { DS_AWAKE, DS_DROWSY }; /* or an epoch second */
 
+/*
+ * From the end of the events to the first few hundred slots of the ring it is one page: the first
+ * request of a process, which finds none of them there yet, waits for one page and not for four.
+ */
 typedef struct ds_worker {
-    ds_ring ring;
+    ds_events events; /* its end is read by every request */
 
     /* DS_DROWSY: the thread sleeps without a limit, or has not been started. Whoever pushes then
      * rouses it, and leaves the second in which that began: should that fail, or never end, a later
@@ -54,8 +58,6 @@ typedef struct ds_worker {
     struct ds_worker *lingering; /* the next one whose agent has been freed; see agent.c */
 
     pthread_mutex_t lock;
-    ds_batches batches;
-    ds_events events;
     int64_t counters[DYNOSCALE_COUNTER_COUNT];
     int64_t drained; /* samples taken out of the ring, and readings taken in */
 
@@ -72,6 +74,9 @@ typedef struct ds_worker {
     bool troubled;          /* a failure was told, no success since */
     uint64_t settled;       /* the number of the last batch sent or given up */
     uint64_t last_given_up; /* the number of the last one given up */
+
+    ds_ring ring;
+    ds_batches batches;
 
     /* The thread's own. */
     void *connection;
