@@ -25,10 +25,10 @@ CC = (os.environ.get("CC") or "cc").split()
 
 # Nothing of the machine's own settings decides what is measured.
 LEFT_OUT = frozenset(
-    "DYNO HEROKU_APP_NAME SKIP_DYNOSCALE_AGENT PYTHONPATH RUBYLIB RUBYOPT RACK_ENV RAILS_ENV PORT"
-    " GUNICORN_CMD_ARGS WEB_CONCURRENCY HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY GEM_HOME GEM_PATH"
-    " BUNDLE_GEMFILE".split()
+    "DYNO HEROKU_APP_NAME SKIP_DYNOSCALE_AGENT RACK_ENV RAILS_ENV PORT GUNICORN_CMD_ARGS"
+    " WEB_CONCURRENCY HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY".split()
 )
+LEFT_OUT_BEGINNINGS = ("DYNOSCALE_", "PYTHON", "RUBY", "GEM_", "BUNDLE_")
 
 
 class Missing(Exception):
@@ -114,7 +114,7 @@ def environment(settings: Mapping[str, str]) -> Dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name.upper() not in LEFT_OUT and not name.startswith("DYNOSCALE_")
+        if name.upper() not in LEFT_OUT and not name.startswith(LEFT_OUT_BEGINNINGS)
     }
     # Compiled Python is kept, as where a package is installed, but not in the checkout.
     return {**kept, "PYTHONPYCACHEPREFIX": str(BUILT / "pycache"), **settings}
