@@ -63,7 +63,7 @@ clean: ## remove what was made
 test: ## run every suite; ends with the counts
 	$(call install,test)
 	@$(PYTHON) tests/support/suites.py --counts build/counts core=cmocka fuzz=cmocka \
-	    ruby=minitest python=pytest servers=pytest faults=pytest -- $(SUBMAKE)
+	    ruby=minitest python=pytest servers=pytest faults=pytest bench=pytest -- $(SUBMAKE)
 
 test-ruby: build-ruby ## the gem's suite
 	$(RAKE) test TESTOPTS=--verbose

@@ -131,5 +131,13 @@ def between(values: Rounds) -> str:
 
 
 def store(path: Path, document: Dict[str, Any]) -> None:
+    """As JSON, each row on a line of its own."""
+    head = [f"{json.dumps(key)}: {json.dumps(document[key])}" for key in document if key != "topics"]
+    tables: List[str] = []
+    for table in document["topics"]:
+        rows = ",\n".join(json.dumps(row) for row in table["rows"])
+        rest = json.dumps({key: table[key] for key in table if key != "rows"})
+        tables.append(f'{rest[:-1]}, "rows": [\n{rows}\n]}}')
+    topics = ",\n".join(tables)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    path.write_text("{" + ",\n".join([*head, f'"topics": [\n{topics}\n]']) + "}\n", encoding="utf-8")
