@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "headers.h"
 #include "transport.h"
 #include "url.h"
@@ -152,6 +153,7 @@ typedef struct connection {
     struct curl_slist *headers;
     char *redirected; /* where the answer sent the request on to, or NULL */
     int redirects;
+    int64_t started_ms; /* the whole of it, redirects too, has settings->timeout_ms */
     bool was_connected; /* a socket that is closed by now */
     char error[CURL_ERROR_SIZE];
     ds_answer answer;
@@ -225,7 +227,6 @@ static void set_options(connection *c) {
     set_protocols(easy);
     curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-    curl.easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)settings->timeout_ms);
     curl.easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl.easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl.easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -291,9 +292,12 @@ static bool set_headers(connection *c, const ds_request *request) {
 }
 
 static bool send_to(connection *c, const char *url) {
+    int64_t left_ms = c->started_ms + c->settings->timeout_ms - ds_clock_monotonic_ms();
+    if (left_ms <= 0) return false;
     clear_answer(&c->answer);
     c->error[0] = '\0';
     c->was_connected = false;
+    curl.easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
     return curl.easy_setopt(c->easy, CURLOPT_URL, url) == CURLE_OK &&
            curl.multi_add_handle(c->multi, c->easy) == CURLM_OK;
 }
@@ -302,6 +306,7 @@ static bool curl_start(void *opened, const ds_request *request,
                        char reason[DS_ANSWER_REASON_SIZE]) {
     connection *c = opened;
     c->redirects = 0;
+    c->started_ms = ds_clock_monotonic_ms();
     if (request->body) {
         curl.easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
         curl.easy_setopt(c->easy, CURLOPT_POSTFIELDS, request->body);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "support/child.h"
+#include "support/false_clock.h"
 #include "support/faults.h"
 #include "transport.h"
 
@@ -29,6 +30,7 @@ static struct {
     const char *answer; /* sent once a whole request is there; NULL: the connection is closed */
     bool whole_without_body; /* a request is, as soon as there is anything of it */
     const char *then;        /* on a second connection; NULL: there is none */
+    int64_t takes_ms;        /* to answer, by the core's clock */
     char request[64 * 1024];
     pthread_t thread;
 } server;
@@ -58,6 +60,7 @@ static void serve_one(const char *answer) {
         if (n <= 0) break;
         length += (size_t)n;
     }
+    if (server.takes_ms > 0) false_clock_advance_ms(server.takes_ms);
     if (answer) send_all(connection, answer, strlen(answer));
     close(connection);
 }
@@ -554,6 +557,13 @@ static void a_redirect_over_tls_on_the_same_host_takes_the_report_along(void **s
     assert_non_null(strstr(server.request, "\r\n\r\n1700000000,12,web,\r\n"));
 }
 
+static void redirects_have_no_more_time_than_the_whole_request(void **state) {
+    (void)state;
+    server.takes_ms = 16000;
+    assert_int_equal(redirected("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")->status, 308);
+    server.takes_ms = 0;
+}
+
 static void without_memory_a_redirect_is_the_answer(void **state) {
     (void)state;
     allocations_left = 1; /* the connection itself */
@@ -597,6 +607,7 @@ int main(void) {
         cmocka_unit_test(closing_gives_up_what_is_in_flight),
         cmocka_unit_test(without_memory_there_is_no_request),
         cmocka_unit_test(a_redirect_over_tls_on_the_same_host_takes_the_report_along),
+        cmocka_unit_test(redirects_have_no_more_time_than_the_whole_request),
         cmocka_unit_test(without_memory_a_redirect_is_the_answer),
         cmocka_unit_test(an_older_libcurl_is_limited_to_the_same_protocols),
     };
