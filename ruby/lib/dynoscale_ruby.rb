@@ -15,6 +15,9 @@ require_relative 'dynoscale_ruby/jobs'
 #   require 'dynoscale_ruby/middleware'
 #   use DynoscaleRuby::Middleware
 module DynoscaleRuby
+  # What code written for 1.x may rescue. Nothing raises it.
+  Error = Class.new(StandardError)
+
   # Seconds that flush and stop wait unless told otherwise, and the most that they can be told.
   TIMEOUT = 2.0
   LONGEST_TIMEOUT = 3600.0

@@ -1,14 +1,12 @@
 # frozen_string_literal: true
 
 require 'test_helper'
-require 'fileutils'
-require 'net/http'
-require 'socket'
-require 'tmpdir'
+require_relative 'support/rails_app'
 
 # The Railtie, in a small app of its own under Bundler whose Gemfile names the gem and nothing else.
 class RailsTest < DynoscaleTests::AgentTest
-  APP = File.expand_path('support/rails_app', __dir__)
+  include DynoscaleTests::RailsApp
+
   LOAD = 'require "./config/environment"; STACK = Rails.application.middleware.map(&:name); '
   OURS = 'DynoscaleRuby::Middleware'
 
@@ -22,36 +20,6 @@ class RailsTest < DynoscaleTests::AgentTest
       Rack::MockRequest.env_for('/', 'HTTP_X_REQUEST_START' => (Time.now.to_f * 1000).to_i.to_s)
     )[0] == 200 or abort
   RUBY
-
-  def self.rails?
-    Gem::Specification.find_all_by_name('railties').any?
-  end
-
-  def setup
-    super
-    skip 'Rails is not installed' unless self.class.rails?
-    @directory = Dir.mktmpdir
-    FileUtils.cp_r("#{APP}/.", @directory)
-  end
-
-  def teardown
-    FileUtils.remove_entry(@directory) if @directory
-    super
-  end
-
-  def environment(config = nil, **more)
-    more[:APP_CONFIG] = config if config
-    DynoscaleTests::Script.environment(
-      url, DYNOSCALE_RUBY_ROOT: DynoscaleTests::ROOT, RAILS_ENV: 'production', **more
-    )
-  end
-
-  def run_in_app(*command, config: nil, **more)
-    result = DynoscaleTests::Script.command(*command, env: environment(config, **more),
-                                                      directory: @directory)
-    assert_equal 0, result.status.exitstatus, result.err
-    result
-  end
 
   # What a process that may serve prints.
   def server(code, config: nil, **more)
@@ -91,22 +59,15 @@ class RailsTest < DynoscaleTests::AgentTest
     assert_equal 5, receiver.rows.size
   end
 
+  # As version 1.x put it there, or an app by itself.
+  def test_a_request_is_counted_once_where_the_app_inserts_it_before_rack_runtime
+    assert_equal "[true, 1]\n", server(REQUEST, config: "#{TELL}; require 'dynoscale_ruby/middleware'; " \
+                                                        "config.middleware.insert_before Rack::Runtime, #{OURS}")
+    assert_equal 1, receiver.rows.size
+  end
+
   def test_rails_server_reports_every_request
-    port = TCPServer.open('127.0.0.1', 0) { |server| server.addr[1] }
-    log = File.join(@directory, 'server.log')
-    pid = Process.spawn(ENV.slice(*DynoscaleTests::Script::KEPT).merge(environment),
-                        RbConfig.ruby, 'bin/rails', 'server', '-b', '127.0.0.1', '-p', port.to_s,
-                        unsetenv_others: true, chdir: @directory, %i[out err] => log)
-    wait_until('the server is up', seconds: 60) { up?(port) || died?(pid, log) }
-    requests = Array.new(4) { Thread.new { Array.new(10) { get(port, stamp(3000)) } } }
-    assert_equal ['200'], requests.flat_map(&:value).uniq
-    Process.kill(:TERM, pid)
-    DynoscaleTests::Script.wait(pid, 30)
-    pid = nil
-    assert_equal 40, receiver.rows.size
-    assert(metrics.all? { |metric| (3000..8000).cover?(metric) }, metrics.inspect)
-  ensure
-    DynoscaleTests::Script.wait(pid, 0.1) if pid
+    assert_reports_every_request('bin/rails', 'server')
   end
 
   def test_commands_that_serve_nothing_leave_the_stack_alone
@@ -274,20 +235,5 @@ class RailsTest < DynoscaleTests::AgentTest
   # Skips where it is not to be had by the app.
   def need_gem(name)
     skip "#{name} is not installed" if Gem::Specification.find_all_by_name(name).empty?
-  end
-
-  def up?(port)
-    TCPSocket.open('127.0.0.1', port, &:close) || true
-  rescue Errno::ECONNREFUSED
-    false
-  end
-
-  def died?(pid, log)
-    flunk File.read(log) if Process.wait(pid, Process::WNOHANG)
-  end
-
-  def get(port, start)
-    request = Net::HTTP::Get.new('/', 'X-Request-Start' => start)
-    Net::HTTP.start('127.0.0.1', port) { |http| http.request(request) }.code
   end
 end
