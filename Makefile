@@ -277,7 +277,7 @@ format: ## lay out the C sources (.clang-format)
 	$(call install,tools)
 	@clang-format -i $(call OURS,'*.[ch]')
 
-RUBY_FILES = '*.rb' 'ruby/exe/*' '*.ru' '*.gemspec' '*Gemfile' '*Rakefile' 'tests/ruby/*/bin/rails'
+RUBY_FILES = '*.rb' 'ruby/exe/*' '*.ru' '*.gemspec' '*Gemfile' '*Rakefile' '*/bin/rails'
 
 lint: ## what the linters say
 	$(call install,tools)

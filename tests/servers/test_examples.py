@@ -1,0 +1,109 @@
+"""Each app of examples/ does what its README says: it starts, answers and is reported."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Sequence
+
+import pytest
+from app_servers import ROOT, RUBY, environment, output
+from processes import Process, free_port
+from receiver import ReceiverProcess
+
+EXAMPLES = ROOT / "examples"
+REQUESTS = 5
+WAITED_MS = 3000
+
+PUMAS_STATUSES = (0, 128 + signal.SIGTERM, -signal.SIGTERM)  # it raises the signal again
+BUNDLE = [RUBY, "-S", "bundle", "exec"]
+
+
+class Example(NamedTuple):
+    """`command` is the README's, to which the port is added; `needs` are gems."""
+
+    name: str
+    command: Sequence[str]
+    needs: Sequence[str]
+    package: str  # Debian's
+    statuses: Sequence[int] = (0,)
+
+    def missing(self) -> str:
+        code = "ARGV.each { |name| Gem::Specification.find_by_name(name) }"
+        if output(RUBY, "-e", code, *self.needs) is None:
+            return f"no {self.needs[-1]} for {RUBY}; on Debian: apt-get install {self.package}"
+        return ""
+
+
+RAILS = Example(
+    "rails", [*BUNDLE, "rails", "server", "--port"], ["puma", "rails"], "ruby-rails", PUMAS_STATUSES
+)
+SINATRA = Example(
+    "sinatra",
+    [*BUNDLE, "puma", "--port"],
+    ["puma", "sinatra"],
+    "ruby-sinatra",
+    PUMAS_STATUSES,
+)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(RAILS, id="rails"),
+        pytest.param(SINATRA, id="sinatra", marks=pytest.mark.frameworks),
+    ]
+)
+def example(request: pytest.FixtureRequest) -> Example:
+    example: Example = request.param
+    reason = example.missing()
+    if reason:
+        pytest.skip(reason)
+    return example
+
+
+def ask(port: int) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    started_ms = int(time.time() * 1000) - WAITED_MS
+    connection.request("GET", "/", headers={"X-Request-Start": str(started_ms)})
+    answer = connection.getresponse()
+    assert answer.status == 200
+    return answer
+
+
+def run(example: Example, directory: Path, settings: Dict[str, str]) -> List[http.client.HTTPResponse]:
+    """The answers, from the server's start to its end; in a copy, which it may write to."""
+    copy = shutil.copytree(EXAMPLES / example.name, directory / "app")
+    gemfile = copy / "Gemfile"
+    gemfile.write_text(gemfile.read_text().replace("'../..'", repr(str(ROOT))))
+    port = free_port()
+    command = [*example.command, str(port)]
+    env = environment({"DYNOSCALE_DEV": "1", **settings})
+    with Process(command, directory, "server", env, cwd=copy) as server:
+        server.start().wait_for_port(port, 60)
+        answers = [ask(port) for _ in range(REQUESTS)]
+        server.stop(signal.SIGTERM, 20, example.statuses)
+    return answers
+
+
+def test_each_request_says_how_long_it_waited_and_is_reported(
+    example: Example, tmp_path: Path
+) -> None:
+    with ReceiverProcess() as receiver:
+        answers = run(example, tmp_path, {"DYNOSCALE_URL": receiver.url})
+        metrics = [row["metric"] for row in receiver.rows()]
+    told = [re.findall(r"waited (\d+) ms", answer.read().decode()) for answer in answers]
+    assert [[str(metric)] for metric in metrics] == told
+    assert min(metrics) >= WAITED_MS
+    headers = [answer.getheader("server-timing") for answer in answers]
+    assert headers == [f"queue;dur={metric}" for metric in metrics]
+
+
+def test_its_readme_has_its_command_in_five_lines(example: Example) -> None:
+    lines = (EXAMPLES / example.name / "README.md").read_text().splitlines()
+    assert lines[0].startswith("# ") and lines[1] == "" and len(lines[2:]) <= 5
+    command = " ".join(example.command[len(BUNDLE) :])
+    assert f"bundle exec {command}".split(" --port")[0] in "\n".join(lines)
