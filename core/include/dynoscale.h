@@ -344,10 +344,18 @@ dynoscale_error dynoscale_agent_job_queue_time(dynoscale_agent *agent, const cha
 
 /*
  * Whether this process is the one of its dyno that reads the job queues: the first that asks, and
- * when it has ended the next that asks. The kernel releases the lock with its holder; a forked
- * child does not inherit it. Takes a system call or two: ask once an interval. Any thread.
+ * when it has ended or stopped the next that asks. The kernel releases the lock with its holder; a
+ * forked child does not inherit it. Takes a few system calls: ask once an interval. Any thread.
  */
 bool dynoscale_agent_leads(dynoscale_agent *agent);
+
+/*
+ * A file descriptor, for poll or select, that becomes readable when the process that leads has
+ * ended, so that those that don't can wait without waking up; the caller closes it. It says nothing
+ * of a leader that stopped and lives on. -1 where there is none: this process leads, nobody does,
+ * no memory, or the system has no such thing (Linux has, from 5.3 on). Any thread; does not block.
+ */
+int dynoscale_agent_watch_leader(dynoscale_agent *agent);
 
 /*
  * Sends at once what was recorded before the call, and waits until the service has accepted it.

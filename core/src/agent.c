@@ -143,9 +143,16 @@ static void stop_at_exit(void) {
 
 /* ---- Opening and closing ------------------------------------------------------------------ */
 
-static void discard(dynoscale_agent *agent) {
+static void resign(dynoscale_agent *agent) {
+    lock_registry();
     int file = atomic_load(&agent->lock_file);
-    if (file >= 0) close(file);
+    ds_leader_resign(agent->settings->lock_path, &file);
+    atomic_store(&agent->lock_file, file);
+    unlock_registry();
+}
+
+static void discard(dynoscale_agent *agent) {
+    resign(agent);
     ds_settings_release(agent->settings);
     free(agent);
 }
@@ -306,12 +313,21 @@ bool dynoscale_agent_leads(dynoscale_agent *agent) {
     lock_registry(); /* two threads that open the file at once would lose the lock with one of them
                       */
     int file = atomic_load(&agent->lock_file);
-    bool leads = ds_leader_lead(agent->settings->lock_path, &file);
-    int error = leads ? 0 : errno;
+    bool may = !atomic_load(&agent->stopped);
+    bool leads = may && ds_leader_lead(agent->settings->lock_path, &file);
+    int error = leads || !may ? 0 : errno;
     atomic_store(&agent->lock_file, file);
     unlock_registry();
     if (error != 0) tell_no_lock(agent, error);
     return leads;
+}
+
+int dynoscale_agent_watch_leader(dynoscale_agent *agent) {
+    if (!agent) return -1;
+    lock_registry(); /* nobody closes the file meanwhile */
+    int ended = ds_leader_watch(atomic_load(&agent->lock_file));
+    unlock_registry();
+    return ended;
 }
 
 /* ---- Flush and stop ----------------------------------------------------------------------- */
@@ -330,6 +346,7 @@ dynoscale_error dynoscale_agent_stop(dynoscale_agent *agent, int64_t timeout_ms,
     if (timeout_ms < 0) timeout_ms = 0;
     if (agent) {
         atomic_store(&agent->stopped, true);
+        resign(agent);
         ds_worker *worker = atomic_load(&agent->worker);
         if (worker) error = ds_worker_stop(worker, timeout_ms, interrupted, context);
     }

@@ -21,4 +21,14 @@ void ds_leader_path(char path[DS_LEADER_PATH_SIZE], const char *folder, const ch
  */
 bool ds_leader_lead(const char *path, int *file);
 
+/*
+ * A descriptor that can be read from once the process that has the lock has ended, for the caller
+ * to close; -1 where there is none to be had. Nobody waits for the lock itself: the kernel counts
+ * that as a step towards a deadlock, and would refuse the app a lock of its own.
+ */
+int ds_leader_watch(int file);
+
+/* Lets go of the lock, where this process has it. */
+void ds_leader_resign(const char *path, int *file);
+
 #endif

@@ -205,6 +205,20 @@ static PyObject *leads(PyObject *module, PyObject *nothing) {
     return PyBool_FromLong(answer);
 }
 
+PyDoc_STRVAR(watch_leader_doc,
+             "watch_leader($module, /)\n--\n\n"
+             "A file descriptor that can be read from once the process that leads has ended, for\n"
+             "the caller to close; None where there is none.");
+
+static PyObject *watch_leader(PyObject *module, PyObject *nothing) {
+    (void)nothing;
+    ds_py_handle *handle = ds_py_slot_hold(&ds_py_state_of(module)->slot);
+    int ended = handle != NULL ? dynoscale_agent_watch_leader(handle->agent) : -1;
+    ds_py_handle_release(handle);
+    if (ended < 0) Py_RETURN_NONE;
+    return PyLong_FromLong(ended);
+}
+
 /* ---- What happened ------------------------------------------------------------------------ */
 
 PyDoc_STRVAR(counters_doc, "counters($module, /)\n--\n\nThe counters of this process by name.");
@@ -322,6 +336,7 @@ static PyMethodDef functions[] = {
     {"stop", stop, METH_VARARGS, stop_doc},
     {"job_queue_time", DS_METHOD(job_queue_time), METH_VARARGS | METH_KEYWORDS, job_queue_time_doc},
     {"leads", leads, METH_NOARGS, leads_doc},
+    {"watch_leader", watch_leader, METH_NOARGS, watch_leader_doc},
     {"counters", counters, METH_NOARGS, counters_doc},
     {"next_event", next_event, METH_NOARGS, next_event_doc},
     {"in_main_interpreter", in_main_interpreter, METH_NOARGS, in_main_interpreter_doc},

@@ -288,6 +288,14 @@ static VALUE agent_leads(VALUE self) {
     return dynoscale_agent_leads(ds_rb_agent_now()) ? Qtrue : Qfalse;
 }
 
+/* watch_leader -> a descriptor that can be read from once the process that leads has ended, for the
+ * caller to close; nil where there is none. */
+static VALUE agent_watch_leader(VALUE self) {
+    (void)self;
+    int ended = dynoscale_agent_watch_leader(ds_rb_agent_now());
+    return ended < 0 ? Qnil : INT2NUM(ended);
+}
+
 /* ---- What happened ------------------------------------------------------------------------ */
 
 /* stats -> {counter: Integer} */
@@ -341,6 +349,7 @@ void ds_rb_agent_init(VALUE module) {
     rb_define_singleton_method(agent, "stop_alone", agent_stop_alone, 1);
     rb_define_singleton_method(agent, "job_queue_time", agent_job_queue_time, 3);
     rb_define_singleton_method(agent, "leads?", agent_leads, 0);
+    rb_define_singleton_method(agent, "watch_leader", agent_watch_leader, 0);
     rb_define_singleton_method(agent, "stats", agent_stats, 0);
     rb_define_singleton_method(agent, "next_event", agent_next_event, 0);
     VALUE leaving_at_once = rb_define_module_under(agent, "LeavingAtOnce");

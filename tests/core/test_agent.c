@@ -3,6 +3,8 @@
 #include "support/suite.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -652,6 +654,109 @@ static void one_process_of_a_dyno_leads_and_the_next_when_it_has_ended(void **st
     assert_false(dynoscale_agent_leads(NULL));
 }
 
+static bool readable(int file, int timeout_ms) {
+    struct pollfd poll_of = {.fd = file, .events = POLLIN};
+    return poll(&poll_of, 1, timeout_ms) == 1;
+}
+
+static int child_waits_to_lead(dynoscale_agent *agent) {
+    if (dynoscale_agent_leads(agent)) return 1;
+    int ended = dynoscale_agent_watch_leader(agent);
+    if (ended < 0 || readable(ended, 0)) return 2;
+    kill(getppid(), SIGUSR1);
+    if (!readable(ended, 30000)) return 3;
+    return dynoscale_agent_leads(agent) && dynoscale_agent_watch_leader(agent) < 0 ? 0 : 4;
+}
+
+/* The leader: it ends when a child of its own waits for that. Its place is taken by another child,
+ * whose exit status the test can't have: it tells by a pipe. */
+static void lead_until_told(dynoscale_agent *agent, int report) {
+    sigset_t told;
+    int number;
+    sigemptyset(&told);
+    sigaddset(&told, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &told, NULL);
+    char result = 9;
+    if (!dynoscale_agent_leads(agent)) _exit(1);
+    if (fork() == 0) {
+        result = (char)child_waits_to_lead(agent);
+        _exit(write(report, &result, 1) == 1 ? 0 : 1);
+    }
+    sigwait(&told, &number);
+    _exit(0);
+}
+
+static void who_waits_to_lead_is_woken_by_the_leaders_end(void **state) {
+    (void)state;
+    char folder[] = "/tmp/dynoscale-test-XXXXXX", path[DS_LEADER_PATH_SIZE], result = 9;
+    int report[2], status;
+    assert_non_null(mkdtemp(folder));
+    setenv("TMPDIR", folder, 1);
+    dynoscale_agent *agent = opened("http://service/leader", NULL);
+    ds_leader_path(path, folder, "web.1", "http://service/leader");
+    assert_int_equal(pipe(report), 0);
+    pid_t leader = fork();
+    if (leader == 0) lead_until_told(agent, report[1]);
+    assert_int_equal(read(report[0], &result, 1), 1);
+    assert_int_equal(result, 0);
+    assert_int_equal(waitpid(leader, &status, 0), leader);
+    close(report[0]);
+    close(report[1]);
+    dynoscale_agent_free(agent);
+    unlink(path);
+    rmdir(folder);
+    unsetenv("TMPDIR");
+    assert_int_equal(dynoscale_agent_watch_leader(NULL), -1);
+}
+
+static void who_stops_leads_no_more(void **state) {
+    (void)state;
+    char folder[] = "/tmp/dynoscale-test-XXXXXX", path[DS_LEADER_PATH_SIZE];
+    assert_non_null(mkdtemp(folder));
+    setenv("TMPDIR", folder, 1);
+    dynoscale_agent *agent = opened("http://service/leader", NULL);
+    ds_leader_path(path, folder, "web.1", "http://service/leader");
+    assert_true(dynoscale_agent_leads(agent));
+    assert_int_equal(forked(child_leads, agent), 1);
+    dynoscale_agent_stop(agent, 0, NULL, NULL);
+    assert_int_equal(forked(child_leads, agent), 0);
+    assert_false(dynoscale_agent_leads(agent));
+    dynoscale_agent_free(agent);
+    unlink(path);
+    rmdir(folder);
+    unsetenv("TMPDIR");
+}
+
+/* By a clean-up of the folder, or by a daemon, which closes all that is open. */
+static void a_lock_file_that_is_gone_is_made_anew(void **state) {
+    (void)state;
+    char folder[] = "/tmp/dynoscale-test-XXXXXX", path[DS_LEADER_PATH_SIZE];
+    assert_non_null(mkdtemp(folder));
+    ds_leader_path(path, folder, "web.1", "http://service/leader");
+    int file = -1;
+    struct stat found;
+    assert_true(ds_leader_lead(path, &file));
+    int before = file;
+    unlink(path);
+    assert_true(ds_leader_lead(path, &file));
+    assert_int_equal(stat(path, &found), 0);
+    close(before);
+
+    int others = open("/dev/null", O_RDWR);
+    assert_int_equal(dup2(others, file), file);
+    int taken = before = file;
+    ds_leader_resign(path, &taken);
+    assert_int_equal(fstat(before, &found), 0); /* it is somebody else's now */
+    assert_true(ds_leader_lead(path, &file));
+    assert_int_not_equal(file, before);
+    close(before);
+    close(others);
+    ds_leader_resign(path, &file);
+    assert_int_equal(file, -1);
+    unlink(path);
+    rmdir(folder);
+}
+
 static void a_lock_that_somebody_else_put_there_is_not_taken(void **state) {
     (void)state;
     char folder[] = "/tmp/dynoscale-test-XXXXXX", path[DS_LEADER_PATH_SIZE];
@@ -752,6 +857,9 @@ int main(void) {
         WITH_AGENT(forks_at_any_moment_leave_a_child_that_works),
         WITH_AGENT(an_exit_without_a_stop_sends_what_was_recorded),
         cmocka_unit_test(one_process_of_a_dyno_leads_and_the_next_when_it_has_ended),
+        cmocka_unit_test(who_waits_to_lead_is_woken_by_the_leaders_end),
+        cmocka_unit_test(who_stops_leads_no_more),
+        cmocka_unit_test(a_lock_file_that_is_gone_is_made_anew),
         cmocka_unit_test(a_lock_that_somebody_else_put_there_is_not_taken),
         cmocka_unit_test(where_there_can_be_no_lock_nobody_leads_and_it_is_told_once),
         cmocka_unit_test(everything_has_a_name_and_a_text),

@@ -3,8 +3,8 @@
 It starts by itself: ``import dynoscale``, in any module that the process loads, notices when the
 library of a backend is imported, and starts one daemon thread. Of all processes of a dyno one
 leads; only that one opens connections and reads, once in each publish interval. The threads of
-the others sleep, and ask once an interval whether the leader has ended. A process that has no
-such library loaded has no thread.
+the others sleep until the kernel tells them that the leader has ended. A process that has no such
+library loaded has no thread.
 
 ``DYNOSCALE_JOBS=off`` turns it off, and so does a console, a management command, a test run.
 
@@ -84,6 +84,8 @@ def follow(options: _native.Options) -> None:
     _watch(options)
     if options.off_reason() is not None:
         stop()
+    elif os.getpid() in _readers:
+        _readers[os.getpid()].rouse()
 
 
 def _wanted(options: _native.Options) -> bool:

@@ -1,8 +1,12 @@
-"""The one thread that reads job queues: in the leader of the dyno; in the others it only asks."""
+"""The one thread that reads job queues: in the leader of the dyno; in the others it waits for the
+leader's end, without a wake-up."""
 
 from __future__ import annotations
 
 import math
+import os
+import selectors
+import socket
 import sys
 import threading
 import time
@@ -16,6 +20,7 @@ SOON = 1.0
 """Seconds until the first look, while the app may still load; doubled while it has nothing."""
 
 _LONGEST_SLEEP = 60.0  # seconds: a new interval from the service is heard of after it
+_LONGEST_WAIT = 600.0  # seconds: the leader may have stopped, and live on
 _TOLD_AGAIN = 60.0  # seconds between two lines about one backend, at least
 _FALLBACK = 30.0  # seconds between looks where the agent has no interval
 
@@ -28,6 +33,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
+        self._bell: Optional[socket.socket] = None  # while it waits for the leader's end
         self._thread = threading.Thread(target=self._run, name="dynoscale-jobs", daemon=True)
 
     def start(self) -> None:
@@ -35,6 +41,16 @@ class Reader:
 
     def stop(self) -> None:
         self._stopping.set()
+        self.rouse()
+
+    def rouse(self) -> None:
+        """The settings are new, and with them maybe the leader."""
+        bell = self._bell
+        if bell is not None:
+            try:
+                bell.send(b".")
+            except OSError:  # the wait is over
+                pass
 
     def _run(self) -> None:
         soon = SOON
@@ -64,11 +80,39 @@ class Reader:
         _agent.ensure_open()
         adapters = [adapter for adapter in _loaded() if _is_available(adapter)]
         # A process with nothing to read would keep the lead from one that has.
-        if adapters and _native.leads():
+        if adapters and self._lead():
             for adapter in adapters:
                 self._read(adapter)
             _agent.log_events()
         return bool(adapters)
+
+    def _lead(self) -> bool:
+        """Wait until this process leads. False once the reader is to stop, and where the system
+        can't tell when the leader has ended: an interval later it is asked again."""
+        while not _native.leads():
+            leader = _native.watch_leader()
+            if leader is None:
+                return False
+            try:
+                self._await_end(leader)
+            finally:
+                os.close(leader)
+            if self._stopping.is_set():
+                return False
+        return True
+
+    def _await_end(self, leader: int) -> None:
+        """Until the leader has ended, or the bell is rung. With a selector of Python's own, which
+        greenlets can wait on, too."""
+        ringer, bell = socket.socketpair()
+        with ringer, bell, selectors.DefaultSelector() as selector:
+            ringer.setblocking(False)
+            selector.register(leader, selectors.EVENT_READ)
+            selector.register(bell, selectors.EVENT_READ)
+            self._bell = ringer
+            if not self._stopping.is_set():
+                selector.select(_LONGEST_WAIT)
+            self._bell = None
 
     def _read(self, adapter: Adapter) -> None:
         if self._stopping.is_set():

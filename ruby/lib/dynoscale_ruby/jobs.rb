@@ -89,7 +89,9 @@ module DynoscaleRuby
         @lock.synchronize do
           if !wanted?
             @reader&.stop
-          elsif !@reader&.running?
+          elsif @reader&.running?
+            @reader.rouse
+          else
             Process.singleton_class.prepend(Forks)
             @reader = Reader.new(wait: wait)
           end

@@ -250,11 +250,102 @@ def test_when_the_leader_dies_another_takes_over(dyno: Dyno) -> None:
     dyno.wait_for_rows(server, "rq:default", 2)
 
 
+ENQUEUES = """
+    import os, threading, time, dynoscale, redis, rq
+    queue = rq.Queue("default", connection=redis.Redis.from_url(os.environ["REDIS_URL"]))
+    [reader] = [thread for thread in threading.enumerate() if thread.name == "dynoscale-jobs"]
+    print(f"thread {reader.native_id}.", flush=True)
+    if "STOP" in os.environ:
+        time.sleep(3)
+        dynoscale.stop()
+    time.sleep(300)
+"""
+
+
+def wakes(process: Process) -> int:
+    """How often the reader's thread was woken."""
+    thread = process.log.partition("thread ")[2].partition(".")[0]
+    status = Path(f"/proc/{process.pid}/task/{thread}/status").read_text()
+    return sum(int(line.split()[1]) for line in status.splitlines() if "ctxt_switches" in line)
+
+
+def test_those_that_do_not_lead_are_not_woken_before_the_leader_has_ended(dyno: Dyno) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs Linux 5.3")
+    dyno.queue.enqueue("time.sleep", 0)
+    first = dyno.python(ENQUEUES)
+    dyno.wait_for_rows(first, "rq:default")
+    second = dyno.python(ENQUEUES)
+    dyno.wait_until(second, lambda: "thread " in second.log, "start")
+
+    def slept_through_three_intervals() -> bool:
+        before = wakes(second)
+        dyno.wait_for_rows(first, "rq:default", 3)
+        return wakes(second) == before
+
+    dyno.wait_until(second, slept_through_three_intervals, "sleep")
+    first.kill()
+    dyno.wait_for_rows(second, "rq:default")
+    assert dyno.leader() == second.pid
+
+
+def test_when_the_agent_of_the_leader_stops_another_process_can_lead(dyno: Dyno) -> None:
+    dyno.queue.enqueue("time.sleep", 0)
+    first = dyno.python(ENQUEUES, STOP="1")
+    dyno.wait_until(first, lambda: dyno.leader() == first.pid, "lead")
+    dyno.wait_until(first, lambda: dyno.leader() is None, "stop")
+    second = dyno.python(ENQUEUES)
+    dyno.wait_until(second, lambda: dyno.leader() == second.pid, "lead")
+    dyno.wait_for_rows(second, "rq:default")
+
+
+def test_one_that_waits_ends_with_its_agent_and_hears_of_new_settings(dyno: Dyno) -> None:
+    code = """
+        import os, threading, dynoscale, redis, rq
+        queue = rq.Queue("default", connection=redis.Redis.from_url(os.environ["REDIS_URL"]))
+        [reader] = [thread for thread in threading.enumerate() if thread.name == "dynoscale-jobs"]
+        from dynoscale.jobs import _reader
+
+        def wait_to_lead():
+            told = threading.Event()
+            select = _reader.selectors.DefaultSelector.select
+            def tell(*arguments):
+                told.set()
+                return select(*arguments)
+            _reader.selectors.DefaultSelector.select = tell
+            assert told.wait(40), "it does not wait"
+            _reader.selectors.DefaultSelector.select = select
+
+        wait_to_lead()
+        if "ELSEWHERE" in os.environ:
+            led = threading.Event()
+            _reader.Reader._read = lambda *_: led.set()
+            dynoscale.configure(url=os.environ["DYNOSCALE_URL"] + "/elsewhere")
+            assert led.wait(40), "it does not lead where nobody else does"
+        dynoscale.stop()
+        reader.join(40)
+        assert not reader.is_alive()
+    """
+    dyno.queue.enqueue("time.sleep", 0)
+    first = dyno.python(ENQUEUES)
+    dyno.wait_until(first, lambda: dyno.leader() == first.pid, "lead")
+    for variables in ({}, {"ELSEWHERE": "1"}):
+        dyno.run(dyno.python(code, **variables))
+
+
 @pytest.mark.parametrize("kind", ["gevent", "eventlet"])
 def test_a_worker_with_greenlets_answers_and_reads(dyno: Dyno, kind: str) -> None:
+    """One that waits to lead answers, too."""
     pytest.importorskip(kind)
     dyno.queue.enqueue("time.sleep", 0)
-    server, port = gunicorn(dyno, "--worker-class", kind)
+    server, port = gunicorn(dyno, "--worker-class", kind, "--workers", "2")
+    dyno.wait_for_rows(server, "rq:default", 3)
+    leader = dyno.leader()
+    assert leader in children_of(server.pid)
+    for _ in range(20):
+        assert ask(port)["off_reason"] is None
+    os.kill(leader, signal.SIGKILL)
+    dyno.wait_until(server, lambda: dyno.leader() not in (None, leader), "have another leader")
     dyno.wait_for_rows(server, "rq:default", 2)
     assert ask(port)["off_reason"] is None
 

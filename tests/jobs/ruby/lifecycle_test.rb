@@ -40,8 +40,8 @@ class LifecycleTest < JobTests::Case
   end
 
   # As `process`, but the receiver keeps what it has.
-  def another(code: LOAD)
-    child(code, env: gems.merge('REDIS_URL' => redis.url, 'DYNO' => 'worker.1',
+  def another
+    child(LOAD, env: gems.merge('REDIS_URL' => redis.url, 'DYNO' => 'worker.1',
                                 'DYNOSCALE_PUBLISH_FREQUENCY' => '1',
                                 'DYNOSCALE_URL' => "#{receiver.url}/#{self.class}/#{name}"))
   end
@@ -131,6 +131,57 @@ class LifecycleTest < JobTests::Case
     assert_equal 0, recorded(second)
     first.kill(:KILL)
     wait_until('the second reads') { recorded(second).positive? }
+  end
+
+  # How often its thread was woken.
+  def wakes(child)
+    tasks = Dir["/proc/#{child.pid}/task/*"].select { |task| File.read("#{task}/comm") == "dynoscale-jobs\n" }
+    assert_equal 1, tasks.size
+    File.read("#{tasks.first}/status").scan(/ctxt_switches:\s*(\d+)/).flatten.sum(&:to_i)
+  end
+
+  # What was reported since is no more than three intervals of the leader.
+  def wakes_in_three_intervals(child, leader)
+    asked = recorded(leader)
+    before = wakes(child)
+    wait_until('three intervals') { recorded(leader) >= asked + 3 }
+    wakes(child) - before
+  end
+
+  def test_those_that_do_not_lead_are_not_woken_before_the_leader_has_ended
+    skip 'needs Linux 5.3' unless RUBY_PLATFORM.include?('linux')
+    first = process
+    first.run("put('default', 90); serve")
+    wait_until('the first reads') { recorded(first).positive? }
+    second = another
+    second.run('serve')
+    wait_until('the second sleeps', seconds: 60) { wakes_in_three_intervals(second, first).zero? }
+    second.run('DynoscaleRuby.configure { |c| c.publish_frequency = 3600 }')
+    first.kill(:KILL)
+    wait_until('the second reads') { recorded(second).positive? }
+  end
+
+  def test_when_the_agent_of_the_leader_stops_another_process_can_lead
+    first = process
+    first.run("put('default', 90); serve")
+    wait_until('the first reads') { recorded(first).positive? }
+    first.run('DynoscaleRuby.stop')
+    second = another
+    second.run('serve')
+    wait_until('the second reads') { recorded(second).positive? }
+  end
+
+  def test_one_that_waits_ends_with_its_agent_and_hears_of_new_settings
+    first = process
+    first.run("put('default', 90); serve")
+    wait_until('the first reads') { recorded(first).positive? }
+    second = another
+    assert_equal 1, second.run('serve; threads')
+    second.run("DynoscaleRuby.configure { |c| c.url += '/other' }; nil")
+    wait_until('it leads where nobody else does') { recorded(second).positive? }
+    third = another
+    third.run('serve; DynoscaleRuby.stop')
+    wait_until('the thread ends') { third.run('threads').zero? }
   end
 
   def test_another_app_of_the_machine_has_a_reader_of_its_own

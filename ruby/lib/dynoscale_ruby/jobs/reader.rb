@@ -6,8 +6,8 @@ require_relative 'selection'
 module DynoscaleRuby
   module Jobs
     # The thread that reads job queues once an interval, in the one process of the dyno that leads.
-    # In the others it only asks, once an interval, whether the leader is gone: a native thread can't
-    # begin to run Ruby, and an idle process has nobody else who could ask.
+    # In the others it waits for the leader's end, without a wake-up: a native thread can't begin to
+    # run Ruby, so nobody else could begin to read then.
     class Reader
       # Seconds that a backend may take to answer.
       TIMEOUT = 5
@@ -21,6 +21,9 @@ module DynoscaleRuby
 
       # The longest sleep in seconds: what the service says about the interval is heard after it.
       LONGEST_SLEEP = 60
+
+      # Seconds after which one that waits asks again: the leader may have stopped, and live on.
+      LONGEST_WAIT = 600
 
       # What was told when, by backend; by the process, as threads come and go.
       @told = {}
@@ -41,8 +44,7 @@ module DynoscaleRuby
 
       # With `wait` the first reading is an interval away: not in a child that ends before.
       def initialize(wait: false)
-        @mutex = Mutex.new
-        @wake = ConditionVariable.new
+        @bell, @ringer = IO.pipe
         @stopping = false
         @thread = Thread.new { run(wait) }
         @thread.name = 'dynoscale-jobs'
@@ -59,29 +61,52 @@ module DynoscaleRuby
       # Does not wait: a reading that is under way ends by itself, and records nothing any more.
       def stop
         @stopping = true
-        @mutex.synchronize { @wake.broadcast }
-      rescue ThreadError
-        nil # in a signal's handler: the thread sees it when it wakes
+        rouse
+      end
+
+      # What it sleeps for may have changed. Not from a forked child: the pipe is the parent's.
+      def rouse
+        @ringer.write_nonblock('.', exception: false) if @thread.alive?
+      rescue IOError, SystemCallError
+        nil # somebody has closed all that was open: it sees for itself when it wakes
       end
 
       private
 
       def run(wait)
         sleep_interval if wait
-        until @stopping
-          read_all
-          sleep_interval
-        end
+        leads? ? read_and_sleep : await_lead until @stopping
+      end
+
+      def leads?
+        Agent.leads?
+      rescue StandardError => e
+        tell_failure('any backend', e)
+        false
+      end
+
+      def read_and_sleep
+        read_all
+        sleep_interval
       end
 
       def read_all
-        return unless Agent.leads?
-
         selection = Selection.new(DynoscaleRuby.settings.job_queues)
         Jobs.adapters.each { |name, adapter| read(name, adapter, selection) unless @stopping }
         DynoscaleRuby.log_events
       rescue StandardError => e
         tell_failure('any backend', e)
+      end
+
+      # Until the leader has ended; an interval where the system can't tell.
+      def await_lead
+        leader = Agent.watch_leader
+        return rest(interval.clamp(1, LONGEST_SLEEP)) unless leader
+
+        ended = IO.for_fd(leader)
+        rest(LONGEST_WAIT, ended)
+      ensure
+        ended&.close
       end
 
       def read(name, adapter, selection)
@@ -111,11 +136,17 @@ module DynoscaleRuby
 
       def sleep_interval
         start = self.class.now
-        @mutex.synchronize do
-          until @stopping || (left = start + interval - self.class.now) <= 0
-            @wake.wait(@mutex, left.clamp(0.001, LONGEST_SLEEP))
-          end
+        until @stopping || (left = start + interval - self.class.now) <= 0
+          rest(left.clamp(0.001, LONGEST_SLEEP))
         end
+      end
+
+      # Sleeps until the time is over, something can be read from the others, or it is roused.
+      def rest(seconds, *others)
+        rung, = IO.select([@bell, *others], nil, nil, seconds)
+        @bell.read_nonblock(16, exception: false) if rung&.include?(@bell)
+      rescue IOError, SystemCallError
+        sleep(seconds.clamp(0, LONGEST_SLEEP)) # somebody has closed all that was open
       end
 
       def interval
