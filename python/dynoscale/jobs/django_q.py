@@ -31,7 +31,8 @@ class DjangoQ:
 
     def read(self, turn: Turn) -> dict[str, float]:
         broker = _broker()
-        queue = import_module("django_q.conf").Conf.PREFIX
+        conf = import_module("django_q.conf").Conf
+        queue = getattr(conf, "CLUSTER_NAME", conf.PREFIX)  # before 1.4 it is the prefix
         if not turn.choose([queue]):
             return {}
         ready = _READERS[type(broker).__module__](broker)
@@ -68,14 +69,14 @@ def _base62(text: str) -> int:
 
 def _oldest_in_database(broker: Any) -> Optional[float]:
     """Epoch seconds. A task is locked until it is tried again, and at first as if that were now:
-    the lock tells when it became due."""
+    the lock tells when it became due. Django-Q 1.3 holds the begin of that time against one that is
+    past, 1.4 and newer (Django-Q2) its end against now: so says what each calls its time-out."""
     db: Any = import_module("django.db")
-    conf = import_module("django_q.conf").Conf
     timezone: Any = import_module("django.utils.timezone")
-    timedelta = import_module("datetime").timedelta
     tasks = broker.get_connection()
     connection = db.connections[tasks.db]
-    due_before = timezone.now() - timedelta(seconds=conf.RETRY)
+    now = timezone.now()
+    due_before = min(now, sys.modules[type(broker).__module__]._timeout())
     try:
         with db.transaction.atomic(using=tasks.db):
             if connection.vendor == "postgresql":
@@ -85,7 +86,7 @@ def _oldest_in_database(broker: Any) -> Optional[float]:
             oldest = ready.aggregate(oldest=db.models.Min("lock"))["oldest"]
     finally:
         connection.close()  # this thread's own
-    return None if oldest is None else float(oldest.timestamp() + conf.RETRY)
+    return None if oldest is None else float((oldest + (now - due_before)).timestamp())
 
 
 _READERS = {
