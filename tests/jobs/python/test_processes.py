@@ -439,7 +439,7 @@ def test_a_process_that_went_into_the_background_reads_on(dyno: Dyno) -> None:
     """
     dyno.queue.enqueue("time.sleep", 0)
     parent = dyno.python(code)
-    child = int(dyno.run(parent).split()[1])
+    child = int(dyno.run(parent).rpartition("child")[2])
     keeper = dyno.python("import time; time.sleep(60)")  # something to wait on
     dyno.wait_for_rows(keeper, "rq:default", 2)
     assert dyno.leader() == child

@@ -176,13 +176,17 @@ def test_without_a_queue_there_is_nothing_to_read(adapter: Any, turn: EveryTurn)
     assert adapter.read(turn) == {}
 
 
-def test_a_queue_keeps_its_way_of_being_made(queue: Any, client: Any) -> None:
+def test_a_queue_keeps_its_way_of_being_made(client: Any, adapter: Any) -> None:
     import inspect
 
-    assert list(inspect.signature(rq.Queue).parameters)[:2] == ["name", "default_timeout"]
+    before = inspect.signature(rq.Queue)
+    made = rq.Queue.__init__
+    adapter.available()  # follows
+    assert rq.Queue.__init__ is not made
+    assert inspect.signature(rq.Queue) == before
     with pytest.raises(Exception, match="."):
         rq.Queue("default", job_class="no.such.Class", connection=client)
-    assert queue("default", UrgentQueue).name == "default"
+    assert UrgentQueue("default", connection=client).name == "default"
 
 
 def test_reading_takes_as_many_round_trips_for_many_queues_as_for_one(
