@@ -63,6 +63,7 @@ clean: ## remove what was made
 test: ## run every suite; ends with the counts
 	$(call install,test)
 	@$(PYTHON) tests/support/suites.py --counts build/counts core=cmocka fuzz=cmocka \
+	    jobs-ruby-smoke=minitest jobs-python-smoke=pytest \
 	    ruby=minitest python=pytest servers=pytest faults=pytest bench=pytest -- $(SUBMAKE)
 
 test-ruby: build-ruby ## the gem's suite
@@ -78,6 +79,17 @@ test-jobs: ## job queues, on real Redis, RabbitMQ and PostgreSQL servers
 test-jobs-ruby: build-ruby ## the gem's readings of Sidekiq, Resque, Delayed Job, GoodJob ...
 	@$(RUBY) -w -Itests/jobs/ruby -e 'Dir["./tests/jobs/ruby/*_test.rb"].sort.each { |f| require f }' \
 	    -- --verbose
+
+# Of both, what `make test` has the time and the packages for.
+RUBY_SMOKE   := /oldest_job|is_due|worker_starts|forked_workers|by_tls|any_traffic|it_dies|woken/
+PYTHON_SMOKE := test_rq and not sentinel or settings_of_its_own or without_traffic or dies or woken
+
+test-jobs-ruby-smoke: build-ruby ## a few of them: Sidekiq's
+	@$(RUBY) -w -Itests/jobs/ruby -e '%w[sidekiq lifecycle].each { |f| require "./tests/jobs/ruby/#{f}_test" }' \
+	    -- --verbose -n '$(RUBY_SMOKE)' -e /Newest/
+
+test-jobs-python-smoke: build-python ## a few of them: RQ's
+	@$(PYTEST) tests/jobs/python/test_rq.py tests/jobs/python/test_processes.py -k '$(PYTHON_SMOKE)'
 
 test-jobs-python: build-python ## the package's readings of RQ, Celery, Django-Q
 	@$(PYTEST) tests/jobs/python

@@ -17,11 +17,10 @@ module DynoscaleRuby
       MILLISECONDS = 100_000_000_000
 
       def hook
-        if ::Sidekiq.respond_to?(:default_configuration)
-          ::Sidekiq.default_configuration.on(:startup) { Jobs.work } # embedded in another, too
-        else
-          ::Sidekiq.configure_server { |config| config.on(:startup) { Jobs.work } }
-        end
+        # Not by configure_server, which does nothing where the worker's part is loaded later.
+        sidekiq = ::Sidekiq
+        sidekiq = sidekiq.default_configuration if sidekiq.respond_to?(:default_configuration)
+        sidekiq.on(:startup) { Jobs.work }
       end
 
       def queues

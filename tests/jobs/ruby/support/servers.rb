@@ -113,6 +113,30 @@ module JobTests
     end
   end
 
+  # Speaks TLS on another port, with a certificate that signs itself.
+  class RedisTLSServer < RedisServer
+    attr_reader :certificate
+
+    def initialize(directory)
+      @certificate = File.join(directory, 'redis.pem')
+      @key = File.join(directory, 'redis.key')
+      system('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2',
+             '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost',
+             '-keyout', @key, '-out', @certificate, err: File::NULL) or raise Missing, 'no openssl'
+      @tls_port = TCPServer.open('127.0.0.1', 0) { |socket| socket.addr[1] }
+      super()
+    end
+
+    def command
+      super + ['--tls-port', @tls_port.to_s, '--tls-cert-file', @certificate,
+               '--tls-key-file', @key, '--tls-ca-cert-file', @certificate, '--tls-auth-clients', 'no']
+    end
+
+    def tls_url
+      "rediss://:#{PASSWORD}@localhost:#{@tls_port}/0"
+    end
+  end
+
   # PostgreSQL's server will not run as root.
   class PostgresServer < Server
     USER = 'dynoscale'
