@@ -7,6 +7,10 @@ module DelayedJobCases
   include JobTests::DatabaseCases
 
   BACKEND = 'delayed_job'
+  BACKLOG = <<~SQL
+    INSERT INTO delayed_jobs (handler, queue, run_at)
+      SELECT 'x', 'q' || n % 20, now() - n * interval '1 ms' FROM generate_series(1, 100000) n
+  SQL
   BODY = <<~RUBY
     require 'pg'
     require 'active_record'

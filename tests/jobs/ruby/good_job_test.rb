@@ -7,6 +7,11 @@ class GoodJobTest < JobTests::DatabaseCase
   include JobTests::DatabaseCases
 
   BACKEND = 'good_job'
+  BACKLOG = <<~SQL
+    INSERT INTO good_jobs (id, queue_name, scheduled_at, created_at, updated_at)
+      SELECT gen_random_uuid(), 'q' || n % 20, now() - n * interval '1 ms', now(), now()
+      FROM generate_series(1, 100000) n
+  SQL
   LIBRARIES = "require 'active_record/railtie'; require 'good_job'"
   CONFIGURATION = <<~RUBY
     config.active_job.queue_adapter = :good_job

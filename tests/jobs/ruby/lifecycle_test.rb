@@ -35,7 +35,7 @@ class LifecycleTest < JobTests::Case
   end
 
   # Its connection can be given anew while it runs.
-  def sidekiq_6
+  def need_sidekiq6
     JobTests::Gems.debian(self, 'sidekiq', '~> 6.4')
   end
 
@@ -332,7 +332,7 @@ class LifecycleTest < JobTests::Case
   # ---- What can't be read ----
 
   def test_a_backend_that_is_down_is_not_an_empty_queue_and_is_said_once_a_minute
-    sidekiq_6
+    need_sidekiq6
     gone = TCPServer.open('127.0.0.1', 0) { |socket| socket.addr[1] }
     child = process(port: gone)
     child.run("READ = []
@@ -360,7 +360,7 @@ class LifecycleTest < JobTests::Case
   end
 
   def test_a_backend_that_does_not_answer_is_given_up
-    sidekiq_6
+    need_sidekiq6
     @proxy = JobTests::Proxy.new(redis.port)
     child = process(port: @proxy.port)
     child.run("Sidekiq.redis = { url: ENV['REDIS_URL'], timeout: 600 }; put('default', 90); serve")

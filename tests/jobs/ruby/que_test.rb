@@ -6,6 +6,10 @@ class QueTest < JobTests::DatabaseCase
   include JobTests::DatabaseCases
 
   BACKEND = 'que'
+  BACKLOG = <<~SQL
+    INSERT INTO que_jobs (queue, job_class, job_schema_version, run_at)
+      SELECT 'q' || n % 20, 'Work', 2, now() - n * interval '1 ms' FROM generate_series(1, 100000) n
+  SQL
   LOAD = <<~RUBY
     require 'pg'
     require 'active_record'

@@ -7,6 +7,14 @@ class SolidQueueTest < JobTests::DatabaseCase
   include JobTests::DatabaseCases
 
   BACKEND = 'solid_queue'
+  BACKLOG = <<~SQL
+    WITH jobs AS (
+      INSERT INTO solid_queue_jobs (queue_name, class_name, scheduled_at, created_at, updated_at)
+      SELECT 'q' || n % 20, 'W', now() - n * interval '1 ms', now(), now()
+      FROM generate_series(1, 100000) n RETURNING id, queue_name)
+    INSERT INTO solid_queue_ready_executions (job_id, queue_name, created_at)
+      SELECT id, queue_name, now() FROM jobs
+  SQL
   LIBRARIES = "require 'active_record/railtie'; require 'solid_queue'"
   CONFIGURATION = 'config.active_job.queue_adapter = :solid_queue'
   LOAD = <<~RUBY

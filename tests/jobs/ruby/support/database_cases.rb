@@ -115,6 +115,15 @@ module JobTests
       assert_equal turns.first, turns.last
     end
 
+    # With its own time-out, and the tables' own indexes.
+    def test_a_long_backlog_is_read_in_time
+      child = backend
+      child.run("put('q1', 9000); ActiveRecord::Base.connection.execute(#{self.class::BACKLOG.inspect}); nil")
+      ages = child.run('ages')
+      assert_equal Array.new(20) { |i| "q#{i}" }.sort, ages.keys.sort
+      assert_age 9_000_000, ages['q1']
+    end
+
     def test_a_database_that_does_not_answer_is_given_up_and_the_connection_not_used_again
       @proxy = JobTests::Proxy.new(postgres.port)
       child = backend(port: @proxy.port)
