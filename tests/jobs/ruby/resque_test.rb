@@ -150,4 +150,22 @@ class ResqueTest < JobTests::Case
     assert_equal 0, child.run('Resque::Failure.count')
     assert_equal 1, child.run("Thread.list.count { |thread| thread.name == 'dynoscale-jobs' }")
   end
+
+  def test_the_rake_task_of_a_worker_starts_it
+    resque.run("put('nobody', 90)")
+    env = reporting.merge(gems, 'REDIS_URL' => redis.url, 'RUBYLIB' => JobTests::Child::LIBRARY,
+                                'QUEUE' => 'high', 'INTERVAL' => '0.1')
+    Dir.mktmpdir('dynoscale') do |directory|
+      File.write(File.join(directory, 'Rakefile'), <<~RUBY)
+        require 'resque'
+        Resque.redis = ENV.fetch('REDIS_URL')
+        require 'resque/tasks'
+        require 'dynoscale_ruby'
+      RUBY
+      run_program(env, '-S', 'rake', 'resque:work', directory: directory) do
+        wait_until('a report of the worker') { reported['resque:nobody'] }
+      end
+    end
+    assert_age 90_000, reported['resque:nobody']
+  end
 end
