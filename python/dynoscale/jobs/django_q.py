@@ -69,14 +69,15 @@ def _base62(text: str) -> int:
 
 def _oldest_in_database(broker: Any) -> Optional[float]:
     """Epoch seconds. A task is locked until it is tried again, and at first as if that were now:
-    the lock tells when it became due. Django-Q 1.3 holds the begin of that time against one that is
-    past, 1.4 and newer (Django-Q2) its end against now: so says what each calls its time-out."""
+    the lock tells when it became due. Django-Q itself writes down when that time began, and calls a
+    moment that is past its time-out; Django-Q2, which took its name over, writes down the end."""
     db: Any = import_module("django.db")
     timezone: Any = import_module("django.utils.timezone")
     tasks = broker.get_connection()
     connection = db.connections[tasks.db]
     now = timezone.now()
-    due_before = min(now, sys.modules[type(broker).__module__]._timeout())
+    time_out = getattr(sys.modules[type(broker).__module__], "_timeout", timezone.now)
+    due_before = min(now, time_out())
     try:
         with db.transaction.atomic(using=tasks.db):
             if connection.vendor == "postgresql":
