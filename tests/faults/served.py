@@ -29,10 +29,11 @@ SETTINGS = {
     "PYTHONPATH": f"{APPS}:{PYTHONPATH}",
 }
 
-# A request's number travels as the seconds in its queue time. Puma's wait for the body is taken
-# off, and a busy machine adds something.
-MS_EACH = 1000
-MS_SPARE = 100
+# A request's number travels as so many times these ms in its queue time. Puma's wait for the body is
+# taken off, and a busy machine adds something, seconds even. Beyond 10 minutes it is no queue time.
+MS_EACH = 3500
+MS_SPARE = 500
+MOST_NUMBERS = 160
 
 
 class OneGunicorn(Gunicorn):

@@ -21,6 +21,7 @@ from at_once import AtOnce, selected
 from certificates import Certificates, make_certificates
 from receiver import ReceiverProcess
 from served import (
+    MOST_NUMBERS,
     SERVERS,
     TOKEN,
     Bare,
@@ -407,7 +408,7 @@ def test_a_service_that_is_down_for_minutes_gets_everything(language: str, tmp_p
         started, number = time.monotonic(), 0
         while time.monotonic() < started + DOWN_SECONDS:
             on.reconnect()
-            on.request(number % 500)
+            on.request(number % MOST_NUMBERS)
             number += 1
             time.sleep(0.05)
         assert on.stats()["reports_failed"] > 10
