@@ -135,7 +135,8 @@ static void settings_are_shown_with_their_source_and_without_secrets(void **stat
         "DYNOSCALE_URL is https://service.example/[hidden], from the environment",
         "DYNO is web.3, from code",
         "SKIP_DYNOSCALE_AGENT is false, from the framework's configuration",
-        ("there is a proxy on the way to service.example, proxy.example:3128, unless no_proxy names "
+        ("there is a proxy on the way to service.example, proxy.example:3128, unless no_proxy "
+         "names "
          "it: from the environment"),
         "SSL_CERT_FILE is /file?.pem, from the environment",
         "SSL_CERT_DIR is /certs, from the environment",
