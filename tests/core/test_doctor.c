@@ -296,6 +296,22 @@ static void a_proxy_that_refuses_is_no_fault_of_tls(void **state) {
     unsetenv("DYNOSCALE_URL");
 }
 
+static void a_proxy_that_does_not_answer_is_the_services_fault_without_tls(void **state) {
+    (void)state;
+    ds_way way = {.reach = DS_REACH_PEER, .date_s = -1};
+    setenv("http_proxy", "http://proxy:3128", 1);
+    dynoscale_options *o = dynoscale_options_new();
+    dynoscale_options_read_environment(o);
+    unsetenv("http_proxy");
+    dynoscale_options_set(o, DYNOSCALE_SETTING_URL, "http://a/secret", 15, DYNOSCALE_SOURCE_CODE);
+    false_transport_answer(0, "such is life");
+    false_transport_way(&way);
+    enter_with(o, NULL);
+    find("service");
+    expect(DYNOSCALE_HEALTH_FAIL, "a does not answer: such is life");
+    leave();
+}
+
 static void times_of_the_way_are_measures(void **state) {
     (void)state;
     ds_way way = {.reach = DS_REACH_ANSWER,
@@ -610,6 +626,8 @@ int main(void) {
         cmocka_unit_test_setup(the_check_at_which_the_way_ends_fails_and_the_rest_is_skipped,
                                reset),
         cmocka_unit_test_setup(a_proxy_that_refuses_is_no_fault_of_tls, reset),
+        cmocka_unit_test_setup(a_proxy_that_does_not_answer_is_the_services_fault_without_tls,
+                               reset),
         cmocka_unit_test_setup(times_of_the_way_are_measures, reset),
         cmocka_unit_test_setup(plain_http_is_a_warning_but_on_this_machine, reset),
         cmocka_unit_test_setup(each_status_has_its_meaning, reset),

@@ -92,6 +92,7 @@ static void nothing_else_is_a_queue_time(void **state) {
         "queue;desc=\"dur=1\"",
         "a;desc=\"queue;dur=1",
         "queue,dur=1",
+        "a;desc=\"\\\", queue;dur=1, x\"",
         ";dur=1",
         ",;=\"\\",
     };

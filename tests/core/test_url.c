@@ -56,7 +56,7 @@ static void a_proxy_is_shown_without_user_and_password(void **state) {
     (void)state;
     const char *const proxies[] = {"http://u:secret@proxy:3128/x", "u:secret@proxy:3128",
                                    "proxy:3128", "socks5h://proxy:3128",
-                                   "http://u:se/c@ret@proxy:3128"};
+                                   "http://u:s@e/cret@proxy:3128"};
     for (size_t i = 0; i < sizeof proxies / sizeof *proxies; i++) {
         const char *at;
         assert_int_equal(ds_url_proxy_authority(proxies[i], &at), 10);
