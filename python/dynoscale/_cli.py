@@ -86,7 +86,7 @@ def _print_lines(doctor: _native.Doctor) -> int:
         if remedy:
             print(f"{'':<17} to do: {remedy}", flush=True)
     well, verdict = doctor.verdict()
-    print(verdict)
+    print(verdict, flush=True)
     return 0 if well else 1
 
 
@@ -119,5 +119,5 @@ def _print_json(doctor: _native.Doctor) -> int:
         "verdict": verdict,
         "findings": findings,
     }
-    print(json.dumps(result, indent=2))
+    print(json.dumps(result, indent=2), flush=True)
     return 0 if well else 1

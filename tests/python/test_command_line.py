@@ -37,6 +37,7 @@ def environment(url: Optional[str], **variables: str) -> dict[str, str]:
         if name not in variables:
             given.pop(name, None)
             given.pop(name.upper(), None)
+    given.pop("PYTHONUNBUFFERED", None)
     if url is not None:
         given["DYNOSCALE_URL"] = f"{url}/{SECRET}"
     return given
@@ -428,13 +429,16 @@ def test_findings_are_printed_as_they_come(receiver: ReceiverProcess) -> None:
         while b"reporting" not in seen:
             assert select.select([process.stdout], [], [], 30)[0]
             seen += os.read(process.stdout.fileno(), 4096)
-        assert process.poll() is None
         process.kill()
+    assert b"service" not in seen
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(receiver: ReceiverProcess) -> None:
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_that_has_seen_enough_is_no_error(
+    receiver: ReceiverProcess, options: list[str]
+) -> None:
     receiver.behave("ok", checks=True)
-    command = [sys.executable, "-m", "dynoscale", "doctor"]
+    command = [sys.executable, "-m", "dynoscale", "doctor", *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=environment(receiver.url), **pipes) as process:
         assert process.stdout is not None and process.stderr is not None

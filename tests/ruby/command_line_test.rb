@@ -221,15 +221,28 @@ class CommandLineTest < DynoscaleTests::AgentTest
     refute_match(/service|Interrupt|rb:\d/, text)
   end
 
+  def test_findings_are_printed_as_they_come
+    receiver.behave('stall')
+    seen = +''
+    env = ENV.slice(*Script::KEPT).merge(environment)
+    IO.popen(env, [*RUBY, 'doctor'], unsetenv_others: true) do |output|
+      seen << output.readpartial(4096) until seen.include?('reporting')
+      Process.kill(:KILL, output.pid)
+    end
+    refute_includes seen, 'service'
+  end
+
   def test_a_reader_that_has_seen_enough_is_no_error
     receiver.behave('ok', checks: true)
     read, write = IO.pipe
     read.close
+    env = ENV.slice(*Script::KEPT).merge(environment)
     Dir.mktmpdir do |directory|
-      env = ENV.slice(*Script::KEPT).merge(environment)
-      pid = Process.spawn(env, *RUBY, 'doctor', out: write, err: "#{directory}/err")
-      assert_equal 1, Script.wait(pid, 60).exitstatus
-      assert_equal '', File.read("#{directory}/err")
+      [[], %w[--json]].each do |options|
+        pid = Process.spawn(env, *RUBY, 'doctor', *options, out: write, err: "#{directory}/err")
+        assert_equal 1, Script.wait(pid, 60).exitstatus
+        assert_equal '', File.read("#{directory}/err")
+      end
     end
   end
 

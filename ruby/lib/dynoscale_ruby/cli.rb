@@ -117,6 +117,7 @@ module DynoscaleRuby
         give_up(e.message)
       end
       @json ? print_json : print_lines
+      @out.flush
       @doctor.verdict.first ? 0 : 1
     end
 
