@@ -1,3 +1,6 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* strncasecmp */
+#endif
 #include "doctor.h"
 
 #include <inttypes.h>
@@ -5,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "clock.h"
 #include "random.h"
@@ -255,6 +259,15 @@ static dynoscale_error exchange(dynoscale_doctor *d, const ds_settings *settings
 
 /* ---- The way to the service --------------------------------------------------------------- */
 
+/* no_proxy is libcurl's to understand, and what it makes of it shows in an answer to CONNECT only.
+ */
+typedef enum proxy_use { NONE, POSSIBLE, CERTAIN } proxy_use;
+
+static proxy_use use_of_proxy(const dynoscale_doctor *d) {
+    if (!*d->service->proxy) return NONE;
+    return d->answer.way.proxy_status != 0 || !d->service->no_proxy ? CERTAIN : POSSIBLE;
+}
+
 static bool judge_name(dynoscale_doctor *d) {
     const ds_way *way = &d->answer.way;
     const ds_settings *service = d->service;
@@ -267,8 +280,12 @@ static bool judge_name(dynoscale_doctor *d) {
              "%s", d->answer.reason);
         return false;
     }
-    if (*service->proxy)
+    proxy_use use = use_of_proxy(d);
+    if (use == CERTAIN)
         tell(d, "name", OK, "", "the proxy's name resolves; it looks for %s itself", service->host);
+    else if (use == POSSIBLE)
+        tell(d, "name", OK, "", "%s resolves, or the proxy, which looks for it itself",
+             service->host);
     else if (ds_url_is_numeric(service->url))
         tell(d, "name", OK, "", "%s needs no name server", service->host);
     else {
@@ -278,11 +295,14 @@ static bool judge_name(dynoscale_doctor *d) {
     return true;
 }
 
+/* Whether an HTTP proxy took the connection and then did not let it through: it was asked, and
+ * refused or was silent. */
 static bool tunnel_refused(const dynoscale_doctor *d) {
     const ds_way *way = &d->answer.way;
-    bool through = way->proxy_status >= 200 && way->proxy_status <= 299;
-    return way->reach == DS_REACH_PEER && *d->service->proxy && ds_url_is_https(d->service->url) &&
-           !through;
+    const ds_settings *service = d->service;
+    if (way->reach != DS_REACH_PEER || !ds_url_is_https(service->url)) return false;
+    if (way->proxy_status != 0) return way->proxy_status < 200 || way->proxy_status > 299;
+    return use_of_proxy(d) == CERTAIN && strncasecmp(service->proxy, "socks", 5) != 0;
 }
 
 static bool judge_connection(dynoscale_doctor *d) {

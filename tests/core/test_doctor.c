@@ -270,30 +270,52 @@ static void the_check_at_which_the_way_ends_fails_and_the_rest_is_skipped(void *
     stop_at(way, HTTPS, "service", "service.example does not answer: such is life");
 }
 
+static void enter_behind(const char *proxy, const char *no_proxy) {
+    setenv("HTTPS_PROXY", proxy, 1);
+    setenv("no_proxy", no_proxy, 1);
+    dynoscale_options *o = dynoscale_options_new();
+    dynoscale_options_read_environment(o);
+    unsetenv("HTTPS_PROXY");
+    unsetenv("no_proxy");
+    dynoscale_options_set(o, DYNOSCALE_SETTING_URL, HTTPS, strlen(HTTPS), DYNOSCALE_SOURCE_CODE);
+    enter_with(o, NULL);
+}
+
 static void a_proxy_that_refuses_is_no_fault_of_tls(void **state) {
     (void)state;
-    setenv("HTTPS_PROXY", "http://user:secret@proxy:3128", 1);
-    setenv("DYNOSCALE_URL", HTTPS, 1);
-    for (int status = 0; status < 600; status += 200) {
-        ds_way way = {.reach = DS_REACH_PEER, .proxy_status = status, .date_s = -1};
+    const struct {
+        const char *proxy, *no_proxy;
+        int status;
+        const char *check;
+    } cases[] = {
+        {"http://user:secret@proxy:3128", "", 0, "connection"},
+        {"http://user:secret@proxy:3128", "", 407, "connection"},
+        {"http://user:secret@proxy:3128", "", 200, "tls"},
+        {"http://user:secret@proxy:3128", "example.org", 407, "connection"},
+        {"http://user:secret@proxy:3128", "service.example", 0, "tls"},
+        {"SOCKS5h://user:secret@proxy:1080", "", 0, "tls"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ds_way way = {.reach = DS_REACH_PEER, .proxy_status = cases[i].status, .date_s = -1};
         false_transport_answer(0, "such is life");
         false_transport_way(&way);
-        dynoscale_options *o = dynoscale_options_new();
-        dynoscale_options_read_environment(o);
-        enter_with(o, NULL);
-        find(status == 200 ? "tls" : "connection");
+        enter_behind(cases[i].proxy, cases[i].no_proxy);
+        find(cases[i].check);
         expect(DYNOSCALE_HEALTH_FAIL, "such is life");
         leave();
     }
-    false_transport_answer(200, "");
-    dynoscale_options *o = dynoscale_options_new();
-    dynoscale_options_read_environment(o);
-    enter_with(o, NULL);
+}
+
+static void behind_a_proxy_it_is_that_ones_name_that_resolves(void **state) {
+    (void)state;
+    enter_behind("http://proxy:3128", "");
     find("name");
     expect(DYNOSCALE_HEALTH_OK, "the proxy's name resolves; it looks for service.example itself");
     leave();
-    unsetenv("HTTPS_PROXY");
-    unsetenv("DYNOSCALE_URL");
+    enter_behind("http://proxy:3128", "example.org");
+    find("name");
+    expect(DYNOSCALE_HEALTH_OK, "service.example resolves, or the proxy");
+    leave();
 }
 
 static void a_proxy_that_does_not_answer_is_the_services_fault_without_tls(void **state) {
@@ -626,6 +648,7 @@ int main(void) {
         cmocka_unit_test_setup(the_check_at_which_the_way_ends_fails_and_the_rest_is_skipped,
                                reset),
         cmocka_unit_test_setup(a_proxy_that_refuses_is_no_fault_of_tls, reset),
+        cmocka_unit_test_setup(behind_a_proxy_it_is_that_ones_name_that_resolves, reset),
         cmocka_unit_test_setup(a_proxy_that_does_not_answer_is_the_services_fault_without_tls,
                                reset),
         cmocka_unit_test_setup(times_of_the_way_are_measures, reset),

@@ -277,6 +277,13 @@ def test_a_proxy_that_refuses() -> None:
     assert proxy.lines == [b"CONNECT service.example:443 HTTP/1.1"]
 
 
+def test_a_proxy_that_no_proxy_passes_by(certificates: Certificates) -> None:
+    with ReceiverProcess(tls=certificates.wrong_host) as receiver:
+        proxies = {"https_proxy": "http://127.0.0.1:1", "no_proxy": "127.0.0.1"}
+        env = environment(receiver.url, SSL_CERT_FILE=certificates.authority, **proxies)
+        expect(examine(env), "tls", "fail", "")
+
+
 def test_a_proxy_that_is_not_there() -> None:
     address = f"http://user:{PASSWORD}@no-such-proxy.invalid:3128"
     findings = examine(environment("https://service.example", https_proxy=address))
