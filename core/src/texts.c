@@ -16,10 +16,9 @@ static const char *const TEXTS[DYNOSCALE_TEXT_COUNT] = {
                  "SSL_CERT_FILE,\n"
                  "  SSL_CERT_DIR.\n"
                  "\n"
-                 "Code wins over a framework's configuration (config.dynoscale.* in Rails), that "
-                 "over the\n"
-                 "environment. A wrong value is one warning that names it, and the value before it "
-                 "stays.\n",
+                 "Code wins over a framework's configuration (config.dynoscale.* in Rails,\n"
+                 "DYNOSCALE = {...} in Django's settings), that over the environment. A wrong\n"
+                 "value is one warning that names it, and the value before it stays.\n",
 
     [DYNOSCALE_TEXT_DOCTOR] = "is my application sending data?",
 
