@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -35,6 +36,12 @@ def python_program(name: str) -> list[str]:
     if not path.exists():
         pytest.skip(f"there is no {name} beside {sys.executable}")
     return [sys.executable, str(path)]
+
+
+def need_django_rq() -> None:
+    """It can't be imported without a site's settings."""
+    if importlib.util.find_spec("django_rq") is None:
+        pytest.skip("there is no django_rq")
 
 
 class Dyno:
@@ -181,7 +188,7 @@ def test_celery_worker_with_prefork(dyno: Dyno) -> None:
 
 
 def test_a_worker_of_a_django_site(dyno: Dyno) -> None:
-    pytest.importorskip("django_rq")
+    need_django_rq()
     dyno.queue.enqueue("time.sleep", 0)
     worker = dyno.start(
         sys.executable,
@@ -534,7 +541,7 @@ def test_it_is_off_in_consoles_and_tests(dyno: Dyno, options: list[str]) -> None
 @pytest.mark.parametrize("command", [["check"], ["migrate"], ["shell", "-c", "print(1)"]])
 def test_it_is_off_in_management_commands(dyno: Dyno, command: list[str]) -> None:
     pytest.importorskip("django")
-    pytest.importorskip("django_rq")
+    need_django_rq()
     process = dyno.start(
         sys.executable,
         "-W",

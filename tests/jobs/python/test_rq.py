@@ -41,6 +41,7 @@ def client(redis_url: str) -> Any:
 @pytest.fixture
 def queue(client: Any, adapter: Any) -> Callable[..., Any]:
     adapter.available()  # follows
+    adapter._servers.clear()  # of queues of tests before that are not collected yet
     return lambda name="default", kind=rq.Queue: kind(name, connection=client)
 
 
@@ -292,6 +293,7 @@ def test_tls_is_the_apps_own(tmp_path: Path, adapter: Any, turn: EveryTurn) -> N
     certificates = make_certificates(tmp_path)
     files = (Path(certificates.authority), *map(Path, certificates.valid))
     adapter.available()
+    adapter._servers.clear()
     with Redis(tmp_path, ["--requirepass", "secret"], tls=files).start() as server:
         url = f"rediss://:secret@localhost:{server.port}/2"
         app = redis.Redis.from_url(url, ssl_ca_certs=certificates.authority)
@@ -307,6 +309,7 @@ def test_sentinel_is_the_apps_own(tmp_path: Path, adapter: Any, turn: EveryTurn)
     from redis.sentinel import Sentinel as Client
 
     adapter.available()
+    adapter._servers.clear()
     with Redis(tmp_path, ["--requirepass", "secret"]).start() as server:
         with Sentinel(tmp_path, server.port, "secret").start() as sentinel:
             sentinels = Client([("127.0.0.1", sentinel.port)], password="secret")

@@ -89,7 +89,7 @@ end
 
 class DelayedJobDebianTest < JobTests::DatabaseCase
   include DelayedJobCases
-  LOAD = "gem 'activerecord', '~> 6.1'\n#{BODY}"
+  LOAD = "gem 'activerecord', '>= 6.1'\n#{BODY}"
 
   def gems
     JobTests::Gems.debian(self, 'pg', '>= 1')
