@@ -67,6 +67,7 @@ module SidekiqCases
     RUBY
     ages = child.run('ages')
     assert_age 40_000, ages['due']
+    refute_includes child.log, 'jobs/sidekiq.rb', 'nothing is said of deprecated commands'
     assert_includes [nil, 0], ages['default']
   end
 

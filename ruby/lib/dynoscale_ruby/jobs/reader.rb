@@ -111,6 +111,7 @@ module DynoscaleRuby
 
       def read(name, adapter, selection)
         found = Timeout.timeout(TIMEOUT, Expired, "no answer in #{TIMEOUT} s") do
+          mark_timeouts_thread
           adapter.queues { |names| selection.of(name, names) }
         end
         selection.of(name, found.keys).each do |queue|
@@ -118,6 +119,15 @@ module DynoscaleRuby
         end
       rescue StandardError, ScriptError, NoMemoryError, SystemStackError => e
         tell_failure(name, e)
+      end
+
+      # The one that Timeout has from Ruby 3.2 on, and begins anew in a child, as ours is.
+      def mark_timeouts_thread
+        return if @marked
+
+        @marked = true
+        thread = Thread.list.find { |other| other.name == 'Timeout stdlib thread' }
+        thread&.thread_variable_set(:fork_safe, true)
       end
 
       def tell_failure(name, error)

@@ -45,10 +45,11 @@ module DynoscaleRuby
         SETS.each { |set| ask_due(redis, pipeline, set, now) }
       end
 
-      # Each of redis and redis-client, which Sidekiq 7 brought, has its own way to say it.
+      # Each of redis and redis-client, which Sidekiq 7 brought, has its own way to say it. Sidekiq
+      # prints that the command is deprecated, unless it is called so.
       def ask_due(redis, pipeline, set, now)
         if redis.class.name.include?('RedisClient')
-          pipeline.zrangebyscore(set, '-inf', now.to_s, 'WITHSCORES', 'LIMIT', 0, MOST_DUE)
+          pipeline.call('ZRANGEBYSCORE', set, '-inf', now.to_s, 'WITHSCORES', 'LIMIT', 0, MOST_DUE)
         else
           pipeline.zrangebyscore(set, '-inf', now.to_s, with_scores: true, limit: [0, MOST_DUE])
         end
