@@ -1,5 +1,5 @@
-"""calls.py wsgi|hook ROUNDS: ns of a call of a trivial app alone and behind a wrapper, or of a
-hook, measured with the standard library's timeit.
+"""calls.py wsgi|asgi|hook ROUNDS: ns of a call of a trivial app alone and behind a wrapper, or of
+a hook, and of what they can't do without, measured with the standard library's timeit.
 
 Rounds are interleaved, and each is the median of its blocks. A block has as many calls as the
 agent's ring holds; between two blocks it is emptied, which the agent's thread does in life, and
@@ -24,7 +24,7 @@ BLOCK = 8000
 BLOCKS = 25
 
 
-def timers(kind: str) -> Dict[str, Timer]:
+def timers(kind: str, values: Dict[str, Any]) -> Dict[str, Timer]:
     if kind == "wsgi":
         from dynoscale.wsgi import DynoscaleWsgiApp
 
@@ -35,17 +35,21 @@ def timers(kind: str) -> Dict[str, Timer]:
             "middleware": DynoscaleWsgiApp(app),
         }
         statement = "call(environ, start_response)"
+    elif kind == "asgi":
+        from dynoscale.asgi import DynoscaleAsgiApp
+
+        app = wsgi_environ.asgi_app
+        calls = {
+            "bare": app,
+            "passthrough": reference.Passthrough(app),
+            "middleware": DynoscaleAsgiApp(app),
+        }
+        statement = "call(scope, receive, send)"
     else:
         from dynoscale.hooks.gunicorn import pre_request
 
         calls = {"nothing": None, "empty hook": reference.empty_hook, "hook": pre_request}
         statement = "call(worker, request)"
-    values = {
-        "environ": wsgi_environ.environ(),
-        "start_response": wsgi_environ.start_response,
-        "worker": object(),
-        "request": wsgi_environ.Request(),
-    }
     setup = "; ".join(f"{name} = values[{name!r}]" for name in values) + "; call = target"
     return {
         name: Timer(
@@ -55,17 +59,34 @@ def timers(kind: str) -> Dict[str, Timer]:
     }
 
 
+def fresh() -> Dict[str, Any]:
+    """What is called with, with a fresh stamp."""
+    return {
+        "environ": wsgi_environ.environ(),
+        "start_response": wsgi_environ.start_response,
+        "worker": object(),
+        "request": wsgi_environ.Request(),
+        "scope": wsgi_environ.scope(),
+        "receive": None,
+        "send": None,
+    }
+
+
 def main() -> None:
     kind, rounds = sys.argv[1], int(sys.argv[2])
     for number in range(-1, rounds):
         blocks: Dict[str, List[float]] = defaultdict(list)
-        current = timers(kind)  # with a fresh stamp
+        values = fresh()
+        current = timers(kind, values)
         gc.collect()
         for _ in range(BLOCKS):
             for name, timer in current.items():
                 blocks[name].append(timer.timeit(BLOCK))
             dynoscale.flush(0)
             blocks["floor"].append(reference.floor_ns(BLOCK) * BLOCK / 1e9)
+            lookups = reference.lookups_ns(values["environ"], BLOCK)
+            blocks["lookups"].append(lookups * BLOCK / 1e9)
+            blocks["look"].append(reference.look_ns(values["request"], BLOCK) * BLOCK / 1e9)
         del current  # a process has one wrapper
         if number >= 0:  # the first one warms up
             for name, seconds in blocks.items():

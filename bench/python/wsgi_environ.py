@@ -1,4 +1,4 @@
-"""A request as gunicorn hands it to an app and to a hook."""
+"""A request as gunicorn hands it to an app and to a hook, and uvicorn to an ASGI app."""
 
 from __future__ import annotations
 
@@ -69,6 +69,28 @@ def environ() -> Dict[str, Any]:
     for name, value in headers():
         server["HTTP_" + name.replace("-", "_")] = value
     return server
+
+
+def asgi_app(scope: Dict[str, Any], receive: Any, send: Any) -> Any:
+    """What calling an ASGI app takes by itself: its steps are the server's to make."""
+    return None
+
+
+def scope() -> Dict[str, Any]:
+    return {
+        "type": "".join(["ht", "tp"]),
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "server": ("127.0.0.1", 8000),
+        "client": ("127.0.0.1", 40000),
+        "scheme": "http",
+        "method": "GET",
+        "root_path": "",
+        "path": "/",
+        "raw_path": b"/",
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers()],
+    }
 
 
 class Request:

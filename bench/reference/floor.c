@@ -17,7 +17,7 @@
 
 static ds_ring ring;
 
-static double now_ns(void) {
+double bench_now_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
@@ -28,13 +28,13 @@ double bench_floor_ns(long calls) {
     char stamp[32];
     size_t position = 0;
     int length = snprintf(stamp, sizeof stamp, "%lld", (long long)(ds_clock_wall_ns() / 1000000));
-    double start = now_ns();
+    double start = bench_now_ns();
     for (long i = 0; i < calls; i++) {
         int64_t now = ds_clock_wall_ns();
         int64_t ms = ds_queue_time_ms(stamp, (size_t)length, NULL, 0, 0, now);
         ds_ring_push(&ring, ds_sample(now / 1000000000, ms));
     }
-    double ns = now_ns() - start;
+    double ns = bench_now_ns() - start;
     while (ds_ring_drain(&ring, &position, words, DS_RING_SLOTS) > 0) continue;
     return ns / (double)calls;
 }
@@ -47,9 +47,9 @@ double bench_thread_us(void) {
     pthread_t thread;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    double start = now_ns();
+    double start = bench_now_ns();
     int error = pthread_create(&thread, &attributes, do_nothing, NULL);
-    double us = (now_ns() - start) / 1000;
+    double us = (bench_now_ns() - start) / 1000;
     if (!error) pthread_join(thread, NULL);
     pthread_attr_destroy(&attributes);
     return error ? -1 : us;

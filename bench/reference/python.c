@@ -70,6 +70,69 @@ static PyObject *floor_ns(PyObject *module, PyObject *calls) {
     return PyErr_Occurred() ? NULL : PyFloat_FromDouble(bench_floor_ns(n));
 }
 
+static PyObject *ns_since(double start, long calls) {
+    return PyFloat_FromDouble((bench_now_ns() - start) / (double)calls);
+}
+
+/* What looking for two headers in environ takes, of which one is there. */
+static PyObject *lookups_ns(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *environ;
+    long calls, found = 0;
+    if (!PyArg_ParseTuple(args, "O!l", &PyDict_Type, &environ, &calls)) return NULL;
+    PyObject *start = PyUnicode_InternFromString("HTTP_X_REQUEST_START");
+    PyObject *queue_start = PyUnicode_InternFromString("HTTP_X_QUEUE_START");
+    if (start == NULL || queue_start == NULL) return NULL;
+    double began = bench_now_ns();
+    for (long i = 0; i < calls; i++) {
+        found += PyDict_GetItemWithError(environ, start) != NULL;
+        found += PyDict_GetItemWithError(environ, queue_start) != NULL;
+        if (PyErr_Occurred() != NULL) return NULL;
+    }
+    PyObject *ns = ns_since(began, calls);
+    Py_DECREF(start);
+    Py_DECREF(queue_start);
+    if (found == calls) return ns;
+    Py_XDECREF(ns);
+    PyErr_SetString(PyExc_ValueError, "environ has not just one of the headers");
+    return NULL;
+}
+
+/* How many pairs of a list begin with a str of the length of one of the headers' names. */
+static long of_their_length(PyObject *headers) {
+    long n = 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
+        PyObject *pair = PyList_GET_ITEM(headers, i);
+        if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2) continue;
+        PyObject *name = PyTuple_GET_ITEM(pair, 0);
+        if (!PyUnicode_CheckExact(name)) continue;
+        Py_ssize_t length = PyUnicode_GET_LENGTH(name);
+        n += length == 13 || length == 15;
+    }
+    return n;
+}
+
+/* What getting a request's headers and looking at the length of each name takes. */
+static PyObject *look_ns(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *request;
+    long calls;
+    volatile long found = 0;
+    if (!PyArg_ParseTuple(args, "Ol", &request, &calls)) return NULL;
+    PyObject *name = PyUnicode_InternFromString("headers");
+    if (name == NULL) return NULL;
+    double began = bench_now_ns();
+    for (long i = 0; i < calls; i++) {
+        PyObject *headers = PyObject_GetAttr(request, name);
+        if (headers == NULL || !PyList_CheckExact(headers)) return NULL;
+        found += of_their_length(headers);
+        Py_DECREF(headers);
+    }
+    PyObject *ns = ns_since(began, calls);
+    Py_DECREF(name);
+    return ns;
+}
+
 static PyObject *thread_us(PyObject *module, PyObject *nothing) {
     (void)module, (void)nothing;
     return PyFloat_FromDouble(bench_thread_us());
@@ -103,6 +166,8 @@ static PyMethodDef functions[] = {
     {"end", end_counting, METH_O, NULL},
     {"empty_hook", (PyCFunction)(void (*)(void))empty_hook, METH_FASTCALL, NULL},
     {"floor_ns", floor_ns, METH_O, NULL},
+    {"lookups_ns", lookups_ns, METH_VARARGS, NULL},
+    {"look_ns", look_ns, METH_VARARGS, NULL},
     {"thread_us", thread_us, METH_NOARGS, NULL},
     {"post_once", post_once, METH_O, NULL},
     {NULL, NULL, 0, NULL},

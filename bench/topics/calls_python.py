@@ -1,5 +1,5 @@
-"""Added time a request in Python: the wrapper around a trivial WSGI app, gunicorn's hook, and the
-peers' wrappers."""
+"""Added time a request in Python: the wrappers around a trivial WSGI app and a trivial ASGI app,
+gunicorn's hook, and the peers' wrappers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from topics.calls_ruby import PEER_BAR, add_floor, judge
 from workbench import AGENT_OFF, BENCH, PYTHON, Missing, SilentService, Workbench, agent_on
 
 HOOK_BAR = 1.5
+LOOKUPS = "looking up both headers in environ, in C"
+LOOK = "getting req.headers and looking at 15 names, in C"
 
 
 def run(bench: Workbench) -> List[Table]:
-    return [wrapper(bench), hook(bench), beside_peers(bench)]
+    return [wrapper(bench), hook(bench), asgi(bench), beside_peers(bench)]
 
 
 def on_and_off(bench: Workbench, kind: str) -> Tuple[Dict[str, Rounds], Dict[str, Rounds]]:
@@ -35,6 +37,7 @@ def wrapper(bench: Workbench) -> Table:
     add_floor(table, on)
     table.add("C wrapper that passes on", "ns", passing)
     judge(table, "DynoscaleWsgiApp", added, passing, on["floor"])
+    beyond(table, "DynoscaleWsgiApp", added, passing, on["floor"], on["lookups"], LOOKUPS)
     added = difference(off["middleware"], off["bare"])
     noise = max(off["bare"]) - min(off["bare"])
     table.add(
@@ -67,6 +70,7 @@ def hook(bench: Workbench) -> Table:
         bar=f"<= {HOOK_BAR:g} x",
         met=statistics.median(times) <= HOOK_BAR,
     )
+    beyond(table, "pre_request", ours, empty, on["floor"], on["look"], LOOK)
     off_calls = difference(off["hook"], off["nothing"])
     empty = difference(off["empty hook"], off["nothing"])
     table.add(
@@ -77,6 +81,29 @@ def hook(bench: Workbench) -> Table:
         to="empty C hook",
     )
     return table
+
+
+def asgi(bench: Workbench) -> Table:
+    table = Table("asgi", "Python, ASGI: ns added to a call of the app, 15 headers, the stamp last")
+    on, off = on_and_off(bench, "asgi")
+    passing = difference(on["passthrough"], on["bare"])
+    added = difference(on["middleware"], on["bare"])
+    add_floor(table, on)
+    table.add("C wrapper that passes on", "ns", passing)
+    judge(table, "DynoscaleAsgiApp", added, passing, on["floor"], barred=False)
+    added = difference(off["middleware"], off["bare"])
+    passing = difference(off["passthrough"], off["bare"])
+    table.add("agent off", "ns", added, ratio=ratio(added, passing), to="C pass-on")
+    return table
+
+
+def beyond(
+    table: Table, label: str, ours: Rounds, passing: Rounds, floor: Rounds, part: Rounds, what: str
+) -> None:
+    """What a request needs in this host besides the floor, by itself, and what is left of ours."""
+    table.add(what, "ns", part)
+    all_parts = each(lambda *parts: sum(parts), passing, floor, part)
+    table.add(f"{label}, with that", "ns", ours, ratio=ratio(ours, all_parts), to="all of these")
 
 
 def beside_peers(bench: Workbench) -> Table:
