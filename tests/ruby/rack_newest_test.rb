@@ -7,7 +7,6 @@ require 'fileutils'
 # MATRIX=1. Debian's is Rack 2.
 class RackNewestTest < Minitest::Test
   HOME = "#{DynoscaleTests::ROOT}/build/gems/rack-#{RUBY_VERSION}"
-  FILES = %w[queue_time_told middleware counted_once].freeze
 
   def setup
     skip 'the newest Rack: set MATRIX=1 to fetch it' unless ENV['MATRIX'] == '1'
@@ -24,12 +23,8 @@ class RackNewestTest < Minitest::Test
   end
 
   def test_they_pass_with_it
-    code = "gem 'rack', '>= 3'; require 'rack'; warn Rack.release; " \
-           "#{FILES}.each { |name| require \"#{__dir__}/\#{name}_test\" }"
-    result = DynoscaleTests::Script.command(
-      RbConfig.ruby, "-I#{DynoscaleTests::Script::LIBRARY}", "-I#{__dir__}", '-e', code, '--', '--no-plugins',
-      env: { **gems, **ENV.slice('PYTHON') }
-    )
+    code = "gem 'rack', '>= 3'; require 'rack'; warn Rack.release"
+    result = DynoscaleTests::Script.tests(%w[queue_time_told middleware counted_once], code: code, env: gems)
     assert_predicate result.status, :success?, result.out + result.err
     assert_match(/\A[3-9]\./, result.err)
     assert_match(/^\d\d+ runs, \d+ assertions, 0 failures, 0 errors/, result.out)

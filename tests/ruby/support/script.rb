@@ -33,6 +33,14 @@ module DynoscaleTests
       command(RbConfig.ruby, '-W', "-I#{LIBRARY}", "-r#{PRELUDE}", '-e', code, *arguments, env: env)
     end
 
+    # Runs tests of this suite in a Ruby with other options, once `code` has been run.
+    def tests(names, *options, code: '', env: {})
+      directory = File.expand_path('..', __dir__)
+      names.each { |name| code += "\nrequire '#{directory}/#{name}_test'" }
+      command(RbConfig.ruby, *options, "-I#{LIBRARY}", "-I#{directory}", '-e', code,
+              '--', '--no-plugins', env: { **ENV.slice('PYTHON'), **env })
+    end
+
     # What a process of Dynoscale's is given by its environment.
     def environment(url, **more)
       { 'DYNOSCALE_URL' => url, 'DYNO' => 'web.1' }.merge(more.transform_keys(&:to_s))
