@@ -210,10 +210,10 @@ dynoscale_off_reason dynoscale_options_off_reason(const dynoscale_options *optio
 /* ---- Doctor ------------------------------------------------------------------------------ */
 
 /* What of it all is well. */
-#define DYNOSCALE_HEALTHS(X)                                              \
-    X(DYNOSCALE_HEALTH_OK, "ok")     /* as it should be */                \
-    X(DYNOSCALE_HEALTH_WARN, "warn") /* it works, but not as it should */ \
-    X(DYNOSCALE_HEALTH_FAIL, "fail") /* no report comes through */        \
+#define DYNOSCALE_HEALTHS(X)                                                     \
+    X(DYNOSCALE_HEALTH_OK, "ok")     /* as it should be */                       \
+    X(DYNOSCALE_HEALTH_WARN, "warn") /* not as it should be, or can't be told */ \
+    X(DYNOSCALE_HEALTH_FAIL, "fail") /* nothing comes through */                 \
     X(DYNOSCALE_HEALTH_SKIP, "skip") /* not looked at: the text says why */
 
 typedef enum dynoscale_health {

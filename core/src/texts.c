@@ -6,37 +6,37 @@
 #define SETTING(id, name, variable, standard, meaning) \
     "  " variable "  (in code: " name ")\n      " meaning "\n      default: " standard "\n"
 
+static const char SETTINGS[] = "Settings:\n" DYNOSCALE_SETTINGS(
+    SETTING) "  DYNOSCALE_DEV is another name of DYNOSCALE_DEV_MODE.\n"
+             "  For the connection: https_proxy, http_proxy, all_proxy, no_proxy,\n"
+             "  SSL_CERT_FILE, SSL_CERT_DIR.\n"
+             "\n"
+             "Code wins over a framework's configuration (config.dynoscale.* in Rails,\n"
+             "DYNOSCALE = {...} in Django's settings), that over the environment. A wrong\n"
+             "value is one warning that names it, and the value before it stays.\n";
+
+static const char DETAILS[] =
+    "Looks, in this order, at the version and what it is made of; the settings\n"
+    "that are given, and where; whether a process with them reports; whether the\n"
+    "service's name resolves, the connection and its TLS work, and the service\n"
+    "takes a report, sent without samples; whether this machine's clock is near\n"
+    "the service's; and, with --url, whether your app gets the router's stamp.\n"
+    "What is not well comes with what to do.\n"
+    "\n"
+    "It sees the environment that it is started in, not what the app gives in\n"
+    "code or in its framework's configuration. It records nothing; without --url,\n"
+    "the app does not notice it.\n"
+    "\n"
+    "Exit status: 0 all is well, 1 there is something to mend, 2 wrong usage.\n";
+
 static const char *const TEXTS[DYNOSCALE_TEXT_COUNT] = {
     [DYNOSCALE_TEXT_ABOUT] =
         "Dynoscale's agent measures how long requests and jobs wait, and reports it.",
 
-    [DYNOSCALE_TEXT_SETTINGS] = "Settings:\n" DYNOSCALE_SETTINGS(
-        SETTING) "  DYNOSCALE_DEV is another name of DYNOSCALE_DEV_MODE.\n"
-                 "  For the connection: https_proxy, http_proxy, all_proxy, no_proxy, "
-                 "SSL_CERT_FILE,\n"
-                 "  SSL_CERT_DIR.\n"
-                 "\n"
-                 "Code wins over a framework's configuration (config.dynoscale.* in Rails,\n"
-                 "DYNOSCALE = {...} in Django's settings), that over the environment. A wrong\n"
-                 "value is one warning that names it, and the value before it stays.\n",
-
+    [DYNOSCALE_TEXT_SETTINGS] = SETTINGS,
     [DYNOSCALE_TEXT_DOCTOR] = "is my application sending data?",
 
-    [DYNOSCALE_TEXT_DETAILS] =
-        "Looks, in this order, at the version and what it is made of; the settings that are "
-        "given,\n"
-        "and where; whether a process with them reports; whether the service's name resolves, the\n"
-        "connection and its TLS work, and the service takes a report, sent without samples; "
-        "whether\n"
-        "this machine's clock is near the service's; and, with --url, whether your app gets the\n"
-        "router's stamp. What is not well comes with what to do.\n"
-        "\n"
-        "It sees the environment that it is started in, not what the app gives in code or in its\n"
-        "framework's configuration. It records nothing, and the agents of your app don't notice "
-        "it.\n"
-        "\n"
-        "Exit status: 0 all is well, 1 there is something to mend, 2 wrong usage.\n",
-
+    [DYNOSCALE_TEXT_DETAILS] = DETAILS,
     [DYNOSCALE_TEXT_URL] =
         "an address of the app, such as http://127.0.0.1:3000/: sends it one GET, stamped 1 s ago, "
         "and tells whether the agent in there saw the stamp; start the app with "
