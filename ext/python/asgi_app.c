@@ -3,7 +3,9 @@
  *
  * What the app returns, an awaitable, is the server's: there is no coroutine, task or wait of ours.
  * The request is measured when the server calls, which is before the app's first step. Scopes of
- * other types than http (websocket, lifespan, and those to come) pass untouched.
+ * other types than http (websocket, and those to come) pass untouched, and so does all of lifespan
+ * but the app's last word: before it is sent on, what was recorded is reported. A server may end
+ * the process by the signal that stopped it, past all exit functions; uvicorn from 0.29 on does.
  */
 #include "stamps.h"
 #include "wrapper.h"
@@ -108,15 +110,27 @@ static int measure(ds_py_state *state, PyObject *scope, int64_t *queue_time_ms) 
     return result;
 }
 
-/* 1, 0, or -1 with an exception that is none of ours to swallow. */
-static inline int is_http(ds_py_state *state, PyObject *scope) {
-    PyObject *type;
-    int found = ds_py_lookup(scope, state->key_type, &type);
-    if (DS_UNLIKELY(found <= 0)) return found;
-    bool http = type == state->text_http ||
-                (PyUnicode_Check(type) && PyUnicode_CompareWithASCIIString(type, "http") == 0);
-    Py_DECREF(type);
-    return http;
+typedef enum scope_type {
+    SCOPE_RAISED = -1, /* an exception that is none of ours to swallow */
+    SCOPE_OTHER,
+    SCOPE_HTTP,
+    SCOPE_LIFESPAN,
+} scope_type;
+
+static scope_type type_of_text(PyObject *text) {
+    if (!PyUnicode_Check(text)) return SCOPE_OTHER;
+    if (PyUnicode_CompareWithASCIIString(text, "http") == 0) return SCOPE_HTTP;
+    if (PyUnicode_CompareWithASCIIString(text, "lifespan") == 0) return SCOPE_LIFESPAN;
+    return SCOPE_OTHER;
+}
+
+static inline scope_type type_of(ds_py_state *state, PyObject *scope) {
+    PyObject *text;
+    int found = ds_py_lookup(scope, state->key_type, &text);
+    if (DS_UNLIKELY(found <= 0)) return found == 0 ? SCOPE_OTHER : SCOPE_RAISED;
+    scope_type type = DS_LIKELY(text == state->text_http) ? SCOPE_HTTP : type_of_text(text);
+    Py_DECREF(text);
+    return type;
 }
 
 static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged_count,
@@ -128,11 +142,15 @@ static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged_co
     if (ds_py_slot_on(&state->slot) && DS_LIKELY(PyVectorcall_NARGS(flagged_count) > 0) &&
         DS_LIKELY(PyDict_Check(args[0]))) {
         int64_t queue_time_ms;
-        int http = is_http(state, args[0]);
-        if (DS_UNLIKELY(http < 0)) return NULL;
-        if (http && DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
+        scope_type type = type_of(state, args[0]);
+        if (DS_UNLIKELY(type == SCOPE_RAISED)) return NULL;
+        if (DS_UNLIKELY(type == SCOPE_LIFESPAN))
+            return ds_py_wrapper_call_answered_by(self, args, flagged_count, names,
+                                                  "dynoscale.asgi", "_lifespan_send", NULL);
+        if (type == SCOPE_HTTP && DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
             return ds_py_wrapper_call_with_care(self, args, flagged_count, names);
-        if (http && DS_UNLIKELY(measure(state, args[0], &queue_time_ms) < 0)) return NULL;
+        if (type == SCOPE_HTTP && DS_UNLIKELY(measure(state, args[0], &queue_time_ms) < 0))
+            return NULL;
     }
     return PyObject_Vectorcall(self->app, args, flagged_count, names);
 }
@@ -161,7 +179,8 @@ PyDoc_STRVAR(doc,
              "DynoscaleAsgiApp(app, /, **settings)\n--\n\n"
              "An ASGI application that measures each HTTP request and calls `app`.\n\n"
              "Transparent: attributes are the app's, its awaitable is passed on untouched, and so\n"
-             "are scopes of other types. Settings given here are given to dynoscale.configure().");
+             "are other scopes, but that the end of lifespan reports first. Settings given here "
+             "are given to dynoscale.configure().");
 
 int ds_py_add_asgi_app(PyObject *module) {
     return ds_py_add_wrapper(module, "dynoscale.asgi.DynoscaleAsgiApp", doc, make);

@@ -19,26 +19,34 @@ static int tell_app(ds_py_state *state, PyObject *request, int64_t queue_time_ms
 
 enum { MOST_ARGUMENTS = 8 };
 
-/* Calls the app with something in the place of start_response or send that adds the header. */
-static PyObject *call_app_timed(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count,
-                                PyObject *names, int64_t queue_time_ms) {
+PyObject *ds_py_wrapper_call_answered_by(ds_py_wrapper *self, PyObject *const *args,
+                                         size_t flagged_count, PyObject *names, const char *module,
+                                         const char *function, PyObject *more) {
     Py_ssize_t count = PyVectorcall_NARGS(flagged_count), answer = self->kind->answer;
     Py_ssize_t all = count + (names != NULL ? PyTuple_GET_SIZE(names) : 0);
     if (count <= answer || all > MOST_ARGUMENTS) /* misuse is the app's to complain about */
         return PyObject_Vectorcall(self->app, args, flagged_count, names);
 
-    PyObject *ms = PyLong_FromLongLong(queue_time_ms), *timed = NULL, *result = NULL;
-    if (ms != NULL)
-        timed = ds_py_call("dynoscale._server_timing", self->kind->timed, args[answer], ms);
-    Py_XDECREF(ms);
-    if (timed == NULL) {
+    PyObject *stand_in = ds_py_call(module, function, args[answer], more);
+    if (stand_in == NULL) {
         if (ds_py_swallow() < 0) return NULL;
         return PyObject_Vectorcall(self->app, args, flagged_count, names);
     }
     PyObject *changed[MOST_ARGUMENTS];
-    for (Py_ssize_t i = 0; i < all; i++) changed[i] = i == answer ? timed : args[i];
-    result = PyObject_Vectorcall(self->app, changed, (size_t)count, names);
-    Py_DECREF(timed);
+    for (Py_ssize_t i = 0; i < all; i++) changed[i] = i == answer ? stand_in : args[i];
+    PyObject *result = PyObject_Vectorcall(self->app, changed, (size_t)count, names);
+    Py_DECREF(stand_in);
+    return result;
+}
+
+/* Calls the app with something in the place of start_response or send that adds the header. */
+static PyObject *call_app_timed(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count,
+                                PyObject *names, int64_t queue_time_ms) {
+    PyObject *ms = PyLong_FromLongLong(queue_time_ms);
+    if (ms == NULL) return NULL;
+    PyObject *result = ds_py_wrapper_call_answered_by(
+        self, args, flagged_count, names, "dynoscale._server_timing", self->kind->timed, ms);
+    Py_DECREF(ms);
     return result;
 }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, Callable
 
+from dynoscale import _agent
 from dynoscale._native import DynoscaleAsgiApp
 
 __all__ = ["DynoscaleAsgiApp"]
@@ -25,3 +26,28 @@ def _coroutine_function(wrapper: Any) -> Callable[[Any, Any, Any], Coroutine[Any
         await wrapper(scope, receive, send)
 
     return __call__
+
+
+class _LifespanSend:
+    """A server's send in a lifespan scope: reports what was recorded before the app's last word.
+
+    The server has answered all requests by then. It waits for at most as long as an exit may.
+    """
+
+    __slots__ = ("_send",)
+
+    def __init__(self, send: Any) -> None:
+        self._send = send
+
+    def __call__(self, message: Any) -> Any:
+        try:
+            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+                _agent.flush(_agent.EXIT_TIMEOUT)
+        except Exception:  # no message; or nobody is there to be told any more
+            pass
+        return self._send(message)
+
+
+def _lifespan_send(send: Any) -> Any:
+    """What the extension module gives to the app in the place of the server's send."""
+    return send if isinstance(send, _LifespanSend) else _LifespanSend(send)

@@ -8,6 +8,8 @@ It is the worker of the package uvicorn-worker, or else the one that comes with 
 from __future__ import annotations
 
 import importlib
+import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 from dynoscale.asgi import DynoscaleAsgiApp
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
         wsgi: Any
 
+        def init_signals(self) -> None: ...
+
         def load_wsgi(self) -> None: ...
 
 else:
@@ -44,7 +48,22 @@ else:
 class DynoscaleUvicornWorker(UvicornWorker):
     """uvicorn's worker, whose app is wrapped: once, where it is wrapped already."""
 
+    def init_signals(self) -> None:
+        """Leave the worker's signals as they are, but for how they end it.
+
+        uvicorn, from 0.29 on, raises the signal again once it has stopped gracefully. As its worker
+        has it, that would kill the process past its exit functions, and what these send is lost.
+        """
+        super().init_signals()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _exit)
+
     def load_wsgi(self) -> None:
         """Load the app, which gunicorn calls so, in the worker."""
         super().load_wsgi()
         self.wsgi = DynoscaleAsgiApp(self.wsgi)
+
+
+def _exit(number: int, frame: Any) -> None:
+    sys.exit(0)

@@ -53,7 +53,7 @@ RECORDED, MISSING, MALFORMED = {"recorded": 1}, {"stamp_missing": 1}, {"stamp_ma
 
 
 @on_and_off
-@pytest.mark.parametrize("kind", ["http", "websocket", "lifespan", "something new"])
+@pytest.mark.parametrize("kind", ["http", "websocket", "something new"])
 def test_app_and_server_see_each_other_s_objects(state: None, kind: str) -> None:
     awaitable = object()
     scope, receive, send = stamped_scope(type=kind), object(), object()
@@ -377,6 +377,99 @@ def test_calls_leak_no_references(pair: Any, agent: None) -> None:
     for _ in range(1000):
         wrapper(scope, None, None)
     assert counts() == before
+
+
+# ---- Lifespan ----
+
+
+class Lifespan(agent_tools.Asgi):
+    """A server that starts and stops an app."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        assert receive == self.receive
+        for message in self.messages:
+            assert await receive() is message
+            await send({"type": f"{message['type']}.complete"})
+
+    async def receive(self) -> Any:
+        return self.messages[len(self.sent)]
+
+
+def lifespan_scope() -> Any:
+    return {"type": "lifespan", "asgi": {"version": "3.0"}}
+
+
+@on_and_off
+@pytest.mark.parametrize("wrappers", [1, 3])
+def test_an_app_is_started_and_stopped(state: None, wrappers: int) -> None:
+    server = Lifespan()
+    app: Any = server.app
+    for _ in range(wrappers):
+        app = DynoscaleAsgiApp(app)
+    scope = lifespan_scope()
+    server.serve(app, scope)
+    assert [message["type"] for message in server.sent] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
+    assert scope == lifespan_scope()
+
+
+def test_what_was_recorded_is_reported_before_the_app_has_stopped(receiver: Any) -> None:
+    """Servers may end the process by a signal right then."""
+    agent_tools.run(
+        """
+        import os, signal
+        import agent_tools
+        from test_asgi_app import DynoscaleAsgiApp, Lifespan, lifespan_scope
+
+        class Killed(Lifespan):
+            async def send(self, message):
+                await super().send(message)
+                if message["type"] == "lifespan.shutdown.complete":
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        child = os.fork()
+        if child == 0:
+            request = agent_tools.Asgi()
+            for _ in range(5):
+                request.serve(DynoscaleAsgiApp(request.app), agent_tools.stamped_scope())
+            server = Killed()
+            server.serve(DynoscaleAsgiApp(server.app), lifespan_scope())
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        """,
+        agent_tools.reporting_to(receiver.url),
+    )
+    assert receiver.summary()["rows"] == 5
+
+
+@pytest.mark.parametrize("message", [None, {}, [], {"type": "lifespan.startup.failed"}])
+def test_messages_of_an_app_that_starts_pass_untouched(message: Any, agent: None) -> None:
+    sent: Any = object()
+    seen = []
+
+    def send(given: Any) -> Any:
+        seen.append(given)
+        return sent
+
+    answers = DynoscaleAsgiApp(lambda scope, receive, send: send(message))
+    assert answers(lifespan_scope(), None, send) is sent
+    assert seen[0] is message
+
+
+def test_an_app_without_lifespan_raises_as_before(agent: None) -> None:
+    error = ValueError("the app's")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise error
+
+    with pytest.raises(ValueError) as caught:
+        agent_tools.Asgi().serve(DynoscaleAsgiApp(app), lifespan_scope())
+    assert caught.value is error
 
 
 # ---- Counted once; in a process of its own, whose doors nothing else has opened ----

@@ -63,6 +63,33 @@ def test_the_package_needs_none_of_them(tmp_path: Path) -> None:
     assert done.stdout == "set()\n"
 
 
+def test_the_signal_that_ended_it_does_not_keep_it_from_reporting(tmp_path: Path) -> None:
+    """As with the newest uvicorn, which raises the signal again in the end."""
+    signals = """
+    def init_signals(self):
+        import signal
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+"""
+    (tmp_path / "uvicorn_worker.py").write_text(FALSE_WORKER + signals, encoding="utf-8")
+    environment = agent_tools.child_environment()
+    environment["PYTHONPATH"] = f"{tmp_path}:{environment['PYTHONPATH']}"
+    for name in ("SIGINT", "SIGTERM"):
+        done = agent_tools.run(
+            f"""
+            import atexit, signal
+            import dynoscale.uvicorn
+            atexit.register(print, "exit functions")
+            dynoscale.uvicorn.DynoscaleUvicornWorker().init_signals()
+            assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
+            signal.raise_signal(signal.{name})
+            """,
+            environment,
+        )
+        assert done.stdout == "exit functions\n"
+
+
 def test_gunicorn_finds_it_by_its_name() -> None:
     if not all(importlib.util.find_spec(name) for name in ("gunicorn", "uvicorn")):
         pytest.skip("gunicorn or uvicorn is not installed")
