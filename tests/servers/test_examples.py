@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence
 
 import pytest
-from app_servers import ROOT, RUBY, environment, output
+from app_servers import PYTHON, ROOT, RUBY, environment, output
 from processes import Process, free_port
 from receiver import ReceiverProcess
 
@@ -24,7 +24,7 @@ BUNDLE = [RUBY, "-S", "bundle", "exec"]
 
 
 class Example(NamedTuple):
-    """`command` is the README's, to which the port is added; `needs` are gems."""
+    """`command` is the README's, to which the port is added; `needs` are gems, or modules."""
 
     name: str
     command: Sequence[str]
@@ -33,6 +33,10 @@ class Example(NamedTuple):
     statuses: Sequence[int] = (0,)
 
     def missing(self) -> str:
+        if self.command[0] == PYTHON:
+            if output(PYTHON, "-c", f"import {', '.join(self.needs)}") is None:
+                return f"no {self.needs} for {PYTHON}; on Debian: apt-get install {self.package}"
+            return ""
         code = "ARGV.each { |name| Gem::Specification.find_by_name(name) }"
         if output(RUBY, "-e", code, *self.needs) is None:
             return f"no {self.needs[-1]} for {RUBY}; on Debian: apt-get install {self.package}"
@@ -49,10 +53,32 @@ SINATRA = Example(
     "ruby-sinatra",
     PUMAS_STATUSES,
 )
+GUNICORN = [PYTHON, "-m", "gunicorn"]
+PORT = "--bind=127.0.0.1"  # gunicorn's
+FLASK = Example("flask", [*GUNICORN, "app:app", PORT], ["flask", "gunicorn"], "gunicorn python3-flask")
+DJANGO = Example(
+    "django", [*GUNICORN, "app:wsgi", PORT], ["django", "gunicorn"], "gunicorn python3-django"
+)
+DJANGO_ASGI = Example(
+    "django",
+    [*GUNICORN, "-k", "dynoscale.uvicorn.DynoscaleUvicornWorker", "app:asgi", PORT],
+    ["django", "gunicorn", "uvicorn"],
+    "gunicorn python3-django python3-uvicorn",
+)
+STARLETTE = Example(
+    "starlette",
+    [PYTHON, "-m", "uvicorn", "app:app", "--port"],
+    ["starlette", "uvicorn"],
+    "python3-starlette python3-uvicorn",
+)
 
 
 @pytest.fixture(
     params=[
+        pytest.param(FLASK, id="flask"),
+        pytest.param(DJANGO, id="django"),
+        pytest.param(DJANGO_ASGI, id="django asgi"),
+        pytest.param(STARLETTE, id="starlette"),
         pytest.param(RAILS, id="rails"),
         pytest.param(SINATRA, id="sinatra", marks=pytest.mark.frameworks),
     ]
@@ -78,9 +104,12 @@ def run(example: Example, directory: Path, settings: Dict[str, str]) -> List[htt
     """The answers, from the server's start to its end; in a copy, which it may write to."""
     copy = shutil.copytree(EXAMPLES / example.name, directory / "app")
     gemfile = copy / "Gemfile"
-    gemfile.write_text(gemfile.read_text().replace("'../..'", repr(str(ROOT))))
+    if gemfile.exists():
+        gemfile.write_text(gemfile.read_text().replace("'../..'", repr(str(ROOT))))
     port = free_port()
     command = [*example.command, str(port)]
+    if example.command[-1] == PORT:
+        command[-2:] = [f"{PORT}:{port}"]
     env = environment({"DYNOSCALE_DEV": "1", **settings})
     with Process(command, directory, "server", env, cwd=copy) as server:
         server.start().wait_for_port(port, 60)
@@ -105,5 +134,8 @@ def test_each_request_says_how_long_it_waited_and_is_reported(
 def test_its_readme_has_its_command_in_five_lines(example: Example) -> None:
     lines = (EXAMPLES / example.name / "README.md").read_text().splitlines()
     assert lines[0].startswith("# ") and lines[1] == "" and len(lines[2:]) <= 5
-    command = " ".join(example.command[len(BUNDLE) :])
-    assert f"bundle exec {command}".split(" --port")[0] in "\n".join(lines)
+    if example.command[0] == PYTHON:
+        command = " ".join(example.command[2:])
+    else:
+        command = " ".join(["bundle exec", *example.command[len(BUNDLE) :]])
+    assert re.split(" --port| --bind", command)[0] in "\n".join(lines)
