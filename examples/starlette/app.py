@@ -1,4 +1,4 @@
-"""A Starlette app that says how long each request waited. The agent needs the line of Middleware."""
+"""A Starlette app that says how long each request waited. The agent needs the Middleware."""
 
 from dynoscale.asgi import DynoscaleAsgiApp
 from starlette.applications import Starlette

@@ -55,7 +55,9 @@ SINATRA = Example(
 )
 GUNICORN = [PYTHON, "-m", "gunicorn"]
 PORT = "--bind=127.0.0.1"  # gunicorn's
-FLASK = Example("flask", [*GUNICORN, "app:app", PORT], ["flask", "gunicorn"], "gunicorn python3-flask")
+FLASK = Example(
+    "flask", [*GUNICORN, "app:app", PORT], ["flask", "gunicorn"], "gunicorn python3-flask"
+)
 DJANGO = Example(
     "django", [*GUNICORN, "app:wsgi", PORT], ["django", "gunicorn"], "gunicorn python3-django"
 )
@@ -100,7 +102,9 @@ def ask(port: int) -> http.client.HTTPResponse:
     return answer
 
 
-def run(example: Example, directory: Path, settings: Dict[str, str]) -> List[http.client.HTTPResponse]:
+def run(
+    example: Example, directory: Path, settings: Dict[str, str]
+) -> List[http.client.HTTPResponse]:
     """The answers, from the server's start to its end; in a copy, which it may write to."""
     copy = shutil.copytree(EXAMPLES / example.name, directory / "app")
     gemfile = copy / "Gemfile"
