@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -74,6 +73,8 @@ class Asgi:
 
     def serve(self, app: Any, scope: Environ) -> None:
         """Call the app as a server does, to the end."""
+        import asyncio  # here, since it has a logger
+
         asyncio.run(until_done(app(scope, self.receive, self.send)))
 
 
