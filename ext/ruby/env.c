@@ -23,12 +23,14 @@
 #include <ruby/version.h>
 
 /*
- * 3.1 is what tests/ruby has passed on. 3.0 and 3.2 have the same Hash, and 3.3 has the table
- * inside of it, which table_inside is for; but that it works there takes a run of tests/ruby with
- * CPPFLAGS=-DKNOWN_TABLES=1 to say. 0 looks everything up the usual way.
+ * 3.1, 3.3 and 3.4 are what tests/ruby has passed on. 3.0 and 3.2 have the Hash of 3.1, but that it
+ * works there takes a run of tests/ruby with CPPFLAGS=-DKNOWN_TABLES=1 to say. 0 looks everything
+ * up the usual way.
  */
 #ifndef KNOWN_TABLES
-#define KNOWN_TABLES (RUBY_API_VERSION_MAJOR == 3 && RUBY_API_VERSION_MINOR == 1)
+#define KNOWN_TABLES                \
+    (RUBY_API_VERSION_MAJOR == 3 && \
+     (RUBY_API_VERSION_MINOR == 1 || RUBY_API_VERSION_MINOR == 3 || RUBY_API_VERSION_MINOR == 4))
 #endif
 
 enum { START, QUEUE_START, BODY_WAIT, KEYS };
