@@ -27,6 +27,13 @@ class ProcessTest < DynoscaleTests::AgentTest
     metric / 1000
   end
 
+  def test_requests_that_yjit_compiled_are_recorded_too
+    code = '2000.times { request }; print RubyVM::YJIT.enabled?'
+    result = script(code, RUBYOPT: '--yjit')
+    skip 'this Ruby was built without YJIT' if result.err.match?(/YJIT|invalid switch/)
+    assert_equal ['', 'true', 2000], [result.err, result.out, receiver.rows.size]
+  end
+
   # ---- Exit
 
   def test_what_was_recorded_is_sent_at_exit
