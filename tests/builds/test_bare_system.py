@@ -82,3 +82,21 @@ def test_a_system_is_told_what_it_lacks_until_both_install(machine: chroot.Chroo
     assert done.returncode == 0, done.stdout
     done = machine.run(f"{GEM} && cd / && ruby -rdynoscale_ruby -e 'puts DynoscaleRuby::VERSION'")
     assert done.returncode == 0 and re.search(r"^\d+\.\d+\.\d+$", done.stdout, re.M), done.stdout
+
+    # Not as root, into a virtual environment and a home with a blank.
+    machine.run("useradd --create-home --home-dir '/home/some body' somebody")
+    machine.run(f"{INSTALL} python3-venv && chmod -R a+rX '/a checkout'")
+    pip = "python3 -m venv --system-site-packages 'an environment'"
+    pip += " && . 'an environment/bin/activate'"
+    pip += " && cp -R '/a checkout' mine && pip install --no-build-isolation --no-index ./mine"
+    assert_well(machine, f"{pip} && python -c 'from dynoscale import stats; stats()'")
+    gem = "gem install --user-install --local '/a checkout/'*.gem"
+    assert_well(machine, f"{gem} && ruby -rdynoscale_ruby -e 'p DynoscaleRuby.stats'")
+
+
+def assert_well(machine: chroot.Chroot, script: str) -> None:
+    """As a user of no rights, in a home of theirs."""
+    file = machine.root / "script"
+    file.write_text(f"set -e\ncd\n{script}\n")
+    done = machine.run("su - somebody -c 'sh -e /script'")
+    assert done.returncode == 0, done.stdout

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
@@ -129,6 +131,50 @@ def test_the_sdist_installs_into_an_empty_environment(
     environment = {"DYNOSCALE_URL": f"{receiver.url}/token", "DYNO": "web.1"}
     execute([str(empty), "-c", SMOKE_TEST], tmp_path, **environment)
     assert receiver.summary()["rows"] == 10
+
+
+@needs_sources
+@pytest.mark.parametrize(
+    ("compiler", "flags"),
+    [("gcc", "-O0 -Wall -Wextra"), ("clang", "-O3 -march=native -DNDEBUG"), ("cc", "-std=c99")],
+)
+def test_it_builds_with_the_users_compiler_and_flags(
+    compiler: str, flags: str, sdist: Path, tmp_path: Path
+) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"there is no {compiler}")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path / "some sources")
+    (unpacked,) = (tmp_path / "some sources").iterdir()
+    library = tmp_path / "a library"
+    command = [sys.executable, "setup.py", "-q", "build", "--build-lib", str(library)]
+    settings = {"CC": compiler, "CFLAGS": flags, "PYTHONWARNINGS": "ignore"}
+    assert ": warning: " not in execute(command, unpacked, **settings)
+    code = "import dynoscale; dynoscale.stats(); print(dynoscale.__file__)"
+    where = execute([sys.executable, "-c", code], tmp_path, PYTHONPATH=str(library))
+    assert where.startswith(str(library))
+
+
+@needs_sources
+def test_the_sdists_own_tests_run_from_it(sdist: Path, tmp_path: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path)
+    (unpacked,) = tmp_path.iterdir()
+    execute([sys.executable, "-W", "ignore", "setup.py", "-q", "build_ext", "--inplace"], unpacked)
+    options = ["-p", "no:cacheprovider", "-q", "--ignore", "tests/python/test_packaging.py"]
+    options += ["tests/python", "-k", "vector or settings"]
+    output = execute([sys.executable, "-m", "pytest", *options], unpacked, PYTHONPATH="python")
+    assert " passed" in output
+
+
+@needs_sources
+def test_the_wheels_tag_is_of_this_interpreter_alone(wheel: Path) -> None:
+    # Per version: the stable ABI has none of what keeps the request path free of copies.
+    number = f"{sys.version_info.major}{sys.version_info.minor}"
+    free = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+    platform = re.sub(r"[-.]", "_", sysconfig.get_platform())
+    version = dynoscale.__version__
+    assert wheel.name == f"dynoscale-{version}-cp{number}-cp{number}{free}-{platform}.whl"
 
 
 @needs_sources
