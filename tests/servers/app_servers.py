@@ -47,6 +47,10 @@ class AppServer:
     def __init__(self, name: str) -> None:
         self.name = name
 
+    def tries(self) -> int:
+        """More than one of a server that is known not to end now and then."""
+        return 1
+
     def missing(self) -> Optional[str]:
         """What has to be installed first, None where nothing is."""
         if find_nginx() is None:
@@ -164,6 +168,13 @@ class Puma(RubyServer):
         # The default of preload_app! depends on the version.
         self._lines += [f"preload_app! {str(preload).lower()}"] if workers else []
         self._lines += more
+        self._workers = workers
+
+    def tries(self) -> int:
+        # A worker may wait for ever to close a pipe of its own: with Ruby 3.3 once in ten times,
+        # and as often without the agent. https://github.com/puma/puma/issues/3677
+        newer = output(RUBY, "-e", "exit RUBY_VERSION >= '3.3'") is not None
+        return 4 if self._workers and newer else 1
 
     def command(self, port: int, directory: Path) -> List[str]:
         config = directory / "puma.rb"

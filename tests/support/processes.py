@@ -41,6 +41,10 @@ class ProcessError(Exception):
     """A process did not start, did not end in time or ended badly; holds the end of its log."""
 
 
+class DidNotEnd(ProcessError):
+    """A process did not end in time."""
+
+
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody uses, and that this process has not given out before."""
     for port in random.SystemRandom().sample(PORTS, len(PORTS)):
@@ -166,7 +170,8 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
             name = signal.Signals(number).name
-            raise self._failure(f"did not end within {seconds:g} s of {name}") from None
+            failure = self._failure(f"did not end within {seconds:g} s of {name}")
+            raise DidNotEnd(str(failure)) from None
         if status not in expected:
             raise self._failure(f"ended with status {status}")
         return time.monotonic() - started
