@@ -90,6 +90,7 @@ def test_a_system_is_told_what_it_lacks_until_both_install(machine: chroot.Chroo
     pip += " && . 'an environment/bin/activate'"
     pip += " && cp -R '/a checkout' mine && pip install --no-build-isolation --no-index ./mine"
     assert_well(machine, f"{pip} && python -c 'from dynoscale import stats; stats()'")
+    machine.run("pip uninstall --yes --break-system-packages dynoscale")  # has a program of that name
     gem = "gem install --user-install --local '/a checkout/'*.gem"
     assert_well(machine, f"{gem} && ruby -rdynoscale_ruby -e 'p DynoscaleRuby.stats'")
 
