@@ -80,6 +80,8 @@ def test_a_system_is_told_what_it_lacks_until_both_install(machine: chroot.Chroo
     machine.run(f"{INSTALL} libcurl4-openssl-dev")
     done = machine.run(f"{PIP} && cd / && python3 -c 'from dynoscale import stats; stats()'")
     assert done.returncode == 0, done.stdout
+    # Both bring a program `dynoscale`, and want to put it into /usr/local/bin.
+    machine.run("cd / && pip uninstall --yes --break-system-packages dynoscale")
     done = machine.run(f"{GEM} && cd / && ruby -rdynoscale_ruby -e 'puts DynoscaleRuby::VERSION'")
     assert done.returncode == 0 and re.search(r"^\d+\.\d+\.\d+$", done.stdout, re.M), done.stdout
 
@@ -90,7 +92,6 @@ def test_a_system_is_told_what_it_lacks_until_both_install(machine: chroot.Chroo
     pip += " && . 'an environment/bin/activate'"
     pip += " && cp -R '/a checkout' mine && pip install --no-build-isolation --no-index ./mine"
     assert_well(machine, f"{pip} && python -c 'from dynoscale import stats; stats()'")
-    machine.run("pip uninstall --yes --break-system-packages dynoscale")  # has a program of that name
     gem = "gem install --user-install --local '/a checkout/'*.gem"
     assert_well(machine, f"{gem} && ruby -rdynoscale_ruby -e 'p DynoscaleRuby.stats'")
 

@@ -22,7 +22,10 @@ BASES = Path(__file__).resolve().parents[2] / "build" / "chroots"
 INCLUDED = "ca-certificates"
 MIRROR_SETTINGS = ("Acquire::http::", "Acquire::https::", "Acquire::Check-")
 
+# A mount itself, so that what runs in there can have namespaces of its own again.
 ENTER = """
+mount --bind "$0" "$0"
+cd "$0"
 mount -t proc proc "$0/proc"
 mount --rbind /dev "$0/dev"
 exec chroot "$0" env -i HOME=/root LANG=C.UTF-8 TERM=dumb DEBIAN_FRONTEND=noninteractive \
