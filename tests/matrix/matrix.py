@@ -167,6 +167,8 @@ def copy_checkout(to: Path) -> None:
 
 def environment_of(path: str, directory: Path) -> str:
     """The interpreter in a virtual environment, in which it has what the suite needs."""
+    if has(path, "pytest") and has(path, "setuptools"):
+        return path
     directory = directory / "environment"
     shutil.rmtree(directory, ignore_errors=True)
     options = ["--system-site-packages", *([] if has(path, "ensurepip") else ["--without-pip"])]
