@@ -49,7 +49,10 @@ void ds_py_doors_tell(ds_py_doors *doors, long told) {
 
 /* ---- The hook's side ---------------------------------------------------------------------- */
 
+/* Not a str of one character or none: the interpreter has one of each for everybody, so that to
+ * meet it again says nothing. */
 static void remember(ds_py_doors *doors, PyObject *value) {
+    if (!PyUnicode_Check(value) || PyUnicode_GET_LENGTH(value) < 2) return;
     unsigned place = atomic_fetch_add(&doors->next, 1) % DS_PY_REMEMBERED;
     Py_XDECREF(atomic_exchange(&doors->remembered[place], Py_NewRef(value)));
 }

@@ -9,10 +9,11 @@
  *   hook -> wrapper      The hook marks the request's body by an attribute, its queue time;
  *                        gunicorn hands the same object on as environ['wsgi.input'], where the
  *                        wrapper looks for it and takes the mark off. A body that can't be marked,
- * or that something replaced on the way, is made up for by remembering the header's value: gunicorn
- * puts the very same str object into environ. wrapper -> wrapper   The wrapper that counted leaves
- * its own number in environ, or in ASGI's scope. Another's number there means counted; its own is
- * left from an earlier request, since no wrapper is inside itself, and means nothing.
+ *                        or that something replaced on the way, is made up for by remembering the
+ *                        header's value: gunicorn puts the very same str object into environ.
+ *   wrapper -> wrapper   The wrapper that counted leaves its own number in environ, or in ASGI's
+ *                        scope. Another's number there means counted; its own is left from an
+ *                        earlier request, since no wrapper is inside itself, and means nothing.
  *
  * Strong references and identity are all that is compared: no address is ever reused meanwhile,
  * and no code of the app's objects runs.

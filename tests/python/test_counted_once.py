@@ -127,6 +127,22 @@ def test_with_the_same_str_in_requests_that_only_one_door_sees(receiver: Any) ->
     )
 
 
+@pytest.mark.parametrize("stamp", ["", "0", "\xff"])
+def test_with_a_str_that_the_interpreter_has_one_of(stamp: str, receiver: Any) -> None:
+    """Which is the same object in requests that have nothing to do with each other."""
+    run(
+        f"""
+        application = DynoscaleWsgiApp(app)
+        pre_request(None, Request(HOST="b", **{{"X-REQUEST-START": {stamp!r}}}))
+        application({{"HTTP_X_REQUEST_START": {stamp!r}}}, start_response)
+        counts = dynoscale.stats()
+        assert counts["stamp_missing"] + counts["stamp_malformed"] == 2, counts
+        """,
+        receiver,
+        0,
+    )
+
+
 def test_with_the_same_request_object_in_all_requests(receiver: Any) -> None:
     run(
         """
