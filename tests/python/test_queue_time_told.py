@@ -13,7 +13,13 @@ from dynoscale.asgi import DynoscaleAsgiApp
 from dynoscale.wsgi import DynoscaleWsgiApp
 
 KEY = "dynoscale.queue_time_ms"
-NO_SAMPLE: list[Optional[str]] = [None, "x", "1", agent_tools.stamp(900_000), agent_tools.stamp(-1e9)]
+NO_SAMPLE: list[Optional[str]] = [
+    None,
+    "x",
+    "1",
+    agent_tools.stamp(900_000),
+    agent_tools.stamp(-1e9),
+]
 Headers = list[tuple[str, str]]
 
 
