@@ -116,7 +116,7 @@ typedef enum dynoscale_source {
     X(DYNOSCALE_OFF_SKIPPED, "SKIP_DYNOSCALE_AGENT is set")                                  \
     X(DYNOSCALE_OFF_NO_URL, "DYNOSCALE_URL is not set: add the Dynoscale add-on, or set it") \
     X(DYNOSCALE_OFF_BAD_URL, "DYNOSCALE_URL is not an http or https address")                \
-    X(DYNOSCALE_OFF_NO_DYNO, "DYNO is not set: this does not look like a dyno")              \
+    X(DYNOSCALE_OFF_NO_DYNO, "DYNO is not set, or not to a dyno's name")                     \
     X(DYNOSCALE_OFF_ONE_OFF, "one-off, release and scheduler dynos do not report")           \
     X(DYNOSCALE_OFF_NOT_FIRST, "only the first dyno of a kind reports; DYNOSCALE_DYNOS=all " \
                                "lifts this")

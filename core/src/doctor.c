@@ -168,8 +168,7 @@ static const char *off_remedy(dynoscale_off_reason reason) {
     case DYNOSCALE_OFF_ONE_OFF:
     case DYNOSCALE_OFF_NOT_FIRST:
         return "nothing, if your question is about this dyno; if it is about the web dyno, ask "
-               "with "
-               "DYNO=web.1 before the command";
+               "with DYNO=web.1 before the command";
     default:
         return "";
     }

@@ -122,8 +122,17 @@ static bool is_on(dynoscale_setting setting, const char *value) {
 
 static bool is_one_of(const char *value, const char *const *words) {
     for (; *words; words++)
-        if (strcmp(value, *words) == 0) return true;
+        if (strcasecmp(value, *words) == 0) return true;
     return false;
+}
+
+static bool is_a_word(dynoscale_setting setting) {
+    return setting == DYNOSCALE_SETTING_DYNOS || setting == DYNOSCALE_SETTING_LOG_LEVEL;
+}
+
+static void to_lower_case(char *text) {
+    for (; *text; text++)
+        if (*text >= 'A' && *text <= 'Z') *text = (char)(*text + ('a' - 'A'));
 }
 
 static bool is_header_text(const char *value) {
@@ -136,8 +145,7 @@ static bool is_header_text(const char *value) {
 static dynoscale_error refuse_url(dynoscale_options *options, const char *label) {
     warn(options,
          "%s is not an http or https address of at most %d printable ASCII characters without "
-         "blanks (its value "
-         "is not shown, since it may hold a token): the agent stays off",
+         "blanks (its value is not shown, since it may hold a token): the agent stays off",
          label, DS_URL_LONGEST);
     return DYNOSCALE_ERROR_INVALID;
 }
@@ -215,6 +223,7 @@ dynoscale_error dynoscale_options_set(dynoscale_options *options, dynoscale_sett
     }
     const char *fault = fault_of(setting, copy);
     if (!fault) {
+        if (is_a_word(setting)) to_lower_case(copy);
         store(place, copy);
         return DYNOSCALE_OK;
     }

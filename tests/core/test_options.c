@@ -95,6 +95,13 @@ static void a_wrong_value_is_one_warning_that_names_variable_fault_and_remedy(vo
     assert_null(dynoscale_options_warning(o, 2));
 }
 
+static void words_are_taken_in_any_case(void **state) {
+    assert_int_equal(set(*state, DYNOSCALE_SETTING_LOG_LEVEL, "DEBUG"), DYNOSCALE_OK);
+    assert_string_equal(dynoscale_options_get(*state, DYNOSCALE_SETTING_LOG_LEVEL), "debug");
+    assert_int_equal(set(*state, DYNOSCALE_SETTING_DYNOS, "All"), DYNOSCALE_OK);
+    assert_string_equal(dynoscale_options_get(*state, DYNOSCALE_SETTING_DYNOS), "all");
+}
+
 static void wrong_values_leave_the_value_before_them(void **state) {
     dynoscale_options *o = *state;
     const char *const wrong[] = {"0",    "-1",  "3601", "1e999", "nan",
@@ -282,6 +289,7 @@ int main(void) {
         WITH_OPTIONS(every_variable_is_read),
         WITH_OPTIONS(code_wins_over_framework_over_environment_over_default),
         WITH_OPTIONS(a_wrong_value_is_one_warning_that_names_variable_fault_and_remedy),
+        WITH_OPTIONS(words_are_taken_in_any_case),
         WITH_OPTIONS(wrong_values_leave_the_value_before_them),
         WITH_OPTIONS(warnings_without_end_are_cut_at_sixteen),
         WITH_OPTIONS(the_token_is_never_shown),
