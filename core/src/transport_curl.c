@@ -379,14 +379,22 @@ static void note_way(connection *c, CURLcode result) {
                                             : DS_REACH_TLS;
 }
 
+/* Of a proxy that it does not understand curl shows the whole address, a password with it, and cuts
+ * it where its text is full: the beginning tells. */
+static bool shows_password(const char *reason, const char *proxy) {
+    enum { BEGINNING = 12 };
+    char beginning[BEGINNING + 1];
+    snprintf(beginning, sizeof beginning, "%s", proxy);
+    return strchr(proxy, '@') && strstr(reason, beginning);
+}
+
 static void note_result(connection *c, CURLcode result) {
     long status = 0;
     curl.easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
     c->answer.status = status >= 200 ? (int)status : 0; /* 1xx: only the beginning of an answer */
     c->answer.body_whole = result == CURLE_OK;
     const char *reason = c->error[0] ? c->error : curl.easy_strerror(result);
-    /* It says in full what it does not understand as a proxy, a password with it. */
-    if (*c->settings->proxy && strstr(reason, c->settings->proxy))
+    if (shows_password(reason, c->settings->proxy))
         reason = "the address of the proxy can't be used";
     snprintf(c->answer.reason, sizeof c->answer.reason, "%.*s", DS_ANSWER_REASON_SIZE - 1, reason);
     note_way(c, result);

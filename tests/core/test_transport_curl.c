@@ -299,9 +299,14 @@ static void a_time_out_is_told_where_it_happened(void **state) {
 
 static void a_proxy_that_is_none_is_not_shown(void **state) {
     (void)state;
-    const char *const proxies[] = {"http://user:secret@proxy:port",
-                                   "nonsense://user:secret@proxy:1",
-                                   "http://user:secret@no-such-host.invalid:1"};
+    char longer_than_curls_text[320] = "http://user:secret@proxy:port/";
+    memset(longer_than_curls_text + strlen(longer_than_curls_text), 'x', 280);
+    const char *const proxies[] = {
+        "http://user:secret@proxy:port",
+        "nonsense://user:secret@proxy:1",
+        "http://user:secret@no-such-host.invalid:1",
+        longer_than_curls_text,
+    };
     for (size_t i = 0; i < sizeof proxies / sizeof *proxies; i++) {
         ds_answer answer;
         setenv("http_proxy", proxies[i], 1);
