@@ -12,6 +12,7 @@ require 'dynoscale_ruby/middleware'
 require_relative 'support/receiver'
 require_relative 'support/recorded_logger'
 require_relative 'support/script'
+require_relative 'support/signals'
 
 module DynoscaleTests
   ROOT = File.expand_path('../..', __dir__)
