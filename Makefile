@@ -262,7 +262,7 @@ matrix: ## the suites with every interpreter here; MATRIX_RELEASES="trixie sid":
 	@MATRIX=1 $(PYTHON) tests/matrix/matrix.py \
 	    $(MATRIX_ONLY:%=--only '%') $(MATRIX_RELEASES:%=--release %)
 
-test-builds: ## what pip and gem say on a new Debian that lacks what a build needs (RELEASE=bookworm)
+test-builds: ## twine and the like; builds in a new Debian that lacks what they need (RELEASE=bookworm)
 	$(call install,matrix)
 	@$(PYTEST) tests/builds
 

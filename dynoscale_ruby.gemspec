@@ -21,6 +21,7 @@ Gem::Specification.new do |spec|
   spec.metadata = {
     'source_code_uri' => source,
     'changelog_uri' => "#{source}/blob/v#{version}/CHANGELOG.md",
+    'documentation_uri' => "#{source}/blob/v#{version}/README.md",
     'bug_tracker_uri' => "#{source}/issues",
     'rubygems_mfa_required' => 'true'
   }

@@ -123,6 +123,8 @@ native = Extension(
     libraries=["pthread", "dl"] if sys.platform.startswith("linux") else [],
 )
 
+SOURCE = "https://github.com/Mjolnir-Software/dynoscale_ruby"  # of both agents
+
 setup(
     name="dynoscale",
     version=version(),
@@ -130,6 +132,11 @@ setup(
     long_description=read("README.md"),
     long_description_content_type="text/markdown",
     url="https://dynoscale.net",
+    project_urls={
+        "Source": SOURCE,
+        "Changelog": f"{SOURCE}/blob/v{version()}/CHANGELOG.md",
+        "Issues": f"{SOURCE}/issues",
+    },
     license="MIT",
     license_files=["LICENSE"],
     keywords=["asgi", "autoscaling", "dyno", "heroku", "queue time", "wsgi"],

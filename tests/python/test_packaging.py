@@ -216,6 +216,8 @@ def test_the_wheel_has_the_package_alone(wheel: Path) -> None:
     version = f"Version: {dynoscale.__version__}"
     assert {version, "License: MIT", "Requires-Python: >=3.9"} < {*lines}
     assert not [line for line in lines if line.startswith("Requires-Dist")]
+    links = {line.split(": ", 1)[1].split(", ")[0] for line in lines if line.startswith("Project-")}
+    assert {"Source", "Changelog", "Issues"} <= links
 
 
 def test_the_extension_shows_one_symbol() -> None:

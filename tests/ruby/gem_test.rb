@@ -130,7 +130,7 @@ class GemTest < DynoscaleTests::AgentTest
     assert_equal ['dynoscale_ruby', DynoscaleRuby::VERSION, ['MIT']],
                  [spec.name, spec.version.to_s, spec.licenses]
     assert_equal 'true', spec.metadata['rubygems_mfa_required']
-    links = spec.metadata.values_at('changelog_uri', 'source_code_uri')
+    links = spec.metadata.values_at('changelog_uri', 'documentation_uri', 'source_code_uri')
     assert(links.all? { |link| link.start_with?('https://') })
     assert spec.required_ruby_version.satisfied_by?(Gem::Version.new('3.0.0'))
     refute spec.required_ruby_version.satisfied_by?(Gem::Version.new('2.7.8'))
