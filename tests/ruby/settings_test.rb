@@ -133,7 +133,7 @@ class SettingsTest < DynoscaleTests::AgentTest
   {
     publish_frequency: ['0', 0, 3601, -1, 'soon', true, Float::NAN, Float::INFINITY, 10**400, '1e',
                         '1_0', "1\n", "\xFF", 'x' * 100_000],
-    dynos: %w[second ALL firstall],
+    dynos: %w[second firstall],
     log_level: ['loud', 4, -1, 1.5, true],
     dyno: ["web.1\r\nX-Evil: 1", 'web 1', 'x' * 1000, "web\0", 'wéb.1'],
     app_name: ["a\nb", 'x' * 1000],
