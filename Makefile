@@ -12,7 +12,8 @@ export RUBY PYTHON
 RAKE    = $(RUBY) -rrake -e 'Rake.application.run(ARGV)' --
 PYTEST  = PYTHONPATH=python $(PYTHON) -m pytest -p no:cacheprovider -q -rs
 SUBMAKE = $(MAKE) --no-print-directory
-# For tests that look at the processes they started: in a chroot /proc may be another system's.
+# For what looks at its own processes, as LeakSanitizer does: in a chroot /proc may be another
+# system's.
 OWN_PROC = $(PYTHON) tests/support/namespaces.py env
 
 .DEFAULT_GOAL := help
@@ -254,7 +255,7 @@ test-fuzz: ## BRIEF_SECONDS=4 of random inputs for each harness, under AddressSa
 	@$(SUBMAKE) run-briefly VARIANT=asan
 
 run-briefly: $(BRIEFLY)
-	@ASAN_OPTIONS=abort_on_error=1 UBSAN_OPTIONS=abort_on_error=1 FUZZ_SECONDS=$(BRIEF_SECONDS) \
+	@$(OWN_PROC) ASAN_OPTIONS=abort_on_error=1 UBSAN_OPTIONS=abort_on_error=1 FUZZ_SECONDS=$(BRIEF_SECONDS) \
 	    $< build/fuzz/seeds
 
 .PHONY: matrix test-builds
