@@ -34,46 +34,71 @@ static void skip_blanks(cursor *c) {
 }
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define ZEROS 0x3030303030303030U /* eight '0' */
+
+static uint64_t eight_bytes(const char *text) {
+    uint64_t bytes;
+    memcpy(&bytes, text, sizeof bytes);
+    return bytes;
+}
+
 /*
  * Eight digits at once: after subtraction of '0' each byte holds a digit; neighbours are then
  * joined to pairs, pairs to fours, fours to eight (D. Lemire, "Quickly parsing eight digits",
- * 2018). Against one digit at a time this halves the cost of a 13-digit stamp.
+ * 2018).
  */
-static bool eight_digits(const char *text, uint64_t *value) {
-    uint64_t v;
-    memcpy(&v, text, sizeof v);
-    const uint64_t high = 0xF0F0F0F0F0F0F0F0U, zeros = 0x3030303030303030U;
-    if ((v & high) != zeros || ((v + 0x0606060606060606U) & high) != zeros) return false;
-    v -= zeros;
+static bool eight_digits(uint64_t bytes, uint64_t *value) {
+    const uint64_t high = 0xF0F0F0F0F0F0F0F0U;
+    if ((bytes & high) != ZEROS || ((bytes + 0x0606060606060606U) & high) != ZEROS) return false;
+    uint64_t v = bytes - ZEROS;
     v = v * 10 + (v >> 8);
     const uint64_t mask = 0x000000FF000000FFU;
     const uint64_t first = 100 + (1000000ULL << 32), second = 1 + (10000ULL << 32);
     *value = (((v & mask) * first) + (((v >> 16) & mask) * second)) >> 32;
     return true;
 }
+
+/*
+ * Text of 9 to 16 digits, which nearly all stamps are up to their end: `first`, the first eight,
+ * and the last eight with zeros for those of the first among them. False for any other text.
+ */
+static bool nine_to_sixteen_digits(const char *text, const char *end, uint64_t first,
+                                   uint64_t *value) {
+    static const uint64_t powers[] = {1,      10,      100,      1000,     10000,
+                                      100000, 1000000, 10000000, 100000000};
+    const size_t more = (size_t)(end - text) - 8;
+    if (more - 1 >= 8) return false;
+    const uint64_t seen = ((uint64_t)1 << 8 * (8 - more)) - 1;
+    uint64_t last;
+    if (!eight_digits((eight_bytes(end - 8) & ~seen) | (ZEROS & seen), &last)) return false;
+    *value = first * powers[more] + last;
+    return true;
+}
+
+/* Adds to *value what it reads of the text, as far as it can: where it ended. */
+static const char *read_eights(const char *text, const char *end, uint64_t *value) {
+    if (end - text < 8 || !eight_digits(eight_bytes(text), value)) return text;
+    return nine_to_sixteen_digits(text, end, *value, value) ? end : text + 8;
+}
 #else
-static bool eight_digits(const char *text, uint64_t *value) {
-    (void)text;
-    (void)value;
-    return false;
+static const char *read_eights(const char *text, const char *end, uint64_t *value) {
+    (void)end, (void)value;
+    return text;
 }
 #endif
 
 /* Reads the digits at the cursor; false where there is none. More than a uint64_t holds gives
  * UINT64_MAX, which no unit makes a plausible time. */
 static bool read_digits(cursor *c, uint64_t *value) {
-    const char *first = c->at;
-    uint64_t v = 0, eight;
-    if (c->end - c->at >= 8 && eight_digits(c->at, &eight)) {
-        v = eight;
-        c->at += 8;
-    }
+    const char *start = c->at;
+    uint64_t v = 0;
+    c->at = read_eights(start, c->end, &v);
     while (c->at < c->end && is_digit(*c->at)) {
         uint64_t digit = (uint64_t)(*c->at++ - '0');
         v = v > (UINT64_MAX - digit) / 10 ? UINT64_MAX : v * 10 + digit;
     }
     *value = v;
-    return c->at > first;
+    return c->at > start;
 }
 
 /* Reads the digits after a point as billionths; those past the ninth are read and left out. */
