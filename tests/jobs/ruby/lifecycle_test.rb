@@ -97,22 +97,42 @@ class LifecycleTest < JobTests::Case
     assert_equal 1, child.run('serve; threads')
     child.run('DynoscaleRuby.stop')
     wait_until('the thread ends') { child.run('threads').zero? }
-    recorded = recorded(child)
     assert_equal 1, child.run('DynoscaleRuby.configure; threads')
-    assert_equal recorded, recorded
   end
 
-  def test_a_process_ends_at_once
-    Tempfile.create(%w[script .rb]) do |script|
-      script.write("#{LOAD}\nserve\nputs threads\n")
-      script.close
-      env = gems.merge(reporting, 'REDIS_URL' => redis.url, 'RUBYLIB' => JobTests::Child::LIBRARY)
-      started = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-      run_program(env, script.path) { |pid| Process.wait(pid) && Process.spawn('true') }
-      assert_operator Process.clock_gettime(Process::CLOCK_MONOTONIC) - started, :<, 15
-    rescue Errno::ESRCH, Errno::ECHILD
-      nil # it has ended
+  COUNT_READS = <<~RUBY
+    READS = []
+    DynoscaleRuby::Jobs::Sidekiq.prepend(Module.new { def queues = (READS << 1) && super })
+  RUBY
+
+  def test_once_stopped_or_turned_off_it_reads_nothing_whatever_is_made
+    ['DynoscaleRuby.stop', 'DynoscaleRuby.configure { |c| c.jobs = false }'].each do |ending|
+      child = process
+      child.run("#{COUNT_READS}; serve")
+      wait_until('a reading') { child.run('READS.any?') }
+      child.run(ending)
+      wait_until('the thread ends') { child.run('threads').zero? }
+      reads = child.run('READS.size')
+      assert_equal 0, child.run('DynoscaleRuby::Middleware.new(nil); threads'), ending
+      three_readings_of_another_app
+      assert_equal reads, child.run('READS.size'), ending
     end
+  end
+
+  # Two intervals at least.
+  def three_readings_of_another_app
+    other = another
+    other.run("#{COUNT_READS}; DynoscaleRuby.configure { |c| c.url += '/other' }; serve")
+    wait_until('three readings') { other.run('READS.size') >= 3 }
+    other.kill
+  end
+
+  def test_a_process_ends_by_itself
+    env = gems.merge(reporting, 'REDIS_URL' => redis.url)
+    result = DynoscaleTests::Script.ruby("#{LOAD}\nserve\nputs threads\n", env: env)
+    assert_predicate result.status, :success?, result.inspect
+    assert_equal "1\n", result.out
+    refute_match(/dynoscale/i, result.err)
   end
 
   def test_consoles_and_rake_tasks_have_no_thread
@@ -278,13 +298,15 @@ class LifecycleTest < JobTests::Case
   end
 
   def test_names_of_any_kind_travel_or_are_refused_and_counted
-    child = process
+    child = process(DYNOSCALE_PUBLISH_FREQUENCY: '3600') # one reading
     names = ['a,b', 'a "b"', "it's", 'ärger 仕事', '100%', 'x' * 200]
     refused = ["two\nlines", "\xFF\xFE", 'y' * 10_240]
     child.run("#{(names + refused).inspect}.each { |name| put(name, 9) }; serve")
-    wait_until('reports') { reported.size == names.size }
+    wait_until('all are recorded or refused') do
+      child.run('DynoscaleRuby.stats.values_at(:recorded, :jobs_refused)') == [names.size, refused.size]
+    end
+    assert child.run('DynoscaleRuby.flush(timeout: 20)')
     assert_equal names.map { |name| "sidekiq:#{name}" }.sort, reported.keys.sort
-    assert_equal 0, child.run('DynoscaleRuby.stats[:jobs_refused]') % refused.size
     assert_equal [nil], receiver.reports.map { |report| report['error'] }.uniq
   end
 

@@ -10,6 +10,7 @@ require 'io/wait'
 ENV.delete_if { |name, _| name.match?(/DYNOSCALE|\ADYNO\z|HEROKU_APP_NAME|_proxy\z|_URL\z/i) }
 
 require_relative '../../ruby/support/receiver'
+require_relative '../../ruby/support/script'
 require_relative '../../ruby/support/signals'
 require_relative 'support/child'
 require_relative 'support/gems'
