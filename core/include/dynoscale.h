@@ -280,10 +280,9 @@ typedef struct dynoscale_agent dynoscale_agent;
 
 /*
  * Opens the process's agent for these settings. `language` ("ruby", "python") goes into the
- * User-Agent. A second open with the same URL, from another interpreter of the process, gives the
- * same agent once more, with the settings of the first, unless that was stopped. Starts nothing
- * yet: the native thread starts with the first sample. Any thread; does not block; balanced by
- * dynoscale_agent_free.
+ * User-Agent. A second open with the same settings, from another interpreter of the process, gives
+ * the same agent once more, unless that was stopped. Starts nothing yet: the native thread starts
+ * with the first sample. Any thread; does not block; balanced by dynoscale_agent_free.
  *
  * DYNOSCALE_OK; DYNOSCALE_ERROR_OFF when dynoscale_options_off_reason says so (*agent is NULL);
  * DYNOSCALE_ERROR_NO_MEMORY (*agent is NULL).
@@ -293,8 +292,8 @@ dynoscale_error dynoscale_agent_open(const dynoscale_options *options, const cha
 
 /*
  * Gives the agent back. The last one to do so ends it: a running thread sends what is left for up
- * to 2 seconds more, by itself. Never blocks. No other call on the
- * agent may be running or follow. NULL is allowed.
+ * to 2 seconds more, by itself. Never blocks. No other call on the agent may be running or follow.
+ * NULL is allowed.
  */
 void dynoscale_agent_free(dynoscale_agent *agent);
 

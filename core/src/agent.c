@@ -43,7 +43,8 @@ struct dynoscale_agent {
 
 static dynoscale_agent *agents;
 static ds_worker *lingering; /* whose agents were freed while their threads ran */
-static atomic_flag registry_busy = ATOMIC_FLAG_INIT; /* held for a few instructions, rarely */
+/* Held rarely: for a few instructions, or for the calls that ask for the dyno's lock. */
+static atomic_flag registry_busy = ATOMIC_FLAG_INIT;
 
 static void lock_registry(void) {
     while (atomic_flag_test_and_set_explicit(&registry_busy, memory_order_acquire)) sched_yield();
@@ -69,6 +70,7 @@ static void forget_parent(void) {
         atomic_store_explicit(&a->jobs_refused, 0, memory_order_relaxed);
         /* Not closed: whoever daemonises has closed all files, and the number may be another's. */
         atomic_store_explicit(&a->lock_file, -1, memory_order_relaxed);
+        atomic_store_explicit(&a->lock_failed, false, memory_order_relaxed);
         atomic_store_explicit(&a->dropped_stopped, 0, memory_order_relaxed);
         atomic_store_explicit(&a->dropped_memory, 0, memory_order_relaxed);
     }
@@ -77,10 +79,10 @@ static void forget_parent(void) {
     ds_transport_curl_after_fork();
 }
 
-/* The agent of that URL, with one more user; NULL. With the registry locked. */
-static dynoscale_agent *registered(const char *url) {
+/* The agent with those settings, with one more user; NULL. With the registry locked. */
+static dynoscale_agent *registered(const ds_settings *settings) {
     for (dynoscale_agent *a = agents; a; a = a->next) {
-        if (atomic_load(&a->stopped) || strcmp(a->settings->url, url) != 0) continue;
+        if (atomic_load(&a->stopped) || !ds_settings_equal(a->settings, settings)) continue;
         a->users++;
         return a;
     }
@@ -185,7 +187,7 @@ dynoscale_error ds_agent_open(const dynoscale_options *options, const char *lang
     ds_exit_watch(stop_at_exit);
 
     lock_registry();
-    dynoscale_agent *agent = registered(fresh->settings->url);
+    dynoscale_agent *agent = registered(fresh->settings);
     if (!agent) {
         fresh->next = agents;
         agents = agent = fresh;

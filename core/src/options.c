@@ -258,15 +258,18 @@ static const char *variable_value(dynoscale_setting setting) {
     return value;
 }
 
+static dynoscale_error read_variable(dynoscale_options *options, dynoscale_setting setting) {
+    const char *value = variable_value(setting);
+    return dynoscale_options_set(options, setting, value, value ? strlen(value) : 0,
+                                 DYNOSCALE_SOURCE_ENVIRONMENT);
+}
+
 dynoscale_error dynoscale_options_read_environment(dynoscale_options *options) {
-    for (int i = 0; i < DYNOSCALE_SETTING_COUNT; i++) {
-        dynoscale_setting setting = (dynoscale_setting)i;
-        const char *value = variable_value(setting);
-        dynoscale_error error = dynoscale_options_set(
-            options, setting, value, value ? strlen(value) : 0, DYNOSCALE_SOURCE_ENVIRONMENT);
-        if (error == DYNOSCALE_ERROR_NO_MEMORY) return error;
-    }
-    return read_connection(options);
+    /* First what the others' defaults depend on: warnings name them. */
+    dynoscale_error error = read_variable(options, DYNOSCALE_SETTING_DEV_MODE);
+    for (int i = 0; i < DYNOSCALE_SETTING_COUNT && error != DYNOSCALE_ERROR_NO_MEMORY; i++)
+        error = read_variable(options, (dynoscale_setting)i);
+    return error == DYNOSCALE_ERROR_NO_MEMORY ? error : read_connection(options);
 }
 
 dynoscale_source dynoscale_options_source(const dynoscale_options *options,
@@ -423,6 +426,20 @@ ds_settings *ds_settings_for_app(const dynoscale_options *options, const char *l
                                  const char *url) {
     const char *proxy = ds_url_is_local(url) ? "" : proxy_for(options, url);
     return settings_for(options, language, url, proxy);
+}
+
+static bool same(const char *one, const char *other) {
+    return one && other ? strcmp(one, other) == 0 : one == other;
+}
+
+bool ds_settings_equal(const ds_settings *one, const ds_settings *other) {
+    return same(one->url, other->url) && same(one->proxy, other->proxy) &&
+           same(one->no_proxy, other->no_proxy) && same(one->ca_file, other->ca_file) &&
+           same(one->ca_path, other->ca_path) && same(one->user_agent, other->user_agent) &&
+           same(one->dyno, other->dyno) && same(one->app_name, other->app_name) &&
+           same(one->lock_path, other->lock_path) &&
+           one->publish_frequency_ms == other->publish_frequency_ms &&
+           one->timeout_ms == other->timeout_ms && one->dev_mode == other->dev_mode;
 }
 
 ds_settings *ds_settings_hold(ds_settings *settings) {

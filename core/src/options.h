@@ -39,6 +39,9 @@ ds_settings *ds_settings_new(const dynoscale_options *options, const char *langu
 ds_settings *ds_settings_for_app(const dynoscale_options *options, const char *language,
                                  const char *url);
 
+/* Whether agents with these would do the same. */
+bool ds_settings_equal(const ds_settings *one, const ds_settings *other);
+
 ds_settings *ds_settings_hold(ds_settings *settings);
 void ds_settings_release(ds_settings *settings);
 

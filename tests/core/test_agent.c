@@ -108,7 +108,7 @@ static void an_agent_that_is_off_is_null_and_harmless(void **state) {
     dynoscale_options_free(o);
 }
 
-static void the_same_url_gives_the_same_agent_until_all_have_freed_it(void **state) {
+static void the_same_settings_give_the_same_agent_until_all_have_freed_it(void **state) {
     dynoscale_agent *first = *state, *same = opened("http://service/token", NULL);
     dynoscale_agent *other = opened("http://service/other", NULL);
     assert_ptr_equal(first, same);
@@ -123,6 +123,21 @@ static void the_same_url_gives_the_same_agent_until_all_have_freed_it(void **sta
     assert_int_equal(stop(same), DYNOSCALE_OK);
     dynoscale_agent_free(same);
     stop(other);
+    dynoscale_agent_free(other);
+}
+
+/* As configure() does it while another thread is in a flush, which holds the agent before. */
+static void other_settings_give_another_agent_even_while_the_first_is_held(void **state) {
+    dynoscale_agent *first = *state;
+    setenv("DYNOSCALE_PUBLISH_FREQUENCY", "7", 1);
+    dynoscale_agent *other = opened("http://service/token", NULL);
+    dynoscale_agent *same = opened("http://service/token", NULL);
+    unsetenv("DYNOSCALE_PUBLISH_FREQUENCY");
+    assert_ptr_not_equal(first, other);
+    assert_ptr_equal(other, same);
+    assert_int_equal(counter(first, DYNOSCALE_COUNTER_PUBLISH_FREQUENCY_MS), 30000);
+    assert_int_equal(counter(other, DYNOSCALE_COUNTER_PUBLISH_FREQUENCY_MS), 7000);
+    dynoscale_agent_free(same);
     dynoscale_agent_free(other);
 }
 
@@ -828,7 +843,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_fork_handlers_there_is_no_agent),
         cmocka_unit_test(an_agent_that_is_off_is_null_and_harmless),
-        WITH_AGENT(the_same_url_gives_the_same_agent_until_all_have_freed_it),
+        WITH_AGENT(the_same_settings_give_the_same_agent_until_all_have_freed_it),
+        WITH_AGENT(other_settings_give_another_agent_even_while_the_first_is_held),
         cmocka_unit_test(the_open_that_is_public_is_over_libcurl_and_starts_nothing),
         WITH_AGENT(requests_give_their_queue_time_and_reach_the_service),
         WITH_AGENT(requests_without_a_usable_stamp_are_counted_and_start_nothing),

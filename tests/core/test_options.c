@@ -95,6 +95,14 @@ static void a_wrong_value_is_one_warning_that_names_variable_fault_and_remedy(vo
     assert_null(dynoscale_options_warning(o, 2));
 }
 
+static void a_warning_names_the_value_of_development_where_that_is_used(void **state) {
+    setenv("DYNO", "bad name", 1);
+    setenv("DYNOSCALE_DEV_MODE", "on", 1);
+    dynoscale_options_read_environment(*state);
+    assert_non_null(strstr(dynoscale_options_warning(*state, 0), "using dev.1 instead"));
+    assert_null(dynoscale_options_warning(*state, 1));
+}
+
 static void words_are_taken_in_any_case(void **state) {
     assert_int_equal(set(*state, DYNOSCALE_SETTING_LOG_LEVEL, "DEBUG"), DYNOSCALE_OK);
     assert_string_equal(dynoscale_options_get(*state, DYNOSCALE_SETTING_LOG_LEVEL), "debug");
@@ -289,6 +297,7 @@ int main(void) {
         WITH_OPTIONS(every_variable_is_read),
         WITH_OPTIONS(code_wins_over_framework_over_environment_over_default),
         WITH_OPTIONS(a_wrong_value_is_one_warning_that_names_variable_fault_and_remedy),
+        WITH_OPTIONS(a_warning_names_the_value_of_development_where_that_is_used),
         WITH_OPTIONS(words_are_taken_in_any_case),
         WITH_OPTIONS(wrong_values_leave_the_value_before_them),
         WITH_OPTIONS(warnings_without_end_are_cut_at_sixteen),
