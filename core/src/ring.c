@@ -10,7 +10,7 @@ _Static_assert(DS_RING_LANES == 1U << (32 - LANE_SHIFT), "the hash's upper bits 
 
 /*
  * seq_cst on success: a producer puts its word in and then reads whether the thread sleeps, the
- * thread says that it sleeps and then reads the slots (ds_worker_step). In the one order of all
+ * thread says that it sleeps and then reads the slots (`rest` in worker.c). In the one order of all
  * seq_cst operations one of the two sees the other, so no word is slept over.
  */
 static bool put(_Atomic(uint64_t) *slot, uint64_t word) {

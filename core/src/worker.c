@@ -57,6 +57,15 @@ static void note_full(ds_worker *w, int64_t n) {
 
 static bool is_finished(const ds_worker *w) { return atomic_load(&w->stage) == DS_STAGE_FINISHED; }
 
+/* Pushes were refused by a full ring; after the end they count as all others do then. */
+static void settle_refused(ds_worker *w) {
+    int64_t refused = atomic_exchange(&w->refused, 0);
+    if (refused == 0) return;
+    w->drained += refused;
+    if (is_finished(w)) count(w, DYNOSCALE_COUNTER_DROPPED_STOPPED, refused);
+    else note_full(w, refused);
+}
+
 /* One pass; true when it found anything. */
 static bool drain_once(ds_worker *w) {
     uint64_t words[DRAIN_WORDS];
@@ -80,6 +89,7 @@ static bool drain_once(ds_worker *w) {
  */
 static bool drain(ds_worker *w) {
     int passes = 0;
+    settle_refused(w);
     while (passes < MOST_PASSES && drain_once(w)) passes++;
     return passes > 0;
 }
@@ -223,14 +233,6 @@ static void drop_expired(ds_worker *w, int64_t now) {
                   "%" PRId64 " samples were dropped: %s accepted none for 5 minutes", rows,
                   w->settings->host);
     ds_wake_post(&w->progress);
-}
-
-/* Pushes were refused by a full ring; after the end they count as all others do then. */
-static void settle_refused(ds_worker *w) {
-    int64_t refused = atomic_exchange(&w->refused, 0);
-    w->drained += refused;
-    count(w, is_finished(w) ? DYNOSCALE_COUNTER_DROPPED_STOPPED : DYNOSCALE_COUNTER_DROPPED_FULL,
-          refused);
 }
 
 /* Ends the worker's work: what is left is dropped, what comes later too. */
@@ -457,11 +459,12 @@ void ds_worker_release(ds_worker *w) {
 
 dynoscale_error ds_worker_add_row(ds_worker *w, const char *row, size_t length) {
     pthread_mutex_lock(&w->lock);
+    w->drained++;
     if (is_finished(w)) {
+        count(w, DYNOSCALE_COUNTER_DROPPED_STOPPED, 1);
         pthread_mutex_unlock(&w->lock);
         return DYNOSCALE_ERROR_STOPPED;
     }
-    w->drained++;
     bool added = ds_batches_add_row(&w->batches, row, length);
     if (!added) note_full(w, 1);
     pthread_mutex_unlock(&w->lock);
@@ -592,10 +595,7 @@ bool ds_worker_finished(ds_worker *w) { return is_finished(w); }
 
 void ds_worker_counters(ds_worker *w, int64_t values[DYNOSCALE_COUNTER_COUNT]) {
     pthread_mutex_lock(&w->lock);
-    if (is_finished(w)) {
-        drain(w);
-        settle_refused(w);
-    }
+    if (is_finished(w)) drain(w);
     for (int i = 0; i < DYNOSCALE_COUNTER_COUNT; i++) values[i] += w->counters[i];
     int64_t waiting = (int64_t)ds_ring_count(&w->ring);
     int64_t refused = atomic_load_explicit(&w->refused, memory_order_relaxed);

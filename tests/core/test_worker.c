@@ -471,11 +471,17 @@ static void samples_beyond_the_bound_are_dropped_counted_and_told_once(void **st
     assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN), "");
 }
 
-static void pushes_to_a_full_ring_are_counted(void **state) {
+static void pushes_to_a_full_ring_are_counted_and_told_once(void **state) {
     ds_worker *w = *state;
     push(w, DS_RING_SLOTS + 5);
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_FULL), 5);
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_RECORDED), DS_RING_SLOTS + 5);
+    settle_down(w);
+    assert_non_null(strstr(next_event(w, DYNOSCALE_LEVEL_WARN), "counted as dropped_full"));
+    push(w, DS_RING_SLOTS + 5);
+    settle_down(w);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_FULL), 10);
+    assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN), "");
 }
 
 static void samples_taken_during_a_transfer_wait_for_the_next(void **state) {
@@ -531,8 +537,9 @@ static void a_stop_sends_what_is_there_and_ends(void **state) {
     assert_int_equal(false_transport_open(), 0);
     push(w, 3);
     push(w, 3);
-    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_STOPPED), 6);
     assert_int_equal(ds_worker_add_row(w, "x\r\n", 3), DYNOSCALE_ERROR_STOPPED);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_STOPPED), 7);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_RECORDED), 11);
     assert_int_equal(ds_worker_flush(w, 100, NULL, NULL), DYNOSCALE_ERROR_STOPPED);
     assert_int_equal(ds_worker_stop(w, 100, NULL, NULL), DYNOSCALE_OK);
 }
@@ -620,7 +627,7 @@ int main(void) {
         WITH_WORKER(reports_further_apart_than_five_minutes_lose_nothing),
         WITH_WORKER(a_long_interval_under_much_traffic_sends_before_the_batches_run_out),
         WITH_WORKER(samples_beyond_the_bound_are_dropped_counted_and_told_once),
-        WITH_WORKER(pushes_to_a_full_ring_are_counted),
+        WITH_WORKER(pushes_to_a_full_ring_are_counted_and_told_once),
         WITH_WORKER(samples_taken_during_a_transfer_wait_for_the_next),
         WITH_WORKER(a_connection_that_can_not_be_made_is_a_failure_like_others),
         WITH_WORKER(a_stop_sends_what_is_there_and_ends),
