@@ -59,10 +59,19 @@ bool ds_url_is_numeric(const char *url) {
     return length > 0;
 }
 
+/* What follows the host: nothing, or a port. Else it may be a password with a slash in it. */
+static bool is_port(const char *text, size_t length) {
+    if (length == 0) return true;
+    for (size_t i = 1; i < length; i++)
+        if (text[i] < '0' || text[i] > '9') return false;
+    return text[0] == ':';
+}
+
 bool ds_url_valid(const char *url) {
-    const char *authority;
+    const char *authority, *host;
     if (strlen(url) > DS_URL_LONGEST) return false;
-    if (ds_url_authority(url, &authority) == 0 || *authority == ':') return false;
+    size_t length = ds_url_authority(url, &authority), host_length = host_of(url, &host);
+    if (host_length == 0 || !is_port(host + host_length, length - host_length)) return false;
     for (; *url; url++)
         if (*url <= 0x20 || *url >= 0x7F) return false;
     return true;

@@ -23,6 +23,9 @@ static void http_and_https_with_a_host_are_addresses(void **state) {
                                "http://\xc3\xa9",
                                "http://:80",
                                "http://user@",
+                               "http://user:pass/word@host",
+                               "http://host:8o",
+                               "http://[::1]80",
                                "httpss://a",
                                " http://a"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) assert_true(ds_url_valid(good[i]));
