@@ -60,7 +60,16 @@ static struct {
 
 static _Atomic(bool) is_loaded;
 
-static void *find_library(void) {
+enum { LOADER_ERROR_SIZE = 48 };
+
+/* The last part of what the loader says, "Too many open files" for instance. */
+static const char *loader_error(void) {
+    const char *error = dlerror(), *last = error ? strrchr(error, ':') : NULL;
+    return last ? last + 1 + strspn(last + 1, " ") : "unknown error";
+}
+
+/* NULL with what the loader says of the first name, the usual one. */
+static void *find_library(char error[LOADER_ERROR_SIZE]) {
     static const char *const names[] = {
 #ifdef __APPLE__
         "libcurl.4.dylib",
@@ -73,23 +82,19 @@ static void *find_library(void) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
         if (library) return library;
+        if (i == 0) snprintf(error, LOADER_ERROR_SIZE, "%s", loader_error());
     }
     return NULL;
 }
 
-/* The last part of what the loader says, "Too many open files" for instance. */
-static const char *loader_error(void) {
-    const char *error = dlerror(), *last = error ? strrchr(error, ':') : NULL;
-    return last ? last + 1 + strspn(last + 1, " ") : "unknown error";
-}
-
 /* Tried again with the next report: what stands in its way may pass. */
 static bool load(char reason[DS_ANSWER_REASON_SIZE]) {
-    void *library = find_library();
+    char error[LOADER_ERROR_SIZE];
+    void *library = find_library(error);
     if (!library) {
         snprintf(reason, DS_ANSWER_REASON_SIZE,
                  "libcurl can't be loaded (%s): is libcurl4 (Debian, Ubuntu) or libcurl installed?",
-                 loader_error());
+                 error);
         return false;
     }
 #define X(name)                                                                            \

@@ -6,10 +6,6 @@
 #include <stddef.h>
 #include <time.h>
 
-static struct timespec from_ms(int64_t ms) {
-    return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-}
-
 uint32_t ds_wake_count(ds_wake *wake) {
     /* seq_cst, with the increment in ds_wake_post: what was done before a post is seen by whoever
      * looks after reading the count. */
@@ -23,15 +19,22 @@ uint32_t ds_wake_count(ds_wake *wake) {
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if !defined(SYS_futex) && \
-    defined(SYS_futex_time64) /* 32-bit systems born after 2038 became near */
+/* As the kernel has it, whatever time_t is: on 32-bit systems that may be larger. */
+#ifdef SYS_futex
+typedef struct kernel_time {
+    long seconds, nanoseconds;
+} kernel_time;
+#else /* 32-bit systems born after 2038 became near */
 #define SYS_futex SYS_futex_time64
+typedef struct kernel_time {
+    int64_t seconds, nanoseconds;
+} kernel_time;
 #endif
 
 void ds_wake_init(ds_wake *wake) { atomic_init(&wake->count, 0); }
 
 void ds_wake_wait(ds_wake *wake, uint32_t seen, int64_t ms) {
-    struct timespec limit = from_ms(ms < 0 ? 0 : ms);
+    kernel_time limit = {.seconds = (long)(ms / 1000), .nanoseconds = (long)(ms % 1000) * 1000000};
     /* FUTEX_WAIT measures a relative limit by the monotonic clock. Any outcome is fine: the caller
      * looks again. */
     syscall(SYS_futex, &wake->count, FUTEX_WAIT_PRIVATE, seen, ms < 0 ? NULL : &limit, NULL, 0);
@@ -59,7 +62,7 @@ void ds_wake_init(ds_wake *wake) {
 }
 
 static void timed_wait(ds_wake *wake, int64_t ms) {
-    struct timespec limit = from_ms(ms);
+    struct timespec limit = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
 #ifdef __APPLE__
     pthread_cond_timedwait_relative_np(&wake->changed, &wake->mutex, &limit);
 #else
