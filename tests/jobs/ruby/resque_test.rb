@@ -75,6 +75,48 @@ class ResqueTest < JobTests::Case
     assert_equal 1, child.run("jobs('high').size")
   end
 
+  def test_jobs_are_removed_from_a_long_queue_in_two_turns
+    resque.run("3_000.times { |i| Resque.enqueue_to('high', Work, i % 3, { 'a' => [1.5, nil, 'x\"}'] }) }
+                Resque.enqueue_to('high', Work, 1, { 'a' => [1.5, nil] }); nil")
+    @proxy = JobTests::Proxy.new(redis.port)
+    child = resque(port: @proxy.port)
+    child.run("Resque.size('high')")
+    @proxy.turns
+    assert_equal 1_000, child.run("Resque::Job.destroy('high', Work, 1, { 'a' => [1.5, nil, 'x\"}'] })")
+    assert_equal 2, @proxy.turns
+    assert_equal({ 0 => 1_000, 1 => 1, 2 => 1_000 },
+                 child.run("jobs('high').map { |job| JSON.parse(job)['args'][0] }.tally"))
+  end
+
+  def test_where_the_agent_is_off_resque_alone_removes_jobs
+    @proxy = JobTests::Proxy.new(redis.port)
+    child = resque(port: @proxy.port, DYNOSCALE_URL: '')
+    child.run("Resque.enqueue_to('high', Work, 1)")
+    @proxy.turns
+    assert_equal 1, child.run("Resque::Job.destroy('high', Work, 1)")
+    assert_equal 1, @proxy.turns
+  end
+
+  # As where scripts are forbidden to the app's user.
+  def test_a_failure_to_remove_jobs_is_not_the_apps
+    child = resque
+    child.run("LINES = []
+               LOGGER = Object.new
+               %i[debug info warn error].each { |l| LOGGER.define_singleton_method(l) { |t| LINES << t } }
+               DynoscaleRuby.configure { |c| c.logger = LOGGER }
+               Resque.enqueue_to('high', Work, 1); put_by_others('high', 1)")
+    begin
+      redis.call('ACL', 'SETUSER', 'default', '-eval')
+      assert_equal 1, child.run("Resque::Job.destroy('high', Work, 1)")
+      assert_equal 0, child.run("Resque::Job.destroy('high', Work, 1)")
+    ensure
+      redis.call('ACL', 'SETUSER', 'default', '+eval')
+    end
+    lines = child.run('LINES.grep(/removed/)')
+    assert_equal 1, lines.size, lines
+    assert_equal 1, child.run("Resque::Job.destroy('high', Work, 1)")
+  end
+
   # There is no telling how old they are: nothing is said, rather than 0.
   def test_jobs_of_processes_without_the_agent
     child = resque

@@ -12,7 +12,6 @@ module DynoscaleRuby
     class Resque
       KEY = 'enqueued_at'
       LOOK_AHEAD = 10
-      PAGE = 1000
 
       # Of Resque itself.
       module Stamp
@@ -21,14 +20,30 @@ module DynoscaleRuby
         end
       end
 
-      # Of Resque::Job. Resque looks for a job with the same text when it is asked to remove one
+      # Of Resque::Job. Resque looks for jobs with the same text when it is asked to remove those
       # with certain arguments: those with a stamp are looked for as well.
       module Destroy
         def destroy(queue, klass, *args)
           removed = super
-          args.empty? ? removed : removed + Resque.remove_stamped(queue, klass, args)
+          args.empty? || !Jobs.collecting? ? removed : removed + Resque.remove_stamped(queue, klass, args)
         end
       end
+
+      # KEYS: the list. ARGV: how the text begins that the jobs have before their stamp; what is
+      # written in the place of those found, to be removed at once. Answers how many there were.
+      REMOVE_STAMPED = <<~LUA
+        local first, page, length = 0, 1000, #ARGV[1]
+        repeat
+          local jobs = redis.call('LRANGE', KEYS[1], first, first + page - 1)
+          for i, job in ipairs(jobs) do
+            if job:sub(1, length) == ARGV[1] and job:find('^[%d.]+}$', length + 1) then
+              redis.call('LSET', KEYS[1], first + i - 1, ARGV[2])
+            end
+          end
+          first = first + page
+        until #jobs < page
+        return redis.call('LREM', KEYS[1], 0, ARGV[2])
+      LUA
 
       class << self
         def stamped(item)
@@ -36,20 +51,19 @@ module DynoscaleRuby
           stamp ? item.merge(KEY => Time.now.to_f.round(3)) : item
         end
 
+        # By the server, in one step: the queue may be long, and changes. A million jobs keep it for
+        # a third of a second. Resque has removed its own by now, which the app is to hear of,
+        # whatever becomes of these.
         def remove_stamped(queue, klass, args)
           text = ::Resque.encode(class: klass.to_s, args: args)
-          begins = "#{text.chomp('}')},\"#{KEY}\":"
-          jobs = pages(queue).flat_map { |page| page.select { |job| job.start_with?(begins) } }
-          jobs.uniq.sum { |job| ::Resque.data_store.remove_from_queue(queue, job).to_i }
-        end
-
-        private
-
-        # A queue can be longer than what one would like to hold.
-        def pages(queue)
-          (0..).step(PAGE).lazy
-               .map { |start| ::Resque.data_store.peek_in_queue(queue, start, PAGE) }
-               .take_while(&:any?)
+          begins = "#{text.delete_suffix('}')},\"#{KEY}\":"
+          ::Resque.redis.eval(REMOVE_STAMPED, ["queue:#{queue}"], [begins, 'removed']).to_i
+        rescue StandardError => e
+          Reader.tell('resque, to remove a job') do
+            Log.add(:warn, "jobs of Resque with the agent's #{KEY} could not be removed: #{e.class}; " \
+                           'jobs without it were')
+          end
+          0
         end
       end
 
