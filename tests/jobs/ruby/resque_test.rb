@@ -133,6 +133,17 @@ class ResqueTest < JobTests::Case
     assert_age 70_000, child.run('ages')['high']
   end
 
+  def test_a_scheduled_job_of_active_job_counts_from_when_it_was_due
+    child = resque
+    child.run("put_by_others('high', { 'job_class' => 'X', " \
+              "'enqueued_at' => (Time.now - 3600).utc.iso8601(9), " \
+              "'scheduled_at' => (Time.now - 70).utc.iso8601(9) })
+               put_by_others('low', { 'job_class' => 'X', 'scheduled_at' => nil, " \
+              "'enqueued_at' => (Time.now - 70).utc.iso8601(9) })")
+    assert_age 70_000, child.run('ages')['high']
+    assert_age 70_000, child.run('ages')['low']
+  end
+
   def test_without_a_use_for_it_a_job_gets_no_time
     { DYNOSCALE_URL: '', DYNOSCALE_JOBS: 'off', SKIP_DYNOSCALE_AGENT: '1' }.each do |name, value|
       child = resque(name => value)

@@ -108,8 +108,9 @@ module DynoscaleRuby
         job = JSON.parse(job)
         return job[KEY] if job[KEY].is_a?(Numeric)
 
-        of_active_job = job['args'][0]['enqueued_at']
-        Time.iso8601(of_active_job).to_f if of_active_job.is_a?(String)
+        # One for later was enqueued when it was asked for, and came here when it was due.
+        times = job['args'][0].values_at('enqueued_at', 'scheduled_at').grep(String)
+        times.map { |time| Time.iso8601(time).to_f }.max
       rescue StandardError
         nil # not a job of Resque's, nor of ActiveJob's
       end
