@@ -64,11 +64,12 @@ static double body_wait_of(VALUE value) {
     return 0;
 }
 
-/* The queue time in ms, negative where there is none. Raises nothing, and calls no code of the
- * app's. */
-static int64_t count_request(dynoscale_agent *agent, VALUE env) {
+/* The queue time in ms, negative where there is none. */
+static int64_t count_request(VALUE env) {
     ds_rb_env values = {Qnil, Qnil, Qnil};
     if (RB_LIKELY(RB_TYPE_P(env, T_HASH))) values = ds_rb_env_read(env);
+    dynoscale_agent *agent = ds_rb_agent_now(); /* a key of the env's may be code of the app's */
+    if (RB_UNLIKELY(!agent)) return -1;
     text start = text_of(values.start), queue_start = text_of(values.queue_start);
     return dynoscale_agent_request(agent, start.start, start.length, queue_start.start,
                                    queue_start.length, body_wait_of(values.body_wait));
@@ -115,7 +116,7 @@ static VALUE middleware_count(VALUE self, VALUE env) {
         if (!current) return Qfalse;
     }
     if (needs_care(current, env)) return Qtrue;
-    count_request(current->agent, env);
+    count_request(env);
     return Qfalse;
 }
 
@@ -125,13 +126,13 @@ static VALUE middleware_call_with_care(VALUE self, VALUE app, VALUE env) {
     (void)self;
     const ds_rb_agent *current = ds_rb_agent_current();
     if (!current || !RB_TYPE_P(env, T_HASH)) return call_app(app, env);
-    int told = current->told; /* now: `current` is no more than a number once Ruby was called */
+    int told = current->told; /* now: `current` may be gone once Ruby was called, as by a mark */
     bool marks = atomic_load_explicit(&doors, memory_order_relaxed) > 1;
     ds_rb_env_claim claim = DS_RB_ENV_UNMARKABLE;
     if (marks) claim = ds_rb_env_mark(env);
     if (claim == DS_RB_ENV_COUNTED) return call_app(app, env);
 
-    int64_t queue_time_ms = count_request(current->agent, env);
+    int64_t queue_time_ms = count_request(env);
     if (told & DS_RB_TOLD_APP) ds_rb_env_tell(env, queue_time_ms);
     marked_call call = {app, env};
     VALUE answer = claim == DS_RB_ENV_MARKED ? rb_ensure(call_app_marked, (VALUE)&call, unmark, env)

@@ -54,6 +54,28 @@ class CountedOnceTest < DynoscaleTests::AgentTest
     assert_same DynoscaleTests::ANSWER, nested.call(nil)
   end
 
+  # Ruby asks all keys for their hash when a ninth one, which the mark is, makes a Hash a large one.
+  def call_with_a_key_that(&does)
+    env = { 'HTTP_X_REQUEST_START' => stamp(1) }.merge!((1..6).to_h { |i| ["x#{i}", i] })
+    env[key = Object.new] = true
+    key.define_singleton_method(:hash) do
+      once = does
+      does = nil
+      once&.call
+      super()
+    end
+    assert_same DynoscaleTests::ANSWER, nested.call(env)
+    assert_nil does, 'it was asked'
+    assert_equal 8, env.size
+  end
+
+  def test_an_agent_that_ends_while_the_env_is_marked_is_not_used_again
+    call_with_a_key_that { configure(url: '') }
+    start_agent
+    call_with_a_key_that { start_agent(publish_frequency: 7) }
+    assert_equal :recorded, outcome
+  end
+
   def test_an_env_that_the_app_freezes_is_left_alone_from_then_on
     env = { 'x' => 'y' }
     assert_same env, nested(lambda(&:freeze)).call(env)
