@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import time
 
 from dynoscale import _native
 
@@ -22,6 +23,7 @@ _refused: dict[str, str] = {}  # warnings about what is no value at all, by its 
 _refused_in_framework: list[str] = []  # likewise
 _told: set[str] = set()  # warnings are told once
 _threshold = _WARNING  # lower levels are not logged
+_exit_left = EXIT_TIMEOUT
 _follows_exit = False
 _follows_multiprocessing = False
 
@@ -267,12 +269,24 @@ def stats() -> dict[str, int]:
 # ---- Fork and exit ----
 
 
+def flush_before_exit() -> None:
+    """Flush where a server says that it ends. The time is the exit's: where it was not enough, only
+    the rest is left to the exit, so that a service that hangs is not waited for twice."""
+    global _exit_left
+    end = time.monotonic() + _exit_left
+    flushed = False
+    try:
+        flushed = flush(_exit_left)
+    finally:
+        _exit_left = EXIT_TIMEOUT if flushed else max(0.0, end - time.monotonic())
+
+
 def _at_exit() -> None:
     try:
         if _native.in_main_interpreter():
-            stop(EXIT_TIMEOUT)
+            stop(_exit_left)
         else:  # others may share the agent and go on
-            flush(EXIT_TIMEOUT)
+            flush(_exit_left)
     except BaseException:  # Ctrl-C ends the wait; there is nobody to tell any more
         pass
 

@@ -31,7 +31,7 @@ def _coroutine_function(wrapper: Any) -> Callable[[Any, Any, Any], Coroutine[Any
 class _LifespanSend:
     """A server's send in a lifespan scope: reports what was recorded before the app's last word.
 
-    The server has answered all requests by then. It waits for at most as long as an exit may.
+    The server has answered all requests by then. What it waits is taken off what the exit may.
     """
 
     __slots__ = ("_send",)
@@ -42,7 +42,7 @@ class _LifespanSend:
     def __call__(self, message: Any) -> Any:
         try:
             if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-                _agent.flush(_agent.EXIT_TIMEOUT)
+                _agent.flush_before_exit()
         except Exception:  # no message; or nobody is there to be told any more
             pass
         return self._send(message)

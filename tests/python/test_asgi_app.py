@@ -447,6 +447,33 @@ def test_what_was_recorded_is_reported_before_the_app_has_stopped(receiver: Any)
     assert receiver.summary()["rows"] == 5
 
 
+def test_a_service_that_hangs_is_not_waited_for_twice(receiver: Any) -> None:
+    receiver.behave("stall")
+    agent_tools.run(
+        """
+        import atexit, os, time
+        import agent_tools
+
+        @atexit.register  # before the agent's own, so it runs after it
+        def compare():
+            exiting = time.monotonic() - stopped
+            if exiting > (stopped - began) / 2:
+                print(f"{stopped - began} s to stop, {exiting} s to exit", flush=True)
+                os._exit(1)
+
+        from test_asgi_app import DynoscaleAsgiApp, Lifespan, lifespan_scope
+
+        request = agent_tools.Asgi()
+        request.serve(DynoscaleAsgiApp(request.app), agent_tools.stamped_scope())
+        server = Lifespan()
+        began = time.monotonic()
+        server.serve(DynoscaleAsgiApp(server.app), lifespan_scope())
+        stopped = time.monotonic()
+        """,
+        agent_tools.reporting_to(receiver.url),
+    )
+
+
 @pytest.mark.parametrize("message", [None, {}, [], {"type": "lifespan.startup.failed"}])
 def test_messages_of_an_app_that_starts_pass_untouched(message: Any, agent: None) -> None:
     sent: Any = object()
