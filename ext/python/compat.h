@@ -29,8 +29,7 @@
 #define DS_METHOD(function) ((PyCFunction)(void (*)(void))(function))
 
 #if PY_VERSION_HEX < 0x030A0000
-#define Py_TPFLAGS_IMMUTABLETYPE          0
-#define Py_TPFLAGS_DISALLOW_INSTANTIATION 0
+#define Py_TPFLAGS_IMMUTABLETYPE 0
 
 static inline PyObject *Py_NewRef(PyObject *object) {
     Py_INCREF(object);
@@ -78,10 +77,6 @@ static inline int PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **va
 static inline PyObject *PyList_GetItemRef(PyObject *list, Py_ssize_t index) {
     return Py_XNewRef(PyList_GetItem(list, index));
 }
-
-/* With the interpreter's lock nothing runs in between anyway. */
-#define Py_BEGIN_CRITICAL_SECTION(object) {
-#define Py_END_CRITICAL_SECTION()         }
 #endif
 
 #endif
