@@ -48,11 +48,29 @@ class SolidQueueTest < JobTests::DatabaseCase
   def test_a_scheduled_job_counts_from_when_it_was_due_dispatched_or_not
     child = backend
     child.run("put('q', -3600); SolidQueue::ScheduledExecution.update_all(scheduled_at: Time.current - 40)
-               SolidQueue::Job.update_all(scheduled_at: Time.current - 40)")
+               SolidQueue::Job.update_all(scheduled_at: Time.current - 40, created_at: Time.current - 99)")
     assert_age 40_000, child.run('ages')['q']
     child.run('SolidQueue::ScheduledExecution.dispatch_next_batch(10)')
     assert_equal 1, child.run('SolidQueue::ReadyExecution.count')
     assert_age 40_000, child.run('ages')['q']
+  end
+
+  # As at a deploy.
+  def test_a_job_that_a_worker_lets_go_counts_from_then
+    child = backend
+    child.run("put('q', 3600)
+               PROCESS = SolidQueue::Process.register(kind: 'Worker', pid: 1, name: 'worker')
+               SolidQueue::ReadyExecution.claim('*', 1, PROCESS.id)")
+    assert_equal [0, 1], child.run('[SolidQueue::ReadyExecution, SolidQueue::ClaimedExecution].map(&:count)')
+    child.run('PROCESS.deregister')
+    assert_equal [1, 0], child.run('[SolidQueue::ReadyExecution, SolidQueue::ClaimedExecution].map(&:count)')
+    assert_age 0, child.run('ages')['q']
+  end
+
+  def test_a_job_for_now_is_due_when_it_is_made
+    child = backend
+    child.run('WorkJob.perform_later; ActiveJob.perform_all_later([WorkJob.new, WorkJob.new]); nil')
+    assert_equal 3, child.run("SolidQueue::Job.where('scheduled_at <= created_at').count")
   end
 
   def test_a_job_whose_concurrency_is_limited_counts_from_when_it_was_let_through

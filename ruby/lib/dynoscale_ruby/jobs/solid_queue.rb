@@ -5,8 +5,10 @@ require_relative 'database'
 module DynoscaleRuby
   module Jobs
     # Solid Queue. A job waits while it has a ready execution, or a scheduled one that is due and
-    # not yet dispatched. It counts from when it was due; one whose concurrency is limited, from when
-    # it was let through.
+    # not yet dispatched. One for later counts from when it was due; one for now, which is due a
+    # little before it is made, from when it became ready, be it again: a worker that is shut down
+    # lets go of the jobs that it runs. One whose concurrency is limited counts from when it was let
+    # through.
     class SolidQueue < Database
       def hook
         ::SolidQueue.on_start { Jobs.work } # in the supervisor, which outlives its workers
@@ -29,7 +31,7 @@ module DynoscaleRuby
         <<~SQL
           SELECT queue_name, MIN(since), MAX(paused) FROM (
             SELECT ready.queue_name, 0 AS paused, CASE
-              WHEN jobs.concurrency_key IS NULL AND jobs.scheduled_at IS NOT NULL
+              WHEN jobs.concurrency_key IS NULL AND jobs.scheduled_at > jobs.created_at
               THEN jobs.scheduled_at ELSE ready.created_at END AS since
             FROM #{::SolidQueue::ReadyExecution.quoted_table_name} ready
             JOIN #{::SolidQueue::Job.quoted_table_name} jobs ON jobs.id = ready.job_id
