@@ -20,7 +20,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
 .DELETE_ON_ERROR:
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
         test-python test-jobs test-jobs-ruby test-jobs-python test-servers test-frameworks test-faults \
-        soak asan-ruby asan-python test-bench asan tsan \
+        soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model ring run-ring test-fuzz run-briefly \
         valgrind run-valgrind bench accept-instructions format lint
 
@@ -65,7 +65,7 @@ clean: ## remove what was made
 
 test: ## run every suite; ends with the counts
 	$(call install,test)
-	@$(PYTHON) tests/support/suites.py --counts build/counts core=cmocka fuzz=cmocka \
+	@$(PYTHON) tests/support/suites.py --counts build/counts core=cmocka asan=cmocka fuzz=cmocka \
 	    jobs-ruby-smoke=minitest jobs-python-smoke=pytest \
 	    ruby=minitest python=pytest servers=pytest faults=pytest bench=pytest -- $(SUBMAKE)
 
@@ -175,8 +175,9 @@ $(OUT)/%.o: %.c Makefile
 -include $(patsubst %.o,%.d,$(CORE) $(SUPPORT)) $(patsubst %,%.d,$(TESTS) $(FUZZERS) $(BRIEFLY) $(LIFE) \
     $(BENCHES) $(COUNTED))
 
+test-asan: asan
 asan: ## the core's suite under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(SUBMAKE) test-core VARIANT=asan
+	@$(OWN_PROC) $(SUBMAKE) test-core VARIANT=asan
 
 # The suites of both languages under AddressSanitizer, whose runtime has to be there first. Leaks are
 # not looked for: the interpreters leave memory to the system when they end. Nor is there a fork
