@@ -208,6 +208,12 @@ class _Message:
     def __init__(self, text: bytes) -> None:
         self.sent: Optional[float] = None
         self.eta: Optional[float] = None
+        try:
+            self._read(text)
+        except Exception:  # anything may be in a list of Redis: the other queues are still read
+            self.sent = None
+
+    def _read(self, text: bytes) -> None:
         headers = json.loads(text).get("headers") or {}
         sent = headers.get(HEADER)
         if "task" not in headers or not isinstance(sent, (int, float)):

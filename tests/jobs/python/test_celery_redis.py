@@ -154,6 +154,31 @@ def test_a_task_of_the_first_protocol_has_no_age(
     assert adapter.read(turn) == {}
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"headers": [1]}'])
+def test_a_message_that_cannot_be_read_hides_only_its_own_queue(
+    app: Any, adapter: Any, client: Any, turn: EveryTurn, text: str
+) -> None:
+    app.conf.task_routes = {"nothing": "other"}
+    client.lpush("other", text)
+    send(app, 1, queue="celery")
+    ages = adapter.read(turn)
+    assert_age(ages.pop("celery"), 1)
+    assert ages == {}
+
+
+def test_an_eta_that_is_no_time_hides_only_its_own_queue(
+    app: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    send(app, 2, key="other", queue="other")
+    send(app, 1, queue="celery")
+    message = json.loads(client.lpop("other"))
+    message["headers"]["eta"] = "tomorrow"
+    client.lpush("other", json.dumps(message))
+    ages = adapter.read(turn)
+    assert_age(ages.pop("celery"), 1)
+    assert ages == {}
+
+
 def test_a_task_that_is_sent_again_gets_a_new_time(
     app: Any, adapter: Any, client: Any
 ) -> None:
