@@ -28,7 +28,7 @@ class RQ:
     name = "rq"
 
     def __init__(self) -> None:
-        self._followed = False
+        self._followed: set[str] = set()
         self._servers: dict[tuple[Any, ...], _Server] = {}
 
     def prepare(self) -> None:
@@ -38,34 +38,47 @@ class RQ:
         queue_class = getattr(sys.modules.get("rq.queue"), "Queue", None)
         if queue_class is None:
             return False
-        if not self._followed:
-            self._followed = True
-            self._follow(queue_class)
+        self._follow(queue_class, self._remember_queue)
+        # From 1.14 on. The process of a pool makes no queue, and those that work it only help.
+        pool_class = getattr(sys.modules.get("rq.worker_pool"), "WorkerPool", None)
+        if pool_class is not None:
+            self._follow(pool_class, self._remember_pool)
         return bool(self._servers)
 
-    def _follow(self, queue_class: Any) -> None:
-        """RQ keeps no list of its connections: get them from queues, when they are made."""
-        original: Callable[..., None] = queue_class.__init__
+    def _follow(self, followed: Any, remember: Callable[[Any], None]) -> None:
+        """RQ keeps no list of its connections: get them from what has one, when it is made."""
+        if followed.__name__ in self._followed:
+            return
+        self._followed.add(followed.__name__)
+        original: Callable[..., None] = followed.__init__
 
         @functools.wraps(original)
-        def follow(queue: Any, *args: Any, **kwargs: Any) -> None:
-            original(queue, *args, **kwargs)
-            self._remember(queue)
+        def follow(made: Any, *args: Any, **kwargs: Any) -> None:
+            original(made, *args, **kwargs)
+            remember(made)
 
-        queue_class.__init__ = follow
-        for kind in _with_subclasses(queue_class):  # those made earlier: looked for once
+        followed.__init__ = follow
+        for kind in _with_subclasses(followed):  # those made earlier: looked for once
             for referrer in gc.get_referrers(kind):
                 if type(referrer) is kind:
-                    self._remember(referrer)
+                    remember(referrer)
 
-    def _remember(self, queue: Any) -> None:
+    def _remember_queue(self, queue: Any) -> None:
         try:
-            connection = queue.connection
-            where = (type(queue), *_redis.address(connection))
-            if where not in self._servers and len(self._servers) < _MOST_SERVERS:
-                self._servers[where] = _Server(type(queue), _redis.own_client(connection))
+            self._remember(type(queue), queue.connection)
         except Exception:  # nothing that we do reaches the app
             pass
+
+    def _remember_pool(self, pool: Any) -> None:
+        try:
+            self._remember(pool.queue_class, pool.connection)
+        except Exception:  # likewise
+            pass
+
+    def _remember(self, queue_class: Any, connection: Any) -> None:
+        where = (queue_class, *_redis.address(connection))
+        if where not in self._servers and len(self._servers) < _MOST_SERVERS:
+            self._servers[where] = _Server(queue_class, _redis.own_client(connection))
 
     def read(self, turn: Turn) -> dict[str, float]:
         ages: dict[str, float] = {}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import threading
+import types
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
@@ -170,9 +173,47 @@ def test_queues_made_before_are_found_too(
     assert_age(adapter.read(turn)["default"], 1)
 
 
+class FalseWorkerPool:
+    """What RQ 2's has, for where there is an RQ without pools."""
+
+    def __init__(
+        self, queues: Any, connection: Any, num_workers: int = 1, queue_class: Any = rq.Queue
+    ) -> None:
+        self.connection = connection
+        self.queue_class = queue_class
+
+
+@pytest.fixture
+def pool_class(adapter: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """RQ's, or a false one, followed for the time of a test as queues are."""
+    try:
+        module: Any = importlib.import_module("rq.worker_pool")
+    except ImportError:
+        module = types.ModuleType("rq.worker_pool")
+        module.WorkerPool = FalseWorkerPool
+        monkeypatch.setitem(sys.modules, "rq.worker_pool", module)
+    monkeypatch.setattr(module.WorkerPool, "__init__", module.WorkerPool.__init__)
+    return module.WorkerPool
+
+
+@pytest.mark.parametrize("made", ["before", "after"])
+@pytest.mark.parametrize("kind", [rq.Queue, UrgentQueue])
+def test_the_process_of_a_pool_of_workers_makes_no_queue(
+    pool_class: Any, client: Any, adapter: Any, turn: EveryTurn, kind: Any, made: str
+) -> None:
+    enqueue(kind("default", connection=client), 1)
+    if made == "after":
+        adapter.available()  # follows
+        adapter._servers.clear()  # of queues that are not collected yet
+    pool = pool_class(["default"], client, queue_class=kind)
+    assert adapter.available()
+    assert (kind, *_redis.address(pool.connection)) in adapter._servers
+    assert_age(adapter.read(turn)["default"], 1)
+
+
 def test_without_a_queue_there_is_nothing_to_read(adapter: Any, turn: EveryTurn) -> None:
+    adapter.available()  # follows
     adapter._servers.clear()
-    adapter._followed = True
     assert not adapter.available()
     assert adapter.read(turn) == {}
 
