@@ -27,21 +27,33 @@ class DjangoQ:
         registry: Any = sys.modules.get("django.apps.registry")
         if registry is None or not registry.apps.ready:
             return False
-        return type(_broker()).__module__ in _READERS
+        return _broker_module() in _READERS
 
     def read(self, turn: Turn) -> dict[str, float]:
-        broker = _broker()
         conf = import_module("django_q.conf").Conf
         queue = getattr(conf, "CLUSTER_NAME", conf.PREFIX)  # before 1.4 it is the prefix
         if not turn.choose([queue]):
             return {}
-        ready = _READERS[type(broker).__module__](broker)
+        ready = _READERS[_broker_module()](_broker())
         now = time.time()
         return {queue: 0.0 if ready is None else (now - ready) * 1000}
 
 
+def _broker_module() -> str:
+    """Of the broker that the app has set, in the order in which Django-Q looks: "" where it is none
+    of ours. To make one of those may connect to its service, and create a queue there."""
+    conf = import_module("django_q.conf").Conf
+    if conf.BROKER_CLASS:
+        return str(conf.BROKER_CLASS).rpartition(".")[0]
+    if getattr(conf, "DISQUE_NODES", None) or conf.IRON_MQ or isinstance(conf.SQS, dict):
+        return ""
+    if conf.ORM:
+        return "django_q.brokers.orm"
+    return "" if conf.MONGO else "django_q.brokers.redis_broker"
+
+
 def _broker() -> Any:
-    """As the app has it set; it connects when it is first used."""
+    """As the app has it set; one of ours connects when it is first used."""
     return import_module("django_q.brokers").get_broker()
 
 

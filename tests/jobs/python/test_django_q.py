@@ -203,6 +203,36 @@ def test_other_brokers_are_left_alone(tmp_path: Path) -> None:
     run(code, {"broker_class": "mine.Mine"}, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        {"sqs": {}},
+        {"sqs": {"aws_region": "us-east-1"}, "orm": "default"},
+        {"iron_mq": {"token": "token"}},
+        {"mongo": {"host": "127.0.0.1"}},
+        {"broker_class": "mine.Mine"},
+    ],
+)
+def test_a_broker_that_connects_when_it_is_made_is_not_made(
+    cluster: dict[str, Any], tmp_path: Path
+) -> None:
+    code = """
+        def refuse(list_key=None):
+            made.append(list_key)
+        made = []
+        names = {"django_q.brokers.aws_sqs": "Sqs", "django_q.brokers.mongo": "Mongo",
+                 "django_q.brokers.ironmq": "IronMQBroker", "mine": "Mine"}
+        for module, name in names.items():
+            sys.modules[module] = type(sys)(module)
+            setattr(sys.modules[module], name, refuse)
+        for module in list(names)[:-1]:
+            setattr(sys.modules["django_q.brokers"], module.rpartition(".")[2], sys.modules[module])
+        assert not adapter.available()
+        assert not made
+    """
+    run(code, cluster, tmp_path)
+
+
 def test_a_server_that_is_down_is_no_empty_queue(tmp_path: Path) -> None:
     code = """
         import redis
