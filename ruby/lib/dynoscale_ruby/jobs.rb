@@ -65,7 +65,7 @@ module DynoscaleRuby
         adapters
         nil
       rescue StandardError => e
-        Log.add(:warn, "job queues are not measured: #{e.class}: #{e.message}")
+        Log.failure('job queues are not measured', e)
       end
 
       # The process works jobs: called by adapters.
@@ -97,7 +97,7 @@ module DynoscaleRuby
           end
         end
       rescue StandardError => e
-        Log.add(:warn, "job queues are not measured: #{e.class}: #{e.message}")
+        Log.failure('job queues are not measured', e)
       end
 
       # Whether queues are measured in some process of the app, be it not in this one.
@@ -153,7 +153,7 @@ module DynoscaleRuby
         @adapters[name] = adapter
         adapter.hook
       rescue StandardError, ScriptError => e
-        Log.add(:warn, "#{name} does not let the agent know when it starts: #{e.class}: #{e.message}")
+        Log.failure("#{name} does not let the agent know when it starts", e)
       end
     end
   end

@@ -30,7 +30,19 @@ module DynoscaleRuby
         write(logger, level, line) || write(Stderr, level, line)
       end
 
+      # Warns of what an error did; its text may be any library's.
+      def failure(text, error)
+        add(:warn, "#{text}: #{error.class}: #{redacted(error.message)}")
+      end
+
       private
+
+      # Its beginning, without what may be a password.
+      def redacted(message)
+        message.to_s.scrub.lines.first.to_s.strip[0, 200]
+               .gsub(%r{//\S*@|//.*@}, '//[redacted]@')
+               .gsub(/(passw\w*\s*[=:]\s*)\S+/i, '\1[redacted]')
+      end
 
       def logger
         @logger || rails_logger || Stderr

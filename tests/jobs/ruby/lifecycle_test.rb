@@ -372,13 +372,27 @@ class LifecycleTest < JobTests::Case
 
   def test_passwords_are_not_shown
     child = process
-    redacted = lambda do |text|
-      child.run("DynoscaleRuby::Jobs::Reader.allocate.send(:redacted, #{text.inspect})")
+    said = lambda do |text|
+      child.run("LINES.clear; DynoscaleRuby::Log.failure('text', IOError.new(#{text.inspect})); LINES.first")
     end
-    assert_equal 'at redis://[redacted]@host:1/2', redacted.call('at redis://u:secret@host:1/2')
-    refute_includes redacted.call('bad URI "rediss://:sec ret@host"'), 'ret'
-    refute_includes redacted.call('connection refused: password=secret host=x'), 'secret'
-    refute_includes redacted.call("one\nsecret"), 'secret'
+    assert_equal '[dynoscale] text: IOError: at redis://[redacted]@host:1/2',
+                 said.call('at redis://u:secret@host:1/2')
+    refute_includes said.call('bad URI "rediss://:sec ret@host"'), 'ret'
+    refute_includes said.call('connection refused: password=secret host=x'), 'secret'
+    refute_includes said.call("one\nsecret"), 'secret'
+  end
+
+  def test_passwords_are_not_shown_where_a_library_or_the_thread_can_not_be_had
+    failing = 'raise(IOError, "at redis://u:secret@host:1/2")'
+    child = process(code: LOAD.sub("require 'dynoscale_ruby/middleware'", <<~RUBY))
+      def Sidekiq.default_configuration = #{failing}
+      require 'dynoscale_ruby/middleware'
+      def (DynoscaleRuby::Jobs::Reader).new(**) = #{failing}
+    RUBY
+    child.run('serve')
+    assert_match(/sidekiq does not let .*: IOError: .*redacted/, child.log)
+    assert_match(/job queues are not measured: IOError: .*redacted/, child.run('LINES.last'))
+    refute_match(/secret/, child.log + child.run('LINES.join'))
   end
 
   def test_a_backend_that_does_not_answer_is_given_up

@@ -131,17 +131,7 @@ module DynoscaleRuby
       end
 
       def tell_failure(name, error)
-        self.class.tell(name) do
-          Log.add(:warn, "the job queues of #{name} can't be read: #{error.class}: " \
-                         "#{redacted(error.message)}")
-        end
-      end
-
-      # Its beginning, without what may be a password.
-      def redacted(message)
-        message.to_s.scrub.lines.first.to_s.strip[0, 200]
-               .gsub(%r{//\S*@|//.*@}, '//[redacted]@')
-               .gsub(/(passw\w*\s*[=:]\s*)\S+/i, '\1[redacted]')
+        self.class.tell(name) { Log.failure("the job queues of #{name} can't be read", error) }
       end
 
       def sleep_interval
