@@ -185,6 +185,20 @@ class LifecycleTest < JobTests::Case
     wait_until('the second reads') { recorded(second).positive? }
   end
 
+  # As when the app closes all descriptors.
+  def test_one_that_waits_goes_on_where_what_it_waits_on_was_closed
+    first = process
+    first.run("put('default', 90); serve")
+    wait_until('the first reads') { recorded(first).positive? }
+    second = another
+    second.run('DynoscaleRuby::Agent.singleton_class.prepend(Module.new { def watch_leader = 9_999 }); serve')
+    wait_until('a warning') { second.run('LINES.grep(/any backend .*EBADF/).any?') }
+    assert_equal 0, recorded(second)
+    first.kill(:KILL)
+    wait_until('the second reads') { recorded(second).positive? }
+    assert_equal 1, second.run('LINES.size')
+  end
+
   def test_when_the_agent_of_the_leader_stops_another_process_can_lead
     first = process
     first.run("put('default', 90); serve")

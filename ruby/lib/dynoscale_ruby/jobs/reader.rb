@@ -105,8 +105,10 @@ module DynoscaleRuby
 
         ended = IO.for_fd(leader)
         rest(LONGEST_WAIT, ended)
-      ensure
-        ended&.close
+        ended.close
+      rescue StandardError => e # somebody has closed the descriptor, or there can't be another
+        tell_failure('any backend', e)
+        sleep_interval
       end
 
       def read(name, adapter, selection)
