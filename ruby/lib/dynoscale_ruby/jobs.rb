@@ -28,7 +28,8 @@ module DynoscaleRuby
       'solid_queue' => 'SolidQueue::VERSION'
     }.freeze
 
-    # Where no queues are read it isn't needed, nor is what it needs.
+    # Needed once queues are read, and by Que's adapter for its time-out: not by an app without jobs,
+    # nor is what it needs.
     autoload :Reader, "#{__dir__}/jobs/reader"
 
     # Programs that load an app and neither serve it nor work its jobs.

@@ -5,6 +5,8 @@ require_relative 'database'
 module DynoscaleRuby
   module Jobs
     # GoodJob 3 and newer. A job waits while it is due and has not been begun; a retry begins anew.
+    # One whose process was killed while it ran waits too, but is taken for one that runs: it has
+    # performed_at, lacks only the lock, and nothing says since when.
     class GoodJob < Database
       # GoodJob has no hook for it. Its processes, of whatever kind, are those of a Rails app, in
       # which the Railtie says that they serve.

@@ -5,10 +5,10 @@ require_relative 'database'
 module DynoscaleRuby
   module Jobs
     # Solid Queue. A job waits while it has a ready execution, or a scheduled one that is due and
-    # not yet dispatched. One for later counts from when it was due; one for now, which is due a
-    # little before it is made, from when it became ready, be it again: a worker that is shut down
-    # lets go of the jobs that it runs. One whose concurrency is limited counts from when it was let
-    # through.
+    # not yet dispatched. It counts from when it became ready: that may be for a second time, as a
+    # worker that is shut down lets go of the jobs that it runs. One that was enqueued for later, and
+    # may have been dispatched late, counts from when it was due; those for now are due a little
+    # before they are made. One whose concurrency is limited counts from when it was let through.
     class SolidQueue < Database
       def hook
         ::SolidQueue.on_start { Jobs.work } # in the supervisor, which outlives its workers
