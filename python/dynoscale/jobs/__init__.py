@@ -37,6 +37,7 @@ BACKENDS = {
 
 _readers: dict[int, Reader] = {}  # by process id: a forked child has none, whoever forked it
 _prepared: set[str] = set()
+_told: set[str] = set()  # warnings are told once
 _watching = False
 _following_forks = False
 
@@ -120,9 +121,7 @@ class _Finder:
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:
         if name in BACKENDS:
-            from dynoscale import _agent
-
-            _found(name, _agent.gather())
+            _found(name)
 
 
 def _watch(options: _native.Options) -> None:
@@ -135,18 +134,40 @@ def _watch(options: _native.Options) -> None:
             _found(name, options)
 
 
-def _found(name: str, options: _native.Options) -> None:
+def _found(name: str, options: _native.Options | None = None) -> None:
     """The library is loaded or about to be. Nothing that goes wrong here reaches the import."""
     try:
+        from dynoscale import _agent
+
+        options = options or _agent.gather()
         if not _wanted(options):
             return
-        if name not in _prepared:
-            _prepared.add(name)
-            adapter_of(name).prepare()
+        _prepare(name)
         if _off_reason(options) is None:
             _start()
-    except Exception:
-        pass
+    except Exception as error:
+        _warn(f"job queues are not measured: looking for them raised {type(error).__name__}")
+
+
+def _prepare(name: str) -> None:
+    """Once; where it fails, again when the settings are next looked at."""
+    if name in _prepared:
+        return
+    _prepared.add(name)  # before: what is imported in there may come here again
+    try:
+        adapter_of(name).prepare()
+    except Exception as error:
+        _prepared.discard(name)
+        jobs = f"jobs of {name.partition('.')[0]} that are enqueued here"
+        _warn(f"{jobs} may not be measured: preparing for them raised {type(error).__name__}")
+
+
+def _warn(text: str) -> None:
+    from dynoscale import _agent
+
+    if text not in _told:
+        _told.add(text)
+        _agent.warn(text)
 
 
 def adapter_of(library: str) -> Adapter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import subprocess
 import sys
@@ -209,6 +210,52 @@ def test_an_adapter_that_fails_does_not_stop_the_others(
     look()
     assert sources(receiver) == ["rq:default"]
     assert ["broken" in record.getMessage() for record in log.records] == [True]
+
+
+def test_a_backend_that_cannot_be_prepared_is_told_once_and_tried_again(
+    agent: None, monkeypatch: pytest.MonkeyPatch, log: Any
+) -> None:
+    failures = [RuntimeError("hunter2"), RuntimeError("hunter2")]
+    prepared = []
+
+    class Broken:
+        name = "broken"
+
+        def prepare(self) -> None:
+            if failures:
+                raise failures.pop()
+            prepared.append(1)
+
+    module = type(sys)("broken_backend")
+    module.adapter = Broken()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "broken_backend", module)
+    monkeypatch.setitem(sys.modules, "broken_library.queue", module)
+    monkeypatch.setattr(jobs, "BACKENDS", {"broken_library.queue": "broken_backend"})
+    for seconds in (11, 12, 13, 14):
+        dynoscale.configure(publish_frequency=seconds)
+    assert prepared == [1]
+    [said] = [record.getMessage() for record in log.records]
+    assert "broken_library" in said
+    assert "RuntimeError" in said
+    assert "hunter2" not in said
+
+
+def test_settings_that_cannot_be_read_do_not_break_the_import_of_a_library(
+    agent: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: Any
+) -> None:
+    def fail() -> Any:
+        raise RuntimeError("hunter2")
+
+    (tmp_path / "a_library.py").write_text("loaded = True")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(jobs, "BACKENDS", {"a_library": "no_backend"})
+    with monkeypatch.context() as broken:
+        broken.setattr(dynoscale._agent, "gather", fail)
+        assert importlib.import_module("a_library").loaded
+    del sys.modules["a_library"]
+    [said] = [record.getMessage() for record in log.records]
+    assert "RuntimeError" in said
+    assert "hunter2" not in said
 
 
 def test_a_backend_of_the_users_own_is_reported_beside(make_queues: Any, receiver: Any) -> None:
