@@ -276,6 +276,30 @@ def wakes(process: Process) -> int:
     return sum(int(line.split()[1]) for line in status.splitlines() if "ctxt_switches" in line)
 
 
+def test_a_request_never_reads(dyno: Dyno) -> None:
+    code = """
+        import os, threading, time, dynoscale, redis, rq
+        from dynoscale.wsgi import DynoscaleWsgiApp
+
+        threads = []
+        send = redis.Connection.send_packed_command
+
+        def watched(*arguments, **options):
+            threads.append(threading.current_thread().name)
+            return send(*arguments, **options)
+
+        redis.Connection.send_packed_command = watched
+        queue = rq.Queue("default", connection=redis.Redis.from_url(os.environ["REDIS_URL"]))
+        app = DynoscaleWsgiApp(lambda environ, start_response: [])
+        while len(threads) < 10:
+            app({"HTTP_X_REQUEST_START": str(int(time.time() * 1000))}, None)
+            time.sleep(0.001)
+        assert set(threads) == {"dynoscale-jobs"}, set(threads)
+    """
+    dyno.queue.enqueue("time.sleep", 0)
+    dyno.run(dyno.python(code))
+
+
 def test_those_that_do_not_lead_are_not_woken_before_the_leader_has_ended(dyno: Dyno) -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("needs Linux 5.3")
