@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 import pytest
-from app_servers import AppServer, Gunicorn, Unicorn
+from app_servers import AppServer, Gunicorn, Unicorn, Uvicorn
 from at_once import AtOnce
 from receiver import ReceiverProcess
 from under_load import (
@@ -38,9 +38,15 @@ GRACEFUL: Dict[str, Tuple[Callable[[], AppServer], int]] = {
 }
 each_server = pytest.mark.parametrize("name", GRACEFUL)
 
+# It has one process, which waits for the agent twice: at the app's shutdown and at exit.
+STOPPED: Dict[str, Tuple[Callable[[], AppServer], int]] = {
+    **GRACEFUL,
+    "uvicorn": (lambda: Uvicorn("uvicorn", "counting_asgi_app:app"), signal.SIGTERM),
+}
+
 
 def server_of(name: str) -> Tuple[AppServer, int]:
-    make, number = GRACEFUL[name]
+    make, number = STOPPED[name]
     server = make()
     reason = server.missing()
     if reason is not None:
@@ -149,7 +155,7 @@ class Stops(NamedTuple):
 
 
 def stop_twice(name: str, directory: Path) -> Stops:
-    make, number = GRACEFUL[name]
+    make, number = STOPPED[name]
     seconds = []
     for mode in ("ok", "stall"):
         here = directory / mode
@@ -160,7 +166,7 @@ def stop_twice(name: str, directory: Path) -> Stops:
             with run.process:
                 run.process.start().wait_for_port(run.port)
                 with Load(run.port):
-                    run.wait_for_workers(2)
+                    run.wait_for_workers(2 if name in GRACEFUL else 1)
                 seconds.append(run.process.stop(number, 30, (0, -number)))
     return Stops(*seconds)
 
@@ -169,13 +175,13 @@ def stop_twice(name: str, directory: Path) -> Stops:
 def stops(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[AtOnce[str, Stops]]:
-    names = [str(name) for name in GRACEFUL if GRACEFUL[name][0]().missing() is None]
+    names = [str(name) for name in STOPPED if STOPPED[name][0]().missing() is None]
     directories = {name: tmp_path_factory.mktemp("stop") for name in names}
     with AtOnce(lambda name: stop_twice(name, directories[name]), names, AT_ONCE) as outcomes:
         yield outcomes
 
 
-@each_server
+@pytest.mark.parametrize("name", STOPPED)
 def test_a_service_that_hangs_holds_no_server_up(name: str, stops: AtOnce[str, Stops]) -> None:
     server_of(name)
     seconds = stops[name]
