@@ -14,15 +14,7 @@ import pytest
 from app_servers import AppServer, Gunicorn, Unicorn, Uvicorn
 from at_once import AtOnce
 from receiver import ReceiverProcess
-from under_load import (
-    CONNECTIONS,
-    Load,
-    Run,
-    UwsgiOfEitherTerm,
-    gunicorn,
-    puma,
-    unicorn,
-)
+from under_load import Load, Run, UwsgiOfEitherTerm, gunicorn, puma, unicorn
 
 STOP_SECONDS = 2.5
 NOISE_SECONDS = 1.0
@@ -75,8 +67,8 @@ def test_a_killed_worker_takes_nothing_of_the_others_along(name: str, tmp_path: 
                 run.end(number)
         rows = receiver.summary()["rows"]
     calls = run.calls()
-    survivors = total(calls) - calls[victim]
-    assert survivors <= rows <= survivors + CONNECTIONS
+    # On a slow machine the victim may have reported something before it is killed.
+    assert total(calls) - calls[victim] <= rows <= total(calls)
 
 
 class ImpatientGunicorn(Gunicorn):
