@@ -19,7 +19,8 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
-        test-python test-jobs test-jobs-ruby test-jobs-python test-servers test-frameworks test-faults \
+        test-python test-jobs test-jobs-ruby test-jobs-python test-jobs-ruby-smoke test-jobs-python-smoke \
+        test-servers test-frameworks test-faults \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model ring run-ring test-fuzz run-briefly \
         valgrind run-valgrind bench accept-instructions format lint
@@ -88,11 +89,11 @@ test-jobs-ruby: build-ruby ## the gem's readings of Sidekiq, Resque, Delayed Job
 RUBY_SMOKE   := oldest_job|is_due|worker_starts|forked_workers|by_tls|any_traffic|it_dies|woken
 PYTHON_SMOKE := test_rq and not sentinel or settings_of_its_own or without_traffic or dies or woken
 
-test-jobs-ruby-smoke: build-ruby ## a few of them: Sidekiq's
+test-jobs-ruby-smoke: build-ruby
 	@$(OWN_PROC) $(RUBY) -w -Itests/jobs/ruby -e '%w[sidekiq lifecycle].each { |f| require "./tests/jobs/ruby/#{f}_test" }' \
 	    -- --verbose -n '/\A(?!\w*Newest)\w+\#\w*($(RUBY_SMOKE))/'
 
-test-jobs-python-smoke: build-python ## a few of them: RQ's
+test-jobs-python-smoke: build-python
 	@$(OWN_PROC) $(PYTEST) tests/jobs/python/test_rq.py tests/jobs/python/test_processes.py -k '$(PYTHON_SMOKE)'
 
 test-jobs-python: build-python ## the package's readings of RQ, Celery, Django-Q
