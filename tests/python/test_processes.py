@@ -13,6 +13,9 @@ from typing import Any
 import agent_tools
 import pytest
 
+import dynoscale
+from dynoscale.wsgi import DynoscaleWsgiApp
+
 PRELUDE = """
 import os, sys
 import agent_tools, dynoscale
@@ -531,3 +534,45 @@ def test_many_interpreters_one_after_the_other(receiver: Any) -> None:
         receiver,
         50,
     )
+
+
+# ---- At rest ----
+
+THREAD_SWITCHES = r"""
+from pathlib import Path
+import re
+
+def switches():
+    for thread in Path("/proc/self/task").iterdir():
+        if (thread / "comm").read_text() == "dynoscale\n":
+            status = (thread / "status").read_text()
+            return sum(map(int, re.findall(r"_ctxt_switches:\s+(\d+)", status)))
+    raise AssertionError("the agent has no thread")
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux's /proc/self/task")
+def test_an_idle_processes_thread_is_not_woken(receiver: Any, agent: None) -> None:
+    # The child looks at itself: elsewhere /proc may have it under another number.
+    code = "record(1); assert dynoscale.flush()\nfor _ in sys.stdin: print(switches(), flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + THREAD_SWITCHES + code],
+        env=agent_tools.reporting_to(receiver.url),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdin is not None and child.stdout is not None
+        receiver.wait(rows=1)
+        dynoscale.configure(publish_frequency=1)
+        wrapper = DynoscaleWsgiApp(agent_tools.app)
+        counts = []
+        for rows in (2, 3):  # the time that this process's reports take
+            wrapper(agent_tools.stamped(), agent_tools.start_response)
+            receiver.wait(rows=rows)
+            child.stdin.write("\n")
+            child.stdin.flush()
+            counts.append(int(child.stdout.readline()))
+        child.stdin.close()
+    assert child.returncode == 0
+    assert counts[0] == counts[1]

@@ -264,4 +264,40 @@ class ProcessTest < DynoscaleTests::AgentTest
     receiver.wait(rows: 3)
     assert_equal({ 1 => 3 }, rows_by_kind)
   end
+
+  # ---- At rest
+
+  # The child looks at itself: elsewhere /proc may have it under another number.
+  SWITCHES = <<~'RUBY'
+    request
+    DynoscaleRuby.flush(timeout: 10) or abort
+    $stdout.sync = true
+    while $stdin.gets
+      thread = Dir['/proc/self/task/*'].find { |task| File.read("#{task}/comm") == "dynoscale\n" }
+      puts File.read("#{thread}/status").scan(/_ctxt_switches:\s+(\d+)/).flatten.sum(&:to_i)
+    end
+  RUBY
+
+  def test_an_idle_processes_thread_is_not_woken
+    skip "needs Linux's /proc/self/task" unless LINUX
+    start_agent(publish_frequency: 1)
+    counts = with_idle_child do |child|
+      [2, 3].map do |rows| # the time that this process's reports take
+        request
+        receiver.wait(rows: rows)
+        child.puts
+        Integer(child.gets)
+      end
+    end
+    assert_equal(*counts)
+  end
+
+  def with_idle_child
+    script = DynoscaleTests::Script
+    command = [RbConfig.ruby, "-I#{script::LIBRARY}", "-r#{script::PRELUDE}", '-e', SWITCHES]
+    IO.popen([script.environment("#{url}/idle"), *command], 'r+') do |child|
+      receiver.wait(rows: 1)
+      yield child
+    end
+  end
 end
