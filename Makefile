@@ -230,7 +230,7 @@ coverage: ## the lines of core/src that the core's suite reaches
 	$(call install,tools)
 	@find build -name '*.gcda' -delete 2>/dev/null || true
 	@$(SUBMAKE) test-core VARIANT=coverage
-	@gcovr --root . --filter core/src --gcov-ignore-parse-errors --txt
+	@gcovr --root . --filter core/src --gcov-ignore-parse-errors --txt --fail-under-line 99
 
 # Inputs that were worth keeping lie in build/fuzz, to go on from. One that fails stays there too:
 # its place is then tests/fuzz/failures.

@@ -110,18 +110,12 @@ static void look_at_versions(dynoscale_doctor *d, const char *runtime) {
              "%s", reason);
 }
 
-static const char *source_text(dynoscale_source source) {
-    switch (source) {
-    case DYNOSCALE_SOURCE_ENVIRONMENT:
-        return "from the environment";
-    case DYNOSCALE_SOURCE_FRAMEWORK:
-        return "from the framework's configuration";
-    case DYNOSCALE_SOURCE_CODE:
-        return "from code";
-    default:
-        return "the default";
-    }
-}
+static const char *const source_texts[] = {
+    [DYNOSCALE_SOURCE_DEFAULT] = "the default",
+    [DYNOSCALE_SOURCE_ENVIRONMENT] = "from the environment",
+    [DYNOSCALE_SOURCE_FRAMEWORK] = "from the framework's configuration",
+    [DYNOSCALE_SOURCE_CODE] = "from code",
+};
 
 static void look_at_connection_settings(dynoscale_doctor *d) {
     const ds_settings *service = d->service;
@@ -145,7 +139,7 @@ static void look_at_settings(dynoscale_doctor *d, const dynoscale_options *optio
         dynoscale_source source = dynoscale_options_source(options, setting);
         if (source == DYNOSCALE_SOURCE_DEFAULT) continue;
         tell(d, "settings", OK, "", "%s is %s, %s", dynoscale_setting_variable(setting),
-             dynoscale_options_show(options, setting), source_text(source));
+             dynoscale_options_show(options, setting), source_texts[source]);
     }
     look_at_connection_settings(d);
     const char *warning;
@@ -165,12 +159,9 @@ static const char *off_remedy(dynoscale_off_reason reason) {
     case DYNOSCALE_OFF_NO_DYNO:
         return "on a dyno Heroku sets DYNO; elsewhere set DYNO=web.1, or on your own machine "
                "DYNOSCALE_DEV_MODE=on";
-    case DYNOSCALE_OFF_ONE_OFF:
-    case DYNOSCALE_OFF_NOT_FIRST:
+    default: /* not the dyno that reports */
         return "nothing, if your question is about this dyno; if it is about the web dyno, ask "
                "with DYNO=web.1 before the command";
-    default:
-        return "";
     }
 }
 

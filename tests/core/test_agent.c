@@ -695,7 +695,7 @@ static void lead_until_told(dynoscale_agent *agent, int report) {
     if (!dynoscale_agent_leads(agent)) _exit(1);
     if (fork() == 0) {
         result = (char)child_waits_to_lead(agent);
-        _exit(write(report, &result, 1) == 1 ? 0 : 1);
+        leave_child(write(report, &result, 1) == 1 ? 0 : 1);
     }
     sigwait(&told, &number);
     _exit(0);
