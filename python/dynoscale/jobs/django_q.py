@@ -45,11 +45,13 @@ def _broker_module() -> str:
     conf = import_module("django_q.conf").Conf
     if conf.BROKER_CLASS:
         return str(conf.BROKER_CLASS).rpartition(".")[0]
-    if getattr(conf, "DISQUE_NODES", None) or conf.IRON_MQ or isinstance(conf.SQS, dict):
+    if any(getattr(conf, name, None) for name in ("DISQUE_NODES", "IRON_MQ")):
+        return ""
+    if isinstance(getattr(conf, "SQS", None), dict):
         return ""
     if conf.ORM:
         return "django_q.brokers.orm"
-    return "" if conf.MONGO else "django_q.brokers.redis_broker"
+    return "" if getattr(conf, "MONGO", None) else "django_q.brokers.redis_broker"
 
 
 def _broker() -> Any:
