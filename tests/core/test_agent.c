@@ -15,6 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
 #include "agent.h"
 #include "clock.h"
 #include "leader.h"
@@ -701,8 +705,20 @@ static void lead_until_told(dynoscale_agent *agent, int report) {
     _exit(0);
 }
 
+/* Linux before 5.3 has no such thing, and valgrind does not know it. */
+static bool ends_can_be_watched(void) {
+#ifdef SYS_pidfd_open
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (self >= 0) close(self);
+    return self >= 0;
+#else
+    return false;
+#endif
+}
+
 static void who_waits_to_lead_is_woken_by_the_leaders_end(void **state) {
     (void)state;
+    if (!ends_can_be_watched()) skip();
     char folder[] = "/tmp/dynoscale-test-XXXXXX", path[DS_LEADER_PATH_SIZE], result = 9;
     int report[2], status;
     assert_non_null(mkdtemp(folder));
