@@ -154,9 +154,7 @@ def _open(options: _native.Options) -> None:
     on = _native.open(options)
     _follow_log_level(options)
     for warning in warnings(options):
-        if warning not in _told:
-            _told.add(warning)
-            _log(_WARNING, warning)
+        warn_once(warning)
     if on:
         _follow_exit()
         _log(_DEBUG, f"on: reports go to {options.show('url')}")
@@ -217,6 +215,13 @@ def _log(level: int, text: str) -> None:
 def warn(text: str) -> None:
     """Log a warning."""
     _log(_WARNING, text)
+
+
+def warn_once(text: str) -> None:
+    """Log a warning, unless it was logged before."""
+    if text not in _told:
+        _told.add(text)
+        warn(text)
 
 
 def log_events() -> None:

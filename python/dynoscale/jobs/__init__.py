@@ -37,7 +37,6 @@ BACKENDS = {
 
 _readers: dict[int, Reader] = {}  # by process id: a forked child has none, whoever forked it
 _prepared: set[str] = set()
-_told: set[str] = set()  # warnings are told once
 _watching = False
 _following_forks = False
 
@@ -165,9 +164,7 @@ def _prepare(name: str) -> None:
 def _warn(text: str) -> None:
     from dynoscale import _agent
 
-    if text not in _told:
-        _told.add(text)
-        _agent.warn(text)
+    _agent.warn_once(text)
 
 
 def adapter_of(library: str) -> Adapter:
