@@ -38,15 +38,16 @@ class RQ:
         queue_class = getattr(sys.modules.get("rq.queue"), "Queue", None)
         if queue_class is None:
             return False
-        self._follow(queue_class, self._remember_queue)
+        self._follow(queue_class, lambda queue: (type(queue), queue.connection))
         # From 1.14 on. The process of a pool makes no queue, and those that work it only help.
         pool_class = getattr(sys.modules.get("rq.worker_pool"), "WorkerPool", None)
         if pool_class is not None:
-            self._follow(pool_class, self._remember_pool)
+            self._follow(pool_class, lambda pool: (pool.queue_class, pool.connection))
         return bool(self._servers)
 
-    def _follow(self, followed: Any, remember: Callable[[Any], None]) -> None:
-        """RQ keeps no list of its connections: get them from what has one, when it is made."""
+    def _follow(self, followed: Any, parts: Callable[[Any], tuple[Any, Any]]) -> None:
+        """RQ keeps no list of its connections: get them from what has one, when it is made. `parts`
+        are its class of queues and its connection."""
         if followed.__name__ in self._followed:
             return
         self._followed.add(followed.__name__)
@@ -55,30 +56,22 @@ class RQ:
         @functools.wraps(original)
         def follow(made: Any, *args: Any, **kwargs: Any) -> None:
             original(made, *args, **kwargs)
-            remember(made)
+            self._remember(made, parts)
 
         followed.__init__ = follow
         for kind in _with_subclasses(followed):  # those made earlier: looked for once
             for referrer in gc.get_referrers(kind):
                 if type(referrer) is kind:
-                    remember(referrer)
+                    self._remember(referrer, parts)
 
-    def _remember_queue(self, queue: Any) -> None:
+    def _remember(self, made: Any, parts: Callable[[Any], tuple[Any, Any]]) -> None:
         try:
-            self._remember(type(queue), queue.connection)
+            queue_class, connection = parts(made)
+            where = (queue_class, *_redis.address(connection))
+            if where not in self._servers and len(self._servers) < _MOST_SERVERS:
+                self._servers[where] = _Server(queue_class, _redis.own_client(connection))
         except Exception:  # nothing that we do reaches the app
             pass
-
-    def _remember_pool(self, pool: Any) -> None:
-        try:
-            self._remember(pool.queue_class, pool.connection)
-        except Exception:  # likewise
-            pass
-
-    def _remember(self, queue_class: Any, connection: Any) -> None:
-        where = (queue_class, *_redis.address(connection))
-        if where not in self._servers and len(self._servers) < _MOST_SERVERS:
-            self._servers[where] = _Server(queue_class, _redis.own_client(connection))
 
     def read(self, turn: Turn) -> dict[str, float]:
         ages: dict[str, float] = {}
