@@ -144,10 +144,16 @@ class LifecycleTest < JobTests::Case
 
   # ---- Once a dyno ----
 
+  # One that reads.
+  def process_that_reads
+    process.tap do |first|
+      first.run("put('default', 90); serve")
+      wait_until('the first reads') { recorded(first).positive? }
+    end
+  end
+
   def test_one_process_of_a_dyno_reads_and_when_it_dies_another_does
-    first = process
-    first.run("put('default', 90); serve")
-    wait_until('the first reads') { recorded(first).positive? }
+    first = process_that_reads
     second = another
     second.run('serve')
     asked = recorded(first)
@@ -174,9 +180,7 @@ class LifecycleTest < JobTests::Case
 
   def test_those_that_do_not_lead_are_not_woken_before_the_leader_has_ended
     skip 'needs Linux 5.3' unless RUBY_PLATFORM.include?('linux')
-    first = process
-    first.run("put('default', 90); serve")
-    wait_until('the first reads') { recorded(first).positive? }
+    first = process_that_reads
     second = another
     second.run('serve')
     wait_until('the second sleeps', seconds: 60) { wakes_in_three_intervals(second, first).zero? }
@@ -187,9 +191,7 @@ class LifecycleTest < JobTests::Case
 
   # As when the app closes all descriptors.
   def test_one_that_waits_goes_on_where_what_it_waits_on_was_closed
-    first = process
-    first.run("put('default', 90); serve")
-    wait_until('the first reads') { recorded(first).positive? }
+    first = process_that_reads
     second = another
     second.run('DynoscaleRuby::Agent.singleton_class.prepend(Module.new { def watch_leader = 9_999 }); serve')
     wait_until('a warning') { second.run('LINES.grep(/any backend .*EBADF/).any?') }
@@ -200,9 +202,7 @@ class LifecycleTest < JobTests::Case
   end
 
   def test_when_the_agent_of_the_leader_stops_another_process_can_lead
-    first = process
-    first.run("put('default', 90); serve")
-    wait_until('the first reads') { recorded(first).positive? }
+    first = process_that_reads
     first.run('DynoscaleRuby.stop')
     second = another
     second.run('serve')
@@ -210,9 +210,7 @@ class LifecycleTest < JobTests::Case
   end
 
   def test_one_that_waits_ends_with_its_agent_and_hears_of_new_settings
-    first = process
-    first.run("put('default', 90); serve")
-    wait_until('the first reads') { recorded(first).positive? }
+    process_that_reads
     second = another
     assert_equal 1, second.run('serve; threads')
     second.run("DynoscaleRuby.configure { |c| c.url += '/other' }; nil")
@@ -223,9 +221,7 @@ class LifecycleTest < JobTests::Case
   end
 
   def test_another_app_of_the_machine_has_a_reader_of_its_own
-    first = process
-    first.run("put('default', 90); serve")
-    wait_until('the first reads') { recorded(first).positive? }
+    process_that_reads
     second = another
     second.run("DynoscaleRuby.configure { |c| c.url += '/other' }; serve")
     wait_until('the second reads') { recorded(second).positive? }
