@@ -75,7 +75,7 @@ static bool nine_to_sixteen_digits(const char *text, const char *end, uint64_t f
     return true;
 }
 
-/* Adds to *value what it reads of the text, as far as it can: where it ended. */
+/* Puts the digits that it reads, eight at a time, into *value: where it ended. */
 static const char *read_eights(const char *text, const char *end, uint64_t *value) {
     if (end - text < 8 || !eight_digits(eight_bytes(text), value)) return text;
     return nine_to_sixteen_digits(text, end, *value, value) ? end : text + 8;
