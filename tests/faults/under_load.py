@@ -166,6 +166,18 @@ def gunicorn(worker: str = "sync", preload: bool = False) -> Gunicorn:
     return Gunicorn("gunicorn", worker, preload, wrapper=True, hook="")
 
 
+class GunicornThatMayHang(Gunicorn):
+    """Of gthread workers, for INT and QUIT: gunicorn's handler of these takes a lock of its thread
+    pool, which the main thread may hold at that moment, and then waits for ever (seen without an
+    agent in one of thirty servers). gunicorn kills such a worker after the graceful time-out; what
+    was recorded there has been reported before."""
+
+    def __init__(self) -> None:
+        super().__init__("gunicorn", "gthread", preload=False, wrapper=True, hook="")
+        self._arguments += ["--graceful-timeout", str(STOP_SECONDS // 2)]
+        self.variables = {"DYNOSCALE_PUBLISH_FREQUENCY": str(STOP_SECONDS // 8)}
+
+
 class UwsgiOfEitherTerm(Uwsgi):
     """TERM ends it with --die-on-term; without that, TERM reloads it and QUIT ends it."""
 
