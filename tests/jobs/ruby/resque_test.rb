@@ -180,6 +180,37 @@ class ResqueTest < JobTests::Case
     assert_equal [2, 2], turns
   end
 
+  def test_a_backend_that_cannot_be_read_raises
+    gone = TCPServer.open('127.0.0.1', 0) { |socket| socket.addr[1] }
+    error = assert_raises(JobTests::Child::Failure) { resque(port: gone).run('ages') }
+    assert_match(/CannotConnect|ECONNREFUSED|refused/i, error.message)
+  end
+
+  # Its certificate is one of this test's own, which Resque's connection alone knows.
+  def test_a_connection_by_tls_is_resques_own
+    Dir.mktmpdir('dynoscale') do |directory|
+      server = JobTests::RedisTLSServer.new(directory)
+      child = resque
+      child.run(<<~RUBY)
+        Resque.redis = { url: #{server.tls_url.inspect}, ssl_params: { ca_file: #{server.certificate.inspect} } }
+        put('high', 90)
+      RUBY
+      assert_age 90_000, child.run('ages')['high']
+    ensure
+      server&.stop
+    end
+  end
+
+  # Nothing but the Sentinel says where the server is.
+  def test_a_server_behind_a_sentinel_is_found_as_resque_finds_it
+    sentinel = JobTests::RedisSentinel.new(redis)
+    child = resque
+    child.run("Resque.redis = #{sentinel.settings}; put('high', 90)")
+    assert_age 90_000, child.run('ages')['high']
+  ensure
+    sentinel&.stop
+  end
+
   # The thread lives in the worker, and not in the children that it forks for its jobs.
   def test_the_worker_starts_it_and_works_its_jobs
     child = child(LOAD, env: reporting.merge(gems, 'REDIS_URL' => redis.url))

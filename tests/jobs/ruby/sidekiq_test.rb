@@ -146,6 +146,18 @@ module SidekiqCases
     end
   end
 
+  # Nothing but the Sentinel says where the server is.
+  def test_a_server_behind_a_sentinel_is_found_as_sidekiq_finds_it
+    sentinel = JobTests::RedisSentinel.new(redis)
+    child = child(self.class::PRELUDE + LOAD + <<~RUBY, env: gems)
+      Sidekiq.configure_client { |config| config.redis = #{sentinel.settings} }
+      put('default', 90)
+    RUBY
+    assert_age 90_000, child.run('ages')['default']
+  ensure
+    sentinel&.stop
+  end
+
   # As sidekiqswarm does it: the app is loaded once, the workers are forked.
   def test_of_forked_workers_one_reads
     sidekiq.run("put('nobody', 90)")

@@ -137,6 +137,33 @@ module JobTests
     end
   end
 
+  # Knows where a Redis server is, under the name NAME, and has no password of its own.
+  class RedisSentinel < RedisServer
+    NAME = 'mymaster'
+
+    def initialize(watched)
+      @watched = watched
+      super()
+    end
+
+    def command
+      config = File.join(@directory, 'sentinel.conf')
+      File.write(config, <<~CONFIG)
+        port #{port}
+        bind 127.0.0.1
+        dir #{@directory}
+        sentinel monitor #{NAME} 127.0.0.1 #{@watched.port} 1
+        sentinel auth-pass #{NAME} #{PASSWORD}
+      CONFIG
+      [super.first, config, '--sentinel']
+    end
+
+    # What a client of either kind is told.
+    def settings
+      { url: "redis://:#{PASSWORD}@#{NAME}/0", sentinels: [{ host: '127.0.0.1', port: port }] }
+    end
+  end
+
   # PostgreSQL's server will not run as root.
   class PostgresServer < Server
     USER = 'dynoscale'
