@@ -3,10 +3,9 @@
 require_relative 'test_helper'
 require_relative 'support/rails_app'
 
-# The processes that a Rails app has: what serves and what works reads, nothing else does.
-class RailsTest < JobTests::Case
+# A Rails app of a test's own, and its programs.
+module RailsPrograms
   SIDEKIQ = "require 'sidekiq'"
-  DELAYED_JOB = "require 'active_record/railtie'; require 'delayed_job_active_record'"
 
   def app(libraries: SIDEKIQ, adapter: :sidekiq)
     @app ||= JobTests::RailsApp.make(
@@ -24,6 +23,35 @@ class RailsTest < JobTests::Case
     super
     FileUtils.rm_rf(@app) if @app
   end
+
+  # Of a program that ends by itself.
+  def output(env, *arguments)
+    Dir.chdir(app) do
+      IO.popen([ENV.slice(*JobTests::Child::KEPT).merge(env), RbConfig.ruby, *arguments,
+                { unsetenv_others: true, err: %i[child out] }], 'r+') do |program|
+        yield program if block_given?
+        program.close_write
+        program.read
+      end
+    end
+  end
+
+  # Puma with its workers, while the block runs; what it says.
+  def serving(env, &block)
+    port = TCPServer.open('127.0.0.1', 0) { |socket| socket.addr[1] }
+    run_program(env, '-S', 'puma', '-b', "tcp://127.0.0.1:#{port}", directory: app, &block)
+  end
+
+  def wait_for_reports(*sources, said: nil)
+    wait_until(-> { "reports #{receiver.rows} #{said}" }) { sources.all? { |source| reported[source] } }
+  end
+end
+
+# The processes that a Rails app has: what serves and what works reads, nothing else does.
+class RailsTest < JobTests::Case
+  include RailsPrograms
+
+  DELAYED_JOB = "require 'active_record/railtie'; require 'delayed_job_active_record'"
 
   def environment(**more)
     JobTests::Gems.debian(self, 'rails', '>= 6.1')
@@ -43,25 +71,10 @@ class RailsTest < JobTests::Case
     output(environment(DYNOSCALE_URL: ''), '-e', code)
   end
 
-  # Of a program that ends by itself.
-  def output(env, *arguments)
-    Dir.chdir(app) do
-      IO.popen([ENV.slice(*JobTests::Child::KEPT).merge(env), RbConfig.ruby, *arguments,
-                { unsetenv_others: true, err: %i[child out] }], 'r+') do |program|
-        yield program if block_given?
-        program.close_write
-        program.read
-      end
-    end
-  end
-
   def test_a_preloading_server_without_traffic_and_without_a_word_about_threads
     app
     enqueue(90)
-    port = TCPServer.open('127.0.0.1', 0) { |socket| socket.addr[1] }
-    log = run_program(environment, '-S', 'puma', '-b', "tcp://127.0.0.1:#{port}", directory: app) do
-      wait_until(-> { "reports #{receiver.rows}" }) { reported['sidekiq:mail'] }
-    end
+    log = serving(environment) { wait_for_reports('sidekiq:mail') }
     assert_age 90_000, reported['sidekiq:mail']
     refute_includes log, 'dynoscale_ruby/jobs', 'Puma does not warn of the thread'
     refute_includes log, 'Timeout stdlib thread'
@@ -71,7 +84,7 @@ class RailsTest < JobTests::Case
     app
     enqueue(90)
     run_program(environment(DYNO: 'worker.1'), '-S', 'sidekiq', '-q', 'other', directory: app) do
-      wait_until(-> { "reports #{receiver.rows}" }) { reported['sidekiq:mail'] }
+      wait_for_reports('sidekiq:mail')
     end
   end
 
@@ -103,8 +116,90 @@ class RailsTest < JobTests::Case
       WorkJob.set(queue: 'other', wait_until: Time.now - 90).perform_later"
     failure = output(env.merge('DYNOSCALE_URL' => ''), '-e', prepare)
     run_program(env, '-S', 'rake', 'jobs:work', directory: app) do
-      wait_until(-> { "reports #{receiver.rows} #{failure}" }) { reported['delayed_job:other'] }
+      wait_for_reports('delayed_job:other', said: failure)
     end
     assert_age 90_000, reported['delayed_job:other']
+  end
+end
+
+# With libraries that Debian lacks, under the Rails that they come with.
+class RailsGemsTest < JobTests::Case
+  include RailsPrograms
+
+  RESQUE = "require 'resque'; Resque.redis = ENV.fetch('REDIS_URL')"
+  QUE = "require 'active_record/railtie'; require 'que'"
+
+  def environment(**more)
+    JobTests::Gems.environment(self, :rails)
+                  .merge(reporting(**more),
+                         { 'REDIS_URL' => redis.url, 'RUBYLIB' => JobTests::Child::LIBRARY })
+  end
+
+  # Active Job notes the time by itself, and is all there is where the agent is off.
+  RESQUE_JOBS = <<~RUBY
+    require './config/environment'
+    require 'active_support/testing/time_helpers'
+    extend ActiveSupport::Testing::TimeHelpers
+    travel(-ARGV[1].to_i) { WorkJob.set(queue: ARGV[0]).perform_later(1) }
+  RUBY
+
+  def enqueue_in_resque
+    app(libraries: RESQUE, adapter: :resque)
+    env = environment
+    output(env.merge('DYNOSCALE_URL' => ''), '-e', RESQUE_JOBS, 'mail', '90') +
+      output(env, '-e', RESQUE_JOBS, 'news', '30')
+  end
+
+  def test_the_server_of_an_app_with_resque
+    said = enqueue_in_resque
+    serving(environment(DYNO: 'web.1')) { wait_for_reports('resque:mail', 'resque:news', said: said) }
+    assert_age 90_000, reported['resque:mail']
+    assert_includes 29_950..60_000, reported['resque:news']
+    assert_equal %w[resque:mail resque:news], reported.keys.sort
+  end
+
+  def test_the_worker_of_an_app_with_resque
+    said = enqueue_in_resque
+    env = environment(QUEUE: 'news', INTERVAL: '0.1')
+    run_program(env, '-S', 'rake', 'resque:work', directory: app) do
+      wait_for_reports('resque:mail', said: said)
+      wait_until('its own queue is empty') { reported['resque:news']&.zero? }
+    end
+    assert_age 90_000, reported['resque:mail']
+  end
+
+  QUE_JOBS = <<~RUBY
+    require './config/environment'
+    Que.migrate!(version: Que::Migrations::CURRENT_VERSION)
+    { 'mail' => 90, 'news' => 30 }.each do |queue, seconds|
+      WorkJob.set(queue: queue, wait_until: Time.now - seconds).perform_later(1)
+    end
+  RUBY
+
+  # Yields what the processes need, and what was said about the enqueueing.
+  def enqueue_in_que(**more)
+    app(libraries: QUE, adapter: :que)
+    env = environment(**more, DATABASE_URL: postgres.create('railsque').sub('postgres:', 'postgresql:'))
+    yield env, output(env.merge('DYNOSCALE_URL' => ''), '-e', QUE_JOBS)
+  end
+
+  def test_the_server_of_an_app_with_que
+    enqueue_in_que(DYNO: 'web.1') do |env, said|
+      serving(env) { wait_for_reports('que:mail', 'que:news', said: said) }
+    end
+    assert_age 90_000, reported['que:mail']
+    assert_includes 29_950..60_000, reported['que:news']
+    assert_equal %w[que:mail que:news], reported.keys.sort
+  end
+
+  def test_the_worker_of_an_app_with_que
+    enqueue_in_que do |env, said|
+      run_program(env, '-e', "load Gem.bin_path('que', 'que')", '--', './config/environment.rb',
+                  '-q', 'news', '-i', '0.2', directory: app) do
+        wait_for_reports('que:mail', said: said)
+        wait_until('its own queue is empty') { reported['que:news']&.zero? }
+      end
+    end
+    assert_age 90_000, reported['que:mail']
   end
 end
