@@ -108,6 +108,20 @@ class Dyno:
         return self.rows(source)
 
 
+def assert_reads_once_a_second(dyno: Dyno, process: Process) -> None:
+    """Not once for each of its processes."""
+    started, rows = time.monotonic(), len(dyno.rows("rq:default"))
+    dyno.wait_for_rows(process, "rq:default", 4)
+    more = len(dyno.rows("rq:default")) - rows
+    assert more <= 2 * (time.monotonic() - started) + 2
+
+
+def waits_to_lead(pid: int) -> bool:
+    """Whether it holds a descriptor of another process, as one that waits for a leader's end does."""
+    files = Path(f"/proc/{pid}/fd").iterdir()
+    return any("pidfd" in os.readlink(file) for file in files)
+
+
 @pytest.fixture
 def dyno(tmp_path: Path, report_url: str, redis_url: str, receiver: Any) -> Any:
     dyno = Dyno(tmp_path, report_url, redis_url, receiver)
@@ -156,6 +170,29 @@ def test_rq_worker_of_a_module_that_only_jobs_import(dyno: Dyno) -> None:
     seen = json.loads(dyno.redis.lpop("seen"))
     assert THREAD not in seen["threads"]
     assert "helps another" in seen["off_reason"]
+
+
+def test_rq_worker_pool(dyno: Dyno) -> None:
+    """The pool's own process reads, though it makes no queue. Those that work are its helpers: they
+    do not even wait to lead."""
+    if importlib.util.find_spec("rq.worker_pool") is None:
+        pytest.skip(f"RQ has pools from 1.14 on; this is {rq.VERSION}")
+    import rq_tasks
+
+    for _ in range(5):
+        dyno.queue.enqueue(rq_tasks.nap, 3)
+    options = ["-c", "dynoscale.hooks.rq", "-n", "2", "default"]
+    pool = dyno.start(*python_program("rq"), "worker-pool", *options)
+    dyno.wait_until(pool, lambda: any(dyno.rows("rq:default")), "report a job that waits")
+    assert dyno.leader() == pool.pid
+    workers = children_of(pool.pid)
+    assert len(workers) == 2
+    assert_reads_once_a_second(dyno, pool)
+    assert not any(waits_to_lead(worker) for worker in workers)
+    dyno.wait_until(pool, lambda: dyno.rows("rq:default")[-1:] == [0], "report an empty queue")
+    pool.stop(seconds=30)
+    assert dyno.leader() is None
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
 def test_rq_worker_by_a_script(dyno: Dyno) -> None:
@@ -238,11 +275,7 @@ def test_a_web_server_without_traffic_reads_once_a_dyno(dyno: Dyno, options: lis
     dyno.queue.enqueue("time.sleep", 0)
     server, _ = gunicorn(dyno, "--workers", "3", *options)
     dyno.wait_for_rows(server, "rq:default")
-    started, rows = time.monotonic(), len(dyno.rows("rq:default"))
-    dyno.wait_for_rows(server, "rq:default", 4)
-    more = len(dyno.rows("rq:default")) - rows
-    # One reading a second, not one for each of three or four processes.
-    assert more <= 2 * (time.monotonic() - started) + 2
+    assert_reads_once_a_second(dyno, server)
     assert dyno.leader() in [server.pid, *children_of(server.pid)]
 
 
