@@ -87,7 +87,7 @@ test-jobs-ruby: build-ruby ## the gem's readings of Sidekiq, Resque, Delayed Job
 # Of both, what `make test` has the time and the packages for: nothing from a registry. (Minitest's
 # --exclude is taken by Rails for its own --environment.)
 RUBY_SMOKE   := oldest_job|is_due|worker_starts|forked_workers|by_tls|any_traffic|it_dies|woken
-PYTHON_SMOKE := test_rq and not sentinel or settings_of_its_own or without_traffic or dies or woken
+PYTHON_SMOKE := test_rq and not sentinel and not cluster or settings_of_its_own or without_traffic or dies or woken
 
 test-jobs-ruby-smoke: build-ruby
 	@$(OWN_PROC) $(RUBY) -w -Itests/jobs/ruby -e '%w[sidekiq lifecycle].each { |f| require "./tests/jobs/ruby/#{f}_test" }' \

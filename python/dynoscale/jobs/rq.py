@@ -14,6 +14,7 @@ import time
 from datetime import timezone
 from typing import Any, Callable, Optional
 
+from dynoscale import _agent
 from dynoscale.jobs import _redis
 from dynoscale.jobs._adapter import Turn
 
@@ -30,6 +31,7 @@ class RQ:
     def __init__(self) -> None:
         self._followed: set[str] = set()
         self._servers: dict[tuple[Any, ...], _Server] = {}
+        self._refused: set[str] = set()  # kinds of clients
 
     def prepare(self) -> None:
         pass
@@ -43,6 +45,11 @@ class RQ:
         pool_class = getattr(sys.modules.get("rq.worker_pool"), "WorkerPool", None)
         if pool_class is not None:
             self._follow(pool_class, lambda pool: (pool.queue_class, pool.connection))
+        for kind in sorted(self._refused):
+            _agent.warn_once(
+                f"rq: queues over a {kind} are not measured; RQ's own workers need a client of one "
+                "server, or of a Sentinel, too"
+            )
         return bool(self._servers)
 
     def _follow(self, followed: Any, parts: Callable[[Any], tuple[Any, Any]]) -> None:
@@ -67,6 +74,9 @@ class RQ:
     def _remember(self, made: Any, parts: Callable[[Any], tuple[Any, Any]]) -> None:
         try:
             queue_class, connection = parts(made)
+            if not hasattr(connection, "connection_pool"):  # that of a cluster has many
+                self._refused.add(type(connection).__qualname__)
+                return
             where = (queue_class, *_redis.address(connection))
             if where not in self._servers and len(self._servers) < _MOST_SERVERS:
                 self._servers[where] = _Server(queue_class, _redis.own_client(connection))

@@ -1,9 +1,10 @@
-"""Real Redis, Sentinel and RabbitMQ servers on loopback, each in a folder of its own."""
+"""Real Redis, Sentinel, PostgreSQL and RabbitMQ servers on loopback, each in a folder of its own."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 from typing import Optional, Sequence
@@ -59,6 +60,29 @@ class Sentinel(Process):
         super().start()
         self.wait_for_port(self.port)
         return self
+
+
+class RedisCluster(Redis):
+    """A cluster of one server, which takes Redis 7; `start` waits until it answers for all keys.
+    Without `keys` it has none of them, and refers to nobody."""
+
+    def __init__(self, directory: Path, keys: bool = True) -> None:
+        self._keys = keys
+        options = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"]
+        options += ["--cluster-port", str(free_port())]
+        super().__init__(directory, options, name="redis-cluster")
+
+    def start(self) -> RedisCluster:
+        super().start()
+        if self._keys:
+            self._tell("CLUSTER ADDSLOTSRANGE 0 16383")
+            self.wait_until(lambda: "cluster_state:ok" in self._tell("CLUSTER INFO"), "be whole")
+        return self
+
+    def _tell(self, command: str) -> str:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            connection.sendall(f"{command}\r\n".encode())
+            return connection.recv(4096).decode()
 
 
 def find_postgresql() -> Optional[Path]:

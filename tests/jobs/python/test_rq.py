@@ -19,7 +19,7 @@ from certificates import make_certificates  # noqa: E402
 from conftest import EveryTurn  # noqa: E402
 from dynoscale.jobs import _redis  # noqa: E402
 from dynoscale.jobs import rq as adapter_module  # noqa: E402
-from servers import Redis, Sentinel  # noqa: E402
+from servers import Redis, RedisCluster, Sentinel  # noqa: E402
 
 SLACK_MS = 5000  # what a slow machine may add to an age
 MINUTE_MS = 60_000
@@ -357,6 +357,37 @@ def test_sentinel_is_the_apps_own(tmp_path: Path, adapter: Any, turn: EveryTurn)
             enqueue(rq.Queue("default", connection=sentinels.master_for("mymaster")), 6)
             assert_age(adapter.read(turn)["default"], 6)
             assert "mymaster" in {where[2] for where in adapter._servers}
+
+
+def test_a_cluster_which_rqs_workers_can_not_use_either_is_told_and_not_reported(
+    tmp_path: Path, adapter: Any, turn: EveryTurn, log: pytest.LogCaptureFixture
+) -> None:
+    adapter.available()
+    adapter._servers.clear()
+    with RedisCluster(tmp_path).start() as server:
+        cluster = redis.cluster.RedisCluster(host="127.0.0.1", port=server.port)
+        queue = rq.Queue("default", connection=cluster)
+        enqueue(queue, 4)
+        assert queue.count == 1
+        with pytest.raises(AttributeError):
+            rq.SimpleWorker([queue], connection=cluster)
+        for _ in range(3):
+            assert not adapter.available()
+            assert adapter.read(turn) == {}
+        [told] = log.messages
+        assert "over a RedisCluster are not measured" in told
+
+
+def test_a_server_of_a_cluster_that_refers_to_others_is_not_empty(
+    tmp_path: Path, adapter: Any, turn: EveryTurn
+) -> None:
+    adapter.available()
+    adapter._servers.clear()
+    with RedisCluster(tmp_path, keys=False).start() as server:
+        rq.Queue("default", connection=redis.Redis.from_url(server.url))
+        assert adapter.available()
+        with pytest.raises(redis.exceptions.RedisError):
+            adapter.read(turn)
 
 
 @pytest.mark.skipif(
