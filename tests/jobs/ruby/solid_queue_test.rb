@@ -67,6 +67,19 @@ class SolidQueueTest < JobTests::DatabaseCase
     assert_age 0, child.run('ages')['q']
   end
 
+  # The table does not tell it from one that has just been dispatched.
+  def test_a_job_for_later_that_a_worker_lets_go_counts_from_when_it_was_first_due
+    child = backend
+    child.run("put('q', -3600); SolidQueue::ScheduledExecution.update_all(scheduled_at: Time.current - 40)
+               SolidQueue::Job.update_all(scheduled_at: Time.current - 40, created_at: Time.current - 99)
+               SolidQueue::ScheduledExecution.dispatch_next_batch(10)
+               PROCESS = SolidQueue::Process.register(kind: 'Worker', pid: 1, name: 'worker')
+               SolidQueue::ReadyExecution.claim('*', 1, PROCESS.id)")
+    assert_empty child.run('ages').compact.reject { |_, age| age.zero? }
+    child.run('PROCESS.deregister')
+    assert_age 40_000, child.run('ages')['q']
+  end
+
   def test_a_job_for_now_is_due_when_it_is_made
     child = backend
     child.run('WorkJob.perform_later; ActiveJob.perform_all_later([WorkJob.new, WorkJob.new]); nil')
