@@ -41,9 +41,9 @@ enum { DS_AWAKE, DS_DROWSY }; /* or an epoch second */
 typedef struct ds_worker {
     ds_events events; /* its end is read by every request */
 
-    /* DS_DROWSY: the thread sleeps, or has not been started. Whoever pushes then
-     * rouses it, and leaves the second in which that began: should that fail, or never end, a later
-     * second's push tries again. */
+    /* DS_DROWSY: the thread sleeps, or has not been started. Whoever pushes then rouses it, and
+     * leaves the second in which that began: should that fail, or never end, a later second's push
+     * tries again. */
     _Alignas(DS_CACHE_LINE) _Atomic(uint32_t) drowsy;
     _Atomic(int64_t) refused; /* pushes to a full ring */
 
