@@ -220,8 +220,6 @@ class ByName(Service):
     """By a name that a name server of our own knows. While it is ill, the server gives `rcode`
     after some seconds, or with None says nothing at all."""
 
-    _number = 0
-
     def __init__(
         self, rcode: Optional[int], host: str = "127.0.0.1", after_seconds: float = 0
     ) -> None:
@@ -240,12 +238,10 @@ class ByName(Service):
 
     def start(self, directory: Path, certificates: Certificates) -> None:
         super().start(directory, certificates)
-        ByName._number += 1
-        address = f"127.53.0.{ByName._number}"
-        (directory / "resolv.conf").write_text(f"nameserver {address}\n")
+        self._names = NameServer(self.host)
+        (directory / "resolv.conf").write_text(f"nameserver {self._names.host}\n")
         (directory / "nsswitch.conf").write_text("hosts: dns\n")
         self.wrapper = [*own_mounts(), "sh", "-c", IN_NAMESPACE, "sh", str(directory)]
-        self._names = NameServer(address, self.host)
 
     def fall_ill(self) -> None:
         self._names.rcode = self._rcode
@@ -271,15 +267,24 @@ class NameServer:
 
     TYPES = {socket.AF_INET: 1, socket.AF_INET6: 28}
 
-    def __init__(self, listen_to: str, address: str) -> None:
+    def __init__(self, address: str) -> None:
         self.rcode: Optional[int] = 0
         self.after_seconds = 0.0
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._type = self.TYPES[family]
         self._address = socket.inet_pton(family, address)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((listen_to, 53))
+        self.host = self._bind()
         threading.Thread(target=self._serve, daemon=True).start()
+
+    def _bind(self) -> str:
+        """To an address of its own: resolvers ask no port but 53."""
+        for number in range(1, 255):
+            host = f"127.53.0.{number}"
+            with contextlib.suppress(OSError):
+                self._socket.bind((host, 53))
+                return host
+        raise OSError("port 53 can't be had on any of 127.53.0.1 to 127.53.0.254")
 
     def stop(self) -> None:
         self._socket.close()
