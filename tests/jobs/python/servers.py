@@ -1,4 +1,4 @@
-"""Real Redis, Sentinel, PostgreSQL and RabbitMQ servers on loopback, each in a folder of its own."""
+"""Real Redis, PostgreSQL and RabbitMQ servers on loopback, each in a folder of its own."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def assert_reads_once_a_second(dyno: Dyno, process: Process) -> None:
 
 
 def waits_to_lead(pid: int) -> bool:
-    """Whether it holds a descriptor of another process, as one that waits for a leader's end does."""
+    """Whether it holds a descriptor of another process, as one that waits for its end does."""
     files = Path(f"/proc/{pid}/fd").iterdir()
     return any("pidfd" in os.readlink(file) for file in files)
 

@@ -75,7 +75,7 @@ class SolidQueueTest < JobTests::DatabaseCase
                SolidQueue::ScheduledExecution.dispatch_next_batch(10)
                PROCESS = SolidQueue::Process.register(kind: 'Worker', pid: 1, name: 'worker')
                SolidQueue::ReadyExecution.claim('*', 1, PROCESS.id)")
-    assert_empty child.run('ages').compact.reject { |_, age| age.zero? }
+    assert_empty child.run('ages')
     child.run('PROCESS.deregister')
     assert_age 40_000, child.run('ages')['q']
   end
