@@ -378,7 +378,7 @@ def test_a_cluster_which_rqs_workers_can_not_use_either_is_told_and_not_reported
         assert "over a RedisCluster are not measured" in told
 
 
-def test_a_server_of_a_cluster_that_refers_to_others_is_not_empty(
+def test_a_server_of_a_cluster_is_not_an_empty_one(
     tmp_path: Path, adapter: Any, turn: EveryTurn
 ) -> None:
     adapter.available()

@@ -211,6 +211,34 @@ class ResqueTest < JobTests::Case
     sentinel&.stop
   end
 
+  # Its queues are on both servers.
+  def test_a_cluster_is_read_as_resque_uses_it
+    cluster = JobTests::RedisCluster.new
+    wait_until('the servers know each other') { cluster.whole? }
+    child = resque
+    child.run(<<~RUBY)
+      require 'redis-clustering'
+      Resque.redis = Redis::Namespace.new(:resque, redis: Redis::Cluster.new(nodes: #{cluster.servers.map(&:url)}))
+      8.times { |i| put("q\#{i}", 90 + i) }
+      Resque.pop('q7')
+    RUBY
+    assert(cluster.servers.all?(&:keys?))
+    ages = child.run('ages')
+    assert_equal 0, ages.delete('q7')
+    assert_equal 7, ages.size
+    ages.each { |name, age| assert_age 90_000 + (name[1].to_i * 1000), age }
+  ensure
+    cluster&.stop
+  end
+
+  def test_a_server_of_a_cluster_is_not_an_empty_one
+    server = JobTests::RedisClusterServer.new
+    error = assert_raises(JobTests::Child::Failure) { resque(port: server.port).run('ages') }
+    assert_match(/CLUSTERDOWN/, error.message)
+  ensure
+    server&.stop
+  end
+
   # The thread lives in the worker, and not in the children that it forks for its jobs.
   def test_the_worker_starts_it_and_works_its_jobs
     child = child(LOAD, env: reporting.merge(gems, 'REDIS_URL' => redis.url))

@@ -131,6 +131,15 @@ module SidekiqCases
     assert_match(/CannotConnect|ECONNREFUSED|refused/i, error.message)
   end
 
+  # Sidekiq itself works on no cluster.
+  def test_a_server_of_a_cluster_is_not_an_empty_one
+    server = JobTests::RedisClusterServer.new
+    error = assert_raises(JobTests::Child::Failure) { sidekiq(port: server.port).run('ages') }
+    assert_match(/CLUSTERDOWN/, error.message)
+  ensure
+    server&.stop
+  end
+
   # Its certificate is one of this test's own, which Sidekiq's settings alone make known.
   def test_a_connection_by_tls_is_sidekiqs_own
     Dir.mktmpdir('dynoscale') do |directory|

@@ -14,7 +14,7 @@ module JobTests
     # In the order in which they are installed: the later ones take the versions of the earlier.
     SETS = {
       sidekiq: ['sidekiq:>= 7'],
-      resque: ['redis:>= 5', 'resque:>= 2'],
+      resque: ['redis:>= 5', 'redis-clustering:>= 5', 'resque:>= 2'],
       rails: ['rails:~> 7.2.0', 'pg:~> 1.5', 'good_job:>= 4', 'solid_queue:>= 1', 'que:>= 2',
               'delayed_job_active_record:>= 4.1.8', 'redis:>= 5', 'resque:>= 2']
     }.freeze

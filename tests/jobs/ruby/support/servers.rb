@@ -164,6 +164,51 @@ module JobTests
     end
   end
 
+  # One of a cluster, which takes Redis 7. Alone it holds none of the keys.
+  class RedisClusterServer < RedisServer
+    attr_reader :bus
+
+    def command
+      @bus = TCPServer.open('127.0.0.1', 0) { |socket| socket.addr[1] }
+      super + ['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf',
+               '--cluster-port', bus.to_s, '--cluster-announce-ip', '127.0.0.1']
+    end
+
+    def keys?
+      !call('DBSIZE').end_with?(':0')
+    end
+
+    # A key is served here, or by another.
+    def whole?
+      !call('GET', 'key').start_with?('-CLUSTERDOWN')
+    end
+  end
+
+  # Two servers with half of the keys each.
+  class RedisCluster
+    HALVES = [%w[0 8191], %w[8192 16383]].freeze
+
+    attr_reader :servers
+
+    def initialize
+      @servers = []
+      HALVES.each { |half| (@servers << RedisClusterServer.new).last.call('CLUSTER', 'ADDSLOTSRANGE', *half) }
+      first, second = servers
+      first.call('CLUSTER', 'MEET', '127.0.0.1', second.port.to_s, second.bus.to_s)
+    rescue StandardError
+      stop
+      raise
+    end
+
+    def whole?
+      servers.all?(&:whole?)
+    end
+
+    def stop
+      servers.each(&:stop)
+    end
+  end
+
   # PostgreSQL's server will not run as root.
   class PostgresServer < Server
     USER = 'dynoscale'
