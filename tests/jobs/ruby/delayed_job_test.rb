@@ -78,6 +78,13 @@ module DelayedJobCases
     assert_age 9_000, child.run('ages')['q']
   end
 
+  # As with Mongoid: there is no connection of ActiveRecord's to borrow.
+  def test_another_backend_than_active_record_has_nothing_to_tell
+    child = backend(DYNO: 'web.1')
+    child.run("put('q', 90); Delayed::Worker.backend = Class.new { extend Delayed::Backend::Base::ClassMethods }")
+    assert_equal({}, child.run('ages'))
+  end
+
   def test_the_worker_starts_it
     child = backend(**reporting)
     child.run("put('q', 90); put('other', 80)

@@ -99,24 +99,39 @@ class RailsTest < JobTests::Case
     assert_empty receiver.rows
   end
 
-  def test_a_rake_task_that_is_a_worker
+  DELAYED_JOBS = <<~RUBY
+    require './config/environment'
+    ActiveRecord::Base.connection.create_table(:delayed_jobs) do |t|
+      t.integer :priority, default: 0
+      t.integer :attempts, default: 0
+      t.text :handler, :last_error
+      t.datetime :run_at, :locked_at, :failed_at
+      t.string :locked_by, :queue
+      t.timestamps null: true
+    end
+    WorkJob.set(queue: 'other', wait_until: Time.now - 90).perform_later
+  RUBY
+
+  # Yields what the processes need, and what was said about the enqueueing.
+  def enqueue_in_delayed_job(**more)
     JobTests::Gems.debian(self, 'delayed_job_active_record', '>= 4.1')
     app(libraries: DELAYED_JOB, adapter: :delayed_job)
-    env = environment(DYNO: 'worker.1', QUEUE: 'q',
-                      DATABASE_URL: postgres.create('railstest').sub('postgres:', 'postgresql:'))
-    prepare = "require './config/environment'
-      ActiveRecord::Base.connection.create_table(:delayed_jobs) do |t|
-        t.integer :priority, default: 0
-        t.integer :attempts, default: 0
-        t.text :handler, :last_error
-        t.datetime :run_at, :locked_at, :failed_at
-        t.string :locked_by, :queue
-        t.timestamps null: true
+    env = environment(**more, DATABASE_URL: postgres.create('railstest').sub('postgres:', 'postgresql:'))
+    yield env, output(env.merge('DYNOSCALE_URL' => ''), '-e', DELAYED_JOBS)
+  end
+
+  def test_a_rake_task_that_is_a_worker
+    enqueue_in_delayed_job(DYNO: 'worker.1', QUEUE: 'q') do |env, said|
+      run_program(env, '-S', 'rake', 'jobs:work', directory: app) do
+        wait_for_reports('delayed_job:other', said: said)
       end
-      WorkJob.set(queue: 'other', wait_until: Time.now - 90).perform_later"
-    failure = output(env.merge('DYNOSCALE_URL' => ''), '-e', prepare)
-    run_program(env, '-S', 'rake', 'jobs:work', directory: app) do
-      wait_for_reports('delayed_job:other', said: failure)
+    end
+    assert_age 90_000, reported['delayed_job:other']
+  end
+
+  def test_the_server_of_an_app_with_delayed_job
+    enqueue_in_delayed_job do |env, said|
+      serving(env) { wait_for_reports('delayed_job:other', said: said) }
     end
     assert_age 90_000, reported['delayed_job:other']
   end
