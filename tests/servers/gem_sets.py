@@ -74,7 +74,8 @@ class GemSet:
                 capture_output=True,
                 text=True,
                 timeout=INSTALL_SECONDS,
-                env={**os.environ, **places},
+                # A `make` around us does not set the variables of theirs.
+                env={**os.environ, **places, "MAKEFLAGS": ""},
             )
         except subprocess.TimeoutExpired:
             return f"not done in {INSTALL_SECONDS} s"

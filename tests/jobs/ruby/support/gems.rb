@@ -48,8 +48,9 @@ module JobTests
     def install(name, home)
       FileUtils.mkdir_p(home)
       SETS.fetch(name).each do |gem|
-        out, status = Open3.capture2e({ 'GEM_HOME' => home, 'GEM_PATH' => home }, GEM, 'install',
-                                      '--no-document', '--quiet', '--conservative',
+        # A `make` around us does not set the variables of theirs.
+        places = { 'GEM_HOME' => home, 'GEM_PATH' => home, 'MAKEFLAGS' => '' }
+        out, status = Open3.capture2e(places, GEM, 'install', '--no-document', '--quiet', '--conservative',
                                       '--bindir', File.join(home, 'bin'), gem)
         return "gem install #{gem}: #{out.lines.last.to_s.strip}" unless status.success?
       end
