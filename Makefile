@@ -262,11 +262,12 @@ run-briefly: $(BRIEFLY)
 
 .PHONY: matrix test-builds
 
-# MATRIX=1 is for the newest Rails, from the gem registry, where there is one.
-matrix: ## the suites with every interpreter here; MATRIX_RELEASES="trixie sid": in new Debians too
-	$(call install,matrix)
-	@MATRIX=1 $(PYTHON) tests/matrix/matrix.py \
-	    $(MATRIX_ONLY:%=--only '%') $(MATRIX_RELEASES:%=--release %)
+# MATRIX=1 is for the newest Rails, from the gem registry, where there is one. MATRIX_ONLY: what
+# names of interpreters and suites begin with. MATRIX_WHOLE=1: in new Debians, `make test` first.
+matrix: ## the suites with every interpreter here, or MATRIX_RELEASES="here trixie": in new Debians
+	$(call install,matrix frameworks)
+	@MATRIX=1 $(PYTHON) tests/matrix/matrix.py $(if $(MATRIX_WHOLE),--whole) \
+	    $(MATRIX_ONLY:%=--only %) $(MATRIX_RELEASES:%=--release %)
 
 test-builds: ## twine and the like; builds in a new Debian that lacks what they need (RELEASE=bookworm)
 	$(call install,matrix)

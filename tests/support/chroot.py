@@ -57,7 +57,10 @@ class Chroot:
         subprocess.run(["tar", "-C", str(self.root), "-xf", str(base)], check=True)
         for file in ("/etc/resolv.conf", "/etc/hosts"):
             shutil.copy(file, f"{self.root}{file}")
-        # How this machine reaches its mirrors.
+        # How this machine reaches its mirrors, and whose certificates it takes.
+        for certificate in Path("/usr/local/share/ca-certificates").glob("*.crt"):
+            (self.root / certificate.parent.relative_to("/")).mkdir(parents=True, exist_ok=True)
+            shutil.copy(certificate, f"{self.root}{certificate}")
         dump = subprocess.run(["apt-config", "dump"], stdout=subprocess.PIPE, text=True).stdout
         kept = [line for line in dump.splitlines() if line.startswith(MIRROR_SETTINGS)]
         (self.root / "etc/apt/apt.conf.d/99host").write_text("\n".join([*kept, ""]))
@@ -65,6 +68,7 @@ class Chroot:
         policy = self.root / "usr/sbin/policy-rc.d"
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
+        self.run("update-ca-certificates")
         return self
 
     def __exit__(self, *_: object) -> None:
