@@ -212,7 +212,6 @@ class RailsGemsTest < JobTests::Case
       run_program(env, '-e', "load Gem.bin_path('que', 'que')", '--', './config/environment.rb',
                   '-q', 'news', '-i', '0.2', directory: app) do
         wait_for_reports('que:mail', said: said)
-        wait_until('its own queue is empty') { reported['que:news']&.zero? }
       end
     end
     assert_age 90_000, reported['que:mail']
