@@ -296,7 +296,8 @@ ENQUEUES = """
     [reader] = [thread for thread in threading.enumerate() if thread.name == "dynoscale-jobs"]
     print(f"thread {reader.native_id}.", flush=True)
     if "STOP" in os.environ:
-        time.sleep(3)
+        while not os.path.exists(os.environ["STOP"]):
+            time.sleep(0.05)
         dynoscale.stop()
     time.sleep(300)
 """
@@ -355,8 +356,10 @@ def test_those_that_do_not_lead_are_not_woken_before_the_leader_has_ended(dyno: 
 
 def test_when_the_agent_of_the_leader_stops_another_process_can_lead(dyno: Dyno) -> None:
     dyno.queue.enqueue("time.sleep", 0)
-    first = dyno.python(ENQUEUES, STOP="1")
+    stop = dyno.directory / "stop"
+    first = dyno.python(ENQUEUES, STOP=str(stop))
     dyno.wait_until(first, lambda: dyno.leader() == first.pid, "lead")
+    stop.touch()
     dyno.wait_until(first, lambda: dyno.leader() is None, "stop")
     second = dyno.python(ENQUEUES)
     dyno.wait_until(second, lambda: dyno.leader() == second.pid, "lead")
@@ -395,6 +398,47 @@ def test_one_that_waits_ends_with_its_agent_and_hears_of_new_settings(dyno: Dyno
     dyno.wait_until(first, lambda: dyno.leader() == first.pid, "lead")
     for variables in ({}, {"ELSEWHERE": "1"}):
         dyno.run(dyno.python(code, **variables))
+
+
+def test_where_the_system_does_not_tell_of_a_leaders_end_one_that_waits_asks(dyno: Dyno) -> None:
+    """As before Linux 5.3, and on other systems: once an interval."""
+    code = """
+        from dynoscale import _native
+        leads = _native.leads
+        _native.watch_leader = lambda: None
+        _native.leads = lambda: (print("asked", flush=True), leads())[1]
+    """
+    dyno.queue.enqueue("time.sleep", 0)
+    first = dyno.python(ENQUEUES)
+    dyno.wait_for_rows(first, "rq:default")
+    second = dyno.python(textwrap.dedent(code) + textwrap.dedent(ENQUEUES))
+    dyno.wait_until(second, lambda: second.log.count("asked") >= 2, "ask")
+    asked = second.log.count("asked")
+    dyno.wait_for_rows(first, "rq:default", 5)
+    assert 1 <= second.log.count("asked") - asked <= 10
+    assert dyno.leader() == first.pid
+    first.kill()
+    dyno.wait_for_rows(second, "rq:default", 2)
+
+
+def test_one_that_waits_asks_again_in_case_the_leader_has_stopped_and_lives_on(dyno: Dyno) -> None:
+    """The system tells of the end of its process only."""
+    code = """
+        from dynoscale import _native
+        from dynoscale.jobs import _reader
+        watch_leader = _native.watch_leader
+        _native.watch_leader = lambda: (print("waits", flush=True), watch_leader())[1]
+        _reader._LONGEST_WAIT = 1.0
+    """
+    dyno.queue.enqueue("time.sleep", 0)
+    stop = dyno.directory / "stop"
+    first = dyno.python(ENQUEUES, STOP=str(stop))
+    dyno.wait_until(first, lambda: dyno.leader() == first.pid, "lead")
+    second = dyno.python(textwrap.dedent(code) + textwrap.dedent(ENQUEUES))
+    dyno.wait_until(second, lambda: "waits" in second.log, "wait")
+    stop.touch()
+    dyno.wait_until(second, lambda: dyno.leader() == second.pid, "lead")
+    assert first.running
 
 
 @pytest.mark.parametrize("kind", ["gevent", "eventlet"])

@@ -189,6 +189,46 @@ class LifecycleTest < JobTests::Case
     wait_until('the second reads') { recorded(second).positive? }
   end
 
+  # Of the one way and of the other to find out who leads.
+  COUNT_QUESTIONS = <<~RUBY
+    LEADS = []
+    WATCHES = []
+    DynoscaleRuby::Agent.singleton_class.prepend(Module.new do
+      def leads? = (LEADS << 1) && super
+      def watch_leader = (WATCHES << 1) && super
+    end)
+  RUBY
+
+  # As before Linux 5.3, and on other systems.
+  def test_where_the_system_does_not_tell_of_a_leaders_end_one_that_waits_asks_once_an_interval
+    first = process_that_reads
+    second = another
+    second.run("#{COUNT_QUESTIONS.sub(/def watch_leader = .*/, 'def watch_leader = nil')}; serve")
+    wait_until('it asks') { second.run('LEADS.size') >= 2 }
+    asked = second.run('LEADS.size')
+    read = recorded(first)
+    wait_until('five readings') { recorded(first) >= read + 5 }
+    assert_includes 1..10, second.run('LEADS.size') - asked
+    assert_equal 0, recorded(second)
+    first.kill(:KILL)
+    wait_until('the second reads') { recorded(second).positive? }
+  end
+
+  # The system tells of the end of its process only.
+  def test_one_that_waits_asks_again_in_case_the_leader_has_stopped_and_lives_on
+    first = process_that_reads
+    second = another
+    second.run("#{COUNT_QUESTIONS}
+                READER = DynoscaleRuby::Jobs::Reader
+                READER.send(:remove_const, :LONGEST_WAIT)
+                READER.const_set(:LONGEST_WAIT, 1)
+                serve")
+    wait_until('it waits') { second.run('WATCHES.any?') }
+    first.run('DynoscaleRuby.stop')
+    wait_until('the second reads') { recorded(second).positive? }
+    assert first.run('true')
+  end
+
   # As when the app closes all descriptors.
   def test_one_that_waits_goes_on_where_what_it_waits_on_was_closed
     first = process_that_reads
