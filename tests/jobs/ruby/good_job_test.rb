@@ -85,7 +85,7 @@ class GoodJobTest < JobTests::DatabaseCase
   end
 
   def test_the_worker_starts_it
-    backend(**reporting).run("put('q', 90); put('other', 80)")
+    backend.run("put('q', 90); put('other', 80)")
     env = gems.merge(reporting, 'DATABASE_URL' => database, 'RUBYLIB' => JobTests::Child::LIBRARY)
     run_program(env, '-e', "load Gem.bin_path('good_job', 'good_job')", '--',
                 'start', '--queues=q', directory: app) do

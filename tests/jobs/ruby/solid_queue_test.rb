@@ -123,7 +123,7 @@ class SolidQueueTest < JobTests::DatabaseCase
 
   # The supervisor has the thread; the processes that it forks have none.
   def test_the_worker_starts_it
-    backend(**reporting).run("put('q', 90); put('other', 80)")
+    backend.run("put('q', 90); put('other', 80)")
     env = gems.merge(reporting, 'DATABASE_URL' => database, 'RUBYLIB' => JobTests::Child::LIBRARY)
     JobTests::RailsApp.write(app, 'config/queue.yml', <<~YAML)
       production:
@@ -131,9 +131,25 @@ class SolidQueueTest < JobTests::DatabaseCase
         workers: [{ queues: q, threads: 1, polling_interval: 0.1 }]
     YAML
     run_program(env, '-e', "require '#{app}/config/environment'; SolidQueue::Supervisor.start",
-                directory: app) do
+                directory: app) do |pid|
       wait_until(-> { "reports #{receiver.rows}" }) { reported['solid_queue:other'] }
       assert_age 80_000, reported['solid_queue:other']
+      wait_until('both of its processes run') { forked_by(pid).count { |child| runs?(child) } == 2 }
+      assert reader?(pid)
+      refute(forked_by(pid).any? { |child| reader?(child) })
     end
+  end
+
+  def forked_by(pid)
+    File.read("/proc/#{pid}/task/#{pid}/children").split
+  end
+
+  # As it calls itself once it does.
+  def runs?(pid)
+    File.read("/proc/#{pid}/cmdline").match?(/solid-queue-(?:worker|dispatcher)/)
+  end
+
+  def reader?(pid)
+    Dir["/proc/#{pid}/task/*/comm"].any? { |name| File.read(name) == "dynoscale-jobs\n" }
   end
 end
