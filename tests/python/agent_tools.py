@@ -58,6 +58,7 @@ class Asgi:
         self.headers = headers
         self.scope: Any = None
         self.sent: list[Any] = []
+        self.received = False
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         """The application: keeps its scope, and answers."""
@@ -66,6 +67,12 @@ class Asgi:
         await send({"type": "http.response.body", "body": b"hello"})
 
     async def receive(self) -> Any:
+        """The request, and nothing after it: the client stays."""
+        import asyncio  # here, since it has a logger
+
+        if self.received:
+            await asyncio.Event().wait()
+        self.received = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(self, message: Any) -> None:
@@ -75,6 +82,7 @@ class Asgi:
         """Call the app as a server does, to the end."""
         import asyncio  # here, since it has a logger
 
+        self.received = False
         asyncio.run(until_done(app(scope, self.receive, self.send)))
 
 

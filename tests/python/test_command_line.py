@@ -171,7 +171,8 @@ def test_a_name_that_does_not_exist() -> None:
 
 
 def test_a_connection_refused() -> None:
-    expect(examine(environment("https://127.0.0.1:1")), "connection", "fail", "port 1")
+    findings = examine(environment("https://127.0.0.1:1"))
+    expect(findings, "connection", "fail", "connect to 127.0.0.1")
 
 
 @pytest.mark.parametrize("kind", ["wrong_host", "self_signed", "expired"])

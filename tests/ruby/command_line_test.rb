@@ -93,7 +93,7 @@ class CommandLineTest < DynoscaleTests::AgentTest
 
   def test_a_connection_refused
     findings = examine(env: environment('https://127.0.0.1:1'))
-    assert_finding 'connection', 'fail', 'port 1', findings
+    assert_finding 'connection', 'fail', 'connect to 127.0.0.1', findings
   end
 
   def test_certificates
