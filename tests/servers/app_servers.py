@@ -168,13 +168,12 @@ class Puma(RubyServer):
         # The default of preload_app! depends on the version.
         self._lines += [f"preload_app! {str(preload).lower()}"] if workers else []
         self._lines += more
-        self._workers = workers
 
     def tries(self) -> int:
-        # A worker may wait for ever to close a pipe of its own: with Ruby 3.3 once in ten times,
-        # and as often without the agent. https://github.com/puma/puma/issues/3677
+        # It may wait for ever to close a pipe of its own: with Ruby 3.3 once in ten times, and as
+        # often without the agent. https://github.com/puma/puma/issues/3677
         newer = output(RUBY, "-e", "exit RUBY_VERSION >= '3.3'") is not None
-        return 4 if self._workers and newer else 1
+        return 4 if newer else 1
 
     def command(self, port: int, directory: Path) -> List[str]:
         config = directory / "puma.rb"
@@ -371,6 +370,13 @@ class Uvicorn(PythonServer):
     def __init__(self, name: str, *arguments: str) -> None:
         super().__init__(name)
         self._arguments = arguments
+
+    def missing(self) -> Optional[str]:
+        reason = super().missing()
+        newer = "import uvicorn; exit([*map(int, uvicorn.__version__.split('.')[:2])] < [0, 29])"
+        if reason is None and "django" in self.module and output(PYTHON, "-c", newer) is not None:
+            return "uvicorn from 0.29 on ends Django by the signal, with what it had not sent"
+        return reason
 
     def command(self, port: int, directory: Path) -> List[str]:
         command = [PYTHON, "-m", "uvicorn", "--host", "127.0.0.1", "--port", str(port)]

@@ -72,6 +72,7 @@ STARLETTE = Example(
     [PYTHON, "-m", "uvicorn", "app:app", "--port"],
     ["starlette", "uvicorn"],
     "python3-starlette python3-uvicorn",
+    (0, -signal.SIGTERM),  # newer ones raise the signal again
 )
 
 
