@@ -574,7 +574,7 @@ static int child_forks_again(dynoscale_agent *agent) {
 
 static void a_child_starts_empty_and_reports_its_own(void **state) {
     dynoscale_agent *agent = *state;
-    skip_under_thread_sanitizer();
+    skip_under_sanitizers();
     for (int i = 0; i < 5; i++) request(agent, 1);
     assert_int_equal(forked(child_is_empty, agent), 0);
     assert_int_equal(forked(child_reports_its_own, agent), 0);
@@ -600,7 +600,7 @@ static int child_of_a_busy_parent(dynoscale_agent *agent) {
 /* The false service has a lock that a child may inherit held: it records, and does not send. */
 static void forks_at_any_moment_leave_a_child_that_works(void **state) {
     dynoscale_agent *agent = *state;
-    skip_under_thread_sanitizer();
+    skip_under_sanitizers();
     pthread_t threads[2];
     const char *count = getenv("FORKS");
     int forks = count ? atoi(count) : 300;
@@ -638,7 +638,7 @@ static int child_exits_after_a_free(dynoscale_agent *agent) {
 }
 
 static void an_exit_without_a_stop_sends_what_was_recorded(void **state) {
-    skip_under_thread_sanitizer();
+    skip_under_sanitizers();
     assert_int_equal(forked(child_exits, *state), 0);
     assert_int_equal(forked(child_exits_after_a_free, *state), 0);
 }

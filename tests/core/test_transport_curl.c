@@ -359,7 +359,7 @@ static void *open_and_close(void *context) {
 
 static void forks_while_it_is_loaded_leave_children_that_can_load_it(void **state) {
     (void)state;
-    skip_under_thread_sanitizer();
+    skip_under_sanitizers();
     enum { CHILDREN = 20 };
     pid_t children[CHILDREN];
     pthread_t thread;
