@@ -524,20 +524,24 @@ def _asgi() -> List[AppServer]:
 
 
 DJANGO_WSGI = "django.core.wsgi:get_wsgi_application()"
+DJANGO_PROJECT_ASGI = "django_project.asgi:application"
 DJANGO_ASGI = ("--factory", "django.core.asgi:get_asgi_application")
 
 
 def _django() -> List[AppServer]:
     return [
         Gunicorn("django wsgi.py", "sync", False, True, "", "django_project.wsgi").with_django(),
-        Uvicorn("django asgi.py", "django_project.asgi:application").with_django(),
+        Uvicorn("django asgi.py", DJANGO_PROJECT_ASGI).with_django(),
         Gunicorn("django middleware", "sync", False, False, "", DJANGO_WSGI).with_django(
             TEST_MIDDLEWARE="1"
         ),
         Uvicorn("django middleware async", *DJANGO_ASGI).with_django(
             TEST_MIDDLEWARE="1", TEST_ASYNC_VIEW="1"
         ),
-        Uvicorn("django asgi.py and middleware", "django_project.asgi:application").with_django(
+        Gunicorn("django gunicorn uvicorn worker", WORKER, False, True, "", DJANGO_PROJECT_ASGI)
+        .with_django()
+        .needing("uvicorn"),
+        Uvicorn("django asgi.py and middleware", DJANGO_PROJECT_ASGI).with_django(
             TEST_MIDDLEWARE="1"
         ),
     ]
