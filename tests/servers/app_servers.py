@@ -524,6 +524,7 @@ def _asgi() -> List[AppServer]:
 
 
 DJANGO_WSGI = "django.core.wsgi:get_wsgi_application()"
+BARE_DJANGO_ASGI = "django.core.asgi:get_asgi_application()"
 DJANGO_PROJECT_ASGI = "django_project.asgi:application"
 DJANGO_ASGI = ("--factory", "django.core.asgi:get_asgi_application")
 
@@ -538,7 +539,7 @@ def _django() -> List[AppServer]:
         Uvicorn("django middleware async", *DJANGO_ASGI).with_django(
             TEST_MIDDLEWARE="1", TEST_ASYNC_VIEW="1"
         ),
-        Gunicorn("django gunicorn uvicorn worker", WORKER, False, True, "", DJANGO_PROJECT_ASGI)
+        Gunicorn("django uvicorn worker", WORKER, False, False, "", BARE_DJANGO_ASGI)
         .with_django()
         .needing("uvicorn"),
         Uvicorn("django asgi.py and middleware", DJANGO_PROJECT_ASGI).with_django(
