@@ -8,16 +8,17 @@ installed).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple, TypeVar
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, TypeVar
 
-from gem_sets import GemSet
-from processes import Process, find_nginx
+from gem_sets import GemSet, ruby_version
+from processes import DidNotEnd, Process, find_nginx
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 APPS = Path(__file__).resolve().parent / "apps"
@@ -33,6 +34,8 @@ LEFT_OUT = frozenset(
     " GUNICORN_CMD_ARGS WEB_CONCURRENCY PORT FLASK_APP FLASK_ENV FLASK_DEBUG"
     " HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY".split()
 )
+
+Life = TypeVar("Life")
 
 
 class AppServer:
@@ -50,6 +53,13 @@ class AppServer:
     def tries(self) -> int:
         """More than one of a server that is known not to end now and then."""
         return 1
+
+    def tried(self, life: Callable[[], Life]) -> Life:
+        """What a life of the server gives, from its start to its end: of the first that ends."""
+        for _ in range(self.tries() - 1):
+            with contextlib.suppress(DidNotEnd):
+                return life()
+        return life()
 
     def missing(self) -> Optional[str]:
         """What has to be installed first, None where nothing is."""
@@ -172,8 +182,7 @@ class Puma(RubyServer):
     def tries(self) -> int:
         # It may wait for ever to close a pipe of its own: with Ruby 3.3 once in ten times, and as
         # often without the agent. https://github.com/puma/puma/issues/3677
-        newer = output(RUBY, "-e", "exit RUBY_VERSION >= '3.3'") is not None
-        return 4 if newer else 1
+        return 4 if ruby_version() >= "3.3" else 1
 
     def command(self, port: int, directory: Path) -> List[str]:
         config = directory / "puma.rb"

@@ -14,7 +14,7 @@ import pytest
 from app_servers import BASIC, FRAMEWORKS, AppServer
 from delay_proxy import DelayProxy
 from load import drive
-from processes import DidNotEnd, Nginx, free_port
+from processes import Nginx, free_port
 from receiver import ReceiverProcess
 
 REQUESTS = 320
@@ -55,12 +55,7 @@ def server(request: pytest.FixtureRequest) -> AppServer:
 @pytest.fixture(scope="module")
 def outcome(server: AppServer, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """The load on one server from its start to its graceful stop."""
-    for _ in range(server.tries() - 1):
-        try:
-            return lived(server, tmp_path_factory.mktemp("server"))
-        except DidNotEnd:
-            pass
-    return lived(server, tmp_path_factory.mktemp("server"))
+    return server.tried(lambda: lived(server, tmp_path_factory.mktemp("server")))
 
 
 def lived(server: AppServer, directory: Path) -> Outcome:

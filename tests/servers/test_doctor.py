@@ -10,7 +10,7 @@ from typing import Any, Dict, List
 
 import pytest
 from app_servers import PYTHON, ROOT, RUBY, AppServer, Gunicorn, Puma, Webrick, Wsgiref, environment
-from processes import DidNotEnd, Nginx, free_port
+from processes import Nginx, free_port
 from receiver import ReceiverProcess
 
 SETTINGS = {"DYNO": "web.1"}
@@ -40,12 +40,7 @@ class Visit:
         reason = server.missing()
         if reason:
             pytest.skip(reason)
-        for _ in range(server.tries() - 1):
-            try:
-                return self._pay(server, directory, settings, nginx)
-            except DidNotEnd:
-                pass
-        self._pay(server, directory, settings, nginx)
+        server.tried(lambda: self._pay(server, directory, settings, nginx))
 
     def _pay(
         self, server: AppServer, directory: Path, settings: Dict[str, str], nginx: bool

@@ -45,6 +45,7 @@ class DidNotEnd(ProcessError):
     """A process did not end in time."""
 
 
+# With which a Ruby ends that otherwise would not.
 DEADLOCK = "No live threads left. Deadlock?"
 
 
@@ -177,7 +178,6 @@ class Process:
             raise DidNotEnd(str(failure)) from None
         if status not in expected:
             failure = self._failure(f"ended with status {status}")
-            # So ends a Ruby that otherwise would not.
             raise DidNotEnd(str(failure)) if DEADLOCK in self.log else failure
         return time.monotonic() - started
 
