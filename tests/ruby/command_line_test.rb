@@ -94,6 +94,8 @@ class CommandLineTest < DynoscaleTests::AgentTest
   def test_a_connection_refused
     findings = examine(env: environment('https://127.0.0.1:1'))
     assert_finding 'connection', 'fail', 'connect to 127.0.0.1', findings
+    # As older versions of libcurl have it, and newer ones.
+    assert_match(/127\.0\.0\.1( port |:)1\b/, findings['connection']['text'])
   end
 
   def test_certificates
