@@ -36,6 +36,13 @@ module RailsPrograms
     end
   end
 
+  # Yields what the processes of an app with a database need, and what the code said that enqueued.
+  def enqueued_by(code, **more)
+    url = postgres.create('railstest').sub('postgres:', 'postgresql:')
+    env = environment(**more, DATABASE_URL: url)
+    yield env, output(env.merge('DYNOSCALE_URL' => ''), '-e', code)
+  end
+
   # Puma with its workers, while the block runs; what it says.
   def serving(env, &block)
     port = TCPServer.open('127.0.0.1', 0) { |socket| socket.addr[1] }
@@ -112,12 +119,10 @@ class RailsTest < JobTests::Case
     WorkJob.set(queue: 'other', wait_until: Time.now - 90).perform_later
   RUBY
 
-  # Yields what the processes need, and what was said about the enqueueing.
-  def enqueue_in_delayed_job(**more)
+  def enqueue_in_delayed_job(**more, &block)
     JobTests::Gems.debian(self, 'delayed_job_active_record', '>= 4.1')
     app(libraries: DELAYED_JOB, adapter: :delayed_job)
-    env = environment(**more, DATABASE_URL: postgres.create('railstest').sub('postgres:', 'postgresql:'))
-    yield env, output(env.merge('DYNOSCALE_URL' => ''), '-e', DELAYED_JOBS)
+    enqueued_by(DELAYED_JOBS, **more, &block)
   end
 
   def test_a_rake_task_that_is_a_worker
@@ -200,11 +205,9 @@ class RailsGemsTest < JobTests::Case
     end
   RUBY
 
-  # Yields what the processes need, and what was said about the enqueueing.
-  def enqueue_in_que(**more)
+  def enqueue_in_que(**more, &block)
     app(libraries: QUE, adapter: :que)
-    env = environment(**more, DATABASE_URL: postgres.create('railsque').sub('postgres:', 'postgresql:'))
-    yield env, output(env.merge('DYNOSCALE_URL' => ''), '-e', QUE_JOBS)
+    enqueued_by(QUE_JOBS, **more, &block)
   end
 
   def test_the_server_of_an_app_with_que
