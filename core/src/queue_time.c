@@ -42,46 +42,48 @@ static uint64_t eight_bytes(const char *text) {
     return bytes;
 }
 
-/*
- * Eight digits at once: after subtraction of '0' each byte holds a digit; neighbours are then
- * joined to pairs, pairs to fours, fours to eight (D. Lemire, "Quickly parsing eight digits",
- * 2018).
- */
-static bool eight_digits(uint64_t bytes, uint64_t *value) {
+static bool are_digits(uint64_t bytes) {
     const uint64_t high = 0xF0F0F0F0F0F0F0F0U;
-    if ((bytes & high) != ZEROS || ((bytes + 0x0606060606060606U) & high) != ZEROS) return false;
-    uint64_t v = bytes - ZEROS;
-    v = v * 10 + (v >> 8);
+    return ((bytes & high) ^ ZEROS) == 0 && (((bytes + 0x0606060606060606U) & high) ^ ZEROS) == 0;
+}
+
+/*
+ * Eight digits at once, each byte one from 0 to 9: neighbours are joined to pairs, pairs to fours,
+ * fours to eight (D. Lemire, "Quickly parsing eight digits", 2018).
+ */
+static uint64_t join_digits(uint64_t digits) {
+    uint64_t pairs = digits * 10 + (digits >> 8);
     const uint64_t mask = 0x000000FF000000FFU;
     const uint64_t first = 100 + (1000000ULL << 32), second = 1 + (10000ULL << 32);
-    *value = (((v & mask) * first) + (((v >> 16) & mask) * second)) >> 32;
-    return true;
+    return ((pairs & mask) * first + ((pairs >> 16) & mask) * second) >> 32;
 }
 
-/*
- * Text of 9 to 16 digits, which nearly all stamps are up to their end: `first`, the first eight,
- * and the last eight with zeros for those of the first among them. False for any other text.
- */
-static bool nine_to_sixteen_digits(const char *text, const char *end, uint64_t first,
-                                   uint64_t *value) {
+/* Nothing but 9 to 16 digits, as most stamps are: the first eight, and the last eight without those
+ * of them that are among the first. */
+static inline bool read_plain(const char *text, size_t length, uint64_t *value) {
     static const uint64_t powers[] = {1,      10,      100,      1000,     10000,
                                       100000, 1000000, 10000000, 100000000};
-    const size_t more = (size_t)(end - text) - 8;
-    if (more - 1 >= 8) return false;
-    const uint64_t seen = ((uint64_t)1 << 8 * (8 - more)) - 1;
-    uint64_t last;
-    if (!eight_digits((eight_bytes(end - 8) & ~seen) | (ZEROS & seen), &last)) return false;
-    *value = first * powers[more] + last;
+    if (length < 9 || length > 16) return false;
+    const uint64_t first = eight_bytes(text), last = eight_bytes(text + length - 8);
+    if (!are_digits(first) || !are_digits(last)) return false;
+    const size_t shared_bits = 8 * (16 - length); /* the lower bytes come first */
+    *value = join_digits(first - ZEROS) * powers[length - 8] +
+             join_digits((last - ZEROS) >> shared_bits << shared_bits);
     return true;
 }
 
-/* Puts the digits that it reads, eight at a time, into *value: where it ended. */
-static const char *read_eights(const char *text, const char *end, uint64_t *value) {
-    if (end - text < 8 || !eight_digits(eight_bytes(text), value)) return text;
-    return nine_to_sixteen_digits(text, end, *value, value) ? end : text + 8;
+static const char *read_eight(const char *text, const char *end, uint64_t *value) {
+    if (end - text < 8 || !are_digits(eight_bytes(text))) return text;
+    *value = join_digits(eight_bytes(text) - ZEROS);
+    return text + 8;
 }
 #else
-static const char *read_eights(const char *text, const char *end, uint64_t *value) {
+static bool read_plain(const char *text, size_t length, uint64_t *value) {
+    (void)text, (void)length, (void)value;
+    return false;
+}
+
+static const char *read_eight(const char *text, const char *end, uint64_t *value) {
     (void)end, (void)value;
     return text;
 }
@@ -92,7 +94,7 @@ static const char *read_eights(const char *text, const char *end, uint64_t *valu
 static bool read_digits(cursor *c, uint64_t *value) {
     const char *start = c->at;
     uint64_t v = 0;
-    c->at = read_eights(start, c->end, &v);
+    c->at = read_eight(start, c->end, &v);
     while (c->at < c->end && is_digit(*c->at)) {
         uint64_t digit = (uint64_t)(*c->at++ - '0');
         v = v > (UINT64_MAX - digit) / 10 ? UINT64_MAX : v * 10 + digit;
@@ -133,6 +135,10 @@ static bool read_time(cursor *c, int64_t *ns) {
     if (c->end - c->at >= 2 && (c->at[0] | 0x20) == 't' && c->at[1] == '=') c->at += 2;
 
     uint64_t whole, billionths = 0;
+    if (read_plain(c->at, (size_t)(c->end - c->at), &whole)) {
+        c->at = c->end;
+        return to_ns(whole, 0, ns);
+    }
     if (!read_digits(c, &whole)) return false;
     if (c->at < c->end && *c->at == '.') {
         c->at++;
