@@ -1,7 +1,8 @@
 # frozen_string_literal: true
 
-# first.rb LIBRARY: ms of `require`; of our own also µs of making the middleware, and of its first
-# and second request; else µs of starting a thread, the process's first.
+# first.rb LIBRARY [forked]: ms of `require`; of our own also µs of making the middleware, and of its
+# first and second request, or those of a process that was forked in between, as from a server that
+# preloads; else µs of starting a thread, the process's first.
 
 def milliseconds
   Process.clock_gettime(Process::CLOCK_MONOTONIC, :float_millisecond)
@@ -25,6 +26,8 @@ started = milliseconds
 middleware = DynoscaleRuby::Middleware.new(app)
 puts "new\t#{(milliseconds - started) * 1e3}"
 
+$stdout.flush
+exit!(Process.wait2.last.exitstatus) if ARGV.include?('forked') && fork
 %w[first second].each do |number|
   started = milliseconds
   middleware.call(env)

@@ -40,6 +40,9 @@ def add(
                 if number >= 0:  # the first ones fill caches of files and of compiled Python
                     values[library][name] += rounds
     empty, ours = (values[library] for library in libraries)
+    forked: Rounds = []
+    for _ in ours["first"]:
+        forked += bench.values([*command, libraries[1], "forked"], settings)["first"]
     over = difference(ours["require"], empty["require"])
     door = "Middleware.new" if verb == "require" else "DynoscaleWsgiApp(app)"
     table.add(f"{verb} of an empty extension", "ms", empty["require"])
@@ -50,7 +53,7 @@ def add(
         bar=f"<= {IMPORT_BAR_MS} ms",
         met=statistics.median(over) <= IMPORT_BAR_MS,
     )
-    table.add(f"{door}, which reads the settings", "us", ours["new"])
+    table.add(f"{door}, which reads the settings and prepares", "us", ours["new"])
     table.add("starting a thread that does nothing", "us", empty["thread"])
     table.add(
         "first request, which starts the thread",
@@ -62,3 +65,10 @@ def add(
         met=statistics.median(ours["first"]) <= FIRST_BAR_US,
     )
     table.add("second request", "us", ours["second"])
+    table.add(
+        "first request of a forked process",
+        "us",
+        forked,
+        ratio=ratio(forked, ours["first"]),
+        to="the first without a fork",
+    )

@@ -8,6 +8,7 @@
  *     dynoscale_agent *agent = NULL;
  *     if (dynoscale_agent_open(options, "ruby", &agent) != DYNOSCALE_OK) { ... it stays off ... }
  *     dynoscale_options_free(options);
+ *     dynoscale_agent_prepare(agent);                  // optional, before the first request
  *
  *     dynoscale_agent_request(agent, ...);             // each request; wait-free, about 40 ns
  *     dynoscale_agent_flush(agent, 2000, NULL, NULL);  // optional
@@ -289,6 +290,17 @@ typedef struct dynoscale_agent dynoscale_agent;
  */
 dynoscale_error dynoscale_agent_open(const dynoscale_options *options, const char *language,
                                      dynoscale_agent **agent);
+
+/*
+ * Does early what the process's first request would wait for: takes the memory, and has a thread
+ * that does nothing start and end, so that the system has at hand what the native thread needs.
+ * Nothing is left running. A forked child starts afresh all the same; there the second part still
+ * saves a little. For the moment when the app is loaded; no duty.
+ *
+ * Blocks for a thread's life, about 0.2 ms. Any thread, any number of times: only the first, and
+ * only before the first request, does anything. Failures wait for that request. NULL is allowed.
+ */
+void dynoscale_agent_prepare(dynoscale_agent *agent);
 
 /*
  * Gives the agent back. The last one to do so ends it: a running thread sends what is left for up

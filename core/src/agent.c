@@ -223,15 +223,9 @@ static void count(_Atomic(int64_t) *counter) {
 
 /* The process's worker, made by whoever comes first; NULL when stopped or without memory. */
 static ds_worker *make_worker(dynoscale_agent *agent) {
-    if (atomic_load(&agent->stopped)) {
-        count(&agent->dropped_stopped);
-        return NULL;
-    }
+    if (atomic_load(&agent->stopped)) return NULL;
     ds_worker *fresh = ds_worker_new(agent->settings, agent->transport), *there = NULL;
-    if (!fresh) {
-        count(&agent->dropped_memory);
-        return NULL;
-    }
+    if (!fresh) return NULL;
     fresh->inherited = atomic_load(&agent->inherited);
     if (!atomic_compare_exchange_strong(&agent->worker, &there, fresh)) {
         ds_worker_release(fresh);
@@ -249,9 +243,19 @@ static ds_worker *worker_of(dynoscale_agent *agent) {
     return worker ? worker : make_worker(agent);
 }
 
+/* A sample or a reading that no worker takes. */
+static void count_lost(dynoscale_agent *agent) {
+    count(atomic_load(&agent->stopped) ? &agent->dropped_stopped : &agent->dropped_memory);
+}
+
+void dynoscale_agent_prepare(dynoscale_agent *agent) {
+    if (agent && !atomic_load(&agent->worker) && make_worker(agent)) ds_worker_rehearse_start();
+}
+
 static void record(dynoscale_agent *agent, int64_t now_ns, int64_t queue_time_ms) {
     ds_worker *worker = worker_of(agent);
     if (worker) ds_worker_push(worker, ds_sample(now_ns / 1000000000, queue_time_ms));
+    else count_lost(agent);
 }
 
 /* In development there is no router: up to 100 ms are made up, so that there is something to see.
@@ -298,6 +302,7 @@ dynoscale_error dynoscale_agent_job_queue_time(dynoscale_agent *agent, const cha
     }
     ds_worker *worker = worker_of(agent);
     if (worker) return ds_worker_add_row(worker, row, length);
+    count_lost(agent);
     return atomic_load(&agent->stopped) ? DYNOSCALE_ERROR_STOPPED : DYNOSCALE_ERROR_NO_MEMORY;
 }
 

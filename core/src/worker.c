@@ -382,20 +382,32 @@ static void *run(void *context) {
 
 /* With all signals blocked, which the new thread inherits: handlers are the app's and run on its
  * threads, and a broken pipe must not end the process. */
-static bool create_thread(ds_worker *w) {
+static bool create_thread(pthread_t *thread, void *(*function)(void *), void *context) {
     pthread_attr_t attributes;
     sigset_t all, before;
     if (pthread_attr_init(&attributes) != 0) return false;
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    atomic_fetch_add(&w->references, 1);
-    bool created = pthread_create(&w->thread, &attributes, run, w) == 0;
-    if (!created) atomic_fetch_sub(&w->references, 1);
-    atomic_store(&w->joinable, created);
+    bool created = pthread_create(thread, &attributes, function, context) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return created;
+}
+
+static bool create_own_thread(ds_worker *w) {
+    atomic_fetch_add(&w->references, 1);
+    bool created = create_thread(&w->thread, run, w);
+    if (!created) atomic_fetch_sub(&w->references, 1);
+    atomic_store(&w->joinable, created);
+    return created;
+}
+
+static void *do_nothing(void *context) { return context; }
+
+void ds_worker_rehearse_start(void) {
+    pthread_t thread;
+    if (create_thread(&thread, do_nothing, NULL)) pthread_join(thread, NULL);
 }
 
 /* With the lock held. */
@@ -403,7 +415,7 @@ static void start(ds_worker *w) {
     int64_t now = ds_clock_monotonic_ms();
     if (atomic_load(&w->stage) != DS_STAGE_NEW) return;
     if (w->next_start_ms != DS_NEVER_MS && now < w->next_start_ms) return;
-    if (create_thread(w)) {
+    if (create_own_thread(w)) {
         atomic_store(&w->stage, DS_STAGE_RUNNING);
         count(w, DYNOSCALE_COUNTER_THREAD_STARTS, 1);
         return;
@@ -499,7 +511,7 @@ static bool given_up_since(ds_worker *w, uint64_t settled_before) {
 /* Makes all that is there due, to be tried at once; with the lock held. */
 static uint64_t hurry(ds_worker *w, int64_t now) {
     drain(w);
-    start(w);
+    if (ds_batches_rows(&w->batches) > 0) start(w);
     w->retry_ms = DS_NEVER_MS;
     return release(w, now);
 }

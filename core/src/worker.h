@@ -89,6 +89,10 @@ ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport);
 
 void ds_worker_release(ds_worker *worker);
 
+/* Has a thread like the worker's start, do nothing and end, so that the worker's finds all that is
+ * to be had once a process, and a stack that the C library keeps. */
+void ds_worker_rehearse_start(void);
+
 /* Starts the thread, or wakes it: after a push that found it drowsy. */
 void ds_worker_rouse(ds_worker *worker);
 

@@ -176,6 +176,13 @@ static int wrap(ds_py_wrapper *self, PyObject *app) {
     return 0;
 }
 
+/* An app is being loaded: nobody waits yet. */
+static void prepare(ds_py_slot *slot) {
+    ds_py_handle *handle = ds_py_slot_hold(slot);
+    if (handle != NULL) dynoscale_agent_prepare(handle->agent);
+    ds_py_handle_release(handle);
+}
+
 static int set_up(PyObject *object, PyObject *args, PyObject *names) {
     ds_py_wrapper *self = (ds_py_wrapper *)object;
     PyObject *app, *settings;
@@ -185,6 +192,7 @@ static int set_up(PyObject *object, PyObject *args, PyObject *names) {
         result = settings != NULL && PyDict_GET_SIZE(settings) > 0
                      ? ds_py_call_agent("configure", settings)
                      : ds_py_need_agent(self->state);
+    if (result == 0) prepare(&self->state->slot);
     Py_XDECREF(settings);
     return result;
 }

@@ -100,6 +100,7 @@ static void an_agent_that_is_off_is_null_and_harmless(void **state) {
     char text[DYNOSCALE_EVENT_SIZE];
     assert_int_equal(dynoscale_agent_open(o, "c", &agent), DYNOSCALE_ERROR_OFF);
     assert_null(agent);
+    dynoscale_agent_prepare(NULL);
     assert_int_equal(dynoscale_agent_request(NULL, "x", 1, NULL, 0, 0), DYNOSCALE_STAMP_OFF);
     assert_int_equal(dynoscale_agent_job_queue_time(NULL, "rq", 2, "q", 1, 0), DYNOSCALE_ERROR_OFF);
     assert_int_equal(dynoscale_agent_flush(NULL, 0, NULL, NULL), DYNOSCALE_OK);
@@ -153,6 +154,49 @@ static void the_open_that_is_public_is_over_libcurl_and_starts_nothing(void **st
     assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 0);
     dynoscale_agent_free(agent);
     dynoscale_options_free(o);
+}
+
+/* ---- Preparing ---------------------------------------------------------------------------- */
+
+static void what_is_prepared_leaves_no_thread_and_the_first_sample_starts_one(void **state) {
+    dynoscale_agent *agent = *state;
+    for (int i = 0; i < 2; i++) dynoscale_agent_prepare(agent);
+    assert_int_equal(flush(agent), DYNOSCALE_OK);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 0);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_RECORDED), 0);
+    assert_int_equal(false_transport_attempts(), 0);
+    assert_int_equal(request(agent, 5), 5);
+    dynoscale_agent_prepare(agent);
+    assert_int_equal(flush(agent), DYNOSCALE_OK);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 1);
+    assert_int_equal(false_transport_rows(), 1);
+}
+
+static void what_is_prepared_may_be_stopped_at_once(void **state) {
+    dynoscale_agent *agent = *state;
+    dynoscale_agent_prepare(agent);
+    assert_int_equal(stop(agent), DYNOSCALE_OK);
+    dynoscale_agent_prepare(agent);
+    assert_int_equal(request(agent, 3), 3);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 0);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_DROPPED_STOPPED), 1);
+}
+
+static void what_is_not_to_be_prepared_is_left_for_the_first_sample(void **state) {
+    dynoscale_agent *agent = *state;
+    faults_fail_allocation_after(0);
+    dynoscale_agent_prepare(agent);
+    assert_true(faults_allocation_failed());
+    faults_fail_allocation_after(-1);
+    faults_refuse_threads(true);
+    dynoscale_agent_prepare(agent);
+    faults_refuse_threads(false);
+    assert_false(dynoscale_agent_has_event(agent));
+    assert_int_equal(request(agent, 5), 5);
+    assert_int_equal(flush(agent), DYNOSCALE_OK);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_RECORDED), 1);
+    assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_FAILURES), 0);
+    assert_int_equal(false_transport_rows(), 1);
 }
 
 /* ---- Requests ----------------------------------------------------------------------------- */
@@ -575,6 +619,8 @@ static int child_forks_again(dynoscale_agent *agent) {
 static void a_child_starts_empty_and_reports_its_own(void **state) {
     dynoscale_agent *agent = *state;
     skip_under_sanitizers();
+    dynoscale_agent_prepare(agent);
+    assert_int_equal(forked(child_reports_its_own, agent), 0);
     for (int i = 0; i < 5; i++) request(agent, 1);
     assert_int_equal(forked(child_is_empty, agent), 0);
     assert_int_equal(forked(child_reports_its_own, agent), 0);
@@ -862,6 +908,9 @@ int main(void) {
         WITH_AGENT(the_same_settings_give_the_same_agent_until_all_have_freed_it),
         WITH_AGENT(other_settings_give_another_agent_even_while_the_first_is_held),
         cmocka_unit_test(the_open_that_is_public_is_over_libcurl_and_starts_nothing),
+        WITH_AGENT(what_is_prepared_leaves_no_thread_and_the_first_sample_starts_one),
+        WITH_AGENT(what_is_prepared_may_be_stopped_at_once),
+        WITH_AGENT(what_is_not_to_be_prepared_is_left_for_the_first_sample),
         WITH_AGENT(requests_give_their_queue_time_and_reach_the_service),
         WITH_AGENT(requests_without_a_usable_stamp_are_counted_and_start_nothing),
         cmocka_unit_test(in_development_a_missing_stamp_is_made_up),
