@@ -113,7 +113,8 @@ module DynoscaleRuby
 
     private
 
-    # Replaces the agent by one with these settings, unless the block says that there is no need.
+    # Replaces the agent by one with these settings, unless the block says that there is no need. A
+    # block means that nobody gave settings: then it is no news where a Ractor was first.
     def apply(settings)
       @lock.synchronize do
         return if block_given? && !yield
@@ -122,15 +123,17 @@ module DynoscaleRuby
         @settings = settings
         Log.use(settings)
         (settings.warnings - said).each { |warning| Log.add(:warn, warning) }
-        reopen
+        if Agent.close
+          open_agent
+        elsif !block_given?
+          Log.add(:warn, 'the agent is in use by a Ractor and keeps the settings that it has')
+        end
       end
       Jobs.configured
     end
 
-    def reopen
-      if !Agent.close
-        Log.add(:warn, 'the agent is in use by a Ractor and keeps the settings that it has')
-      elsif (off_reason = Agent.open(@settings))
+    def open_agent
+      if (off_reason = Agent.open(@settings))
         Log.add(:info, "off: #{off_reason}")
       else
         Servers.follow
