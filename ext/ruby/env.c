@@ -60,10 +60,6 @@ enum { NOWHERE = 0, FURTHEST_PLACE = 4 * SIZEOF_VALUE };
 static ptrdiff_t table_place;
 static bool table_inside;
 
-static st_index_t known_hash(st_data_t key) {
-    return hashes[key == keys[START] ? START : key == keys[QUEUE_START] ? QUEUE_START : BODY_WAIT];
-}
-
 /* 0: equal, of keys whose hashes are equal; one of them is ours. */
 static int compare(st_data_t one, st_data_t other) {
     if (!RB_TYPE_P(one, T_STRING) || !RB_TYPE_P(other, T_STRING)) return 1;
@@ -78,9 +74,18 @@ static st_table *table_of(VALUE env) {
     return table_inside ? (st_table *)(void *)place : *(st_table **)(void *)place;
 }
 
-static VALUE look_up(st_table *table, VALUE key) {
+/* A type for each key, whose function answers with that one's hash. */
+static st_index_t hash_start(st_data_t key) { return (void)key, hashes[START]; }
+static st_index_t hash_queue_start(st_data_t key) { return (void)key, hashes[QUEUE_START]; }
+static st_index_t hash_body_wait(st_data_t key) { return (void)key, hashes[BODY_WAIT]; }
+
+static inline VALUE look_up(st_table *table, int key) {
+    static const struct st_hash_type types[KEYS] = {
+        {compare, hash_start}, {compare, hash_queue_start}, {compare, hash_body_wait}};
     st_data_t value = Qnil;
-    return st_lookup(table, key, &value) ? value : Qnil;
+    table->type = &types[key];
+    st_lookup(table, keys[key], &value); /* leaves the value alone where there is none */
+    return value;
 }
 
 static ds_rb_env read_slowly(VALUE env) {
@@ -92,15 +97,13 @@ static ds_rb_env read_slowly(VALUE env) {
 }
 
 ds_rb_env ds_rb_env_read(VALUE env) {
-    static const struct st_hash_type with_known_hashes = {compare, known_hash};
     const st_table *original = table_of(env);
     if (!original || original->type != known_type) return read_slowly(env);
     st_table table = *original;
-    table.type = &with_known_hashes;
     return (ds_rb_env){
-        .start = look_up(&table, keys[START]),
-        .queue_start = look_up(&table, keys[QUEUE_START]),
-        .body_wait = look_up(&table, keys[BODY_WAIT]),
+        .start = look_up(&table, START),
+        .queue_start = look_up(&table, QUEUE_START),
+        .body_wait = look_up(&table, BODY_WAIT),
     };
 }
 
