@@ -222,7 +222,7 @@ static void count(_Atomic(int64_t) *counter) {
 }
 
 /* The process's worker, made by whoever comes first; NULL when stopped or without memory. */
-static ds_worker *make_worker(dynoscale_agent *agent) {
+DS_COLD static ds_worker *make_worker(dynoscale_agent *agent) {
     if (atomic_load(&agent->stopped)) return NULL;
     ds_worker *fresh = ds_worker_new(agent->settings, agent->transport), *there = NULL;
     if (!fresh) return NULL;
@@ -244,7 +244,7 @@ static ds_worker *worker_of(dynoscale_agent *agent) {
 }
 
 /* A sample or a reading that no worker takes. */
-static void count_lost(dynoscale_agent *agent) {
+DS_COLD static void count_lost(dynoscale_agent *agent) {
     count(atomic_load(&agent->stopped) ? &agent->dropped_stopped : &agent->dropped_memory);
 }
 
@@ -260,7 +260,7 @@ static void record(dynoscale_agent *agent, int64_t now_ns, int64_t queue_time_ms
 
 /* In development there is no router: up to 100 ms are made up, so that there is something to see.
  */
-static int64_t without_stamp(dynoscale_agent *agent) {
+DS_COLD static int64_t without_stamp(dynoscale_agent *agent) {
     if (!agent->dev_mode) {
         count(&agent->stamps[-DYNOSCALE_STAMP_MISSING - 1]);
         return DYNOSCALE_STAMP_MISSING;

@@ -133,8 +133,8 @@ static inline scope_type type_of(ds_py_state *state, PyObject *scope) {
     return type;
 }
 
-static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged_count,
-                      PyObject *names) {
+DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged_count,
+                              PyObject *names) {
     ds_py_wrapper *self = (ds_py_wrapper *)object;
     if (DS_UNLIKELY(self->app == NULL)) return ds_py_wrapper_raise_no_app(self);
     ds_py_state *state = self->state;

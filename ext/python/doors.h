@@ -100,6 +100,6 @@ void ds_py_doors_unmark(ds_py_doors *doors, PyObject *environ);
 
 /* Clears the exception that is set if it is an ordinary one. Others (KeyboardInterrupt,
  * SystemExit, a server's time-out) come from outside and are not ours: -1 and it stays. */
-int ds_py_swallow(void);
+DS_COLD int ds_py_swallow(void);
 
 #endif

@@ -105,8 +105,8 @@ const char ds_py_pre_request_doc[] =
     "Measures the request that gunicorn is about to hand to the app.\n\n"
     "Put it in gunicorn.conf.py, or call it from a pre_request of your own.";
 
-PyObject *ds_py_pre_request(PyObject *module, PyObject *const *args, Py_ssize_t count,
-                            PyObject *names) {
+DS_FLAT PyObject *ds_py_pre_request(PyObject *module, PyObject *const *args, Py_ssize_t count,
+                                    PyObject *names) {
     PyObject *request;
     if (DS_LIKELY(count == 2 && names == NULL)) request = args[1];
     else if ((request = parse(args, count, names)) == NULL) return NULL;

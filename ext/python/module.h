@@ -49,7 +49,7 @@ static inline int ds_py_need_agent(ds_py_state *state) {
 
 /* Calls a function of dynoscale._agent: off the path of a request. Its ordinary exceptions are
  * swallowed; -1 with any other. */
-int ds_py_call_agent(const char *function, PyObject *settings);
+DS_COLD int ds_py_call_agent(const char *function, PyObject *settings);
 
 /* Calls what `module` has by the name `function`, with one argument or two: `second` may be NULL.
  * NULL with its exception. */

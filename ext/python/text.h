@@ -10,7 +10,7 @@ typedef struct ds_py_text {
     size_t length;
 } ds_py_text;
 
-ds_py_text ds_py_text_of_other(PyObject *value);
+DS_COLD ds_py_text ds_py_text_of_other(PyObject *value);
 
 /*
  * NULL and None are no value; str and bytes are their text; anything else is text that is no

@@ -46,9 +46,10 @@ PyObject *ds_py_wrapper_call_with_care(ds_py_wrapper *self, PyObject *const *arg
 
 /* Calls the app with what `function` of `module` makes of start_response or send, and of `more`
  * unless that is NULL, in its place; with the server's own where it makes nothing. */
-PyObject *ds_py_wrapper_call_answered_by(ds_py_wrapper *self, PyObject *const *args,
-                                         size_t flagged_count, PyObject *names, const char *module,
-                                         const char *function, PyObject *more);
+DS_COLD PyObject *ds_py_wrapper_call_answered_by(ds_py_wrapper *self, PyObject *const *args,
+                                                 size_t flagged_count, PyObject *names,
+                                                 const char *module, const char *function,
+                                                 PyObject *more);
 
 PyObject *ds_py_wrapper_raise_no_app(const ds_py_wrapper *self);
 
