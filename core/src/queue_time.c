@@ -42,9 +42,10 @@ static uint64_t eight_bytes(const char *text) {
     return bytes;
 }
 
-static bool are_digits(uint64_t bytes) {
-    const uint64_t high = 0xF0F0F0F0F0F0F0F0U;
-    return ((bytes & high) ^ ZEROS) == 0 && (((bytes + 0x0606060606060606U) & high) ^ ZEROS) == 0;
+/* Of eight bytes less '0', the high bit of one at least that is not from 0 to 9; 0 where all are.
+ * One that was below '0' is 128 or more now, and borrowed from the next. */
+static uint64_t strays(uint64_t digits) {
+    return (digits | (digits + 0x7676767676767676U)) & 0x8080808080808080U;
 }
 
 /*
@@ -64,17 +65,19 @@ static inline bool read_plain(const char *text, size_t length, uint64_t *value) 
     static const uint64_t powers[] = {1,      10,      100,      1000,     10000,
                                       100000, 1000000, 10000000, 100000000};
     if (length < 9 || length > 16) return false;
-    const uint64_t first = eight_bytes(text), last = eight_bytes(text + length - 8);
-    if (!are_digits(first) || !are_digits(last)) return false;
+    const uint64_t first = eight_bytes(text) - ZEROS, last = eight_bytes(text + length - 8) - ZEROS;
+    if ((strays(first) | strays(last)) != 0) return false;
     const size_t shared_bits = 8 * (16 - length); /* the lower bytes come first */
-    *value = join_digits(first - ZEROS) * powers[length - 8] +
-             join_digits((last - ZEROS) >> shared_bits << shared_bits);
+    *value =
+        join_digits(first) * powers[length - 8] + join_digits(last >> shared_bits << shared_bits);
     return true;
 }
 
 static const char *read_eight(const char *text, const char *end, uint64_t *value) {
-    if (end - text < 8 || !are_digits(eight_bytes(text))) return text;
-    *value = join_digits(eight_bytes(text) - ZEROS);
+    if (end - text < 8) return text;
+    const uint64_t digits = eight_bytes(text) - ZEROS;
+    if (strays(digits) != 0) return text;
+    *value = join_digits(digits);
     return text + 8;
 }
 #else
