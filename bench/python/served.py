@@ -1,5 +1,6 @@
 """What gunicorn serves, with the agent where DYNOSCALE_URL is set. TRUTH=FILE: at the end the file
-has how many ms each request was stamped ago when the app got it, by the app's own reckoning."""
+has how many ms ago each request was stamped when the server handed it over, by a clock of its own
+that is read just before the agent reads its."""
 
 from __future__ import annotations
 
@@ -19,19 +20,23 @@ def plain(environ: Environ, start_response: Callable[..., Any]) -> Iterable[byte
     return [b"hello\n"]
 
 
-def reckoning(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    now = time.time_ns()
-    stamp = environ.get("HTTP_X_REQUEST_START")
-    if stamp:
-        seen.append((now - int(Decimal(stamp.replace("t=", "")) * 1_000_000_000)) / 1e6)
-    return plain(environ, start_response)
+def reckoning(app: Callable[..., Any]) -> Callable[..., Any]:
+    def call(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        now = time.time_ns()
+        answer = app(environ, start_response)
+        stamp = environ.get("HTTP_X_REQUEST_START")
+        if stamp:
+            seen.append((now - int(Decimal(stamp.replace("t=", "")) * 1_000_000_000)) / 1e6)
+        return answer
+
+    return call
 
 
 app: Callable[..., Any] = plain
-if "TRUTH" in os.environ:
-    app = reckoning
-    atexit.register(lambda: Path(os.environ["TRUTH"]).write_text("\n".join(map(str, seen))))
 if "DYNOSCALE_URL" in os.environ:
     from dynoscale.wsgi import DynoscaleWsgiApp
 
     app = DynoscaleWsgiApp(app)
+if "TRUTH" in os.environ:
+    app = reckoning(app)
+    atexit.register(lambda: Path(os.environ["TRUTH"]).write_text("\n".join(map(str, seen))))

@@ -1,5 +1,6 @@
-"""Accuracy: nginx stamps, a hop holds each request for a known time, and the app reckons by itself
-how long ago it was stamped. The agent's rows are compared with the app's reckoning."""
+"""Accuracy: nginx stamps, a hop holds each request for a known time, and a clock is
+read when the server hands it over, just before the agent reads its own. The agent's rows are
+compared with what that one says."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ BAR_MS = 1
 def run(bench: Workbench) -> List[Table]:
     table = Table("accuracy", f"Accuracy: stamped by nginx, held for {DELAY_MS} ms by a hop")
     table.notes.append(
-        "error: the whole ms that the agent reports, against the app's own clock, sorted both; "
+        "error: the whole ms that the agent reports, against the clock in front of it, sorted both; "
         "rounding down is up to 1 ms of it"
     )
     for server in SERVERS:
@@ -61,7 +62,7 @@ def measure(bench: Workbench, table: Table, server: AppServer, rate: int) -> Non
         raise RuntimeError(f"{len(reported)} rows for {len(known)} requests in {seconds:.0f} s")
     errors = [abs(true - row) for row, true in zip(reported, known)]
     at = f"{server.name}, {load.requests_per_s:,.0f} requests/s"
-    label = f"{at}: reported, the app's clock says {statistics.median(known):.1f}"
+    label = f"{at}: reported, the clock before it says {statistics.median(known):.1f}"
     table.add(label, "ms", reported)
     p99 = percentile(errors, 99)
     table.add(f"{at}: error at p99", "ms", [p99], bar=f"<= {BAR_MS} ms", met=p99 <= BAR_MS)
