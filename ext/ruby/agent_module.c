@@ -111,9 +111,7 @@ void ds_rb_agent_begin(void) {
 static VALUE agent_mounted(VALUE self) {
     (void)self;
     ds_rb_agent_begin();
-    ds_rb_agent *held = hold();
-    if (held) dynoscale_agent_prepare(held->agent);
-    release(held);
+    dynoscale_agent_prepare(ds_rb_agent_now());
     if (ds_rb_in_main_ractor())
         rb_funcall(rb_path2class("DynoscaleRuby::Jobs"), rb_intern("mounted"), 0);
     return Qnil;
