@@ -73,6 +73,7 @@ static inline bool read_plain(const char *text, size_t length, uint64_t *value) 
     return true;
 }
 
+/* Puts eight digits into *value, where the text begins with as many: where it ended. */
 static const char *read_eight(const char *text, const char *end, uint64_t *value) {
     if (end - text < 8) return text;
     const uint64_t digits = eight_bytes(text) - ZEROS;
