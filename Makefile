@@ -1,6 +1,7 @@
-# Dynoscale's agents: one C core (core/), a Ruby gem (ext/ruby, ruby/lib) and a Python package
-# (ext/python, python/dynoscale). All that is made goes to build/, but for the two extensions,
-# which `make build` puts where Ruby and Python look for them.
+# Dynoscale: the agents, a Ruby gem (ext/ruby, ruby/lib) and a Python package (ext/python,
+# python/dynoscale) on one C core (core/), and the service (service/) that they report to. All that
+# is made goes to build/, but for the two extensions, which `make build` puts where Ruby and Python
+# look for them.
 
 # Whole paths on Debian: other interpreters may come first on the PATH.
 DEBIAN := $(wildcard /etc/debian_version)
@@ -20,7 +21,8 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
 .DELETE_ON_ERROR:
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
         test-python test-jobs test-jobs-ruby test-jobs-python test-jobs-ruby-smoke test-jobs-python-smoke \
-        test-servers test-frameworks test-faults \
+        test-servers test-frameworks test-faults build-service test-service test-service-asan \
+        test-service-http test-loop \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model ring run-ring test-fuzz run-briefly \
         valgrind run-valgrind bench accept-instructions format lint
@@ -37,9 +39,9 @@ help: ## list the targets
 install = @$(if $(filter skip,$(DEPS)),true,tests/support/deps $(1))
 
 deps: ## install what the other targets need, with apt-get
-	$(call install,test jobs frameworks bench tools)
+	$(call install,test jobs frameworks bench tools service)
 
-build: build-ruby build-python ## build both extensions in place
+build: build-ruby build-python build-service ## build both extensions in place, and build/dynoscaled
 
 build-ruby:
 	$(RAKE) compile
@@ -68,7 +70,8 @@ test: ## run every suite; ends with the counts
 	$(call install,test)
 	@$(PYTHON) tests/support/suites.py --counts build/counts core=cmocka asan=cmocka fuzz=cmocka \
 	    jobs-ruby-smoke=minitest jobs-python-smoke=pytest \
-	    ruby=minitest python=pytest servers=pytest faults=pytest bench=pytest -- $(SUBMAKE)
+	    ruby=minitest python=pytest servers=pytest faults=pytest bench=pytest \
+	    service=cmocka service-asan=cmocka service-http=pytest loop=pytest -- $(SUBMAKE)
 
 test-ruby: build-ruby ## the gem's suite
 	$(RAKE) test TESTOPTS=--verbose
@@ -175,6 +178,50 @@ $(OUT)/%.o: %.c Makefile
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(CORE) $(SUPPORT)) $(patsubst %,%.d,$(TESTS) $(FUZZERS) $(BRIEFLY) $(LIFE) \
     $(BENCHES) $(COUNTED))
+
+# ---- The service and its tests ------------------------------------------------------------------
+# All of service/src but main.c is linked into each test of tests/service; main.c and the same make
+# build/dynoscaled. What it takes from core/ it takes from where it stands.
+
+SERVICE_PACKAGES := libevent libevent_pthreads sqlite3 jansson yaml-0.1 libsodium libzstd zlib \
+                    glib-2.0 libcurl
+SERVICE_FROM_CORE := clock random url headers events transport_curl options queue_time report \
+                     texts leader
+SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,$(call objects,service/src/*.c service/src/*/*.c)) \
+                   $(SERVICE_FROM_CORE:%=$(OUT)/core/src/%.o)
+SERVICE_TESTS   := $(call programs,tests/service/test_*.c)
+SERVICE_SUPPORT := $(call objects,tests/service/support/*.c)
+SERVICE_CLOCKED := $(filter-out %/clock.o,$(SERVICE_OBJECTS))
+SERVICE_LIBS    = $(shell pkg-config --libs $(SERVICE_PACKAGES)) -lm $(LIBS)
+# As system headers, whose own warnings are not ours.
+SERVICE_FLAGS   = -Iservice/src -Iservice/web $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICE_PACKAGES)))
+
+$(OUT)/service/% $(OUT)/tests/service/% $(OUT)/bench/service/%: CPPFLAGS += $(SERVICE_FLAGS)
+
+build-service: build/dynoscaled
+
+build/dynoscaled: $(OUT)/dynoscaled
+	@cp $< $@
+
+$(OUT)/dynoscaled: $(OUT)/service/src/main.o $(SERVICE_OBJECTS)
+	@$(LINK) -o $@ $^ $(SERVICE_LIBS)
+
+$(SERVICE_TESTS): %: %.o $(SERVICE_CLOCKED) $(SERVICE_SUPPORT) $(OUT)/tests/core/support/false_clock.o
+	@$(LINK) -o $@ $^ -lcmocka $(SERVICE_LIBS)
+
+test-service: $(SERVICE_TESTS) ## the service's suite in C
+	@failed=0; for program in $^; do echo "# $$program"; $$program || failed=1; done; exit $$failed
+
+test-service-asan: ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(OWN_PROC) $(SUBMAKE) test-service VARIANT=asan
+
+test-service-http: build-service ## the service over HTTP and by its command line
+	$(PYTEST) tests/service
+
+test-loop: build ## real apps with real agents, scaled by a real service
+	$(PYTEST) tests/loop
+
+-include $(patsubst %.o,%.d,$(SERVICE_OBJECTS) $(SERVICE_SUPPORT)) $(SERVICE_TESTS:%=%.d) $(OUT)/service/src/main.d
 
 test-asan: asan
 asan: ## the core's suite under AddressSanitizer and UndefinedBehaviorSanitizer

@@ -1,0 +1,52 @@
+/*
+ * The last 15 minutes of every app, by the second, in memory: what rules read. Filled by the
+ * commit after it is on disk, and from the store after a start. Any thread: it has a lock of its
+ * own, held for microseconds.
+ */
+#ifndef LIVE_H
+#define LIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rules/rule.h"
+
+struct live;
+struct part; /* series/part.h: ten seconds of one series */
+
+struct live *live_new(void);
+void live_free(struct live *live);
+
+/* Adds what a report held: parts of series, and that a dyno ("web.1") was heard at `heard_s`. */
+void live_add(struct live *live, int64_t app, const char *source, const char *signal,
+              const struct part *part);
+void live_heard(struct live *live, int64_t app, const char *dyno, int64_t heard_s);
+
+/* Forgets what is older than 15 minutes; called once a tick. */
+void live_expire(struct live *live, int64_t now_s);
+void live_forget_app(struct live *live, int64_t app);
+
+struct live_measure {
+    int64_t value_ms;             /* -1: no sample */
+    int64_t samples, above;       /* above: of these, greater than `threshold_ms` */
+    char source[RULE_QUEUE_SIZE]; /* whose it is */
+};
+
+/*
+ * The statistic of the queue times in the seconds [from_s, to_s). With `rule->queues` or a process
+ * other than web: of each source that counts by itself, and the worst (the largest value) is given.
+ */
+struct live_measure live_measure(struct live *live, int64_t app, const struct rule *rule, bool web,
+                                 int64_t from_s, int64_t to_s);
+
+/* Sum over the seconds [from_s, to_s) of a signal ("working", "busy") of the sources that count, by
+ * second the newest value a source; -1: none. See PROTOCOL.md for the signals. */
+int64_t live_signal(struct live *live, int64_t app, const struct rule *rule, bool web,
+                    const char *signal, int64_t from_s, int64_t to_s);
+
+/* The newest moment at which a dyno of the type was heard (NULL: any dyno); -1: never. And how many
+ * different ones were since a moment. */
+int64_t live_heard_at(struct live *live, int64_t app, const char *type);
+int live_dynos(struct live *live, int64_t app, const char *type, int64_t since_s);
+
+#endif

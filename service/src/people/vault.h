@@ -1,0 +1,26 @@
+/*
+ * Seals secrets that must be read again (platforms' credentials) with a key from the environment
+ * (DYNOSCALED_KEY, 32 bytes in base64) or a file DIR/key (0600), which is made at first. Any
+ * thread.
+ */
+#ifndef VAULT_H
+#define VAULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vault;
+
+struct vault *vault_open(const char *folder, char *error, size_t size);
+void vault_free(struct vault *vault);
+
+/* Sealed bytes that the caller frees; NULL without memory. `about` (the app's name) must be the
+ * same to open. */
+void *vault_seal(const struct vault *vault, const char *about, const char *secret, size_t *length);
+/* The secret, ended by NUL; give it to vault_wipe. NULL: another key, another `about`, or damaged.
+ */
+char *vault_unseal(const struct vault *vault, const char *about, const void *sealed, size_t length);
+void vault_wipe(char *secret);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * What runs the dynos, as a table of functions: one small file a platform. Everything here may
+ * block, up to the deadline given, and runs on a thread for that. Only platforms/ knows a platform.
+ */
+#ifndef PLATFORM_H
+#define PLATFORM_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum platform_result {
+    PLATFORM_OK,
+    PLATFORM_FAILED,  /* passes: no answer, time-out, 5xx; tried again with growing waits */
+    PLATFORM_REFUSED, /* needs a person: credential, verification, no such app */
+    PLATFORM_LOCKED,  /* a release holds the formation: tried again */
+    PLATFORM_LIMITED, /* more than allowed: `limit` says how many are */
+    PLATFORM_BUSY,    /* rate limit: tried again after `wait_s` */
+};
+
+struct platform_answer {
+    enum platform_result result;
+    char trouble[256]; /* a sentence where result is not OK; without secrets */
+    int limit;         /* PLATFORM_LIMITED, or a limit that is known; -1: none */
+    int wait_s;        /* PLATFORM_BUSY; -1: not said */
+};
+
+struct platform_formation {
+    int ordered;               /* dynos that should run */
+    int up, booting, stopping; /* -1: the platform does not say */
+    int releasing;             /* 1: a release or a restart of all is under way; -1: not said */
+    int64_t release_s;         /* when the last release began; 0: not said */
+    double price_a_month;      /* of one dyno, -1: not said */
+    char currency[4];
+};
+
+/* An app on its platform: what was set for it. Secrets are opened for the call and wiped after. */
+struct platform_app {
+    const char *app;     /* our name of it */
+    json_t *settings;    /* what `check` let pass */
+    const char *secret;  /* NULL: none */
+    int64_t deadline_ms; /* of the call, from now */
+};
+
+struct platform {
+    const char *kind; /* "command" */
+    bool local_only;  /* set by the command line on this machine alone: it runs programs */
+    int read_every_s; /* how often the formation may be read: 10 */
+    /* Whether settings and secret are usable; false with a sentence that names the field. */
+    bool (*check)(const json_t *settings, const char *secret, char *error, size_t size);
+    struct platform_answer (*read)(const struct platform_app *app, const char *process,
+                                   struct platform_formation *formation);
+    /* The absolute number; a repeat does no harm. `reason` is the decision's sentence. */
+    struct platform_answer (*set)(const struct platform_app *app, const char *process, int dynos,
+                                  const char *reason);
+};
+
+/* NULL for a kind that there is not. */
+const struct platform *platform_find(const char *kind);
+/* In the order of their names, ended by NULL. */
+extern const struct platform *const platforms[];
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * Threads for what may block: queries for the pages, passwords, calls to platforms. Jobs begin in
+ * the order in which they were given, some at a time.
+ */
+#ifndef POOL_H
+#define POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "store/store.h"
+
+struct pool;
+
+struct pool_job {
+    struct pool_job *next;
+    /* On a thread of the pool, with the store of that thread. Frees or hands on the job itself. */
+    void (*run)(struct pool_job *job, struct store *store);
+};
+
+/* `threads` threads named `name`, each with a store of its own, at most `longest` jobs waiting.
+ * NULL with a sentence. */
+struct pool *pool_new(const char *name, int threads, size_t longest, const char *folder,
+                      char *error, size_t size);
+
+/* Any thread. False: too many wait already; the job is still the caller's. */
+bool pool_add(struct pool *pool, struct pool_job *job);
+
+/* Waits for the jobs that run and runs those that wait, then frees the pool. */
+void pool_free(struct pool *pool);
+
+#endif

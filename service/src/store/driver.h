@@ -1,0 +1,70 @@
+/*
+ * What the store needs of a database: a table of functions, one file a driver (sqlite.c). All SQL
+ * stands in store/: one file a topic, written once for every driver.
+ *
+ * A connection belongs to one thread. Parameters are written ?1, ?2 ...; a statement is prepared
+ * once for each connection and kept, known by the address of its text, which must be static.
+ *
+ *     struct query query = store_query(store, "SELECT id FROM app WHERE name = ?1");
+ *     query_text(&query, 1, name);
+ *     if (query_next(&query)) id = column_int(&query, 0);
+ *     if (!query_end(&query)) ... store_error(store) says what happened ...
+ */
+#ifndef DRIVER_H
+#define DRIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+struct query {
+    struct store *store;
+    void *statement; /* NULL: it could not be prepared; all below then do nothing */
+    bool failed;
+};
+
+struct query store_query(struct store *store, const char *sql);
+
+/* Parameters, counted from 1. The bytes must stay until query_end. NULL text or blob: NULL. */
+void query_int(struct query *query, int parameter, int64_t value);
+void query_text(struct query *query, int parameter, const char *value);
+void query_text_bytes(struct query *query, int parameter, const char *value, size_t length);
+void query_blob(struct query *query, int parameter, const void *value, size_t length);
+void query_null(struct query *query, int parameter);
+
+/* The next row: false where there is none, or where it failed (query_end tells which). */
+bool query_next(struct query *query);
+
+/* Columns of the row, counted from 0. Text and blobs live until the next call of query_next or
+ * query_end; a NULL is 0, NULL text, or a blob of NULL and length 0. */
+int64_t column_int(struct query *query, int column);
+const char *column_text(struct query *query, int column);
+const void *column_blob(struct query *query, int column, size_t *length);
+bool column_is_null(struct query *query, int column);
+
+/* Ends it; the statement may be used anew. False where anything failed since store_query. */
+bool query_end(struct query *query);
+
+/* Runs a statement that gives no rows, its parameters set: query_next and query_end in one. */
+bool query_run(struct query *query);
+
+/* Rows that the last statement on this connection changed; the id of the row it inserted. */
+int64_t store_changed(struct store *store);
+int64_t store_inserted(struct store *store);
+
+/*
+ * A transaction that writes. Threads of this process take turns; of another process it waits for
+ * at most 10 s. False, and store_error says why, where it can't begin or commit; store_rollback
+ * may be called at any time and undoes what was not committed. Reads outside a transaction see
+ * whole commits only.
+ */
+bool store_begin(struct store *store);
+bool store_commit(struct store *store);
+void store_rollback(struct store *store);
+
+/* A sentence about the last failure on this connection, without secrets: "the disk is full". */
+const char *store_error(const struct store *store);
+
+#endif

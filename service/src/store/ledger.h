@@ -1,0 +1,64 @@
+/*
+ * Every tick of every process type, kept 30 days: the situation, which rule of which version, the
+ * decision; and the memory where the chain of ticks begins. Recent ticks are rows; hours that are
+ * over are packed (differences, compressed): see service/README.md.
+ */
+#ifndef LEDGER_H
+#define LEDGER_H
+
+#include "decide/decide.h"
+#include "store/store.h"
+
+struct ledger_tick {
+    int64_t app;
+    char process[RULE_PROCESS_SIZE];
+    int64_t rules_version;
+    int rule_number; /* in the process's list */
+    struct situation situation;
+    struct memory memory; /* as given to decide */
+    struct decision decision;
+};
+
+/* In the caller's transaction: the tick, and `after` as the process's memory from now on. */
+bool ledger_add(struct store *store, const struct ledger_tick *tick, const struct memory *after);
+
+/* The memory to give to the next tick. False: there was none yet, or it failed (store_error not
+ * ""). */
+bool ledger_memory(struct store *store, int64_t app, const char *process, struct memory *memory);
+
+/* Ticks of [from_s, to_s), oldest first, each with the memory that it was given; `each` returns
+ * false to end. changes_only: leaves out holds. False where it failed. */
+bool ledger_each(struct store *store, int64_t app, const char *process, int64_t from_s,
+                 int64_t to_s, bool changes_only,
+                 bool (*each)(void *context, const struct ledger_tick *tick), void *context);
+/* The last tick at or before the moment. False: none. */
+bool ledger_last(struct store *store, int64_t app, const char *process, int64_t at_s,
+                 struct ledger_tick *tick);
+
+/* Packs hours that are over, removes what is older than 30 days; a bounded part at a time. */
+bool ledger_compact(struct store *store, int64_t now_s);
+
+/* Orders to the platform, for charts and for what must not be repeated or forgotten. */
+struct act {
+    int64_t id, app;
+    char process[RULE_PROCESS_SIZE];
+    int from, to;
+    int64_t epoch;     /* of the lease under which it was made */
+    int64_t ordered_s; /* when it was decided */
+    int64_t ended_s;   /* 0: under way */
+    enum act_state state;
+    int tries;
+    char trouble[SITUATION_TEXT_SIZE];
+};
+bool act_add(struct store *store, struct act *act); /* sets id; in the tick's transaction */
+bool act_update(struct store *store, const struct act *act);
+bool act_last(struct store *store, int64_t app, const char *process, struct act *act);
+bool act_each(struct store *store, int64_t app, const char *process, int64_t from_s, int64_t to_s,
+              bool (*each)(void *context, const struct act *act), void *context);
+
+/* The lease of a shard of apps: one holder acts, its acts carry the epoch. take: true while this
+ * holder has it, with its epoch; it counts up whenever the holder changes. */
+bool lease_take(struct store *store, int shard, const char *holder, int64_t now_s, int64_t for_s,
+                int64_t *epoch);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * The data: opening it, its schema, its copies. What is kept is described topic by topic in the
+ * other headers of this folder (apps.h, people.h, series.h, ledger.h ...). Only this folder knows
+ * SQL.
+ */
+#ifndef STORE_H
+#define STORE_H
+
+#include "store/driver.h"
+
+enum store_open { STORE_CREATE, STORE_EXISTING };
+
+/*
+ * Opens the data in a folder (DIR/dynoscaled.db) and steps its schema forward. With STORE_CREATE
+ * the folder (0700) and the file (0600) are made. NULL with a sentence where it can't: the folder
+ * can't be written, the schema is newer than this program, the file is damaged.
+ * Each thread opens a store of its own.
+ */
+struct store *store_open(const char *folder, enum store_open how, char *error, size_t size);
+void store_close(struct store *store);
+
+/* Numbers and texts of the whole service: "public_url". get: NULL where there is none; else a copy
+ * that the caller frees. */
+char *store_meta(struct store *store, const char *name);
+bool store_set_meta(struct store *store, const char *name, const char *value);
+
+/* Counts up with each change of what control obeys (apps, rules, platforms, pauses ...), in the
+ * transaction of the change; control reads it to learn of changes by other processes. */
+bool store_touch_config(struct store *store);
+int64_t store_config_version(struct store *store);
+
+/* Copies the whole of the data, as of one moment, into a new file, while others use it; restores
+ * such a file into an empty folder, or over data that no process uses when `replace`. False with a
+ * sentence. */
+bool store_backup(struct store *store, const char *file, char *error, size_t size);
+bool store_restore(const char *file, const char *folder, bool replace, char *error, size_t size);
+
+#endif

@@ -1,0 +1,140 @@
+#include "text.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_free(struct text *text) {
+    free(text->bytes);
+    *text = TEXT_EMPTY;
+}
+
+void text_clear(struct text *text) {
+    text->length = 0;
+    text->failed = false;
+    if (text->bytes) text->bytes[0] = '\0';
+}
+
+/* Room for `more` bytes and a NUL. */
+static bool grow(struct text *text, size_t more) {
+    if (text->failed) return false;
+    size_t needed = text->length + more + 1;
+    if (needed <= text->room) return true;
+    size_t room = text->room ? text->room : 128;
+    while (room < needed) room *= 2;
+    char *bytes = realloc(text->bytes, room);
+    if (!bytes) {
+        text->failed = true;
+        return false;
+    }
+    text->bytes = bytes;
+    text->room = room;
+    return true;
+}
+
+void text_add(struct text *text, const char *bytes, size_t length) {
+    if (!grow(text, length)) return;
+    if (length > 0) memcpy(text->bytes + text->length, bytes, length);
+    text->length += length;
+    text->bytes[text->length] = '\0';
+}
+
+void text_put(struct text *text, const char *string) { text_add(text, string, strlen(string)); }
+
+void text_char(struct text *text, char c) { text_add(text, &c, 1); }
+
+void text_int(struct text *text, int64_t number) { text_format(text, "%" PRId64, number); }
+
+void text_format(struct text *text, const char *format, ...) {
+    va_list values, again;
+    va_start(values, format);
+    va_copy(again, values);
+    int length = vsnprintf(NULL, 0, format, values);
+    va_end(values);
+    if (length >= 0 && grow(text, (size_t)length)) {
+        vsnprintf(text->bytes + text->length, (size_t)length + 1, format, again);
+        text->length += (size_t)length;
+    }
+    va_end(again);
+}
+
+/* The length of the UTF-8 character at `at`, 0 where there is none (RFC 3629: no surrogates, no
+ * overlong forms). */
+static size_t character(const unsigned char *at, size_t left) {
+    unsigned char first = at[0];
+    if (first < 0x80) return 1;
+    size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+    if (first < 0xC2 || first > 0xF4 || left < length) return 0;
+    unsigned char low = 0x80, high = 0xBF;
+    if (first == 0xE0) low = 0xA0;
+    if (first == 0xED) high = 0x9F;
+    if (first == 0xF0) low = 0x90;
+    if (first == 0xF4) high = 0x8F;
+    if (at[1] < low || at[1] > high) return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((at[i] & 0xC0) != 0x80) return 0;
+    return length;
+}
+
+static void escape(struct text *text, unsigned char c) {
+    switch (c) {
+    case '"':
+        text_put(text, "\\\"");
+        break;
+    case '\\':
+        text_put(text, "\\\\");
+        break;
+    case '\n':
+        text_put(text, "\\n");
+        break;
+    case '\r':
+        text_put(text, "\\r");
+        break;
+    case '\t':
+        text_put(text, "\\t");
+        break;
+    default:
+        text_format(text, "\\u%04x", c);
+    }
+}
+
+static bool plain(unsigned char c) {
+    return c >= 0x20 && c < 0x7F && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+}
+
+void text_json_bytes(struct text *text, const char *bytes, size_t length) {
+    const unsigned char *at = (const unsigned char *)bytes, *end = at + length;
+    text_char(text, '"');
+    while (at < end) {
+        const unsigned char *from = at;
+        while (at < end && plain(*at)) at++;
+        text_add(text, (const char *)from, (size_t)(at - from));
+        if (at == end) break;
+        size_t size = character(at, (size_t)(end - at));
+        if (size > 1) {
+            text_add(text, (const char *)at, size);
+        } else if (size == 1) {
+            escape(text, *at);
+        } else {
+            text_put(text, "\\ufffd");
+            size = 1;
+        }
+        at += size;
+    }
+    text_char(text, '"');
+}
+
+void text_json(struct text *text, const char *string) {
+    if (string) text_json_bytes(text, string, strlen(string));
+    else text_put(text, "null");
+}
+
+char *text_take(struct text *text) {
+    if (!text->bytes) text_add(text, "", 0);
+    char *bytes = text->failed ? NULL : text->bytes;
+    if (!bytes) free(text->bytes);
+    *text = TEXT_EMPTY;
+    return bytes;
+}

@@ -1,0 +1,37 @@
+/*
+ * A text that grows: what answers, sentences and command lines are written into. Running out of
+ * memory is remembered and told once, at the end, so that writers need no check at each step.
+ */
+#ifndef TEXT_H
+#define TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+    char *bytes; /* ended by NUL; NULL while nothing was written */
+    size_t length, room;
+    bool failed; /* memory ran out: what is there is incomplete */
+};
+
+#define TEXT_EMPTY ((struct text){0})
+
+void text_free(struct text *text);
+void text_clear(struct text *text); /* keeps the room */
+
+void text_add(struct text *text, const char *bytes, size_t length);
+void text_put(struct text *text, const char *string);
+void text_char(struct text *text, char c);
+void text_int(struct text *text, int64_t number);
+void text_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD; <, > and & are escaped so
+ * that the text can stand inside HTML. NULL becomes null. */
+void text_json(struct text *text, const char *string);
+void text_json_bytes(struct text *text, const char *bytes, size_t length);
+
+/* The bytes, "" where there are none; owned by the caller, who frees them. NULL without memory. */
+char *text_take(struct text *text);
+
+#endif
