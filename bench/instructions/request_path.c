@@ -39,6 +39,14 @@ static void pass(dynoscale_agent *to, const char *start, const char *queue_start
     CALLGRIND_TOGGLE_COLLECT;
 }
 
+static void pass_start(const char *start) {
+    size_t length = strlen(start);
+    CALLGRIND_TOGGLE_COLLECT;
+    for (int i = 0; i < REQUESTS; i++)
+        sink = dynoscale_agent_request_start(agent, start, length, 0);
+    CALLGRIND_TOGGLE_COLLECT;
+}
+
 static void drain(void) {
     size_t position = 0, n;
     for (int i = 0; i < REQUESTS; i++) ds_ring_push(&ring, ds_sample(1700000000, i));
@@ -71,6 +79,8 @@ int main(void) {
     dynoscale_options_free(options);
     dynoscale_agent_request(agent, "1700000000103", 13, NULL, 0, 0); /* starts the thread */
 
+    COUNT("13 digits, X-Request-Start alone", pass_start("1700000000103"));
+    COUNT("t=10.3 digits, X-Request-Start alone", pass_start("t=1700000000.103"));
     COUNT("13 digits", pass(agent, "1700000000103", NULL, 0));
     COUNT("t=10.3 digits", pass(agent, "t=1700000000.103", NULL, 0));
     COUNT("t=16 digits", pass(agent, "t=1700000000103456", NULL, 0));

@@ -13,7 +13,7 @@ from topics.calls_ruby import PEER_BAR, add_floor, judge
 from workbench import AGENT_OFF, BENCH, PYTHON, Missing, SilentService, Workbench, agent_on
 
 HOOK_BAR = 1.5
-LOOKUPS = "looking up both headers in environ, in C"
+LOOKUPS = "looking up the header in environ, in C"
 LOOK = "getting req.headers and looking at 15 names, in C"
 
 

@@ -321,11 +321,11 @@ enum {
 /*
  * Measures and records one request, at the moment the app gets it.
  *
- *   start, queue_start   the text of X-Request-Start and of X-Queue-Start, NULL where absent;
- *                        any bytes of any length
- *   body_wait_ms         how long the server waited for the request's body (Puma's
- *                        puma.request_body_wait), 0 where unknown; negative or not finite
- *                        counts as 0
+ *   start          the text of X-Request-Start, NULL where absent; any bytes of any length
+ *   queue_start    the text of X-Queue-Start, alike; read only where `start` gives no plausible
+ *                  time, since a client can send it past a router that sets the other
+ *   body_wait_ms   how long the server waited for the request's body (Puma's
+ *                  puma.request_body_wait), 0 where unknown; negative or not finite counts as 0
  *
  * Returns the queue time in whole ms, 0 or more, or one of DYNOSCALE_STAMP_*. A sample that finds
  * the buffer full is dropped and counted; its queue time is returned all the same.
@@ -336,6 +336,15 @@ enum {
 int64_t dynoscale_agent_request(dynoscale_agent *agent, const char *start, size_t start_length,
                                 const char *queue_start, size_t queue_start_length,
                                 double body_wait_ms);
+
+/*
+ * The same for nearly every request: by X-Request-Start alone, where it is one plausible time.
+ * A negative result (the header is absent, a list, or no plausible time) means that nothing was
+ * recorded or counted: call dynoscale_agent_request with both headers. So a host looks for
+ * X-Queue-Start only when it is needed.
+ */
+int64_t dynoscale_agent_request_start(dynoscale_agent *agent, const char *start,
+                                      size_t start_length, double body_wait_ms);
 
 /*
  * Records a reading of a job queue: how long its oldest job that is ready has waited, in ms,

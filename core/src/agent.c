@@ -270,6 +270,17 @@ DS_COLD static int64_t without_stamp(dynoscale_agent *agent) {
     return queue_time_ms;
 }
 
+int64_t dynoscale_agent_request_start(dynoscale_agent *agent, const char *start,
+                                      size_t start_length, double body_wait_ms) {
+    if (!agent) return DYNOSCALE_STAMP_OFF;
+    if (!start) return DYNOSCALE_STAMP_MISSING;
+
+    int64_t now_ns = ds_clock_wall_ns();
+    int64_t queue_time_ms = ds_queue_time_of_one_ms(start, start_length, body_wait_ms, now_ns);
+    if (queue_time_ms >= 0) record(agent, now_ns, queue_time_ms);
+    return queue_time_ms;
+}
+
 int64_t dynoscale_agent_request(dynoscale_agent *agent, const char *start, size_t start_length,
                                 const char *queue_start, size_t queue_start_length,
                                 double body_wait_ms) {

@@ -135,7 +135,7 @@ static bool to_ns(uint64_t whole, uint64_t billionths, int64_t *ns) {
 }
 
 /* Reads [t=]digits[.digits] up to a comma or the end. */
-static bool read_time(cursor *c, int64_t *ns) {
+static inline bool read_time(cursor *c, int64_t *ns) {
     if (c->end - c->at >= 2 && (c->at[0] | 0x20) == 't' && c->at[1] == '=') c->at += 2;
 
     uint64_t whole, billionths = 0;
@@ -153,6 +153,12 @@ static bool read_time(cursor *c, int64_t *ns) {
     return to_ns(whole, billionths, ns);
 }
 
+/* DYNOSCALE_STAMP_FUTURE or _STALE, or 0 for a plausible time. */
+static int64_t judge(int64_t ns, int64_t now_ns) {
+    if (ns > now_ns + AHEAD_NS) return DYNOSCALE_STAMP_FUTURE;
+    return ns < now_ns - OLDEST_NS ? DYNOSCALE_STAMP_STALE : 0;
+}
+
 static void note_reason(findings *f, int64_t reason) {
     if (reason < f->reason) f->reason = reason;
 }
@@ -162,15 +168,9 @@ static void read_element(cursor *c, int64_t now_ns, findings *f) {
     if (c->at == c->end || *c->at == ',') return; /* RFC 9110, 5.6.1: empty elements don't count */
 
     int64_t ns;
-    if (!read_time(c, &ns)) {
-        note_reason(f, DYNOSCALE_STAMP_MALFORMED);
-    } else if (ns > now_ns + AHEAD_NS) {
-        note_reason(f, DYNOSCALE_STAMP_FUTURE);
-    } else if (ns < now_ns - OLDEST_NS) {
-        note_reason(f, DYNOSCALE_STAMP_STALE);
-    } else if (ns < f->earliest_ns) {
-        f->earliest_ns = ns;
-    }
+    int64_t reason = read_time(c, &ns) ? judge(ns, now_ns) : DYNOSCALE_STAMP_MALFORMED;
+    if (reason != 0) note_reason(f, reason);
+    else if (ns < f->earliest_ns) f->earliest_ns = ns;
 }
 
 static void read_list(const char *text, size_t length, int64_t now_ns, findings *f) {
@@ -190,13 +190,27 @@ static int64_t wait_ns(double ms) {
     return (int64_t)((ms < longest_ms ? ms : longest_ms) * NS_PER_MS);
 }
 
+static inline int64_t queue_time_ms(int64_t start_ns, double body_wait_ms, int64_t now_ns) {
+    int64_t queued_ns = now_ns - start_ns - wait_ns(body_wait_ms);
+    return queued_ns > 0 ? queued_ns / NS_PER_MS : 0;
+}
+
+int64_t ds_queue_time_of_one_ms(const char *start, size_t length, double body_wait_ms,
+                                int64_t now_ns) {
+    cursor c = {start, start + length};
+    int64_t ns;
+    skip_blanks(&c);
+    if (!read_time(&c, &ns) || c.at < c.end) return DYNOSCALE_STAMP_MALFORMED;
+    int64_t reason = judge(ns, now_ns);
+    return reason != 0 ? reason : queue_time_ms(ns, body_wait_ms, now_ns);
+}
+
 int64_t ds_queue_time_ms(const char *start, size_t start_length, const char *queue_start,
                          size_t queue_start_length, double body_wait_ms, int64_t now_ns) {
     findings f = {INT64_MAX, DYNOSCALE_STAMP_MISSING};
     if (start) read_list(start, start_length, now_ns, &f);
-    if (queue_start) read_list(queue_start, queue_start_length, now_ns, &f);
+    if (queue_start && f.earliest_ns == INT64_MAX)
+        read_list(queue_start, queue_start_length, now_ns, &f);
     if (f.earliest_ns == INT64_MAX) return f.reason;
-
-    int64_t queued_ns = now_ns - f.earliest_ns - wait_ns(body_wait_ms);
-    return queued_ns > 0 ? queued_ns / NS_PER_MS : 0;
+    return queue_time_ms(f.earliest_ns, body_wait_ms, now_ns);
 }

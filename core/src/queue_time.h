@@ -11,13 +11,19 @@
  * The queue time in whole ms (0 or more, rounded down) of a request that the app got at `now_ns`
  * (ns since the epoch), or one of DYNOSCALE_STAMP_MISSING, _MALFORMED, _STALE, _FUTURE.
  *
- * Both texts may be NULL, and may be lists with commas: of all elements the earliest plausible one
- * counts. Where none is plausible the answer is the reason of the element that came nearest to
- * being one: a time ahead, then a time long ago, then no time at all.
+ * Both texts may be NULL, and may be lists with commas: of a list the earliest plausible element
+ * counts. `queue_start` is read only where `start` has no plausible element: a router sets the
+ * header that it owns, and a client can send the other one. Where neither has one, the result is
+ * the reason of the element that came nearest: a time ahead, then a time long ago, then no time.
  *
  * `body_wait_ms` is subtracted; anything but a positive finite number counts as 0.
  */
 int64_t ds_queue_time_ms(const char *start, size_t start_length, const char *queue_start,
                          size_t queue_start_length, double body_wait_ms, int64_t now_ns);
+
+/* The same of X-Request-Start alone, where it is one plausible time; a negative result where it is
+ * a list or no plausible time. */
+int64_t ds_queue_time_of_one_ms(const char *start, size_t length, double body_wait_ms,
+                                int64_t now_ns);
 
 #endif

@@ -15,58 +15,46 @@
 /* ---- The headers: pairs of bytes ---------------------------------------------------------- */
 
 /* ASGI's names are in lower case; other cases do no harm. */
-static PyObject **place_of(ds_py_stamps *found, const char *name, Py_ssize_t length) {
-    if (length == REQUEST_START_LENGTH) {
-        if (memcmp(name, "x-request-start", REQUEST_START_LENGTH) == 0 ||
-            ds_py_is_name_in_any_case(name, REQUEST_START, REQUEST_START_LENGTH))
-            return &found->start;
-    } else if (length == QUEUE_START_LENGTH) {
-        if (memcmp(name, "x-queue-start", QUEUE_START_LENGTH) == 0 ||
-            ds_py_is_name_in_any_case(name, QUEUE_START, QUEUE_START_LENGTH))
-            return &found->queue_start;
-    }
-    return NULL;
-}
-
-static int take(PyObject *name, PyObject *value, ds_py_stamps *found) {
+static int take(PyObject *name, PyObject *value, const ds_py_header *header, PyObject **found) {
     if (name == NULL || value == NULL) return ds_py_swallow(); /* the list has become shorter */
-    if (!PyBytes_Check(name)) return 0;
-    PyObject **place = place_of(found, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name));
-    return place != NULL ? ds_py_stamps_keep(place, value) : 0;
+    if (!PyBytes_Check(name) || PyBytes_GET_SIZE(name) != header->length) return 0;
+    const char *text = PyBytes_AS_STRING(name);
+    bool same = memcmp(text, header->lower, (size_t)header->length) == 0;
+    return same || ds_py_is_name(text, header) ? ds_py_stamps_keep(found, value) : 0;
 }
 
 /* A pair is a tuple with most servers, and a list with some. */
-static int look_closer(PyObject *pair, ds_py_stamps *found) {
+static int look_closer(PyObject *pair, const ds_py_header *header, PyObject **found) {
     if (PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2)
-        return take(PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1), found);
+        return take(PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1), header, found);
     if (!PyList_Check(pair) || PyList_GET_SIZE(pair) != 2) return 0;
     PyObject *name = PyList_GetItemRef(pair, 0);
     PyObject *value = name != NULL ? PyList_GetItemRef(pair, 1) : NULL;
-    int result = take(name, value, found);
+    int result = take(name, value, header, found);
     Py_XDECREF(name);
     Py_XDECREF(value);
     return result;
 }
 
 /* Passes over plain pairs whose names are of another length, which nearly all are. */
-static inline int look_at(PyObject *pair, ds_py_stamps *found) {
+static inline int look_at(PyObject *pair, const ds_py_header *header, PyObject **found) {
     if (DS_LIKELY(PyTuple_CheckExact(pair)) && DS_LIKELY(PyTuple_GET_SIZE(pair) == 2)) {
         PyObject *name = PyTuple_GET_ITEM(pair, 0);
         if (DS_LIKELY(PyBytes_CheckExact(name)) &&
-            DS_LIKELY((PyBytes_GET_SIZE(name) | DIFFERENCE) != REQUEST_START_LENGTH))
+            DS_LIKELY(PyBytes_GET_SIZE(name) != header->length))
             return 0;
     }
-    return look_closer(pair, found);
+    return look_closer(pair, header, found);
 }
 
 /* An iterator can be read once only, and that is for the app to do. */
-DS_COLD static int scan_other(PyObject *headers, ds_py_stamps *found) {
+DS_COLD static int scan_other(PyObject *headers, const ds_py_header *header, PyObject **found) {
     if (PyIter_Check(headers)) return 0;
     PyObject *pairs = PyObject_GetIter(headers), *pair;
     if (pairs == NULL) return ds_py_swallow();
     int result = 0;
     while (result == 0 && (pair = PyIter_Next(pairs)) != NULL) {
-        result = look_at(pair, found);
+        result = look_at(pair, header, found);
         Py_DECREF(pair);
     }
     Py_DECREF(pairs);
@@ -74,38 +62,46 @@ DS_COLD static int scan_other(PyObject *headers, ds_py_stamps *found) {
 }
 
 /* No Python code runs in here: with the interpreter's lock the list can't change. */
-static int scan(PyObject *headers, ds_py_stamps *found) {
+static int scan(PyObject *headers, const ds_py_header *header, PyObject **found) {
     if (DS_LIKELY(PyList_CheckExact(headers))) {
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
 #ifdef Py_GIL_DISABLED
             PyObject *pair = PyList_GetItemRef(headers, i);
             if (pair == NULL) return ds_py_swallow();
-            int result = look_at(pair, found);
+            int result = look_at(pair, header, found);
             Py_DECREF(pair);
             if (result < 0) return -1;
 #else
-            if (DS_UNLIKELY(look_at(PyList_GET_ITEM(headers, i), found) < 0)) return -1;
+            if (DS_UNLIKELY(look_at(PyList_GET_ITEM(headers, i), header, found) < 0)) return -1;
 #endif
         }
         return 0;
     }
-    if (!PyTuple_CheckExact(headers)) return scan_other(headers, found);
+    if (!PyTuple_CheckExact(headers)) return scan_other(headers, header, found);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(headers); i++)
-        if (look_at(PyTuple_GET_ITEM(headers, i), found) < 0) return -1;
+        if (look_at(PyTuple_GET_ITEM(headers, i), header, found) < 0) return -1;
     return 0;
 }
 
 /* ---- A request ---------------------------------------------------------------------------- */
 
+DS_COLD static int measure_by_both(ds_py_state *state, PyObject *headers, PyObject *start,
+                                   int64_t *queue_time_ms) {
+    PyObject *queue_start = NULL;
+    int result = headers != NULL ? scan(headers, &ds_py_queue_start, &queue_start) : 0;
+    if (result == 0) ds_py_record(state, start, queue_start, queue_time_ms);
+    Py_XDECREF(queue_start);
+    return result;
+}
+
 static int measure(ds_py_state *state, PyObject *scope, int64_t *queue_time_ms) {
-    ds_py_stamps found = {NULL, NULL};
-    PyObject *headers = NULL;
+    PyObject *headers, *start = NULL;
     int result = ds_py_lookup(scope, state->name_headers, &headers);
-    if (DS_LIKELY(result > 0)) result = scan(headers, &found);
-    if (DS_LIKELY(result == 0))
-        result = ds_py_record(state, found.start, found.queue_start, queue_time_ms);
-    Py_XDECREF(found.start);
-    Py_XDECREF(found.queue_start);
+    if (DS_LIKELY(result > 0)) result = scan(headers, &ds_py_request_start, &start);
+    if (DS_LIKELY(result == 0)) result = ds_py_record_start(state, start, queue_time_ms);
+    if (DS_LIKELY(result == 0) && DS_UNLIKELY(*queue_time_ms < 0))
+        result = measure_by_both(state, headers, start, queue_time_ms);
+    Py_XDECREF(start);
     Py_XDECREF(headers);
     return result;
 }

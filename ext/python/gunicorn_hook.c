@@ -7,80 +7,84 @@
 
 #include <string.h>
 
-static int look_closer(PyObject *header, ds_py_stamps *found) {
+static int look_closer(PyObject *header, const ds_py_header *wanted, PyObject **found) {
     if (!PyTuple_Check(header) || PyTuple_GET_SIZE(header) != 2) return 0;
     PyObject *name = PyTuple_GET_ITEM(header, 0);
     if (!PyUnicode_Check(name) || !PyUnicode_IS_COMPACT_ASCII(name)) return 0;
     Py_ssize_t length = ((PyASCIIObject *)name)->length;
-    if ((length | DIFFERENCE) != REQUEST_START_LENGTH) return 0;
+    if (length != wanted->length) return 0;
     const char *text = (const char *)((PyASCIIObject *)name + 1);
-    if (length == REQUEST_START_LENGTH) {
-        if (memcmp(text, REQUEST_START, REQUEST_START_LENGTH) == 0 ||
-            ds_py_is_name_in_any_case(text, REQUEST_START, REQUEST_START_LENGTH))
-            return ds_py_stamps_keep(&found->start, PyTuple_GET_ITEM(header, 1));
-    } else if (memcmp(text, QUEUE_START, QUEUE_START_LENGTH) == 0 ||
-               ds_py_is_name_in_any_case(text, QUEUE_START, QUEUE_START_LENGTH)) {
-        return ds_py_stamps_keep(&found->queue_start, PyTuple_GET_ITEM(header, 1));
-    }
-    return 0;
+    bool same = memcmp(text, wanted->capitals, (size_t)length) == 0;
+    if (!same && !ds_py_is_name(text, wanted)) return 0;
+    return ds_py_stamps_keep(found, PyTuple_GET_ITEM(header, 1));
 }
 
 /* Passes over plain pairs whose names are of another length, which nearly all are; looks closer at
  * anything else. Comparing types, not their flags, saves a load at each of 15 headers or so. */
-static inline int look_at(PyObject *header, ds_py_stamps *found) {
+static inline int look_at(PyObject *header, const ds_py_header *wanted, PyObject **found) {
     if (DS_LIKELY(PyTuple_CheckExact(header)) && DS_LIKELY(PyTuple_GET_SIZE(header) == 2)) {
         PyObject *name = PyTuple_GET_ITEM(header, 0);
         if (DS_LIKELY(PyUnicode_CheckExact(name)) &&
-            DS_LIKELY((((PyASCIIObject *)name)->length | DIFFERENCE) != REQUEST_START_LENGTH))
+            DS_LIKELY(((PyASCIIObject *)name)->length != wanted->length))
             return 0;
     }
-    return look_closer(header, found);
+    return look_closer(header, wanted, found);
 }
 
 /* No Python code runs in here: with the interpreter's lock the list can't change. */
-static int scan(PyObject *headers, ds_py_stamps *found) {
+static int scan(PyObject *headers, const ds_py_header *wanted, PyObject **found) {
     if (PyList_Check(headers)) {
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
 #ifdef Py_GIL_DISABLED
             PyObject *header = PyList_GetItemRef(headers, i);
             if (header == NULL) return ds_py_swallow();
-            int result = look_at(header, found);
+            int result = look_at(header, wanted, found);
             Py_DECREF(header);
             if (result < 0) return -1;
 #else
-            if (DS_UNLIKELY(look_at(PyList_GET_ITEM(headers, i), found) < 0)) return -1;
+            if (DS_UNLIKELY(look_at(PyList_GET_ITEM(headers, i), wanted, found) < 0)) return -1;
 #endif
         }
     } else if (PyTuple_Check(headers)) {
         for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(headers); i++)
-            if (look_at(PyTuple_GET_ITEM(headers, i), found) < 0) return -1;
+            if (look_at(PyTuple_GET_ITEM(headers, i), wanted, found) < 0) return -1;
     }
     return 0;
 }
 
-DS_COLD static int mark(ds_py_state *state, PyObject *request, const ds_py_stamps *found,
+/* `stamp` is the header's value that counted, or NULL. */
+DS_COLD static int mark(ds_py_state *state, PyObject *request, PyObject *stamp,
                         int64_t queue_time_ms) {
     if (!ds_py_doors_several(&state->doors)) return 0;
     PyObject *body = PyObject_GetAttr(request, state->name_body);
     if (body == NULL && ds_py_swallow() < 0) return -1;
-    PyObject *value = found->start != NULL ? found->start : found->queue_start;
-    int result = ds_py_doors_mark_request(&state->doors, body, value, queue_time_ms);
+    int result = ds_py_doors_mark_request(&state->doors, body, stamp, queue_time_ms);
     Py_XDECREF(body);
     return result;
 }
 
+/* Leaves in *stamp the one of the two headers that is there. */
+DS_COLD static int record_by_both(ds_py_state *state, PyObject *headers, PyObject **stamp,
+                                  int64_t *queue_time_ms) {
+    PyObject *queue_start = NULL;
+    int result = headers != NULL ? scan(headers, &ds_py_queue_start, &queue_start) : 0;
+    if (result == 0) ds_py_record(state, *stamp, queue_start, queue_time_ms);
+    if (*stamp == NULL) *stamp = queue_start;
+    else Py_XDECREF(queue_start);
+    return result;
+}
+
 static int record(ds_py_state *state, PyObject *request) {
-    ds_py_stamps found = {NULL, NULL};
-    PyObject *headers = PyObject_GetAttr(request, state->name_headers);
+    PyObject *stamp = NULL, *headers = PyObject_GetAttr(request, state->name_headers);
     if (DS_UNLIKELY(headers == NULL) && ds_py_swallow() < 0) return -1;
-    int result = DS_LIKELY(headers != NULL) ? scan(headers, &found) : 0;
+    int result = DS_LIKELY(headers != NULL) ? scan(headers, &ds_py_request_start, &stamp) : 0;
     int64_t queue_time_ms = DYNOSCALE_STAMP_OFF;
-    if (DS_LIKELY(result == 0))
-        result = ds_py_record(state, found.start, found.queue_start, &queue_time_ms);
+    if (DS_LIKELY(result == 0)) result = ds_py_record_start(state, stamp, &queue_time_ms);
+    if (DS_LIKELY(result == 0) && DS_UNLIKELY(queue_time_ms < 0))
+        result = record_by_both(state, headers, &stamp, &queue_time_ms);
     if (result == 0 && DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
-        result = mark(state, request, &found, queue_time_ms);
-    Py_XDECREF(found.start);
-    Py_XDECREF(found.queue_start);
+        result = mark(state, request, stamp, queue_time_ms);
+    Py_XDECREF(stamp);
     Py_XDECREF(headers);
     return result;
 }

@@ -98,6 +98,17 @@ static PyObject *is_decided(PyObject *module, PyObject *nothing) {
     return PyBool_FromLong(atomic_load(&ds_py_state_of(module)->decided));
 }
 
+/* ---- Requests ----------------------------------------------------------------------------- */
+
+void ds_py_record(ds_py_state *state, PyObject *start, PyObject *queue_start,
+                  int64_t *queue_time_ms) {
+    ds_py_text start_text = ds_py_text_of(start), queue_start_text = ds_py_text_of(queue_start);
+    ds_py_reader reader = ds_py_slot_enter(&state->slot);
+    *queue_time_ms = dynoscale_agent_request(reader.agent, start_text.data, start_text.length,
+                                             queue_start_text.data, queue_start_text.length, 0);
+    ds_py_slot_leave(&reader);
+}
+
 /* ---- Waiting ------------------------------------------------------------------------------ */
 
 bool ds_py_is_interrupted(void *context) {

@@ -60,19 +60,24 @@ PyObject *ds_py_call(const char *module, const char *function, PyObject *first, 
  * raised. */
 bool ds_py_is_interrupted(void *context);
 
-/* Records a request by what the two headers hold (NULL: absent), and passes on what the native
- * thread has to say. *queue_time_ms is what dynoscale_agent_request returns. -1 with an exception
- * that is none of ours to swallow. */
-static inline int ds_py_record(ds_py_state *state, PyObject *start, PyObject *queue_start,
-                               int64_t *queue_time_ms) {
-    ds_py_text start_text = ds_py_text_of(start), queue_start_text = ds_py_text_of(queue_start);
+/*
+ * Records a request by X-Request-Start (NULL: absent), where it is one plausible time, and passes
+ * on what the native thread has to say. A negative *queue_time_ms: nothing was recorded, call
+ * ds_py_record with both headers. -1 with an exception that is not an Exception: propagate it.
+ */
+static inline int ds_py_record_start(ds_py_state *state, PyObject *start, int64_t *queue_time_ms) {
+    ds_py_text text = ds_py_text_of(start);
     ds_py_reader reader = ds_py_slot_enter(&state->slot);
-    *queue_time_ms = dynoscale_agent_request(reader.agent, start_text.data, start_text.length,
-                                             queue_start_text.data, queue_start_text.length, 0);
+    *queue_time_ms = dynoscale_agent_request_start(reader.agent, text.data, text.length, 0);
     bool event = dynoscale_agent_has_event(reader.agent);
     ds_py_slot_leave(&reader);
     return DS_UNLIKELY(event) ? ds_py_call_agent("log_events", NULL) : 0;
 }
+
+/* Records a request by both headers (NULL: absent). *queue_time_ms is what dynoscale_agent_request
+ * returns. */
+DS_COLD void ds_py_record(ds_py_state *state, PyObject *start, PyObject *queue_start,
+                          int64_t *queue_time_ms);
 
 /* ---- The rooms of the module -------------------------------------------------------------- */
 

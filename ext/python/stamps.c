@@ -4,12 +4,9 @@
 
 #include <string.h>
 
-bool ds_py_is_name_in_any_case(const char *text, const char *name, Py_ssize_t length) {
-    for (Py_ssize_t i = 0; i < length; i++) {
-        char c = text[i];
-        if (c >= 'a' && c <= 'z') c = (char)(c - ('a' - 'A'));
-        if (c != name[i]) return false;
-    }
+bool ds_py_is_name(const char *text, const ds_py_header *header) {
+    for (Py_ssize_t i = 0; i < header->length; i++)
+        if (text[i] != header->capitals[i] && text[i] != header->lower[i]) return false;
     return true;
 }
 

@@ -1,9 +1,8 @@
 /*
- * The two headers among a request's pairs of name and value: gunicorn's are of str, ASGI's of
- * bytes.
+ * A header among a request's pairs of name and value: gunicorn's are of str, ASGI's of bytes.
  *
- * All pairs have to be looked at, since both headers may be there and repeatedly. Nearly all are
- * passed over by the length of their names: 13 and 15 differ in one bit.
+ * All pairs have to be looked at, since a header may be there repeatedly. Nearly all are passed
+ * over by the length of their names.
  */
 #ifndef DYNOSCALE_PYTHON_STAMPS_H
 #define DYNOSCALE_PYTHON_STAMPS_H
@@ -12,29 +11,22 @@
 
 #include <stdbool.h>
 
-#define REQUEST_START "X-REQUEST-START"
-#define QUEUE_START   "X-QUEUE-START"
+typedef struct ds_py_header {
+    const char *capitals, *lower; /* the name in both cases */
+    Py_ssize_t length;
+} ds_py_header;
 
-enum {
-    REQUEST_START_LENGTH = sizeof REQUEST_START - 1,
-    QUEUE_START_LENGTH = sizeof QUEUE_START - 1,
-    DIFFERENCE = REQUEST_START_LENGTH ^ QUEUE_START_LENGTH,
-};
+#define DS_PY_HEADER(capitals, lower) \
+    { capitals, lower, sizeof(capitals) - 1 }
 
-_Static_assert(REQUEST_START_LENGTH == (QUEUE_START_LENGTH | DIFFERENCE) &&
-                   (DIFFERENCE & (DIFFERENCE - 1)) == 0,
-               "the lengths of the names differ in one bit");
+static const ds_py_header ds_py_request_start = DS_PY_HEADER("X-REQUEST-START", "x-request-start");
+static const ds_py_header ds_py_queue_start = DS_PY_HEADER("X-QUEUE-START", "x-queue-start");
 
-/* The stamps of a request; strong references, NULL where absent. */
-typedef struct ds_py_stamps {
-    PyObject *start, *queue_start;
-} ds_py_stamps;
+/* Whether a text of the header's length is its name in any case. */
+bool ds_py_is_name(const char *text, const ds_py_header *header);
 
-/* Whether the text is the name, which is in capitals. */
-bool ds_py_is_name_in_any_case(const char *text, const char *name, Py_ssize_t length);
-
-/* A header that came twice is one list, as in environ: "A,B". 0; -1 with an exception that is none
- * of ours to swallow. */
+/* A header that came twice is one list, as in environ: "A,B". 0; -1 with an exception that is not
+ * an Exception: propagate it. */
 int ds_py_stamps_join(PyObject **place, PyObject *value);
 
 static inline int ds_py_stamps_keep(PyObject **place, PyObject *value) {

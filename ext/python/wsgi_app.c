@@ -1,14 +1,22 @@
 /* DynoscaleWsgiApp: a WSGI application that measures each request and calls the one it wraps. */
 #include "wrapper.h"
 
-static inline int measure(ds_py_state *state, PyObject *environ, int64_t *queue_time_ms) {
-    PyObject *start = NULL, *queue_start = NULL;
-    int result = -1;
-    if (ds_py_lookup(environ, state->key_request_start, &start) >= 0 &&
-        ds_py_lookup(environ, state->key_queue_start, &queue_start) >= 0)
-        result = ds_py_record(state, start, queue_start, queue_time_ms);
-    Py_XDECREF(start);
+DS_COLD static int measure_by_both(ds_py_state *state, PyObject *environ, PyObject *start,
+                                   int64_t *queue_time_ms) {
+    PyObject *queue_start;
+    if (ds_py_lookup(environ, state->key_queue_start, &queue_start) < 0) return -1;
+    ds_py_record(state, start, queue_start, queue_time_ms);
     Py_XDECREF(queue_start);
+    return 0;
+}
+
+static inline int measure(ds_py_state *state, PyObject *environ, int64_t *queue_time_ms) {
+    PyObject *start;
+    if (ds_py_lookup(environ, state->key_request_start, &start) < 0) return -1;
+    int result = ds_py_record_start(state, start, queue_time_ms);
+    if (DS_UNLIKELY(*queue_time_ms < 0) && result == 0)
+        result = measure_by_both(state, environ, start, queue_time_ms);
+    Py_XDECREF(start);
     return result;
 }
 

@@ -8,15 +8,17 @@
 
 /* Nil for what is not there. */
 typedef struct ds_rb_env {
-    VALUE start;       /* HTTP_X_REQUEST_START */
-    VALUE queue_start; /* HTTP_X_QUEUE_START */
-    VALUE body_wait;   /* puma.request_body_wait */
+    VALUE start;     /* HTTP_X_REQUEST_START */
+    VALUE body_wait; /* puma.request_body_wait */
 } ds_rb_env;
 
 void ds_rb_env_init(void);
 
 /* Of a Hash. Raises nothing, calls no code of the app's, allocates nothing. */
 ds_rb_env ds_rb_env_read(VALUE env);
+
+/* HTTP_X_QUEUE_START of a Hash, nil where it is not there: asked of few requests. */
+VALUE ds_rb_env_queue_start(VALUE env);
 
 /*
  * Sets dynoscale.queue_time_ms for the app, or takes away what an earlier request left there: a

@@ -64,15 +64,25 @@ static double body_wait_of(VALUE value) {
     return 0;
 }
 
+/* Where X-Request-Start is not one plausible time. */
+__attribute__((cold, noinline)) static int64_t count_by_both(VALUE env, const ds_rb_env *values) {
+    VALUE stand_in = RB_TYPE_P(env, T_HASH) ? ds_rb_env_queue_start(env) : Qnil;
+    dynoscale_agent *agent = ds_rb_agent_now(); /* a key of the env's may be code of the app's */
+    text start = text_of(values->start), queue_start = text_of(stand_in);
+    return dynoscale_agent_request(agent, start.start, start.length, queue_start.start,
+                                   queue_start.length, body_wait_of(values->body_wait));
+}
+
 /* The queue time in ms, negative where there is none. */
 static int64_t count_request(VALUE env) {
-    ds_rb_env values = {Qnil, Qnil, Qnil};
+    ds_rb_env values = {Qnil, Qnil};
     if (RB_LIKELY(RB_TYPE_P(env, T_HASH))) values = ds_rb_env_read(env);
     dynoscale_agent *agent = ds_rb_agent_now(); /* a key of the env's may be code of the app's */
     if (RB_UNLIKELY(!agent)) return -1;
-    text start = text_of(values.start), queue_start = text_of(values.queue_start);
-    return dynoscale_agent_request(agent, start.start, start.length, queue_start.start,
-                                   queue_start.length, body_wait_of(values.body_wait));
+    text start = text_of(values.start);
+    int64_t queue_time_ms = dynoscale_agent_request_start(agent, start.start, start.length,
+                                                          body_wait_of(values.body_wait));
+    return RB_LIKELY(queue_time_ms >= 0) ? queue_time_ms : count_by_both(env, &values);
 }
 
 static VALUE call_app(VALUE app, VALUE env) {

@@ -27,8 +27,17 @@ static int64_t value_of(vectors *v) {
     size_t start_length = vectors_text(v->columns[1], NOW, start);
     size_t queue_length = vectors_text(v->columns[2], NOW, queue_start);
     double body_wait = strcmp(v->columns[3], "-") == 0 ? 0 : strtod(v->columns[3], NULL);
-    return ds_queue_time_ms(has_start ? start : NULL, start_length, has_queue ? queue_start : NULL,
-                            queue_length, body_wait, NOW);
+    int64_t ms = ds_queue_time_ms(has_start ? start : NULL, start_length,
+                                  has_queue ? queue_start : NULL, queue_length, body_wait, NOW);
+    if (!has_start) return ms;
+
+    /* X-Request-Start alone says the same, or leaves it to both. */
+    bool list = memchr(start, ',', start_length) != NULL;
+    int64_t alone = ds_queue_time_ms(start, start_length, NULL, 0, body_wait, NOW);
+    int64_t one = ds_queue_time_of_one_ms(start, start_length, body_wait, NOW);
+    if (list || alone < 0) assert_true(one < 0);
+    else assert_int_equal(one, ms);
+    return ms;
 }
 
 /* whole_s loses the part of a second that NOW has. */

@@ -7,7 +7,7 @@ import math
 import random
 import re
 from fractions import Fraction
-from typing import Iterator, List, NamedTuple, Optional, Union
+from typing import Iterator, List, NamedTuple, Optional, Tuple, Union
 
 SECOND = 10**9  # ns
 YEAR_2000 = 946_684_800 * SECOND
@@ -38,17 +38,26 @@ def moment(element: str) -> Optional[Fraction]:
     return None
 
 
-def elements(case: Case) -> List[str]:
+def elements(header: Optional[str]) -> List[str]:
     """All that are not empty."""
-    headers = [header for header in (case.start, case.queue_start) if header is not None]
-    found = [element for header in headers for element in header.split(",")]
-    return [element for element in found if element.strip(" \t")]
+    return [element for element in (header or "").split(",") if element.strip(" \t")]
 
 
 def read(case: Case, now: int) -> Outcome:
     """What becomes of a request at that moment, in ns."""
+    first, first_reason = read_header(case.start, now)
+    second, second_reason = read_header(case.queue_start, now)
+    plausible = first or second
+    if not plausible:
+        return max(first_reason, second_reason, key=REASONS.index)
+    wait = max(0, Fraction(case.body_wait or 0)) * 10**6
+    return max(0, math.floor((now - min(plausible) - wait) / 10**6))
+
+
+def read_header(header: Optional[str], now: int) -> Tuple[List[Fraction], str]:
+    """Its plausible times, and what the others lack."""
     plausible, reason = [], "missing"
-    for element in elements(case):
+    for element in elements(header):
         at = moment(element)
         if at is None:
             seen = "malformed"
@@ -60,10 +69,7 @@ def read(case: Case, now: int) -> Outcome:
             plausible.append(at)
             continue
         reason = max(reason, seen, key=REASONS.index)
-    if not plausible:
-        return reason
-    wait = max(0, Fraction(case.body_wait or 0)) * 10**6
-    return max(0, math.floor((now - min(plausible) - wait) / 10**6))
+    return plausible, reason
 
 
 class Expected(NamedTuple):
@@ -81,7 +87,8 @@ class Expected(NamedTuple):
 def expected(case: Case, before: int, after: int) -> Expected:
     """In between an element may have become plausible, or may no longer be it. What is less than
     1 ns is left out by the core: 2 ns more are allowed."""
-    times = [at for element in elements(case) if (at := moment(element)) is not None]
+    found = elements(case.start) + elements(case.queue_start)
+    times = [at for element in found if (at := moment(element)) is not None]
     turns = [math.floor(at) + limit for at in times for limit in (OLDEST, -AHEAD)]
     points = {before, after, *(turn + ns for turn in turns for ns in (-1, 0, 1))}
     ordered = sorted(point for point in points if before <= point <= after)

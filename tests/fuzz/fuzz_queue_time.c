@@ -182,12 +182,13 @@ void fuzz_queue_time(const uint8_t *data, size_t size) {
     int64_t ms = ds_queue_time_ms(start, a_length, queue_start, b_length, wait_ms, now_ns);
     reading r = {false, 0, DYNOSCALE_STAMP_MISSING};
     read_list(start, a_length, now_ns, &r);
-    read_list(queue_start, b_length, now_ns, &r);
+    if (!r.plausible) read_list(queue_start, b_length, now_ns, &r);
     check(ms, &r, wait_ms, now_ns);
 
-    int64_t other = ds_queue_time_ms(queue_start, b_length, start, a_length, wait_ms, now_ns);
-    REQUIRE(other == ms, "%lld with the texts exchanged, not %lld", (long long)other,
-            (long long)ms);
+    int64_t one = start ? ds_queue_time_of_one_ms(start, a_length, wait_ms, now_ns) : -1;
+    bool one_time = one >= 0 && !memchr(start, ',', a_length);
+    REQUIRE(one < 0 || (one_time && one == ms), "%lld from one header alone, not %lld",
+            (long long)one, (long long)ms);
     free(a);
     free(b);
 }

@@ -161,6 +161,18 @@ def test_both_headers_and_a_repeated_one_are_lists(agent: None, receiver: Any) -
     assert all(row["metric"] >= 2500 for row in receiver.rows())
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_what_a_client_can_send_never_wins_over_the_router_s(
+    first: bool, agent: None, receiver: Any
+) -> None:
+    own = (b"x-request-start", stamp(250).encode())
+    for name in (b"x-queue-start", b"x_request_start", b"x-request_start"):
+        other = (name, stamp(590_000).encode())
+        assert count(asgi_scope(*((other, own) if first else (own, other)))) == RECORDED
+    assert dynoscale.flush()
+    assert all(250 <= row["metric"] < 60_000 for row in receiver.rows())
+
+
 class Headers:
     """An iterable that is neither list nor tuple, as h11's."""
 

@@ -86,6 +86,19 @@ def test_a_header_that_came_twice_is_one_list(agent: None, receiver: Any) -> Non
     assert 5000 <= row["metric"] < 7000
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_what_a_client_can_send_never_wins_over_the_router_s(
+    first: bool, agent: None, receiver: Any
+) -> None:
+    own = ("X-REQUEST-START", agent_tools.stamp(250))
+    for name in ("X-QUEUE-START", "X_REQUEST_START", "X-REQUEST_START"):
+        others = [(name, agent_tools.stamp(590_000))]
+        pre_request(None, request(*(others + [own] if first else [own] + others)))
+    assert dynoscale.flush()
+    assert all(250 <= row["metric"] < 60_000 for row in receiver.rows())
+    assert counted() == {"recorded": 3}
+
+
 def test_a_repeated_header_of_wrong_types_raises_nothing(agent: None) -> None:
     pre_request(None, request(("X-REQUEST-START", 1), ("X-REQUEST-START", agent_tools.stamp())))
     pre_request(None, request(("X-REQUEST-START", "\ud800"), ("X-REQUEST-START", "1")))
