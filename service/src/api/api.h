@@ -17,7 +17,8 @@
 #include "store/store.h"
 #include "text.h"
 
-enum api_role { API_NOBODY, API_READ, API_OPERATE, API_ADMIN, API_LOCAL };
+/* What one may do, each with all before it. API_PAUSE is for tokens only: pause, boost, switch. */
+enum api_role { API_NOBODY, API_READ, API_PAUSE, API_OPERATE, API_ADMIN, API_LOCAL };
 
 struct api_who {
     enum api_role role;
@@ -33,7 +34,13 @@ struct api_call {
     const struct vault *vault;
     const char *public_url;
     int64_t now_s;
+    /* The caller sets role API_LOCAL for the socket in the data folder and for the command line.
+     * For all others api_run finds out who it is, by what the request says of its sender. */
     struct api_who who;
+    const char *address; /* of the client; NULL: none */
+    /* Headers as sent, NULL where there are none: Authorization, Cookie, Origin, Sec-Fetch-Site,
+     * Host, X-CSRF-Token, User-Agent. */
+    const char *authorization, *cookie, *origin, *fetch_site, *host, *csrf, *user_agent;
     enum http_method method;
     const char *parameters[API_PARAMETERS]; /* what stood in the path's places, decoded */
     const char *query;
@@ -46,7 +53,15 @@ struct api_call {
     const char *type;                    /* static */
     struct text headers;                 /* "Name: value\r\n" lines */
     bool config_changed, tokens_changed; /* tell control, tell ingest */
+    /* Answer with a stream of events in place of `answer`: of the app's id, 0: of all apps that
+     * who.app allows. See api_event. */
+    bool stream;
+    int64_t stream_app;
 };
+
+/* The headers and the body of a request that api_call points to are the caller's; this frees the
+ * answer's part. */
+void api_call_free(struct api_call *call);
 
 /* RFC 9457: status, a title of the status, and the sentence. */
 void api_problem(struct api_call *call, int status, const char *format, ...)
@@ -62,7 +77,18 @@ struct api_route {
 extern const struct api_route api_routes[];
 extern const size_t api_route_count;
 
-/* Finds the route, checks the role and the app, begins and ends the transaction, runs it. */
+/* Finds who calls and the route, checks the role and the app, begins and ends the transaction, runs
+ * it. `path` is as sent, without the query. HEAD is run as GET. */
 void api_run(struct api_call *call, const char *path);
+
+/* What a stream of events sends for an app after a tick or a change: the JSON of event "app", its
+ * state as in the list of apps and its processes as in /processes, on one line. False: there is
+ * nothing to send (the app was removed). Blocks. */
+bool api_event(struct text *text, struct store *store, int64_t app, int64_t now_s);
+
+/* The link with which the first user is made: a new one, which ends earlier ones; written into
+ * `link`. False where there is a user already (link is ""), or with a sentence in `error`. */
+bool api_first_link(struct store *store, const char *public_url, int64_t now_s, char *link,
+                    size_t link_size, char *error, size_t size);
 
 #endif

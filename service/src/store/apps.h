@@ -25,13 +25,22 @@ bool app_each(struct store *store, bool (*each)(void *context, const struct app 
               void *context);
 bool app_add(struct store *store, struct app *app); /* sets id; false where the name is taken */
 bool app_set_zone(struct store *store, int64_t id, const char *zone);
+bool app_set_kept_days(struct store *store, int64_t id, int64_t days);
 bool app_remove(struct store *store, int64_t id); /* with all that belongs to it */
 
 /* Report tokens: only hashes (32 bytes) are kept. An older one may stay valid until `expires_s`
  * (0: for ever). */
 enum { TOKEN_HASH_SIZE = 32 };
+/* `hint`: the token's last characters, which people know it by. people/token.h makes the hash. */
 bool report_token_add(struct store *store, int64_t app, const uint8_t hash[TOKEN_HASH_SIZE],
-                      int64_t now_s);
+                      const char *hint, int64_t now_s);
+/* Calls `each` for each token of an app that still works, newest first. */
+bool report_token_of_app(struct store *store, int64_t app, int64_t now_s,
+                         void (*each)(void *context, const char *hint, int64_t created_s,
+                                      int64_t expires_s),
+                         void *context);
+/* Removes those that expired. */
+bool report_token_tidy(struct store *store, int64_t now_s);
 bool report_token_expire_others(struct store *store, int64_t app,
                                 const uint8_t hash[TOKEN_HASH_SIZE], int64_t expires_s);
 bool report_token_each(struct store *store,
@@ -56,6 +65,7 @@ bool platform_put(struct store *store, int64_t app, const char *kind, const char
 /* Copies that the caller frees; false where none is set. */
 bool platform_get(struct store *store, int64_t app, char **kind, char **settings, void **sealed,
                   size_t *sealed_length);
+bool platform_remove(struct store *store, int64_t app);
 
 /* What a person ordered for a process for a time: a pause and a boost. until_s 0: no end. */
 struct process_orders {
