@@ -180,7 +180,8 @@ $(OUT)/%.o: %.c Makefile
     $(BENCHES) $(COUNTED))
 
 # ---- The service and its tests ------------------------------------------------------------------
-# All of service/src but main.c is linked into each test of tests/service; main.c and the same make
+# All of service/src but main.c is an archive, from which each test of tests/service takes what it
+# needs (but a false clock and what else it brings itself); main.c and the same make
 # build/dynoscaled. What it takes from core/ it takes from where it stands.
 
 SERVICE_PACKAGES := libevent libevent_pthreads sqlite3 jansson yaml-0.1 libsodium libzstd zlib \
@@ -189,9 +190,9 @@ SERVICE_FROM_CORE := clock random url headers events transport_curl options queu
                      texts leader
 SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,$(call objects,service/src/*.c service/src/*/*.c)) \
                    $(SERVICE_FROM_CORE:%=$(OUT)/core/src/%.o)
+SERVICE_LIBRARY := $(OUT)/service/service.a
 SERVICE_TESTS   := $(call programs,tests/service/test_*.c)
 SERVICE_SUPPORT := $(call objects,tests/service/support/*.c)
-SERVICE_CLOCKED := $(filter-out %/clock.o,$(SERVICE_OBJECTS))
 SERVICE_LIBS    = $(shell pkg-config --libs $(SERVICE_PACKAGES)) -lm $(LIBS)
 # As system headers, whose own warnings are not ours.
 SERVICE_FLAGS   = -Iservice/src -Iservice/web $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICE_PACKAGES)))
@@ -203,10 +204,13 @@ build-service: build/dynoscaled
 build/dynoscaled: $(OUT)/dynoscaled
 	@cp $< $@
 
-$(OUT)/dynoscaled: $(OUT)/service/src/main.o $(SERVICE_OBJECTS)
+$(OUT)/dynoscaled: $(OUT)/service/src/main.o $(SERVICE_LIBRARY)
 	@$(LINK) -o $@ $^ $(SERVICE_LIBS)
 
-$(SERVICE_TESTS): %: %.o $(SERVICE_CLOCKED) $(SERVICE_SUPPORT) $(OUT)/tests/core/support/false_clock.o
+$(SERVICE_LIBRARY): $(SERVICE_OBJECTS)
+	@rm -f $@; $(AR) rcs $@ $^
+
+$(SERVICE_TESTS): %: %.o $(SERVICE_SUPPORT) $(OUT)/tests/core/support/false_clock.o $(SERVICE_LIBRARY)
 	@$(LINK) -o $@ $^ -lcmocka $(SERVICE_LIBS)
 
 test-service: $(SERVICE_TESTS) ## the service's suite in C

@@ -1,13 +1,19 @@
 /*
  * One line an event, on standard error: "2026-11-29T12:00:00.123Z info control: shop web: up 2 →
- * 3". Any thread. Control characters and what is not UTF-8 are replaced; no caller passes a secret.
+ * 3". Any thread. Control characters and what is not UTF-8 are replaced by '?', and a line is cut
+ * at 2,047 bytes; no caller passes a secret.
  */
 #ifndef LOG_H
 #define LOG_H
 
+#include <stdbool.h>
+
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
+/* At first LOG_INFO. */
 void log_set_level(enum log_level least);
+/* "debug", "info", "warn" or "error"; else false. */
+bool log_level_named(const char *name, enum log_level *level);
 void log_line(enum log_level level, const char *part, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -11,11 +11,12 @@
 struct loop;
 struct event_base; /* libevent's, for http/ alone */
 
-struct loop *loop_new(void); /* NULL without memory */
+struct loop *loop_new(void); /* NULL without memory or descriptors */
+/* Frees timers and signal handlers too. Posts that have not run are left to whoever made them. */
 void loop_free(struct loop *loop);
 struct event_base *loop_base(struct loop *loop);
 
-/* Runs until loop_stop. */
+/* Runs until loop_stop; what was posted before loop_stop has run then. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop); /* any thread */
 
@@ -28,7 +29,12 @@ struct loop_post {
 };
 void loop_post(struct loop *loop, struct loop_post *post);
 
-/* Calls `run` every `ms` on the loop's thread until cancelled. */
+/* Runs what was posted. For the loop's thread while the loop does not run: at the end of the
+ * process, after the threads that post have ended. */
+void loop_run_posts(struct loop *loop);
+
+/* Calls `run` every `ms` on the loop's thread until cancelled; `run` may cancel it. NULL without
+ * memory. */
 struct loop_timer;
 struct loop_timer *loop_every(struct loop *loop, int64_t ms, void (*run)(void *), void *context);
 void loop_cancel(struct loop_timer *timer);

@@ -26,6 +26,8 @@ struct pool *pool_new(const char *name, int threads, size_t longest, const char 
 /* Any thread. False: too many wait already; the job is still the caller's. */
 bool pool_add(struct pool *pool, struct pool_job *job);
 
+size_t pool_waiting(struct pool *pool); /* jobs that no thread has begun. Any thread */
+
 /* Waits for the jobs that run and runs those that wait, then frees the pool. */
 void pool_free(struct pool *pool);
 

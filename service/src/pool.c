@@ -1,0 +1,124 @@
+#define _GNU_SOURCE /* pthread_setname_np */
+#include "pool.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct worker {
+    struct pool *pool;
+    struct store *store;
+    pthread_t thread;
+};
+
+struct pool {
+    char name[16]; /* Linux takes no longer one of a thread */
+    struct worker *workers;
+    int opened, started; /* workers with a store, with a thread */
+
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t changed;
+    struct pool_job *first, **last;
+    size_t waiting, longest;
+    bool ending;
+};
+
+/* The next job, waiting for one; NULL when the pool ends and none is left. */
+static struct pool_job *take(struct pool *pool) {
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->first && !pool->ending) pthread_cond_wait(&pool->changed, &pool->lock);
+    struct pool_job *job = pool->first;
+    if (job) {
+        pool->first = job->next;
+        if (!pool->first) pool->last = &pool->first;
+        pool->waiting--;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return job;
+}
+
+static void *work(void *context) {
+    struct worker *worker = context;
+    pthread_setname_np(pthread_self(), worker->pool->name);
+    for (struct pool_job *job; (job = take(worker->pool));) job->run(job, worker->store);
+    return NULL;
+}
+
+/* With every signal blocked: they are for the main thread. */
+static bool start(struct worker *worker, char *error, size_t size) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&worker->thread, NULL, work, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failure == 0) return true;
+    snprintf(error, size, "a thread can't be started: %s", strerror(failure));
+    return false;
+}
+
+struct pool *pool_new(const char *name, int threads, size_t longest, const char *folder,
+                      char *error, size_t size) {
+    struct pool *pool = calloc(1, sizeof *pool);
+    struct worker *workers = calloc((size_t)threads, sizeof *workers);
+    if (!pool || !workers) {
+        snprintf(error, size, "there is no memory for the pool \"%s\"", name);
+        free(pool);
+        free(workers);
+        return NULL;
+    }
+    snprintf(pool->name, sizeof pool->name, "%s", name);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->changed, NULL);
+    pool->workers = workers;
+    pool->longest = longest;
+    pool->last = &pool->first;
+    for (; pool->opened < threads; pool->opened++) {
+        struct worker *worker = &workers[pool->opened];
+        worker->pool = pool;
+        worker->store = store_open(folder, STORE_EXISTING, error, size);
+        if (!worker->store) goto failed;
+    }
+    for (; pool->started < threads; pool->started++)
+        if (!start(&workers[pool->started], error, size)) goto failed;
+    return pool;
+failed:
+    pool_free(pool);
+    return NULL;
+}
+
+bool pool_add(struct pool *pool, struct pool_job *job) {
+    job->next = NULL;
+    pthread_mutex_lock(&pool->lock);
+    bool taken = pool->waiting < pool->longest;
+    if (taken) {
+        *pool->last = job;
+        pool->last = &job->next;
+        pool->waiting++;
+        pthread_cond_signal(&pool->changed);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return taken;
+}
+
+size_t pool_waiting(struct pool *pool) {
+    pthread_mutex_lock(&pool->lock);
+    size_t waiting = pool->waiting;
+    pthread_mutex_unlock(&pool->lock);
+    return waiting;
+}
+
+void pool_free(struct pool *pool) {
+    if (!pool) return;
+    pthread_mutex_lock(&pool->lock);
+    pool->ending = true;
+    pthread_cond_broadcast(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
+    for (int i = 0; i < pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
+    for (int i = 0; i < pool->opened; i++) store_close(pool->workers[i].store);
+    pthread_cond_destroy(&pool->changed);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool->workers);
+    free(pool);
+}
