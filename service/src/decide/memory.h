@@ -9,35 +9,48 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Stored number (never reused), name, meaning. Moments are epoch seconds; 0: never. */
-#define MEMORY_FIELDS(X)                                                                   \
-    X(1, last_tick, "the tick before")                                                     \
-    X(2, last_up, "when dynos were last added")                                            \
-    X(3, last_down, "when dynos were last removed")                                        \
-    X(4, below_since, "since when the statistic has been below the threshold for down")    \
-    X(5, wanted, "the number wanted after the last tick; -1: none yet")                    \
-    X(6, up_value_ms, "the statistic when dynos were last added")                          \
-    X(7, futile_ups, "times in a row that adding dynos did not make the wait shorter")     \
-    X(8, futile_since, "since when nothing is added because it did not help")              \
-    X(9, adopted_at, "when a change by somebody else was last adopted")                    \
-    X(10, stood_down_since, "since when nothing is done because somebody else scales too") \
-    X(11, last_value_ms, "the statistic at the tick before; -1: none")                     \
-    X(12, last_ordered, "dynos ordered at the tick before; -1: not known")                 \
-    X(13, jobs_hold_since, "since when a scaling down waits for running jobs")             \
-    X(14, last_restart, "when the service was last seen to have started anew")
+/* Stored number (never reused), name, at first, meaning. Moments are epoch seconds; 0: never. */
+#define MEMORY_FIELDS(X)                                                                      \
+    X(1, last_tick, 0, "the tick before")                                                     \
+    X(2, last_up, 0, "when dynos were last added")                                            \
+    X(3, last_down, 0, "when dynos were last removed")                                        \
+    X(4, below_since, 0, "since when the statistic has been below the threshold for down")    \
+    X(5, wanted, -1, "the number wanted after the last tick; -1: none yet")                   \
+    X(6, up_value_ms, -1, "the statistic when dynos were last added; -1: none to compare")    \
+    X(7, futile_ups, 0, "times in a row that adding dynos did not make the wait shorter")     \
+    X(8, futile_since, 0, "since when nothing is added because it did not help")              \
+    X(9, adopted_at, 0, "when a change by somebody else was last adopted")                    \
+    X(10, stood_down_since, 0, "since when nothing is done because somebody else scales too") \
+    X(11, last_value_ms, -1, "the statistic at the tick before; -1: none")                    \
+    X(12, last_ordered, -1, "dynos ordered at the tick before; -1: not known")                \
+    X(13, jobs_hold_since, 0, "since when a scaling down waits for running jobs")             \
+    X(14, last_restart, 0, "when the service was last seen to have started anew")             \
+    X(15, prior_up, 0, "last_up before the last order, which counts again if that fails")     \
+    X(16, prior_down, 0, "last_down before the last order, in the same way")                  \
+    X(17, zero_since, 0, "since when somebody else has had 0 dynos run, which is a pause")    \
+    X(18, up_from, -1, "dynos ordered when dynos were last added; -1: none")                  \
+    X(19, up_samples, -1, "requests in the window when dynos were last added; -1: none")      \
+    X(20, up_running, -1, "jobs being worked on when dynos were last added; -1: not known")
 
 struct memory {
-#define X(number, name, meaning) int64_t name;
+#define X(number, name, unknown, meaning) int64_t name;
     MEMORY_FIELDS(X)
 #undef X
 };
 
+/* As before the first tick. */
 void memory_clear(struct memory *memory);
+
+/* The stored form: what differs from a cleared memory. encode: returns the bytes written, at most
+ * MEMORY_STORED. decode: false for what encode can't have written. */
 enum { MEMORY_STORED = 512 };
 size_t memory_encode(uint8_t *bytes, const struct memory *memory);
 bool memory_decode(struct memory *memory, const uint8_t *bytes, size_t length);
+
 struct text;
+/* An object with every field; null where a field is -1 because there is none. */
 void memory_json(struct text *text, const struct memory *memory);
+/* False, and nothing is changed: an unknown name, or not a whole number. */
 bool memory_set(struct memory *memory, const char *name, const char *value);
 bool memory_equal(const struct memory *one, const struct memory *other);
 

@@ -10,39 +10,41 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Stored number (never reused), name, meaning. */
-#define SITUATION_FIELDS(X)                                                                   \
-    X(1, now, "the moment of the tick, epoch seconds")                                        \
-    X(2, tick_s, "seconds between ticks")                                                     \
-    X(3, scaling, "1: the switch is on; 0: decided, not done")                                \
-    X(4, started_age, "since this service began to hear reports")                             \
-    X(5, value_ms, "the rule's statistic over its window; -1: no sample")                     \
-    X(6, samples, "in the window")                                                            \
-    X(7, samples_above, "of these, above the rule's threshold for up")                        \
-    X(8, heard_age, "since the newest report of the process, or of anyone about its queues")  \
-    X(9, report_s, "seconds between reports that the agents were asked for")                  \
-    X(10, dynos_heard, "dynos that reported within three intervals")                          \
-    X(11, ordered, "dynos that the platform was last seen to be told to run; -1: never read") \
-    X(12, up, "of these running; -1: the platform does not say")                              \
-    X(13, booting, "of these starting; -1: the platform does not say")                        \
-    X(14, stopping, "dynos that still run and will not; -1: the platform does not say")       \
-    X(15, formation_age, "since the formation was last read without an error")                \
-    X(16, limit, "the platform's own limit of dynos; -1: none known")                         \
-    X(17, boot_s, "how long a dyno takes to start, as learned; -1: not known")                \
-    X(18, release_age, "since the last release began")                                        \
-    X(19, releasing, "1: a release or a restart of all dynos is under way")                   \
-    X(20, act_state, "of the last order to the platform: enum act_state")                     \
-    X(21, act_wanted, "the number that was ordered last; -1: none")                           \
-    X(22, act_age, "since it was ordered")                                                    \
-    X(23, outside_age, "since somebody else last changed the formation")                      \
-    X(24, outside_count, "how often somebody else did so in the last ten minutes")            \
-    X(25, paused, "0: no; 1: down only; 2: both ways")                                        \
-    X(26, paused_left, "seconds until the pause ends; -1: no end")                            \
-    X(27, boost, "dynos that a person asked to have at least; -1: none")                      \
-    X(28, boost_left, "seconds until the boost ends")                                         \
-    X(29, jobs_running, "jobs being worked on in the queues that count; -1: not known")       \
-    X(30, clock_jump, "seconds by which the wall clock stepped since the last tick; 0: none") \
-    X(31, rule_age, "since the rule in force came into force")
+/* Stored number (never reused), name, what stands for "not known", meaning. */
+#define SITUATION_FIELDS(X)                                                                       \
+    X(1, now, 0, "the moment of the tick, epoch seconds")                                         \
+    X(2, tick_s, 0, "seconds between ticks; 0: 10")                                               \
+    X(3, scaling, 0, "1: the switch is on; 0: decided, not done")                                 \
+    X(4, started_age, -1, "since this service began to hear reports")                             \
+    X(5, value_ms, -1, "the rule's statistic over its window; -1: no sample")                     \
+    X(6, samples, 0, "in the window")                                                             \
+    X(7, samples_above, 0, "of these, above the rule's threshold for up")                         \
+    X(8, heard_age, -1, "since the newest report of the process, or of anyone about its queues")  \
+    X(9, report_s, 0, "seconds between reports that the agents were asked for; 0: 10")            \
+    X(10, dynos_heard, 0, "dynos that reported within three intervals")                           \
+    X(11, ordered, -1, "dynos that the platform was last seen to be told to run; -1: never read") \
+    X(12, up, -1, "of these running; -1: the platform does not say")                              \
+    X(13, booting, -1, "of these starting; -1: the platform does not say")                        \
+    X(14, stopping, -1, "dynos that still run and will not; -1: the platform does not say")       \
+    X(15, formation_age, -1, "since the formation was last read without an error")                \
+    X(16, limit, -1, "the platform's own limit of dynos; -1: none known")                         \
+    X(17, boot_s, -1, "how long a dyno takes to start, as learned; -1: not known")                \
+    X(18, release_age, -1, "since the last release began")                                        \
+    X(19, releasing, 0, "1: a release or a restart of all dynos is under way")                    \
+    X(20, act_state, 0, "of the last order to the platform: enum act_state")                      \
+    X(21, act_wanted, -1, "the number that was ordered last; -1: none")                           \
+    X(22, act_age, -1, "since it was ordered")                                                    \
+    X(23, outside_age, -1, "since somebody else last changed the formation")                      \
+    X(24, outside_count, 0, "how often somebody else did so in the last ten minutes")             \
+    X(25, paused, 0, "0: no; 1: down only; 2: both ways")                                         \
+    X(26, paused_left, -1, "seconds until the pause ends; -1: no end")                            \
+    X(27, boost, -1, "dynos that a person asked to have at least; -1: none")                      \
+    X(28, boost_left, -1, "seconds until the boost ends; -1: no end")                             \
+    X(29, jobs_running, -1, "jobs being worked on in the queues that count; -1: not known")       \
+    X(30, clock_jump, 0, "seconds by which the wall clock stepped since the last tick; 0: none")  \
+    X(31, rule_age, -1, "since the rule in force came into force")                                \
+    X(32, jobs, 0, "1: what waits are jobs in queues; 0: requests, as for web")                   \
+    X(33, person_age, -1, "since a person last changed the rules or ended a pause of this app")
 
 enum act_state {
     ACT_NONE,
@@ -56,28 +58,32 @@ enum act_state {
 enum { SITUATION_TEXT_SIZE = 256 };
 
 struct situation {
-#define X(number, name, meaning) int64_t name;
+#define X(number, name, unknown, meaning) int64_t name;
     SITUATION_FIELDS(X)
 #undef X
     char queue[SITUATION_TEXT_SIZE]; /* whose statistic it is, where queues count: the worst one */
     char trouble[SITUATION_TEXT_SIZE]; /* what the platform said of the last order or reading; "" */
+    char
+        outsider[SITUATION_TEXT_SIZE]; /* who else changed the formation, where the platform says */
 };
 
-/* Every field unknown (-1 or 0, as its meaning says) and both texts empty. */
+/* Every field unknown, as the table says, and the texts empty. */
 void situation_clear(struct situation *situation);
 
 /* The stored form: fields that differ from `before` (NULL: from the cleared one), as varints.
  * encode: returns the bytes written, at most SITUATION_STORED. decode: false for what encode can't
  * have written. */
-enum { SITUATION_STORED = 1024 };
+enum { SITUATION_STORED = 1280 };
 size_t situation_encode(uint8_t *bytes, const struct situation *situation,
                         const struct situation *before);
 bool situation_decode(struct situation *situation, const uint8_t *bytes, size_t length,
                       const struct situation *before);
 
 struct text;
+/* An object with every field; null where a field is -1 because it is not known. */
 void situation_json(struct text *text, const struct situation *situation);
-/* From a line of tests/vectors: "name=value ..." over the cleared one. False: an unknown name. */
+/* A number or a text by its name. False, and nothing is changed: an unknown name, not a whole
+ * number, a text too long. */
 bool situation_set(struct situation *situation, const char *name, const char *value);
 
 #endif

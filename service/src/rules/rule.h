@@ -22,6 +22,8 @@ enum {
     RULE_DYNOS = 1000,
     RULE_WAIT_S = 86400,
     RULE_THRESHOLD_MS = 86400000,
+    RULE_TEXT_SIZE = 256 * 1024,
+    RULE_EVERY_DAY = 0x7F,
 };
 
 enum rule_method { RULE_STEPS, RULE_AUTOMATIC };
@@ -53,6 +55,9 @@ struct rule {
     bool hold_while_jobs_run;
     int drain_by_s;
 };
+
+/* A rule in which nothing was written: the default of every field. */
+void rule_defaults(struct rule *rule);
 
 struct rule_process {
     char name[RULE_PROCESS_SIZE];

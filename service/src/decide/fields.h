@@ -1,0 +1,53 @@
+/*
+ * Structs of whole numbers described by a table, and what the table gives them: a stored form, JSON
+ * and setting a field by its name. situation.c and memory.c are made of it. Pure.
+ */
+#ifndef FIELDS_H
+#define FIELDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct text;
+
+struct field {
+    unsigned number; /* in the stored form: 1 to 99, rising through the table */
+    const char *name;
+    size_t offset; /* of an int64_t in the struct */
+    int64_t unknown;
+};
+
+/* A text of `size` bytes with its NUL, kept under a number above those of the numbers. */
+struct field_text {
+    unsigned number;
+    const char *name;
+    size_t offset, size;
+};
+
+struct fields {
+    const struct field *numbers;
+    size_t number_count;
+    const struct field_text *texts;
+    size_t text_count;
+};
+
+void fields_clear(const struct fields *fields, void *of);
+
+/* The fields that differ from `before`, as varints; returns the bytes written. A number takes at
+ * most 11 bytes, a text its length and 3. */
+size_t fields_encode(const struct fields *fields, uint8_t *bytes, const void *of,
+                     const void *before);
+/* Sets the fields of `of`, which holds `before`, that are stored. False for what fields_encode
+ * can't have written; `of` is then of no use. */
+bool fields_decode(const struct fields *fields, void *of, const uint8_t *bytes, size_t length);
+
+/* An object with every field; null where a field that is -1 when unknown is unknown. */
+void fields_json(const struct fields *fields, struct text *text, const void *of);
+
+/* False, and nothing is changed: no such name, not a whole number, a text too long. */
+bool fields_set(const struct fields *fields, void *of, const char *name, const char *value);
+
+bool fields_equal(const struct fields *fields, const void *one, const void *other);
+
+#endif
