@@ -86,25 +86,13 @@ static void open_from_environment(void) {
 
 static VALUE module_of_ours(void) { return rb_path2class("DynoscaleRuby"); }
 
-static void stop_at_exit(VALUE unused) {
-    (void)unused;
-    rb_funcall(module_of_ours(), rb_intern("stop_at_exit"), 0);
-}
-
-/*
- * Not when the library is loaded, nor when it is configured: what was registered later runs
- * earlier, and there are servers that live in an at_exit block (Sinatra's classic style).
- */
-static void register_stop_at_exit(void) {
-    static atomic_bool registered;
-    if (!atomic_exchange(&registered, true)) rb_set_end_proc(stop_at_exit, Qnil);
-}
+static void watch_exit(void); /* see "Exit" below */
 
 void ds_rb_agent_begin(void) {
     share();
     if (!ds_rb_in_main_ractor()) open_from_environment();
     else if (!atomic_load(&opened)) rb_funcall(module_of_ours(), rb_intern("start"), 0);
-    register_stop_at_exit();
+    watch_exit();
 }
 
 /* mounted -> nil. A middleware was made: requests will come, and perhaps from this process. */
@@ -227,13 +215,92 @@ static VALUE agent_stop(VALUE self, VALUE timeout_ms) {
     return wait_for(dynoscale_agent_stop, timeout_ms);
 }
 
-/* stop_alone(timeout_ms) -> nil. As stop, but no other thread runs meanwhile, and nothing ends it
- * but the time-out. */
-static VALUE agent_stop_alone(VALUE self, VALUE timeout_ms) {
-    (void)self;
-    share();
-    dynoscale_agent_stop(ds_rb_agent_now(), NUM2LL(timeout_ms), NULL, NULL);
-    return Qnil;
+/* ---- Exit --------------------------------------------------------------------------------- */
+
+/*
+ * A process that exits sends what it recorded, in two steps. The first is an at_exit handler, while
+ * other threads go on; it is not the last, since a server may live in an at_exit block that was
+ * registered earlier (Sinatra's classic style). The second is the release of `last_object`, which
+ * Ruby does after it has ended all threads.
+ *
+ * Platforms send TERM to every process at once, and some servers pass it on, so a second signal
+ * often comes while the first step waits. Its handler runs at once; an exception that it raises is
+ * raised again once the step is done. No signal's handler runs in the second step.
+ */
+enum { EXIT_TIMEOUT_MS = 2000 };
+
+/* How long the exit has been delayed, and when that was: only the process's main thread asks. */
+static int64_t delayed_ms, delay_ended_ms;
+
+/* The rest of what an exit may take. The time is given back while a server in an at_exit block
+ * goes on after the first step. */
+static int64_t exit_left_ms(void) {
+    int64_t since_ms = monotonic_ms() - delay_ended_ms;
+    return delayed_ms > since_ms ? EXIT_TIMEOUT_MS - (delayed_ms - since_ms) : EXIT_TIMEOUT_MS;
+}
+
+/* Calls a function until it returns without an exception. Returns the first state of rb_protect
+ * that was not 0, with its exception as `raised`. */
+static int insist(VALUE (*function)(VALUE), VALUE context, VALUE *raised) {
+    int first = 0, state;
+    for (;;) {
+        rb_protect(function, context, &state);
+        if (!state) return first;
+        if (!first) *raised = rb_errinfo();
+        if (!first) first = state;
+        rb_set_errinfo(Qnil);
+    }
+}
+
+static VALUE flush_locked(VALUE context) {
+    wait *w = (wait *)context;
+    return monotonic_ms() < w->deadline_ms ? wait_locked(context) : Qnil;
+}
+
+static VALUE log_events(VALUE unused) {
+    (void)unused;
+    return rb_funcall(module_of_ours(), rb_intern("log_events"), 0);
+}
+
+/* The first step. */
+static void flush_at_exit(VALUE unused) {
+    (void)unused;
+    int64_t began_ms = monotonic_ms();
+    wait w = {.function = dynoscale_agent_flush, .error = DYNOSCALE_OK, .held = hold()};
+    w.deadline_ms = began_ms + exit_left_ms();
+    atomic_init(&w.interrupted, false);
+    VALUE raised = Qnil;
+    int state = insist(flush_locked, (VALUE)&w, &raised), failed;
+    release(w.held);
+    delay_ended_ms = monotonic_ms();
+    delayed_ms = delay_ended_ms - began_ms;
+    rb_protect(log_events, Qnil, &failed);
+    if (state && !failed) rb_set_errinfo(raised);
+    if (state || failed) rb_jump_tag(state ? state : failed);
+}
+
+/* The second step: keeps the interpreter's lock, calls no Ruby. */
+static void stop_last(void *unused) {
+    (void)unused;
+    dynoscale_agent_stop(ds_rb_agent_now(), exit_left_ms(), NULL, NULL);
+}
+
+static const rb_data_type_t last_type = {
+    .wrap_struct_name = "DynoscaleRuby::Last",
+    .function = {.dfree = stop_last},
+};
+
+/*
+ * Not when the library is loaded, nor when it is configured: an at_exit handler that was registered
+ * later runs earlier.
+ */
+static void watch_exit(void) {
+    static atomic_bool watched;
+    static VALUE last_object;
+    if (atomic_exchange(&watched, true)) return;
+    last_object = TypedData_Wrap_Struct(rb_cObject, &last_type, &delayed_ms);
+    rb_gc_register_mark_object(last_object);
+    rb_set_end_proc(flush_at_exit, Qnil);
 }
 
 /*
@@ -243,9 +310,8 @@ static VALUE agent_stop_alone(VALUE self, VALUE timeout_ms) {
  */
 static VALUE leave_at_once(int count, VALUE *arguments, VALUE self) {
     (void)self;
-    enum { TIMEOUT_MS = 2000 };
     share();
-    dynoscale_agent_stop(ds_rb_agent_now(), TIMEOUT_MS, NULL, NULL);
+    dynoscale_agent_stop(ds_rb_agent_now(), EXIT_TIMEOUT_MS, NULL, NULL);
     return rb_call_super(count, arguments);
 }
 
@@ -347,7 +413,6 @@ void ds_rb_agent_init(VALUE module) {
     rb_define_singleton_method(agent, "opened?", agent_opened, 0);
     rb_define_singleton_method(agent, "flush", agent_flush, 1);
     rb_define_singleton_method(agent, "stop", agent_stop, 1);
-    rb_define_singleton_method(agent, "stop_alone", agent_stop_alone, 1);
     rb_define_singleton_method(agent, "job_queue_time", agent_job_queue_time, 3);
     rb_define_singleton_method(agent, "leads?", agent_leads, 0);
     rb_define_singleton_method(agent, "watch_leader", agent_watch_leader, 0);

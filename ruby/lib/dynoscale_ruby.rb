@@ -78,18 +78,6 @@ module DynoscaleRuby
       Agent.stop(milliseconds(timeout)).tap { log_events }
     end
 
-    # Done by itself at exit, within the time that a stop has. Other threads go on for a while, and
-    # serve requests where the server was told to end at once: what they record is sent when Ruby
-    # has ended them, which is before it runs finalizers.
-    def stop_at_exit
-      deadline = monotonic + TIMEOUT
-      return stop(timeout: deadline - monotonic) unless flush
-
-      Jobs.stop
-      last = proc { Agent.stop_alone(milliseconds(deadline - monotonic)) }
-      ObjectSpace.define_finalizer(@kept_to_the_end = Object.new, last)
-    end
-
     # Records that the oldest job ready to run in a queue has waited for `queue_time_ms`, 0 for an
     # empty queue; it is reported as "BACKEND:QUEUE".
     #
@@ -139,10 +127,6 @@ module DynoscaleRuby
         Servers.follow
         Log.add(:info, "on: reports to #{@settings.shown(:url)} as #{@settings.dyno}")
       end
-    end
-
-    def monotonic
-      Process.clock_gettime(Process::CLOCK_MONOTONIC)
     end
 
     def milliseconds(timeout)

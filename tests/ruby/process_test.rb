@@ -62,6 +62,87 @@ class ProcessTest < DynoscaleTests::AgentTest
     assert_equal 3, receiver.rows.size
   end
 
+  # The server, which is Sinatra's in its classic style, serves for longer than an exit may take.
+  def test_a_server_in_an_at_exit_block_that_runs_after_the_agents_own_is_measured_to_its_end
+    run_script(<<~RUBY)
+      at_exit do
+        3.times { request(1_000) }
+        sleep 2.5
+        4.times { request(5_000) }
+      end
+      middleware
+    RUBY
+    assert_equal({ 1 => 3, 5 => 4 }, rows_by_kind)
+  end
+
+  def test_a_child_that_such_a_server_forks_is_measured_to_its_end
+    run_script(<<~RUBY)
+      at_exit { Process.wait(fork { request(5_000) }) }
+      middleware
+    RUBY
+    assert_equal({ 5 => 1 }, rows_by_kind)
+  end
+
+  # The service answers so late that the further signals come while the report is on its way.
+  def test_signals_during_the_exit_lose_nothing_and_are_heeded
+    receiver.behave('ok', delay: 0.3)
+    { '' => 'TERM', 'trap(:TERM) { exit 7 };' => 7, 'trap(:TERM) { raise SignalException, "INT" };' => 'INT' }
+      .each_with_index do |(handler, ending), i|
+        status = script(<<~RUBY).status
+          request(#{i * 1_000})
+          #{handler}
+          fork { 4.times { sleep 0.05; Process.kill(:TERM, Process.ppid) }; exit! }
+          sleep
+        RUBY
+        assert_equal Signal.list.fetch(ending, ending), status.termsig || status.exitstatus
+      end
+    assert_equal({ 0 => 1, 1 => 1, 2 => 1 }, rows_by_kind)
+  end
+
+  def test_a_signals_handler_runs_while_the_exit_waits
+    receiver.behave('ok', delay: 0.3)
+    out = run_script(<<~RUBY)
+      request
+      trap(:USR1) { $stdout.write('heard '); $stdout.flush }
+      fork { sleep 0.1; Process.kill(:USR1, Process.ppid); exit! }
+    RUBY
+    assert_equal 'heard ', out
+    assert_equal 1, receiver.rows.size
+  end
+
+  def test_a_service_that_hangs_does_not_hold_up_an_exit_that_is_told_several_times
+    receiver.behave('stall')
+    result = script(<<~RUBY)
+      request
+      fork { 30.times { sleep 0.05; Process.kill(:TERM, Process.ppid) }; exit! }
+      sleep
+    RUBY
+    assert_equal Signal.list['TERM'], result.status.termsig
+  end
+
+  # Of each server, the class whose methods end a process by exit!, in its instances or itself.
+  SERVERS = {
+    'Unicorn::HttpServer' => '.new', 'Pitchfork::HttpServer' => '.new', 'Puma::Runner' => '.new',
+    'Thin::Server' => '.new', 'Async::Container::Process' => '', 'Async::Container::Forked::Child' => ''
+  }.freeze
+
+  def test_servers_that_end_a_process_at_once_lose_nothing
+    SERVERS.each_with_index do |(name, object), i|
+      outer = name.split('::')[0..-2].each_with_index.map { |_, n| name.split('::')[0..n].join('::') }
+      result = script(<<~RUBY)
+        #{outer.map { |one| "module #{one}; end" }.join("\n")}
+        class #{name}
+          def leave = exit!(3)
+          def self.leave = exit!(3)
+        end
+        request(#{i * 2_000})
+        #{name}#{object}.leave
+      RUBY
+      assert_equal ['', 3], [result.err, result.status.exitstatus], name
+    end
+    assert_equal SERVERS.size, receiver.rows.size, rows_by_kind.inspect
+  end
+
   def test_a_service_that_hangs_does_not_hold_up_the_exit
     receiver.behave('stall')
     result = script('request; DynoscaleRuby.configure { |c| c.log_level = :info }; puts :over')

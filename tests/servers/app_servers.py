@@ -219,6 +219,23 @@ class Webrick(RubyServer):
         return self.ruby("-q", "-s", "webrick", "-o", "127.0.0.1", "-p", str(port), self.app)
 
 
+class Classic(RubyServer):
+    """Sinatra's classic style, where the server lives in an at_exit block."""
+
+    package = "ruby-sinatra"
+    gem = "sinatra"
+
+    def __init__(self, name: str, server: str) -> None:
+        super().__init__(name, app="classic.rb")
+        self._server = server
+
+    def installed(self) -> bool:
+        return output(RUBY, "-e", f"require 'sinatra/base'; require {self._server!r}") is not None
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        return [RUBY, self.app, str(port), self._server]
+
+
 class Thin(RubyServer):
     """On EventMachine: one request at a time."""
 
@@ -601,6 +618,9 @@ FORK_WORKER = "fork_worker {}".format
 FRAMEWORKS: List[AppServer] = [
     Puma("puma fork_worker", workers=2, more=[FORK_WORKER(0)]),
     Puma("sinatra puma", app="sinatra.ru", requires="sinatra/base", package="ruby-sinatra"),
+    Classic("sinatra classic puma", "puma"),
+    Classic("sinatra classic webrick", "webrick"),
+    Classic("sinatra classic thin", "thin"),
     Thin("thin"),
     Passenger("passenger smart", "smart"),
     Passenger("passenger direct", "direct"),

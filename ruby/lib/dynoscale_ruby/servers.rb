@@ -1,10 +1,11 @@
 # frozen_string_literal: true
 
 module DynoscaleRuby
-  # Servers that end a process without its at_exit: unicorn's workers leave by exit! at SIGTERM and
-  # SIGINT, Puma's when their master is gone, and Puma's restart replaces the process by exec. What
-  # was recorded is sent before, for as long as at any other exit. Nothing is changed but these
-  # methods of the servers' own classes: exit! and exec are what they were everywhere else.
+  # Servers that end a process without its at_exit: unicorn's and Pitchfork's workers leave by exit!
+  # at SIGTERM and SIGINT, Falcon's at SIGTERM, Puma's when their master is gone, and Thin at its
+  # restart; Puma's restart replaces the process by exec. What was recorded is sent before, for as
+  # long as at any other exit. Nothing is changed but these methods of the servers' own classes:
+  # exit! and exec are what they were everywhere else.
   module Servers
     # The server has been stopped.
     module Replacing
@@ -18,23 +19,33 @@ module DynoscaleRuby
 
     WAYS_OUT = {
       'Unicorn::HttpServer' => Agent::LeavingAtOnce,
+      'Pitchfork::HttpServer' => Agent::LeavingAtOnce,
       'Puma::Runner' => Agent::LeavingAtOnce,
-      'Puma::Launcher' => Replacing
+      'Puma::Launcher' => Replacing,
+      'Thin::Server' => Agent::LeavingAtOnce
     }.freeze
+
+    # Falcon's, whose class methods call exit!: of async-container's versions, the newer last.
+    WAYS_OUT_OF_CLASSES = %w[Async::Container::Process Async::Container::Forked::Child].freeze
 
     class << self
       # Sees to the servers that are loaded by now. A server may be loaded after the app; so this is
       # called again when there is something to log, the first time after the first report.
       def follow
-        WAYS_OUT.each do |name, way_out|
+        WAYS_OUT.each { |name, way_out| prepend(loaded(name), way_out) }
+        WAYS_OUT_OF_CLASSES.each do |name|
           server = loaded(name)
-          server.prepend(way_out) if server.is_a?(Class)
+          prepend(server.singleton_class, Agent::LeavingAtOnce) if server.is_a?(Class)
         end
-      rescue StandardError
-        nil # a class of that name that is none of the server's, and can't be changed
       end
 
       private
+
+      def prepend(server, way_out)
+        server.prepend(way_out) if server.is_a?(Class)
+      rescue StandardError
+        nil # a class of that name that is none of the server's, and can't be changed
+      end
 
       # A class by its name, nil where it would have to be loaded.
       def loaded(name)
