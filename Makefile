@@ -189,7 +189,7 @@ SERVICE_PACKAGES := libevent libevent_pthreads sqlite3 jansson yaml-0.1 libsodiu
 SERVICE_FROM_CORE := clock random url headers events transport_curl options queue_time report \
                      texts leader
 SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,$(call objects,service/src/*.c service/src/*/*.c)) \
-                   $(SERVICE_FROM_CORE:%=$(OUT)/core/src/%.o)
+                   $(SERVICE_FROM_CORE:%=$(OUT)/core/src/%.o) $(OUT)/service/schema/sqlite.o
 SERVICE_LIBRARY := $(OUT)/service/service.a
 SERVICE_TESTS   := $(call programs,tests/service/test_*.c)
 SERVICE_SUPPORT := $(call objects,tests/service/support/*.c)
@@ -198,6 +198,13 @@ SERVICE_LIBS    = $(shell pkg-config --libs $(SERVICE_PACKAGES)) -lm $(LIBS)
 SERVICE_FLAGS   = -Iservice/src -Iservice/web $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICE_PACKAGES)))
 
 $(OUT)/service/% $(OUT)/tests/service/% $(OUT)/bench/service/%: CPPFLAGS += $(SERVICE_FLAGS)
+
+# The steps of a store's schema, as C.
+$(OUT)/service/schema/sqlite.c: $(sort $(wildcard service/schema/sqlite/*.sql)) service/schema/embed
+	@mkdir -p $(@D); service/schema/embed sqlite $(filter %.sql,$^) >$@
+
+$(OUT)/service/schema/sqlite.o: $(OUT)/service/schema/sqlite.c
+	@$(COMPILE) -c -o $@ $<
 
 build-service: build/dynoscaled
 

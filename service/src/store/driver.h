@@ -1,6 +1,7 @@
 /*
- * What the store needs of a database: a table of functions, one file a driver (sqlite.c). All SQL
- * stands in store/: one file a topic, written once for every driver.
+ * Queries and transactions, whatever the database (sqlite.c is the driver of one; database.h says
+ * what a driver is). All SQL stands in store/: one file a topic, written once for every driver, in
+ * words that SQLite and PostgreSQL both know.
  *
  * A connection belongs to one thread. Parameters are written ?1, ?2 ...; a statement is prepared
  * once for each connection and kept, known by the address of its text, which must be static.
@@ -58,7 +59,9 @@ int64_t store_inserted(struct store *store);
  * A transaction that writes. Threads of this process take turns; of another process it waits for
  * at most 10 s. False, and store_error says why, where it can't begin or commit; store_rollback
  * may be called at any time and undoes what was not committed. Reads outside a transaction see
- * whole commits only.
+ * whole commits only. Once a statement in it has failed, the others do nothing and store_commit
+ * fails: nothing is committed by halves. A statement that writes outside a transaction is one of
+ * its own.
  */
 bool store_begin(struct store *store);
 bool store_commit(struct store *store);

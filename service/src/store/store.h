@@ -27,7 +27,7 @@ bool store_set_meta(struct store *store, const char *name, const char *value);
 /* Counts up with each change of what control obeys (apps, rules, platforms, pauses ...), in the
  * transaction of the change; control reads it to learn of changes by other processes. */
 bool store_touch_config(struct store *store);
-int64_t store_config_version(struct store *store);
+int64_t store_config_version(struct store *store); /* 0: never changed; -1: it failed */
 
 /* Copies the whole of the data, as of one moment, into a new file, while others use it; restores
  * such a file into an empty folder, or over data that no process uses when `replace`. False with a

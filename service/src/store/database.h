@@ -1,0 +1,69 @@
+/*
+ * Inside store/: a database as a table of functions, which driver.h and store.h are written on. One
+ * file a driver.
+ */
+#ifndef DATABASE_H
+#define DATABASE_H
+
+#include "store/store.h"
+
+/* A step of a schema, of service/schema/DRIVER/NNN_topic.sql: made into a table by
+ * service/schema/embed. Steps are never changed once released, only added. */
+struct schema_step {
+    int number;
+    const char *name; /* "001_series" */
+    const char *sql;
+};
+extern const struct schema_step schema_sqlite[];
+extern const size_t schema_sqlite_steps;
+
+struct database {
+    const struct schema_step *steps;
+    const size_t *step_count;
+
+    void (*close)(struct store *store);
+
+    /* As in driver.h, which sees to transactions that failed. A failure is told by
+     * store_failed. */
+    void *(*prepare)(struct store *store, const char *sql);
+    bool (*writes)(void *statement);
+    void (*bind_int)(void *statement, int parameter, int64_t value);
+    void (*bind_text)(void *statement, int parameter, const char *value, size_t length);
+    void (*bind_blob)(void *statement, int parameter, const void *value, size_t length);
+    enum database_row { ROW_FOUND, ROW_NONE, ROW_FAILED } (*next)(void *statement);
+    int64_t (*column_int)(void *statement, int column);
+    const char *(*column_text)(void *statement, int column);
+    const void *(*column_blob)(void *statement, int column, size_t *length);
+    bool (*column_is_null)(void *statement, int column);
+    void (*end)(void *statement);
+
+    bool (*run)(struct store *store, const char *sql); /* statements without parameters */
+    int64_t (*changed)(struct store *store);
+    int64_t (*inserted)(struct store *store);
+    bool (*begin)(struct store *store);
+    bool (*commit)(struct store *store);
+    void (*rollback)(struct store *store);
+};
+
+enum { STORE_ERROR_SIZE = 512 };
+
+/* A driver's own struct begins with it. */
+struct store {
+    const struct database *database;
+    bool in_transaction;
+    bool spoiled;      /* a statement of this transaction failed: it can only be rolled back */
+    void *transaction; /* the statement that is a transaction of its own; NULL */
+    char error[STORE_ERROR_SIZE];
+};
+
+/* Notes why something failed; in a transaction, spoils it. */
+void store_failed(struct store *store, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Steps the schema forward. False with store_error. */
+bool store_step_schema(struct store *store);
+
+/* Whether every step that the data has is one of this program; else false with store_error. */
+bool store_knows_schema(struct store *store);
+
+#endif

@@ -1,0 +1,593 @@
+/*
+ * SQLite: one file, DIR/dynoscaled.db, in WAL mode, so that who reads never waits for who writes;
+ * synchronous=FULL, so that what is committed survives a loss of power.
+ */
+#define _GNU_SOURCE /* O_CLOEXEC, dev_t */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/database.h"
+
+enum {
+    PATH_SIZE = 4096,
+    BUSY_MS = 10000,   /* how long a writer waits for another process */
+    FIRST_PLACES = 64, /* for prepared statements; a power of two */
+};
+
+/* Writers of this process take turns in the order in which they came, for each file. */
+struct turns {
+    struct turns *next;
+    dev_t device;
+    ino_t inode;
+    int users;
+    uint64_t taken, served;
+    pthread_cond_t turn;
+};
+static struct turns *all_turns;
+static pthread_mutex_t turns_lock = PTHREAD_MUTEX_INITIALIZER; /* of all of them */
+
+struct statement {
+    struct sqlite_store *store;
+    const char *sql; /* the address is its name */
+    sqlite3_stmt *prepared;
+    bool in_use, kept;
+};
+
+struct sqlite_store {
+    struct store base;
+    sqlite3 *file;
+    struct turns *turns;
+    struct statement **places; /* by the address of the text; NULL: free */
+    size_t place_count, kept_count;
+};
+
+static const struct database sqlite;
+
+/* ---- Turns --------------------------------------------------------------------------------- */
+
+static struct turns *turns_of(const char *path) {
+    struct stat found;
+    if (stat(path, &found) != 0) return NULL;
+    pthread_mutex_lock(&turns_lock);
+    struct turns *turns = all_turns;
+    while (turns && (turns->device != found.st_dev || turns->inode != found.st_ino))
+        turns = turns->next;
+    if (!turns && (turns = calloc(1, sizeof *turns))) {
+        turns->device = found.st_dev;
+        turns->inode = found.st_ino;
+        pthread_cond_init(&turns->turn, NULL);
+        turns->next = all_turns;
+        all_turns = turns;
+    }
+    if (turns) turns->users++;
+    pthread_mutex_unlock(&turns_lock);
+    return turns;
+}
+
+static void leave_turns(struct turns *turns) {
+    if (!turns) return;
+    pthread_mutex_lock(&turns_lock);
+    if (--turns->users == 0) {
+        struct turns **at = &all_turns;
+        while (*at != turns) at = &(*at)->next;
+        *at = turns->next;
+        pthread_cond_destroy(&turns->turn);
+        free(turns);
+    }
+    pthread_mutex_unlock(&turns_lock);
+}
+
+static void take_turn(struct turns *turns) {
+    pthread_mutex_lock(&turns_lock);
+    uint64_t number = turns->taken++;
+    while (turns->served != number) pthread_cond_wait(&turns->turn, &turns_lock);
+    pthread_mutex_unlock(&turns_lock);
+}
+
+static void end_turn(struct turns *turns) {
+    pthread_mutex_lock(&turns_lock);
+    turns->served++;
+    pthread_cond_broadcast(&turns->turn);
+    pthread_mutex_unlock(&turns_lock);
+}
+
+/* ---- What went wrong ----------------------------------------------------------------------- */
+
+static void explain(char *sentence, size_t size, int code, const char *words) {
+    switch (code & 0xFF) {
+    case SQLITE_FULL:
+        snprintf(sentence, size, "the disk is full: make room where the data is");
+        break;
+    case SQLITE_IOERR:
+        snprintf(sentence, size,
+                 "the disk that holds the data can't be read or written (error %d): look at the "
+                 "system's log",
+                 code);
+        break;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        snprintf(sentence, size,
+                 "the data was in use by another process for too long: end that process, or try "
+                 "again");
+        break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        snprintf(sentence, size, "the data is damaged: restore a backup");
+        break;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        snprintf(sentence, size, "the data can't be written by this user");
+        break;
+    case SQLITE_CANTOPEN:
+        snprintf(sentence, size, "the data can't be opened by this user");
+        break;
+    case SQLITE_NOMEM:
+        snprintf(sentence, size, "out of memory");
+        break;
+    default:
+        snprintf(sentence, size, "the database says: %s", words);
+    }
+}
+
+static void failed(struct store *base) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    char sentence[STORE_ERROR_SIZE];
+    explain(sentence, sizeof sentence, sqlite3_extended_errcode(store->file),
+            sqlite3_errmsg(store->file));
+    store_failed(base, "%s", sentence);
+}
+
+/* ---- Statements ---------------------------------------------------------------------------- */
+
+static size_t place_of(const struct sqlite_store *store, const char *sql) {
+    size_t place = (size_t)((uintptr_t)sql * 0x9E3779B97F4A7C15u >> 20) & (store->place_count - 1);
+    while (store->places[place] && store->places[place]->sql != sql)
+        place = (place + 1) & (store->place_count - 1);
+    return place;
+}
+
+static bool make_places(struct sqlite_store *store) {
+    if (store->kept_count * 2 < store->place_count) return true;
+    size_t before = store->place_count;
+    struct statement **old = store->places;
+    struct statement **places = calloc(before ? before * 2 : FIRST_PLACES, sizeof(void *));
+    if (!places) return false;
+    store->places = places;
+    store->place_count = before ? before * 2 : FIRST_PLACES;
+    for (size_t i = 0; i < before; i++)
+        if (old[i]) store->places[place_of(store, old[i]->sql)] = old[i];
+    free(old);
+    return true;
+}
+
+static struct statement *compile(struct sqlite_store *store, const char *sql, bool kept) {
+    struct statement *statement = calloc(1, sizeof *statement);
+    if (!statement) {
+        store_failed(&store->base, "out of memory");
+        return NULL;
+    }
+    *statement = (struct statement){.store = store, .sql = sql, .kept = kept};
+    unsigned flags = kept ? SQLITE_PREPARE_PERSISTENT : 0;
+    if (sqlite3_prepare_v3(store->file, sql, -1, flags, &statement->prepared, NULL) != SQLITE_OK) {
+        failed(&store->base);
+        free(statement);
+        return NULL;
+    }
+    return statement;
+}
+
+/* A statement that is in use, as where rows are read while a callback reads others by the same
+ * text, is compiled a second time for that. */
+static void *sqlite_prepare(struct store *base, const char *sql) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    if (!make_places(store)) {
+        store_failed(base, "out of memory");
+        return NULL;
+    }
+    size_t place = place_of(store, sql);
+    struct statement *statement = store->places[place];
+    if (!statement || statement->in_use) {
+        bool kept = !statement;
+        statement = compile(store, sql, kept);
+        if (!statement) return NULL;
+        if (kept) store->places[place] = statement, store->kept_count++;
+    }
+    statement->in_use = true;
+    return statement;
+}
+
+static void sqlite_end(void *given) {
+    struct statement *statement = given;
+    if (!statement->kept) {
+        sqlite3_finalize(statement->prepared);
+        free(statement);
+        return;
+    }
+    sqlite3_reset(statement->prepared);
+    sqlite3_clear_bindings(statement->prepared);
+    statement->in_use = false;
+}
+
+static bool sqlite_writes(void *statement) {
+    return !sqlite3_stmt_readonly(((struct statement *)statement)->prepared);
+}
+
+/* A parameter that there is not is a mistake of the program: it is told as what failed. */
+static void check(struct statement *statement, int code) {
+    if (code != SQLITE_OK) failed(&statement->store->base);
+}
+
+static void sqlite_bind_int(void *statement, int parameter, int64_t value) {
+    check(statement,
+          sqlite3_bind_int64(((struct statement *)statement)->prepared, parameter, value));
+}
+
+static void sqlite_bind_text(void *statement, int parameter, const char *value, size_t length) {
+    check(statement, sqlite3_bind_text64(((struct statement *)statement)->prepared, parameter,
+                                         value, length, SQLITE_STATIC, SQLITE_UTF8));
+}
+
+static void sqlite_bind_blob(void *statement, int parameter, const void *value, size_t length) {
+    sqlite3_stmt *prepared = ((struct statement *)statement)->prepared;
+    if (!value && length == 0) check(statement, sqlite3_bind_null(prepared, parameter));
+    else check(statement, sqlite3_bind_blob64(prepared, parameter, value, length, SQLITE_STATIC));
+}
+
+static enum database_row sqlite_next(void *given) {
+    struct statement *statement = given;
+    int code = sqlite3_step(statement->prepared);
+    if (code == SQLITE_ROW) return ROW_FOUND;
+    if (code == SQLITE_DONE) return ROW_NONE;
+    failed(&statement->store->base);
+    return ROW_FAILED;
+}
+
+static int64_t sqlite_column_int(void *statement, int column) {
+    return sqlite3_column_int64(((struct statement *)statement)->prepared, column);
+}
+
+static const char *sqlite_column_text(void *statement, int column) {
+    return (const char *)sqlite3_column_text(((struct statement *)statement)->prepared, column);
+}
+
+static const void *sqlite_column_blob(void *statement, int column, size_t *length) {
+    sqlite3_stmt *prepared = ((struct statement *)statement)->prepared;
+    const void *bytes = sqlite3_column_blob(prepared, column);
+    *length = (size_t)sqlite3_column_bytes(prepared, column);
+    return bytes;
+}
+
+static bool sqlite_column_is_null(void *statement, int column) {
+    return sqlite3_column_type(((struct statement *)statement)->prepared, column) == SQLITE_NULL;
+}
+
+static bool sqlite_run(struct store *base, const char *sql) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    if (sqlite3_exec(store->file, sql, NULL, NULL, NULL) == SQLITE_OK) return true;
+    failed(base);
+    return false;
+}
+
+static int64_t sqlite_changed(struct store *store) {
+    return sqlite3_changes64(((struct sqlite_store *)store)->file);
+}
+
+static int64_t sqlite_inserted(struct store *store) {
+    return sqlite3_last_insert_rowid(((struct sqlite_store *)store)->file);
+}
+
+/* ---- Transactions -------------------------------------------------------------------------- */
+
+static bool sqlite_begin(struct store *base) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    take_turn(store->turns);
+    if (sqlite_run(base, "BEGIN IMMEDIATE")) return true;
+    end_turn(store->turns);
+    return false;
+}
+
+static bool sqlite_commit(struct store *base) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    if (!sqlite_run(base, "COMMIT")) return false;
+    end_turn(store->turns);
+    return true;
+}
+
+/* A full disk makes SQLite roll back by itself: there may be nothing left to do. */
+static void sqlite_rollback(struct store *base) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    if (!sqlite3_get_autocommit(store->file))
+        sqlite3_exec(store->file, "ROLLBACK", NULL, NULL, NULL);
+    end_turn(store->turns);
+}
+
+/* ---- Opening and closing ------------------------------------------------------------------- */
+
+static void sqlite_close(struct store *base) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    for (size_t i = 0; i < store->place_count; i++) {
+        if (!store->places[i]) continue;
+        sqlite3_finalize(store->places[i]->prepared);
+        free(store->places[i]);
+    }
+    free(store->places);
+    sqlite3_close_v2(store->file);
+    leave_turns(store->turns);
+    free(store);
+}
+
+static const struct database sqlite = {
+    .steps = schema_sqlite,
+    .step_count = &schema_sqlite_steps,
+    .close = sqlite_close,
+    .prepare = sqlite_prepare,
+    .writes = sqlite_writes,
+    .bind_int = sqlite_bind_int,
+    .bind_text = sqlite_bind_text,
+    .bind_blob = sqlite_bind_blob,
+    .next = sqlite_next,
+    .column_int = sqlite_column_int,
+    .column_text = sqlite_column_text,
+    .column_blob = sqlite_column_blob,
+    .column_is_null = sqlite_column_is_null,
+    .end = sqlite_end,
+    .run = sqlite_run,
+    .changed = sqlite_changed,
+    .inserted = sqlite_inserted,
+    .begin = sqlite_begin,
+    .commit = sqlite_commit,
+    .rollback = sqlite_rollback,
+};
+
+/* Makes the folder and those above it: 0700, as only this user is to read the data. */
+static bool make_folder(const char *folder, char *error, size_t size) {
+    char path[PATH_SIZE];
+    if (snprintf(path, sizeof path, "%s/", folder) >= (int)sizeof path) {
+        snprintf(error, size, "the name of the data folder is too long: %zu characters",
+                 strlen(folder));
+        return false;
+    }
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+            snprintf(error, size, "can't make the data folder %s: %s", path, strerror(errno));
+            return false;
+        }
+        *slash = '/';
+    }
+    return true;
+}
+
+/* SQLite gives its other files the rights of this one. */
+static bool make_file(const char *path, int flags, char *error, size_t size) {
+    int file = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
+    if (file < 0) {
+        snprintf(error, size, "can't open the data %s: %s", path, strerror(errno));
+        return false;
+    }
+    close(file);
+    return true;
+}
+
+static bool set_up(struct sqlite_store *store) {
+    sqlite3_extended_result_codes(store->file, 1);
+    sqlite3_busy_timeout(store->file, BUSY_MS);
+    sqlite3_db_config(store->file, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(store->file, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    return sqlite_run(&store->base, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                                    "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
+                                    "PRAGMA cache_size = -1024;"
+                                    "PRAGMA journal_size_limit = 67108864");
+}
+
+static struct sqlite_store *connect(const char *path, int flags) {
+    struct sqlite_store *store = calloc(1, sizeof *store);
+    if (!store) return NULL;
+    store->base.database = &sqlite;
+    if (sqlite3_open_v2(path, &store->file, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+        failed(&store->base);
+    else if (!(store->turns = turns_of(path))) store_failed(&store->base, "out of memory");
+    return store;
+}
+
+struct store *store_open(const char *folder, enum store_open how, char *error, size_t size) {
+    char path[PATH_SIZE];
+    struct stat found;
+    if (snprintf(path, sizeof path, "%s/dynoscaled.db", folder) >= (int)sizeof path) {
+        snprintf(error, size, "the name of the data folder is too long");
+        return NULL;
+    }
+    if (how == STORE_CREATE) {
+        if (!make_folder(folder, error, size) || !make_file(path, O_CREAT, error, size))
+            return NULL;
+    } else if (stat(path, &found) != 0) {
+        snprintf(error, size, "there is no data in %s (%s): `dynoscaled serve --data %s` makes it",
+                 folder, strerror(errno), folder);
+        return NULL;
+    }
+    struct sqlite_store *store = connect(path, SQLITE_OPEN_READWRITE);
+    if (!store) {
+        snprintf(error, size, "out of memory");
+        return NULL;
+    }
+    /* The first of several to open a new file turns WAL on, which SQLite does not wait for. */
+    bool ok = store->turns != NULL;
+    if (ok) {
+        take_turn(store->turns);
+        ok = set_up(store);
+        end_turn(store->turns);
+    }
+    if (ok && store_step_schema(&store->base)) return &store->base;
+    snprintf(error, size, "can't use the data in %s: %s", folder, store->base.error);
+    sqlite_close(&store->base);
+    return NULL;
+}
+
+/* ---- Copies -------------------------------------------------------------------------------- */
+
+/* The pages of one file into another, as of one moment. SQLITE_OK or what failed. */
+static int copy_pages(sqlite3 *from, sqlite3 *to) {
+    sqlite3_backup *copy = sqlite3_backup_init(to, "main", from, "main");
+    if (!copy) return sqlite3_extended_errcode(to);
+    int code = sqlite3_backup_step(copy, -1);
+    int ended = sqlite3_backup_finish(copy);
+    if (code == SQLITE_DONE) return ended;
+    return ended != SQLITE_OK ? ended : code;
+}
+
+static int open_file(const char *path, sqlite3 **file) {
+    int code = sqlite3_open_v2(path, file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code == SQLITE_OK) sqlite3_busy_timeout(*file, BUSY_MS);
+    return code;
+}
+
+static bool sync_folder_of(const char *file) {
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s", file);
+    char *slash = strrchr(path, '/');
+    if (slash) slash[slash == path] = '\0';
+    int folder = open(slash ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return false;
+    bool ok = fsync(folder) == 0;
+    close(folder);
+    return ok;
+}
+
+static bool copy_to(struct sqlite_store *store, const char *path, char *error, size_t size) {
+    sqlite3 *to = NULL;
+    int code = open_file(path, &to);
+    if (code == SQLITE_OK) code = copy_pages(store->file, to);
+    /* One file, without a log beside it. */
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(to, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+    char sentence[STORE_ERROR_SIZE];
+    if (code != SQLITE_OK) {
+        explain(sentence, sizeof sentence, code, sqlite3_errstr(code));
+        snprintf(error, size, "can't write the backup %s: %s", path, sentence);
+    }
+    sqlite3_close_v2(to);
+    return code == SQLITE_OK;
+}
+
+bool store_backup(struct store *base, const char *file, char *error, size_t size) {
+    char part[PATH_SIZE];
+    if (snprintf(part, sizeof part, "%s.part", file) >= (int)sizeof part) {
+        snprintf(error, size, "the name of the backup is too long");
+        return false;
+    }
+    if (access(file, F_OK) == 0) {
+        snprintf(error, size, "%s is there already: a backup is a new file", file);
+        return false;
+    }
+    unlink(part); /* of a backup that was cut off */
+    if (!make_file(part, O_CREAT | O_EXCL, error, size)) return false;
+    bool ok = copy_to((struct sqlite_store *)base, part, error, size);
+    if (ok && rename(part, file) != 0) {
+        snprintf(error, size, "can't name the backup %s: %s", file, strerror(errno));
+        ok = false;
+    }
+    if (!ok) unlink(part);
+    return ok && (sync_folder_of(file) || true);
+}
+
+static bool looks_whole(struct sqlite_store *store) {
+    bool whole = false;
+    struct query query = store_query(&store->base, "PRAGMA quick_check(1)");
+    if (query_next(&query)) whole = strcmp(column_text(&query, 0), "ok") == 0;
+    if (!query_end(&query) || !whole) return false;
+    query = store_query(&store->base, "SELECT count(*) FROM schema_step");
+    whole = query_next(&query) && column_int(&query, 0) > 0;
+    return query_end(&query) && whole;
+}
+
+/* Whether a file is a whole backup that this program knows; opened. NULL with a sentence. */
+static struct sqlite_store *open_backup(const char *file, char *error, size_t size) {
+    struct sqlite_store *store = connect(file, SQLITE_OPEN_READONLY);
+    if (!store) {
+        snprintf(error, size, "out of memory");
+        return NULL;
+    }
+    if (store->turns && !looks_whole(store))
+        store_failed(&store->base, "it is no backup of dynoscaled, or it is damaged");
+    if (!store->base.error[0] && store_knows_schema(&store->base)) return store;
+    snprintf(error, size, "can't restore %s: %s", file, store->base.error);
+    sqlite_close(&store->base);
+    return NULL;
+}
+
+/* Data that can't be read is kept under another name: somebody may still want it. */
+static bool set_aside(const char *path) {
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    char from[PATH_SIZE + 16], to[PATH_SIZE + 16];
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        snprintf(from, sizeof from, "%s%s", path, ends[i]);
+        snprintf(to, sizeof to, "%s.damaged%s", path, ends[i]);
+        if (rename(from, to) != 0 && errno != ENOENT) return false;
+    }
+    return true;
+}
+
+/* The file to restore into, which nobody else uses from now on. */
+static int open_alone(const char *path, sqlite3 **file) {
+    int code = open_file(path, file);
+    if (code == SQLITE_OK) {
+        sqlite3_busy_timeout(*file, 0);
+        /* WAL can be left only by a connection that is the only one. */
+        code = sqlite3_exec(*file,
+                            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE;"
+                            "BEGIN EXCLUSIVE; COMMIT",
+                            NULL, NULL, NULL);
+    }
+    if (code == SQLITE_OK) return code;
+    sqlite3_close_v2(*file);
+    *file = NULL;
+    return code;
+}
+
+static bool restore_into(struct sqlite_store *backup, const char *path, char *error, size_t size) {
+    sqlite3 *to = NULL;
+    int code = open_alone(path, &to);
+    if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT) {
+        if (!set_aside(path) || !make_file(path, O_CREAT | O_EXCL, error, size)) {
+            snprintf(error, size, "can't set the damaged data %s aside: %s", path, strerror(errno));
+            return false;
+        }
+        code = open_alone(path, &to);
+    }
+    if (code == SQLITE_OK) code = copy_pages(backup->file, to);
+    char sentence[STORE_ERROR_SIZE];
+    if (code != SQLITE_OK) {
+        explain(sentence, sizeof sentence, code, sqlite3_errstr(code));
+        snprintf(error, size, "can't restore into %s: %s", path, sentence);
+    }
+    sqlite3_close_v2(to);
+    return code == SQLITE_OK;
+}
+
+bool store_restore(const char *file, const char *folder, bool replace, char *error, size_t size) {
+    char path[PATH_SIZE];
+    if (snprintf(path, sizeof path, "%s/dynoscaled.db", folder) >= (int)sizeof path) {
+        snprintf(error, size, "the name of the data folder is too long");
+        return false;
+    }
+    struct stat found;
+    bool there = stat(path, &found) == 0;
+    if (there && !replace) {
+        snprintf(error, size, "there is data in %s already: say --replace to lose it", folder);
+        return false;
+    }
+    struct sqlite_store *backup = open_backup(file, error, size);
+    if (!backup) return false;
+    bool ok = make_folder(folder, error, size) && make_file(path, O_CREAT, error, size) &&
+              restore_into(backup, path, error, size);
+    if (!ok && !there) unlink(path);
+    sqlite_close(&backup->base);
+    return ok;
+}

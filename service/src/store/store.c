@@ -1,0 +1,244 @@
+/*
+ * What is the same for every database: transactions that failed stay failed, the schema, meta.
+ */
+#define _GNU_SOURCE /* strdup */
+#include "store/store.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/database.h"
+
+void store_failed(struct store *store, const char *format, ...) {
+    if (store->in_transaction) store->spoiled = true;
+    va_list values;
+    va_start(values, format);
+    vsnprintf(store->error, sizeof store->error, format, values);
+    va_end(values);
+}
+
+const char *store_error(const struct store *store) { return store->error; }
+
+void store_close(struct store *store) {
+    if (!store) return;
+    store_rollback(store);
+    store->database->close(store);
+}
+
+/* ---- Queries ------------------------------------------------------------------------------- */
+
+struct query store_query(struct store *store, const char *sql) {
+    struct query query = {.store = store};
+    /* What failed in this transaction is what its end must tell. */
+    if (store->spoiled) {
+        query.failed = true;
+        return query;
+    }
+    store->error[0] = '\0';
+    query.statement = store->database->prepare(store, sql);
+    query.failed = !query.statement;
+    return query;
+}
+
+void query_int(struct query *query, int parameter, int64_t value) {
+    if (query->statement) query->store->database->bind_int(query->statement, parameter, value);
+}
+
+void query_text_bytes(struct query *query, int parameter, const char *value, size_t length) {
+    if (query->statement)
+        query->store->database->bind_text(query->statement, parameter, value, length);
+}
+
+void query_text(struct query *query, int parameter, const char *value) {
+    query_text_bytes(query, parameter, value, value ? strlen(value) : 0);
+}
+
+void query_blob(struct query *query, int parameter, const void *value, size_t length) {
+    if (query->statement)
+        query->store->database->bind_blob(query->statement, parameter, value, length);
+}
+
+void query_null(struct query *query, int parameter) { query_blob(query, parameter, NULL, 0); }
+
+/* A statement that writes outside a transaction gets one of its own, so that it too waits for its
+ * turn. */
+static bool own_transaction(struct query *query) {
+    struct store *store = query->store;
+    if (store->in_transaction || !store->database->writes(query->statement)) return true;
+    if (!store_begin(store)) return false;
+    store->transaction = query->statement;
+    return true;
+}
+
+bool query_next(struct query *query) {
+    if (!query->statement || query->failed) return false;
+    if (query->store->spoiled || !own_transaction(query)) {
+        query->failed = true;
+        return false;
+    }
+    enum database_row row = query->store->database->next(query->statement);
+    query->failed = row == ROW_FAILED;
+    return row == ROW_FOUND;
+}
+
+int64_t column_int(struct query *query, int column) {
+    return query->store->database->column_int(query->statement, column);
+}
+
+const char *column_text(struct query *query, int column) {
+    return query->store->database->column_text(query->statement, column);
+}
+
+const void *column_blob(struct query *query, int column, size_t *length) {
+    return query->store->database->column_blob(query->statement, column, length);
+}
+
+bool column_is_null(struct query *query, int column) {
+    return query->store->database->column_is_null(query->statement, column);
+}
+
+bool query_end(struct query *query) {
+    struct store *store = query->store;
+    if (!query->statement) return false;
+    void *statement = query->statement;
+    query->statement = NULL;
+    store->database->end(statement);
+    if (store->transaction != statement) return !query->failed;
+    store->transaction = NULL;
+    if (!query->failed) return store_commit(store);
+    store_rollback(store);
+    return false;
+}
+
+bool query_run(struct query *query) {
+    query_next(query);
+    return query_end(query);
+}
+
+int64_t store_changed(struct store *store) { return store->database->changed(store); }
+
+int64_t store_inserted(struct store *store) { return store->database->inserted(store); }
+
+/* ---- Transactions -------------------------------------------------------------------------- */
+
+bool store_begin(struct store *store) {
+    if (store->in_transaction) {
+        store_failed(store, "a transaction was begun inside another one");
+        return false;
+    }
+    store->error[0] = '\0';
+    store->spoiled = false;
+    store->in_transaction = store->database->begin(store);
+    return store->in_transaction;
+}
+
+bool store_commit(struct store *store) {
+    if (!store->in_transaction) return false;
+    if (store->spoiled || !store->database->commit(store)) {
+        store_rollback(store);
+        return false;
+    }
+    store->in_transaction = false;
+    return true;
+}
+
+void store_rollback(struct store *store) {
+    if (!store->in_transaction) return;
+    store->database->rollback(store);
+    store->in_transaction = store->spoiled = false;
+    store->transaction = NULL;
+}
+
+/* ---- The schema ---------------------------------------------------------------------------- */
+
+static const struct schema_step *find_step(const struct store *store, int64_t number) {
+    const struct database *database = store->database;
+    for (size_t i = 0; i < *database->step_count; i++)
+        if (database->steps[i].number == number) return &database->steps[i];
+    return NULL;
+}
+
+bool store_knows_schema(struct store *store) {
+    struct query query = store_query(store, "SELECT number, name FROM schema_step");
+    while (query_next(&query)) {
+        if (find_step(store, column_int(&query, 0))) continue;
+        store_failed(store,
+                     "it was written by a newer version of dynoscaled (its schema has the step "
+                     "%s, which this version does not know): use that version or a newer one",
+                     column_text(&query, 1));
+        query_end(&query);
+        return false;
+    }
+    return query_end(&query);
+}
+
+static bool has_step(struct store *store, const struct schema_step *step) {
+    struct query query = store_query(store, "SELECT 1 FROM schema_step WHERE number = ?1");
+    query_int(&query, 1, step->number);
+    bool found = query_next(&query);
+    return query_end(&query) && found;
+}
+
+static bool run_step(struct store *store, const struct schema_step *step) {
+    if (!store->database->run(store, step->sql)) return false;
+    struct query query =
+        store_query(store, "INSERT INTO schema_step (number, name) VALUES (?1, ?2)");
+    query_int(&query, 1, step->number);
+    query_text(&query, 2, step->name);
+    return query_run(&query);
+}
+
+static bool run_missing_steps(struct store *store) {
+    if (!store->database->run(store, "CREATE TABLE IF NOT EXISTS schema_step ("
+                                     "number INTEGER PRIMARY KEY, name TEXT NOT NULL)"))
+        return false;
+    if (!store_knows_schema(store)) return false;
+    for (size_t i = 0; i < *store->database->step_count; i++) {
+        const struct schema_step *step = &store->database->steps[i];
+        if (has_step(store, step)) continue;
+        if (store->spoiled || !run_step(store, step)) return false;
+    }
+    return true;
+}
+
+bool store_step_schema(struct store *store) {
+    if (!store_begin(store)) return false;
+    if (run_missing_steps(store)) return store_commit(store);
+    store_rollback(store);
+    return false;
+}
+
+/* ---- Meta ---------------------------------------------------------------------------------- */
+
+char *store_meta(struct store *store, const char *name) {
+    struct query query = store_query(store, "SELECT value FROM meta WHERE name = ?1");
+    query_text(&query, 1, name);
+    char *value = NULL;
+    if (query_next(&query)) value = strdup(column_text(&query, 0));
+    query_end(&query);
+    return value;
+}
+
+bool store_set_meta(struct store *store, const char *name, const char *value) {
+    struct query query =
+        store_query(store, "INSERT INTO meta (name, value) VALUES (?1, ?2) "
+                           "ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+    query_text(&query, 1, name);
+    query_text(&query, 2, value);
+    return query_run(&query);
+}
+
+bool store_touch_config(struct store *store) {
+    struct query query =
+        store_query(store, "INSERT INTO counter (name, value) VALUES ('config', 1) "
+                           "ON CONFLICT (name) DO UPDATE SET value = counter.value + 1");
+    return query_run(&query);
+}
+
+int64_t store_config_version(struct store *store) {
+    struct query query = store_query(store, "SELECT value FROM counter WHERE name = 'config'");
+    int64_t version = query_next(&query) ? column_int(&query, 0) : 0;
+    return query_end(&query) ? version : -1;
+}
