@@ -16,6 +16,8 @@ struct control_settings {
     int tick_s;                /* 10 */
     int act_threads;           /* 4 */
     int act_timeout_s;         /* 30: of one call of a platform */
+    int report_s;              /* 10: seconds between reports that agents are asked for */
+    bool private_addresses;    /* platforms may be called on loopback and private addresses */
 };
 
 struct control *control_new(struct live *live, const struct control_settings *settings, char *error,

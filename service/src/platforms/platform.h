@@ -37,11 +37,31 @@ struct platform_formation {
 
 /* An app on its platform: what was set for it. Secrets are opened for the call and wiped after. */
 struct platform_app {
-    const char *app;     /* our name of it */
-    json_t *settings;    /* what `check` let pass */
-    const char *secret;  /* NULL: none */
-    int64_t deadline_ms; /* of the call, from now */
+    const char *app;        /* our name of it */
+    json_t *settings;       /* what `check` let pass */
+    const char *secret;     /* NULL: none */
+    int64_t deadline_ms;    /* of the call, from now */
+    bool private_addresses; /* the operator lets calls go to loopback and private addresses */
 };
+
+/* More dynos than any platform here runs: an answer above is not believed. */
+enum { PLATFORM_DYNOS = 10000 };
+
+/* Every field not known: ordered -1. */
+extern const struct platform_formation platform_unknown;
+
+/* An answer of PLATFORM_OK; any other result, with its sentence. */
+struct platform_answer platform_ok(void);
+struct platform_answer platform_trouble(enum platform_result result, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
+ * Reads what a program or a receiver of ours says of a formation: a whole number of dynos and
+ * nothing else but blanks, or a JSON object with `ordered`, and `up`, `booting`, `stopping`,
+ * `limit`, `releasing` (true or false) where they are known. `who` begins the sentence: "./scale".
+ */
+struct platform_answer platform_read_answer(struct platform_formation *formation, const char *text,
+                                            size_t length, const char *who);
 
 struct platform {
     const char *kind; /* "command" */

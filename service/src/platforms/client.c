@@ -1,0 +1,220 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* SOCK_CLOEXEC */
+#endif
+#define CURL_DISABLE_DEPRECATION /* an older name of an option is used with older libraries */
+#include "platforms/client.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "url.h"
+
+enum { LONGEST_URL = 2000 };
+
+/* ---- Addresses ---------------------------------------------------------------------------- */
+
+static bool inside(uint32_t address, uint32_t network, int bits) {
+    return (address ^ network) >> (32 - bits) == 0;
+}
+
+/* IANA's special-purpose registry, of what is not globally reachable. */
+static bool public_v4(uint32_t address) {
+    static const struct {
+        uint32_t network;
+        int bits;
+    } others[] = {
+        {0x00000000, 8},  /* this host */
+        {0x0A000000, 8},  /* private */
+        {0x64400000, 10}, /* shared, RFC 6598 */
+        {0x7F000000, 8},  /* loopback */
+        {0xA9FE0000, 16}, /* link-local, and the metadata services of clouds */
+        {0xAC100000, 12}, /* private */
+        {0xC0000000, 24}, /* IETF protocols */
+        {0xC0000200, 24}, /* documentation */
+        {0xC0586300, 24}, /* 6to4 relays */
+        {0xC0A80000, 16}, /* private */
+        {0xC6120000, 15}, /* benchmarks */
+        {0xC6336400, 24}, /* documentation */
+        {0xCB007100, 24}, /* documentation */
+        {0xE0000000, 3},  /* multicast, reserved, broadcast */
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (inside(address, others[i].network, others[i].bits)) return false;
+    return true;
+}
+
+static uint32_t four_bytes(const uint8_t *at) {
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static bool public_v6(const uint8_t address[16]) {
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+    static const uint8_t nat64[12] = {0x00, 0x64, 0xFF, 0x9B};
+    if (memcmp(address, mapped, 12) == 0 || memcmp(address, nat64, 12) == 0)
+        return public_v4(four_bytes(address + 12));
+    uint32_t first = four_bytes(address);
+    if (first >> 16 == 0x2002) return public_v4(four_bytes(address + 2)); /* 6to4 */
+    if (first == 0x20010DB8) return false;                                /* documentation */
+    if (first >> 9 == 0x20010000 >> 9) return false; /* IETF protocols, Teredo among them */
+    return first >> 29 == 1;                         /* 2000::/3, global unicast */
+}
+
+bool client_public_address(const struct sockaddr *address) {
+    if (address->sa_family == AF_INET)
+        return public_v4(ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr));
+    if (address->sa_family == AF_INET6)
+        return public_v6(((const struct sockaddr_in6 *)address)->sin6_addr.s6_addr);
+    return false;
+}
+
+bool client_check_url(const char *url, char *error, size_t size) {
+    const char *host = NULL;
+    if (strlen(url) > LONGEST_URL || !ds_url_valid(url)) {
+        snprintf(error, size, "must be an http or https URL of at most %d bytes", LONGEST_URL);
+        return false;
+    }
+    ds_url_authority(url, &host);
+    if (host && strstr(url, "://") && host != strstr(url, "://") + 3) {
+        snprintf(error, size, "must not hold a user or a password");
+        return false;
+    }
+    return true;
+}
+
+/* ---- The call ----------------------------------------------------------------------------- */
+
+struct transfer {
+    const struct client_request *request;
+    struct client_answer *answer;
+    bool too_long;
+};
+
+/* Asked for each address that is tried, after the name was resolved: what is refused here can't be
+ * reached by a name that resolves to something else the second time. */
+static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *peer) {
+    struct transfer *transfer = context;
+    (void)purpose;
+    if (!transfer->request->private_addresses && !client_public_address(&peer->addr)) {
+        transfer->answer->address_refused = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(peer->family, peer->socktype | SOCK_CLOEXEC, peer->protocol);
+}
+
+static size_t take_body(char *data, size_t size, size_t count, void *context) {
+    struct transfer *transfer = context;
+    struct text *body = &transfer->answer->body;
+    size_t length = size * count;
+    transfer->too_long = length > transfer->request->longest - body->length;
+    if (transfer->too_long) return 0;
+    text_add(body, data, length);
+    return body->failed ? 0 : length;
+}
+
+static size_t take_header(char *data, size_t size, size_t count, void *context) {
+    struct transfer *transfer = context;
+    size_t length = size * count;
+    static const char name[] = "retry-after:";
+    char value[16] = "";
+    if (length < sizeof name || strncasecmp(data, name, sizeof name - 1) != 0) return length;
+    size_t kept = length - (sizeof name - 1);
+    memcpy(value, data + sizeof name - 1, kept < sizeof value - 1 ? kept : sizeof value - 1);
+    char *end;
+    long seconds = strtol(value, &end, 10); /* a date is not understood: as if not said */
+    if (end != value && seconds >= 0 && seconds <= 86400)
+        transfer->answer->retry_after_s = (int)seconds;
+    return length;
+}
+
+static void set_protocols(CURL *easy) {
+#if LIBCURL_VERSION_NUM >= 0x075500
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+static void set_options(CURL *easy, struct transfer *transfer, struct curl_slist *headers,
+                        char *error) {
+    const struct client_request *request = transfer->request;
+    set_protocols(easy);
+    curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    if (request->body) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
+    }
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->deadline_ms);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* the deadline holds for a resolver too */
+#endif
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* not from the environment either */
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+}
+
+static struct curl_slist *header_list(const char *const *headers) {
+    struct curl_slist *list = curl_slist_append(NULL, "User-Agent: dynoscaled");
+    if (list) curl_slist_append(list, "Expect:"); /* no wait for a 100 */
+    for (; headers && *headers && list; headers++) curl_slist_append(list, *headers);
+    return list;
+}
+
+static void explain(struct transfer *transfer, CURLcode code, const char *error) {
+    struct client_answer *answer = transfer->answer;
+    answer->status = 0;
+    text_clear(&answer->body);
+    if (answer->address_refused)
+        snprintf(answer->reason, sizeof answer->reason,
+                 "its address is private, and the operator has not allowed that");
+    else if (transfer->too_long)
+        snprintf(answer->reason, sizeof answer->reason, "its answer is longer than %zu bytes",
+                 transfer->request->longest);
+    else if (code == CURLE_OPERATION_TIMEDOUT)
+        snprintf(answer->reason, sizeof answer->reason, "no answer within %lld ms",
+                 (long long)transfer->request->deadline_ms);
+    else
+        snprintf(answer->reason, sizeof answer->reason, "%s",
+                 *error ? error : curl_easy_strerror(code));
+}
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static void begin(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
+
+void client_call(const struct client_request *request, struct client_answer *answer) {
+    pthread_once(&once, begin);
+    *answer = (struct client_answer){.retry_after_s = -1};
+    struct transfer transfer = {.request = request, .answer = answer};
+    char error[CURL_ERROR_SIZE] = "";
+    CURL *easy = curl_easy_init();
+    struct curl_slist *headers = easy ? header_list(request->headers) : NULL;
+    if (headers) {
+        set_options(easy, &transfer, headers, error);
+        CURLcode code = curl_easy_perform(easy);
+        long status = 0;
+        curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+        answer->status = (int)status;
+        if (code != CURLE_OK) explain(&transfer, code, error);
+    } else {
+        snprintf(answer->reason, sizeof answer->reason, "no memory for the request");
+    }
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(easy);
+}
+
+void client_answer_free(struct client_answer *answer) { text_free(&answer->body); }

@@ -1,0 +1,47 @@
+/*
+ * A small HTTP client for platforms: one request, one bounded answer, one absolute deadline, no
+ * redirects, no proxy. Blocks; any thread. For platforms/ alone, together with libcurl.
+ */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "text.h"
+
+struct sockaddr;
+
+struct client_request {
+    const char *method; /* "POST" */
+    const char *url;
+    const char *const *headers; /* "Name: value", ended by NULL; NULL: none */
+    const char *body;           /* NULL: none */
+    size_t body_length;
+    int64_t deadline_ms;    /* from now, of all of it */
+    bool private_addresses; /* loopback, link-local and private addresses may be connected to */
+    size_t longest;         /* answer that is read; a longer one is an error */
+};
+
+struct client_answer {
+    int status;        /* of HTTP; 0: there was no answer, and `reason` says why */
+    int retry_after_s; /* -1: not said */
+    bool address_refused;
+    char reason[160]; /* without the URL, which may hold a secret */
+    struct text body; /* to be freed by the caller with client_answer_free */
+};
+
+/* Always fills the answer. */
+void client_call(const struct client_request *request, struct client_answer *answer);
+void client_answer_free(struct client_answer *answer);
+
+/* Whether an address is on the public internet: not loopback, private, link-local, shared (RFC
+ * 6598), reserved, multicast, nor one of these inside an IPv6 address. */
+bool client_public_address(const struct sockaddr *address);
+
+/* Whether a text is a usable http or https URL of at most 2,000 bytes without user and password;
+ * false with a sentence. */
+bool client_check_url(const char *url, char *error, size_t size);
+
+#endif
