@@ -91,7 +91,8 @@ void rule_write_json(struct text *text, const struct rule_set *set);
 /* NULL where the set has no such process. */
 const struct rule_process *rule_process(const struct rule_set *set, const char *name);
 
-/* Each difference as a line of words: "web, rule office: dynos max 10 → 12". */
+/* Each difference as a line of words: "web, rule office: dynos max 10 → 12". `before` NULL: there
+ * were none. Nothing where they are the same. */
 void rule_difference(struct text *text, const struct rule_set *before,
                      const struct rule_set *after);
 
