@@ -13,12 +13,11 @@
 #include <jansson.h>
 
 #include "http/http.h"
+#include "people/roles.h"
 #include "people/vault.h"
+#include "store/apps.h"
 #include "store/store.h"
 #include "text.h"
-
-/* What one may do, each with all before it. API_PAUSE is for tokens only: pause, boost, switch. */
-enum api_role { API_NOBODY, API_READ, API_PAUSE, API_OPERATE, API_ADMIN, API_LOCAL };
 
 struct api_who {
     enum api_role role;
@@ -42,11 +41,16 @@ struct api_call {
      * Host, X-CSRF-Token, User-Agent. */
     const char *authorization, *cookie, *origin, *fetch_site, *host, *csrf, *user_agent;
     enum http_method method;
-    const char *parameters[API_PARAMETERS]; /* what stood in the path's places, decoded */
     const char *query;
     const char *body; /* ended by NUL */
     size_t body_length;
     const char *content_type, *if_match, *if_none_match, *accept;
+
+    /* Set by api_run for the resource. */
+    const char *parameters[API_PARAMETERS]; /* what stood in the path's places, decoded */
+    struct app app;                         /* where the path begins with one */
+    json_t *input;                          /* of the body or the query: see input.h */
+    char session_token[48];                 /* of the cookie; "": none */
 
     int status;                          /* 200 where it stays 0 */
     struct text answer;                  /* JSON, unless type is set */
@@ -69,9 +73,10 @@ void api_problem(struct api_call *call, int status, const char *format, ...)
 
 struct api_route {
     enum http_method method;
-    const char *path;    /* "/api/v1/apps/{app}/rules" */
+    const char *path;    /* "/api/v1/apps/{app}/rules"; {app} is looked up in the store */
     enum api_role least; /* who may */
-    bool writes;
+    bool writes;         /* runs in a transaction */
+    bool of_one_app;     /* without {app} in its path, and yet for a token of one app too */
     void (*run)(struct api_call *call);
 };
 extern const struct api_route api_routes[];

@@ -1,7 +1,8 @@
 /*
  * Seals secrets that must be read again (platforms' credentials) with a key from the environment
- * (DYNOSCALED_KEY, 32 bytes in base64) or a file DIR/key (0600), which is made at first. Any
- * thread.
+ * (DYNOSCALED_KEY, 32 bytes in base64) or a file DIR/key (0600), which is made at first. Either may
+ * hold several keys, separated by commas or blanks: the first seals, all of them open, so that a
+ * key can be replaced without a moment in which nothing opens. Any thread.
  */
 #ifndef VAULT_H
 #define VAULT_H

@@ -1,0 +1,191 @@
+#define _GNU_SOURCE /* strndup */
+#include "people/session.h"
+
+#include <arpa/inet.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "people/password.h"
+
+enum {
+    SEEN_EVERY_S = 60,
+    KNOWN_S = 90 * 86400,
+    ADDRESS_TRIES = 20,
+    ADDRESS_EVERY_S = 30,
+    ACCOUNT_TRIES = 10,
+    ACCOUNT_EVERY_S = 60,
+};
+
+/* ---- The cookie ---------------------------------------------------------------------------- */
+
+static bool is_https(const char *public_url) {
+    return public_url && strncasecmp(public_url, "https://", 8) == 0;
+}
+
+const char *session_cookie_name(const char *public_url) {
+    return is_https(public_url) ? "__Host-dynoscale" : "dynoscale";
+}
+
+bool session_of_cookie(char token[TOKEN_SIZE], const char *cookie, const char *public_url) {
+    const char *name = session_cookie_name(public_url);
+    size_t length = strlen(name);
+    while (cookie && *cookie) {
+        cookie += strspn(cookie, "; ");
+        size_t pair = strcspn(cookie, ";");
+        if (pair > length && strncmp(cookie, name, length) == 0 && cookie[length] == '=') {
+            size_t size = pair - length - 1;
+            if (size == 0 || size >= TOKEN_SIZE) return false;
+            memcpy(token, cookie + length + 1, size);
+            token[size] = '\0';
+            return true;
+        }
+        cookie += pair;
+    }
+    return false;
+}
+
+void session_cookie(char *line, size_t size, const char *public_url, const char *token) {
+    snprintf(line, size, "Set-Cookie: %s=%s; Path=/; HttpOnly; SameSite=Lax%s; Max-Age=%d\r\n",
+             session_cookie_name(public_url), token ? token : "",
+             is_https(public_url) ? "; Secure" : "", token ? SESSION_LONGEST_S : 0);
+}
+
+/* ---- Sessions ------------------------------------------------------------------------------ */
+
+static bool note_use(struct store *store, const struct session *session, int64_t now_s) {
+    if (!store_begin(store)) return false;
+    if (session_seen(store, session->id, now_s) && person_seen(store, session->person, now_s) &&
+        store_commit(store))
+        return true;
+    store_rollback(store);
+    return false;
+}
+
+bool session_find(struct store *store, const char *token, int64_t now_s, struct session *session,
+                  struct person *person) {
+    uint8_t hash[TOKEN_HASH_SIZE];
+    token_hash(hash, token, strlen(token));
+    if (!session_by_hash(store, hash, session)) return false;
+    if (now_s - session->seen_s > SESSION_IDLE_S) return false;
+    if (now_s - session->created_s > SESSION_LONGEST_S) return false;
+    if (!person_by_id(store, session->person, person)) return false;
+    /* A store that can't be written to (its disk is full) still shows its pages. */
+    if (now_s - session->seen_s >= SEEN_EVERY_S) note_use(store, session, now_s);
+    return true;
+}
+
+bool session_begin(struct store *store, int64_t person, const char *address, const char *agent,
+                   int64_t now_s, char token[TOKEN_SIZE]) {
+    struct session session = {.person = person, .created_s = now_s, .seen_s = now_s};
+    uint8_t hash[TOKEN_HASH_SIZE];
+    snprintf(session.address, sizeof session.address, "%s", address ? address : "");
+    snprintf(session.agent, sizeof session.agent, "%s", agent ? agent : "");
+    token_make(token, "se_");
+    token_hash(hash, token, strlen(token));
+    return session_add(store, hash, &session) && person_seen(store, person, now_s) &&
+           (!address || address_add(store, person, address, now_s));
+}
+
+void session_csrf(char csrf[CSRF_SIZE], const char *token) {
+    static const char purpose[] = "csrf";
+    unsigned char made[32];
+    crypto_generichash(made, sizeof made, (const unsigned char *)purpose, sizeof purpose - 1,
+                       (const unsigned char *)token, strlen(token));
+    sodium_bin2base64(csrf, CSRF_SIZE, made, sizeof made, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+bool session_csrf_right(const char *csrf, const char *token) {
+    char right[CSRF_SIZE];
+    session_csrf(right, token);
+    return csrf && strlen(csrf) == strlen(right) && sodium_memcmp(csrf, right, strlen(right)) == 0;
+}
+
+/* ---- Signing in ---------------------------------------------------------------------------- */
+
+/* What counts as one address: of IPv6 the first 64 bits, because a customer has as many as that. */
+static void network_of(char network[ADDRESS_SIZE], const char *address) {
+    unsigned char bytes[16];
+    snprintf(network, ADDRESS_SIZE, "%s", address);
+    if (inet_pton(AF_INET6, address, bytes) != 1) return;
+    memset(bytes + 8, 0, 8);
+    inet_ntop(AF_INET6, bytes, network, ADDRESS_SIZE);
+}
+
+bool sign_in_may_try(struct store *store, const char *address, int64_t now_s, int64_t *wait_s) {
+    char subject[ADDRESS_SIZE + 16], network[ADDRESS_SIZE];
+    *wait_s = 0;
+    if (!address) return true; /* on the machine itself */
+    network_of(network, address);
+    snprintf(subject, sizeof subject, "address %s", network);
+    if (!store_begin(store)) return false;
+    bool allowed = allowance_take(store, subject, ADDRESS_TRIES, ADDRESS_EVERY_S, now_s, wait_s) &&
+                   store_commit(store);
+    if (!allowed) store_rollback(store);
+    return allowed;
+}
+
+/* The subject of an account's allowance: of the person and a known address, or of the account and
+ * all unknown addresses. A name that there is not has one too, so that the answers are alike. */
+static void account_subject(char *subject, size_t size, struct store *store,
+                            const struct person *person, const char *name, const char *address,
+                            int64_t now_s) {
+    uint8_t hash[TOKEN_HASH_SIZE];
+    char shown[2 * 8 + 1];
+    if (person && address && address_known(store, person->id, address, now_s - KNOWN_S)) {
+        snprintf(subject, size, "person %lld %s", (long long)person->id, address);
+        return;
+    }
+    token_hash(hash, person ? person->name : name, strlen(person ? person->name : name));
+    sodium_bin2hex(shown, sizeof shown, hash, 8);
+    snprintf(subject, size, "account %s", shown);
+}
+
+static bool may_try_account(struct store *store, const char *subject, int64_t now_s,
+                            int64_t *wait_s) {
+    *wait_s = 0;
+    if (!store_begin(store)) return false;
+    bool allowed = allowance_take(store, subject, ACCOUNT_TRIES, ACCOUNT_EVERY_S, now_s, wait_s) &&
+                   store_commit(store);
+    if (!allowed) store_rollback(store);
+    return allowed;
+}
+
+/* Everything that follows a right password, in one transaction. */
+static bool begin(struct store *store, const struct person *person, const char *rehashed,
+                  const char *subject, const char *address, const char *agent, int64_t now_s,
+                  char token[TOKEN_SIZE]) {
+    if (!store_begin(store)) return false;
+    if ((!rehashed || person_set_password(store, person->id, rehashed)) &&
+        allowance_reset(store, subject) && sign_in_tidy(store, now_s) &&
+        session_begin(store, person->id, address, agent, now_s, token) && store_commit(store))
+        return true;
+    store_rollback(store);
+    return false;
+}
+
+enum sign_in sign_in(struct store *store, const char *name, const char *password,
+                     const char *address, const char *agent, int64_t now_s, char token[TOKEN_SIZE],
+                     struct person *person, int64_t *wait_s) {
+    char hash[PASSWORD_HASH_SIZE], rehashed[PASSWORD_HASH_SIZE], subject[ADDRESS_SIZE + 48];
+    bool outdated;
+    if (!sign_in_may_try(store, address, now_s, wait_s))
+        return *wait_s > 0 ? SIGN_IN_LATER : SIGN_IN_FAILED;
+    bool there = person_by_name(store, name, person);
+    account_subject(subject, sizeof subject, store, there ? person : NULL, name, address, now_s);
+    if (!may_try_account(store, subject, now_s, wait_s))
+        return *wait_s > 0 ? SIGN_IN_LATER : SIGN_IN_FAILED;
+    bool has = there && person_password(store, person->id, hash);
+    if (!password_right(has ? hash : NULL, password, &outdated)) return SIGN_IN_WRONG;
+    bool rehash = outdated && password_hash(rehashed, password);
+    return begin(store, person, rehash ? rehashed : NULL, subject, address, agent, now_s, token)
+               ? SIGN_IN_DONE
+               : SIGN_IN_FAILED;
+}
+
+bool sign_in_tidy(struct store *store, int64_t now_s) {
+    return session_tidy(store, now_s - SESSION_IDLE_S, now_s - SESSION_LONGEST_S) &&
+           link_tidy(store, now_s) && allowance_tidy(store, now_s - 86400) &&
+           report_token_tidy(store, now_s);
+}

@@ -1,0 +1,58 @@
+/*
+ * Signing in and staying signed in. A session is a random token in a cookie, kept as a hash; it
+ * ends after a day without use, after two weeks in any case, on signing out, and on a change of the
+ * password or the role. Any thread with a store of its own; each function here makes its own
+ * transactions, unless it says otherwise.
+ */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include "people/token.h"
+#include "store/people.h"
+
+enum { SESSION_IDLE_S = 86400, SESSION_LONGEST_S = 14 * 86400, CSRF_SIZE = 44 };
+
+/* The cookie's name: with the prefix __Host- where the pages are served by https, which is what
+ * browsers demand of that prefix. */
+const char *session_cookie_name(const char *public_url);
+
+/* The session's token in a Cookie header; false where there is none. */
+bool session_of_cookie(char token[TOKEN_SIZE], const char *cookie, const char *public_url);
+
+/* A line "Set-Cookie: ...\r\n"; token NULL: one that removes the cookie. */
+void session_cookie(char *line, size_t size, const char *public_url, const char *token);
+
+/* Who has the token: false where it is unknown or over. Notes the use, at most once a minute. */
+bool session_find(struct store *store, const char *token, int64_t now_s, struct session *session,
+                  struct person *person);
+
+/* Begins a session, in the caller's transaction. */
+bool session_begin(struct store *store, int64_t person, const char *address, const char *agent,
+                   int64_t now_s, char token[TOKEN_SIZE]);
+
+/* What a page must send as X-CSRF-Token with a cookie: made of the session's token, so that nothing
+ * needs to be kept. */
+void session_csrf(char csrf[CSRF_SIZE], const char *token);
+bool session_csrf_right(const char *csrf, const char *token);
+
+enum sign_in { SIGN_IN_DONE, SIGN_IN_WRONG, SIGN_IN_LATER, SIGN_IN_FAILED };
+
+/*
+ * Signs in by a password. LATER: too many tries, and *wait_s says how long to wait; FAILED: the
+ * store failed. Wrong name and wrong password are one answer that takes one time.
+ *
+ * Tries are limited by address (20, then one in 30 s) and by account (10, then one a minute). From
+ * an address where the person has signed in within 90 days, the account's allowance is one of that
+ * address's own: so nobody elsewhere can lock a person out by trying.
+ */
+enum sign_in sign_in(struct store *store, const char *name, const char *password,
+                     const char *address, const char *agent, int64_t now_s, char token[TOKEN_SIZE],
+                     struct person *person, int64_t *wait_s);
+
+/* Whether one more try of a password or a link is allowed from an address; takes it. */
+bool sign_in_may_try(struct store *store, const char *address, int64_t now_s, int64_t *wait_s);
+
+/* Removes sessions, links and allowances that are over; in the caller's transaction. */
+bool sign_in_tidy(struct store *store, int64_t now_s);
+
+#endif
