@@ -2,7 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "suite.h"
+#include "../core/support/suite.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

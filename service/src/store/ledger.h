@@ -1,7 +1,6 @@
 /*
  * Every tick of every process type, kept 30 days: the situation, which rule of which version, the
- * decision; and the memory where the chain of ticks begins. Recent ticks are rows; hours that are
- * over are packed (differences, compressed): see service/README.md.
+ * memory and the decision. Recent ticks are rows; hours that are over are packed (ledger_pack.h).
  */
 #ifndef LEDGER_H
 #define LEDGER_H
@@ -35,8 +34,12 @@ bool ledger_each(struct store *store, int64_t app, const char *process, int64_t 
 bool ledger_last(struct store *store, int64_t app, const char *process, int64_t at_s,
                  struct ledger_tick *tick);
 
-/* Packs hours that are over, removes what is older than 30 days; a bounded part at a time. */
+/* Packs hours that are over, removes ticks that are older than 30 days and acts that are older
+ * than 400; a bounded part at a time, in transactions of its own. */
 bool ledger_compact(struct store *store, int64_t now_s);
+
+/* In the caller's transaction: the ticks, memories and acts of an app are removed. */
+bool ledger_remove_app(struct store *store, int64_t app);
 
 /* Orders to the platform, for charts and for what must not be repeated or forgotten. */
 struct act {
@@ -60,5 +63,8 @@ bool act_each(struct store *store, int64_t app, const char *process, int64_t fro
  * holder has it, with its epoch; it counts up whenever the holder changes. */
 bool lease_take(struct store *store, int shard, const char *holder, int64_t now_s, int64_t for_s,
                 int64_t *epoch);
+/* Gives it back, so that another need not wait. NULL: whoever holds it, for one who knows that
+ * nobody can. */
+bool lease_release(struct store *store, int shard, const char *holder);
 
 #endif
