@@ -14,9 +14,15 @@ module DynoscaleRuby
   #            is paused, or the age of its jobs unknown. It may yield the names it has found, and
   #            read only those it gets back. It raises what the library raises.
   #
+  # One that keeps a connection has two more:
+  #
+  #   close    gives it up: the reader's thread ends
+  #   forget   neither uses nor ends it any more: it is a parent's, in a forked child
+  #
   # `queues` is called by the reader's thread alone, never on a request, at most once an interval in
-  # one process of the dyno, and is given up after Reader::TIMEOUT. It goes through the library's
-  # own connection, in a number of round trips that does not grow with the queues.
+  # one process of the dyno, and is given up after Reader::TIMEOUT. It goes through a connection of
+  # its own, made as the library makes its: a request never waits for one that a reading holds. The
+  # round trips do not grow with the queues.
   module Jobs
     # Backend's name, which is also its file's => a constant that is there when it is loaded.
     BACKENDS = {
@@ -124,16 +130,40 @@ module DynoscaleRuby
       # In a forked child. One of a web server may outlive all that could read in its place; those
       # of a worker are told by the library, when they begin to work.
       def forked
-        daemonized if @role == :web
+        each_connected(:forget)
+        go_on if @role == :web
       end
 
       # In a process that goes on as the one that it was, without its threads.
       def daemonized
+        each_connected(:forget)
+        go_on
+      end
+
+      # Whether `forked` is called in each child that runs Ruby code.
+      def told_of_forks?
+        Process.respond_to?(:_fork)
+      end
+
+      # The reader's thread ends.
+      def disconnect
+        each_connected(:close)
+      end
+
+      private
+
+      def go_on
         @stopped = false
         settle(wait: true) if @role
       end
 
-      private
+      def each_connected(message)
+        @adapters.each_value do |adapter|
+          adapter.public_send(message) if adapter.respond_to?(message)
+        rescue StandardError
+          nil # what becomes of the connection is the server's to find out
+        end
+      end
 
       def begin_as(role)
         @role = role unless @role == :worker

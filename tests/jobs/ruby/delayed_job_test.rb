@@ -78,6 +78,25 @@ module DelayedJobCases
     assert_age 9_000, child.run('ages')['q']
   end
 
+  # The app may be about to change it, and would learn of the new columns too late.
+  def test_the_apps_model_learns_nothing_of_its_table
+    child = backend
+    child.run("put('q', 90); Delayed::Job.reset_column_information; ages")
+    refute child.run('Delayed::Job.send(:schema_loaded?)')
+    refute child.run('ActiveRecord::Base.connection.schema_cache.cached?("delayed_jobs")') if
+      child.run('ActiveRecord::Base.connection.schema_cache.respond_to?(:cached?)')
+  end
+
+  def test_times_are_read_as_active_record_writes_them
+    child = backend(TZ: 'America/New_York')
+    child.run("put('utc', 90)")
+    assert_age 90_000, child.run('ages')['utc']
+    child.run("zoned = [ActiveRecord, ActiveRecord::Base].find { |one| one.respond_to?(:default_timezone=) }
+               zoned.default_timezone = :local
+               ActiveRecord::Base.connection_pool.disconnect!; $adapter.close; put('local', 60)")
+    assert_age 60_000, child.run('ages')['local']
+  end
+
   # As with Mongoid: there is no connection of ActiveRecord's to borrow.
   def test_another_backend_than_active_record_has_nothing_to_tell
     child = backend(DYNO: 'web.1')
@@ -101,6 +120,82 @@ class DelayedJobDebianTest < JobTests::DatabaseCase
   def gems
     JobTests::Gems.debian(self, 'pg', '>= 1')
     JobTests::Gems.debian(self, 'delayed_job_active_record', '>= 4.1')
+  end
+end
+
+# One process at a time writes to it, and others wait.
+class DelayedJobSQLiteTest < JobTests::Case
+  LOAD = "gem 'activerecord', '>= 6.1'\n#{DelayedJobCases::BODY}"
+         .sub("require 'pg'", "require 'sqlite3'") + <<~RUBY
+           def ages = ADAPTER.queues { |names| names }
+         RUBY
+
+  def setup
+    super
+    @directory = Dir.mktmpdir('dynoscale')
+  end
+
+  def teardown
+    super
+    FileUtils.rm_rf(@directory)
+  end
+
+  def file
+    File.join(@directory, 'db.sqlite3')
+  end
+
+  # SQLite itself would wait for a minute.
+  def backend(name = file)
+    JobTests::Gems.debian(self, 'sqlite3', '>= 1.4')
+    gems = JobTests::Gems.debian(self, 'delayed_job_active_record', '>= 4.1')
+    child(LOAD, env: gems.merge('DATABASE_URL' => "sqlite3:#{name}?timeout=60000"))
+  end
+
+  def test_the_age_is_that_of_the_oldest_job
+    child = backend
+    child.run("put('default', 60); put('default', 90); put('low', 5); put('later', -3600)")
+    ages = child.run('ages')
+    assert_age 90_000, ages['default']
+    assert_age 5_000, ages['low']
+    child.run('clear')
+    assert_equal({ 'default' => 0, 'low' => 0 }, child.run('ages'))
+  end
+
+  def test_without_its_table_there_is_nothing_to_tell
+    child = backend
+    child.run('ActiveRecord::Base.connection.rename_table(:delayed_jobs, :away)')
+    assert_equal({}, child.run('ages'))
+  end
+
+  def test_no_thread_stands_still_while_another_process_has_the_database
+    child = backend
+    child.run("put('default', 90); ages")
+    still, ages = child.run(<<~RUBY)
+      other, theirs = IO.pipe
+      ours, go = IO.pipe
+      pid = fork do
+        go.close
+        database = SQLite3::Database.new(#{file.inspect})
+        database.execute('BEGIN EXCLUSIVE')
+        theirs.puts
+        ours.gets
+        exit!
+      end
+      other.gets
+      reading = Thread.new { ages }
+      100.times { sleep 0.001 }
+      still = reading.alive?
+      go.puts
+      Process.wait(pid)
+      [still, reading.value]
+    RUBY
+    assert still, 'the reading waits while this thread goes on'
+    assert_age 90_000, ages['default']
+  end
+
+  def test_a_database_in_memory_can_not_be_read_and_says_why
+    error = assert_raises(JobTests::Child::Failure) { backend(':memory:').run('ages') }
+    assert_match(/a SQLite database in memory has no second connection/, error.message)
   end
 end
 

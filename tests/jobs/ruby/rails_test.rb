@@ -119,9 +119,9 @@ class RailsTest < JobTests::Case
     WorkJob.set(queue: 'other', wait_until: Time.now - 90).perform_later
   RUBY
 
-  def enqueue_in_delayed_job(**more, &block)
+  def enqueue_in_delayed_job(libraries: DELAYED_JOB, **more, &block)
     JobTests::Gems.debian(self, 'delayed_job_active_record', '>= 4.1')
-    app(libraries: DELAYED_JOB, adapter: :delayed_job)
+    app(libraries: libraries, adapter: :delayed_job)
     enqueued_by(DELAYED_JOBS, **more, &block)
   end
 
@@ -132,6 +132,34 @@ class RailsTest < JobTests::Case
         assert_age 90_000, reported['delayed_job:other']
       end
     end
+  end
+
+  # Rails' executor reports what is raised within it to the app's error tracker, and holds up the
+  # reloading of code.
+  EXECUTOR = <<~RUBY
+    ActiveSupport.on_load(:before_configuration) { |app| app.config.cache_classes = %s }
+    ActiveSupport.on_load(:after_initialize) do |app|
+      app.executor.to_run { warn 'executor' if Thread.current.name == 'dynoscale-jobs' }
+    end
+  RUBY
+
+  # How often one of three readings runs it.
+  def runs_of_the_executor(cache_classes)
+    enqueue_in_delayed_job(libraries: "#{DELAYED_JOB}\n#{format(EXECUTOR, cache_classes)}") do |env, said|
+      log = serving(env) do
+        wait_for_reports('delayed_job:other', said: said)
+        wait_until('three readings') { receiver.rows.size >= 3 }
+      end
+      return log.scan('executor').size
+    end
+  end
+
+  def test_a_reading_runs_none_of_the_apps_hooks
+    assert_equal 0, runs_of_the_executor(true)
+  end
+
+  def test_where_code_is_reloaded_rails_is_told_that_it_is_used_once
+    assert_equal 1, runs_of_the_executor(false)
   end
 
   def test_the_server_of_an_app_with_delayed_job

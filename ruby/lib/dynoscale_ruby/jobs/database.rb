@@ -1,69 +1,115 @@
 # frozen_string_literal: true
 
+require_relative 'connection'
+
 module DynoscaleRuby
   module Jobs
-    # What the backends that keep jobs in a database have in common: a connection of the app's, and
-    # a memory for queues. A queue without jobs leaves no trace in the table: those that had some
-    # before are known to be empty. A subclass has `model` and `read(connection)`.
+    # What the backends that keep jobs in a database have in common: a connection of the agent's own,
+    # and a memory for queues. A queue without jobs leaves no trace in the table: those that had some
+    # before are known to be empty. A subclass has `pool` and `read`.
+    #
+    # Nothing of the app's is held or filled in from here: neither a connection of its pool, nor what
+    # its models learn of their tables, nor Rails' executor while the database is asked.
     class Database
       MOST_KNOWN = 1000
 
       def initialize
         @known = {}
+        @lock = Mutex.new # a thread that was told to stop may be in here when the next one begins
       end
 
       # Without its table a library is there, but not in use.
       def queues
-        executing do
-          on_connection { |connection| installed?(connection) ? read(connection) : {} }
+        @lock.synchronize do
+          connected do
+            read.tap { @installed = true }
+          rescue StandardError => e
+            @installed || !@connection.missing?(e) ? raise : {}
+          end
         end
+      end
+
+      # The thread that reads has ended.
+      def close
+        @lock.synchronize { disconnect }
+      end
+
+      # In a forked child.
+      def forget
+        @lock = Mutex.new
+        @connection&.forget
+        @connection = nil
       end
 
       private
 
-      # Asked until it is: an app may be started before its tables are made.
-      def installed?(connection)
-        @installed ||= connection.data_source_exists?(model.table_name)
+      def disconnect
+        @connection&.close
+        @connection = nil
       end
 
-      def on_connection
-        pool = model.connection_pool
-        pool.with_connection do |connection|
-          yield connection
-        rescue Exception => e # rubocop:disable Lint/RescueException
-          # Timed out or killed: its answer would be taken for that of the app's next statement.
-          connection.throw_away! unless e.is_a?(::ActiveRecord::ActiveRecordError)
-          raise
-        end
+      # What failed, timed out or was killed is not used again: an answer that comes late would be
+      # taken for that of the next statement.
+      def connected
+        done = false
+        @connection ||= connect
+        yield.tap { done = true }
       ensure
-        pool&.release_connection # what asks a model for something can hold on to it
+        disconnect unless done && Jobs.told_of_forks?
       end
 
-      # As Rails asks of threads that are not its own.
-      def executing(&block)
-        return yield unless defined?(::Rails.application.executor) && ::Rails.application
-
-        ::Rails.application.executor.wrap(&block)
+      def connect
+        Connection.open(in_app { pool })
       end
 
-      # The statement's rows. SCHEMA is the name under which Rails does not log it. PostgreSQL, told
-      # in the same round trip, gives up a statement that nobody waits for any more.
-      def rows(connection, statement)
-        return connection.select_rows(statement, 'SCHEMA') unless
-          connection.adapter_name.match?(/postg/i)
+      # For code of the app's that may have to be loaded. Where Rails reloads code, it asks threads
+      # that are not its own to say when they use it. The executor hears of no exception: it would
+      # report it to the app's error tracker.
+      def in_app
+        rails = ::Rails.application if defined?(::Rails.application)
+        return yield if rails.nil? || rails.config.cache_classes
 
-        connection.execute("SET LOCAL statement_timeout = '#{Reader::TIMEOUT}s'; #{statement}",
-                           'SCHEMA').values
+        value, error = rails.executor.wrap do
+          [yield, nil]
+        rescue StandardError => e
+          [nil, e]
+        end
+        error ? raise(error) : value
       end
 
-      # Puts the values, quoted, into the places of the statement's question marks.
-      def filled(statement, *values)
-        model.sanitize_sql_array([statement, *values])
+      # Puts the times, quoted as ActiveRecord writes them, into the places of the statement's
+      # question marks.
+      def filled(statement, *times)
+        statement.gsub('?') do
+          time = utc? ? times.shift.getutc : times.shift.getlocal
+          "'#{time.strftime('%F %T.%6N')}'"
+        end
       end
 
-      # A Time of what the database says in one of the model's columns.
-      def time(column, value)
-        model.type_for_attribute(column).deserialize(value)
+      def utc?
+        zoned = [::ActiveRecord, ::ActiveRecord::Base].find { |one| one.respond_to?(:default_timezone) }
+        zoned.default_timezone == :utc
+      end
+
+      # A Time of what the database says.
+      def time(value)
+        case value
+        when Numeric then Time.at(value)
+        when String then text_time(value)
+        else value.to_time
+        end
+      end
+
+      TEXT_TIME = /\A(\d+)-(\d+)-(\d+)[T ](\d+):(\d+):(\d+(?:\.\d+)?)\s*(Z|UTC|[-+]\d\d(?::?\d\d)?)?/.freeze
+
+      def text_time(value)
+        *parts, second, zone = value.match(TEXT_TIME).captures
+        parts = parts.map(&:to_i) << second.to_r
+        return utc? ? Time.utc(*parts) : Time.local(*parts) unless zone
+
+        hours, minutes = zone.scan(/\d\d/).map(&:to_i)
+        offset = ((hours.to_i * 60) + minutes.to_i) * 60
+        Time.utc(*parts) - (zone.start_with?('-') ? -offset : offset)
       end
 
       # {queue => ms, nil for the paused} of all that were ever seen, from {queue => Time} of those

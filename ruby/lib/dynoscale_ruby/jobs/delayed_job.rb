@@ -27,19 +27,23 @@ module DynoscaleRuby
         ::Delayed::Worker.backend
       end
 
-      def read(connection)
+      def pool
+        model.connection_pool
+      end
+
+      def read
         default = (::Delayed::Worker.default_queue_name || DEFAULT).to_s
-        since = rows(connection, statement).each_with_object({}) do |(queue, run_at), oldest|
+        since = @connection.select(statement).each_with_object({}) do |(queue, run_at), oldest|
           queue = default if queue.nil? || queue.empty?
-          oldest[queue] = [oldest[queue], time('run_at', run_at)].compact.min
+          oldest[queue] = [oldest[queue], time(run_at)].compact.min
         end
         ages(since)
       end
 
       def statement
-        now = model.db_time_now
-        filled(<<~SQL, now, now - ::Delayed::Worker.max_run_time)
-          SELECT queue, MIN(run_at) FROM #{model.quoted_table_name}
+        now = Time.now
+        filled(<<~SQL, now, now - ::Delayed::Worker.max_run_time.to_f)
+          SELECT queue, MIN(run_at) FROM #{@connection.quoted(model.table_name)}
           WHERE failed_at IS NULL AND run_at <= ? AND (locked_at IS NULL OR locked_at < ?)
           GROUP BY queue
         SQL

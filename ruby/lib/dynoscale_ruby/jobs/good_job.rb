@@ -14,24 +14,40 @@ module DynoscaleRuby
 
       private
 
-      def model
-        ::GoodJob::Job
+      # The key of the setting is found here, where the app's code may be loaded.
+      def pool
+        @pauses = ::GoodJob::Setting::PAUSES if pauses?
+        ::GoodJob::Job.connection_pool
       end
 
-      def read(connection)
-        since = rows(connection, waiting.to_sql).to_h do |queue, oldest|
-          [queue || 'default', time('scheduled_at', oldest)]
-        end
-        ages(since, paused: pauses? ? ::GoodJob::Setting.paused(:queues) : [])
+      def read
+        rows = @connection.select(@pauses && pauses? ? statement_with_pauses : statement)
+        paused, waiting = rows.partition { |_, _, pause| pause.to_i == 1 }
+        since = waiting.to_h { |queue, oldest| [queue || 'default', time(oldest)] }
+        ages(since, paused: paused.map(&:first))
       end
 
-      # GoodJob itself says which jobs its pauses concern: those of a queue, a class, a label.
-      def waiting
-        all = pauses? ? model.unscoped.exclude_paused : model.unscoped
-        all.where(finished_at: nil, performed_at: nil)
-           .where('scheduled_at IS NULL OR scheduled_at <= ?', Time.now.utc)
-           .group(:queue_name)
-           .select('queue_name, MIN(COALESCE(scheduled_at, created_at))')
+      def statement(pauses = '')
+        filled(<<~SQL, Time.now)
+          SELECT queue_name, MIN(COALESCE(scheduled_at, created_at)), 0 FROM good_jobs
+          WHERE finished_at IS NULL AND performed_at IS NULL
+            AND (scheduled_at IS NULL OR scheduled_at <= ?) #{pauses}
+          GROUP BY queue_name
+        SQL
+      end
+
+      # A pause concerns the jobs of a queue, of a class, or with a label.
+      def statement_with_pauses
+        "#{statement(<<~SQL)} UNION ALL #{paused('queues', ', NULL::timestamp, 1')}"
+          AND queue_name NOT IN (#{paused('queues')})
+          AND job_class NOT IN (#{paused('job_classes')})
+          AND NOT COALESCE(labels && ARRAY(#{paused('labels')}), FALSE)
+        SQL
+      end
+
+      def paused(what, more = '')
+        "SELECT jsonb_array_elements_text(value->'#{what}')#{more} FROM good_job_settings " \
+          "WHERE key = '#{@pauses}'"
       end
 
       def pauses?

@@ -4,8 +4,8 @@ require_relative 'database'
 
 module DynoscaleRuby
   module Jobs
-    # Que 1 and newer, over the connections that it was given, ActiveRecord's or others. A job waits
-    # while it is due and no worker has locked it. Que knows no pause.
+    # Que 1 and newer, in the database of the connections that it was given, ActiveRecord's or others.
+    # A job waits while it is due and no worker has locked it. Que knows no pause.
     class Que < Database
       # Que has no hook for the start of a worker; all of them have a locker.
       module Locker
@@ -17,7 +17,6 @@ module DynoscaleRuby
 
       # In PostgreSQL's time, which is also Que's.
       AGES = <<~SQL
-        SET LOCAL statement_timeout = '#{Reader::TIMEOUT}s';
         SELECT queue, (EXTRACT(EPOCH FROM now() - MIN(run_at)) * 1000)::bigint AS age
         FROM que_jobs
         WHERE finished_at IS NULL AND expired_at IS NULL AND run_at <= now()
@@ -34,10 +33,23 @@ module DynoscaleRuby
         ::Que::Locker.prepend(Locker)
       end
 
-      def queues
+      private
+
+      # Of others' connections, the one that is lent for a moment says where it leads to.
+      def connect
+        return super if ::Que.const_defined?(:ActiveRecord)
+
+        info = ::Que.checkout { |connection| connection.wrapped_connection.conninfo_hash }
+        PGConnection.new(::PG.connect(info.compact))
+      end
+
+      def pool
+        ::ActiveRecord::Base.connection_pool
+      end
+
+      def read
         now = Time.now
-        rows = executing { ::Que.execute(AGES) }
-        ages(rows.to_h { |row| [row[:queue], now - (row[:age] / 1000.0)] })
+        ages(@connection.select(AGES).to_h.transform_values { |age| now - (age.to_i / 1000.0) })
       end
     end
   end

@@ -76,6 +76,7 @@ module DynoscaleRuby
       def run(wait)
         sleep_interval if wait
         leads? ? read_and_sleep : await_lead until @stopping
+        Jobs.disconnect
       end
 
       def leads?

@@ -16,33 +16,31 @@ module DynoscaleRuby
 
       private
 
-      def model
-        ::SolidQueue::Job
+      def pool
+        ::SolidQueue::Job.connection_pool
       end
 
-      def read(connection)
-        rows = rows(connection, filled(statement, Time.now.utc))
+      def read
+        rows = @connection.select(filled(STATEMENT, Time.now))
         paused = rows.filter_map { |queue, _, pause| queue if pause.to_i == 1 }
-        since = rows.filter_map { |queue, at, _| [queue, time('scheduled_at', at)] if at }.to_h
+        since = rows.filter_map { |queue, at, _| [queue, time(at)] if at }.to_h
         ages(since, paused: paused)
       end
 
-      def statement
-        <<~SQL
-          SELECT queue_name, MIN(since), MAX(paused) FROM (
-            SELECT ready.queue_name, 0 AS paused, CASE
-              WHEN jobs.concurrency_key IS NULL AND jobs.scheduled_at > jobs.created_at
-              THEN jobs.scheduled_at ELSE ready.created_at END AS since
-            FROM #{::SolidQueue::ReadyExecution.quoted_table_name} ready
-            JOIN #{::SolidQueue::Job.quoted_table_name} jobs ON jobs.id = ready.job_id
-            UNION ALL
-            SELECT queue_name, 0, scheduled_at
-            FROM #{::SolidQueue::ScheduledExecution.quoted_table_name} WHERE scheduled_at <= ?
-            UNION ALL
-            SELECT queue_name, 1, NULL FROM #{::SolidQueue::Pause.quoted_table_name}
-          ) waiting GROUP BY queue_name
-        SQL
-      end
+      STATEMENT = <<~SQL
+        SELECT queue_name, MIN(since), MAX(paused) FROM (
+          SELECT ready.queue_name, 0 AS paused, CASE
+            WHEN jobs.concurrency_key IS NULL AND jobs.scheduled_at > jobs.created_at
+            THEN jobs.scheduled_at ELSE ready.created_at END AS since
+          FROM solid_queue_ready_executions ready
+          JOIN solid_queue_jobs jobs ON jobs.id = ready.job_id
+          UNION ALL
+          SELECT queue_name, 0, scheduled_at
+          FROM solid_queue_scheduled_executions WHERE scheduled_at <= ?
+          UNION ALL
+          SELECT queue_name, 1, NULL FROM solid_queue_pauses
+        ) waiting GROUP BY queue_name
+      SQL
     end
   end
 end

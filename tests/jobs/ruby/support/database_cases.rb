@@ -23,6 +23,23 @@ module JobTests
           ActiveRecord::Base.connection.select_value("SELECT array_agg(t ORDER BY t)::text FROM #{table} t")
         end
       end
+      # What the block gives while another has all tables for itself and a reading waits for that, and
+      # what the reading gives then.
+      def while_a_reading_waits
+        other = PG.connect(ENV.fetch('DATABASE_URL').sub('postgres:', 'postgresql:'))
+        other.exec('BEGIN')
+        (ActiveRecord::Base.connection.tables - %w[schema_migrations ar_internal_metadata]).each do |table|
+          other.exec("LOCK TABLE #{table} IN ACCESS EXCLUSIVE MODE")
+        end
+        ActiveRecord::Base.clear_active_connections!
+        reading = Thread.new { ages }
+        sleep 0.01 until other.exec('SELECT 1 FROM pg_locks WHERE NOT granted').any?
+        given = yield(reading)
+        other.exec('ROLLBACK')
+        [given, reading.value]
+      ensure
+        other&.close
+      end
       def statements
         seen = []
         subscriber = ActiveSupport::Notifications.subscribe('sql.active_record') do |*, payload|
@@ -124,6 +141,56 @@ module JobTests
       assert_age 9_000_000, ages['q1']
     end
 
+    def test_a_reading_that_waits_holds_no_connection_of_the_apps
+      child = backend
+      child.run("put('default', 90); ages")
+      held, ages = child.run('while_a_reading_waits do |reading|
+        ActiveRecord::Base.connection_pool.connections.any? { |c| c.owner == reading }
+      end')
+      refute held
+      assert_age 90_000, ages['default']
+    end
+
+    def test_nobody_who_listens_to_the_apps_statements_hears_of_a_reading
+      child = backend
+      child.run("put('default', 90); ages")
+      assert_empty child.run('statements { 3.times { ages } }')
+    end
+
+    # As where the reader's thread has been started. The second number tells its connection.
+    READ = <<~'RUBY'
+      Process.singleton_class.prepend(DynoscaleRuby::Jobs::Forks)
+      def read
+        age = ADAPTER.queues { |names| names }['default'].to_i
+        [age, ADAPTER.instance_variable_get(:@connection).select('SELECT pg_backend_pid()')[0][0].to_i]
+      end
+      # What the block gives in a forked child.
+      def in_child
+        reader, writer = IO.pipe
+        fork do
+          $stdin.reopen(File::NULL)
+          writer.puts(yield.join(' '))
+          writer.close
+          exit
+        end
+        writer.close
+        Process.wait
+        reader.read.split.map(&:to_i)
+      end
+    RUBY
+
+    def test_a_forked_child_leaves_the_connection_to_its_parent
+      child = backend
+      child.run("#{READ}; put('default', 90); nil")
+      age, connection = child.run('read')
+      assert_age 90_000, age
+      assert_empty child.run('in_child { GC.start && [] }')
+      theirs, other = child.run('in_child { read }')
+      assert_age 90_000, theirs
+      refute_equal connection, other
+      assert_equal connection, child.run('read')[1]
+    end
+
     def test_a_database_that_does_not_answer_is_given_up_and_the_connection_not_used_again
       @proxy = JobTests::Proxy.new(postgres.port)
       child = backend(port: @proxy.port)
@@ -137,7 +204,7 @@ module JobTests
         READER.value')
       end
       assert_match(/Expired/, error.message)
-      assert child.run('ActiveRecord::Base.connection_pool.connections.none? { |c| c.owner == READER }')
+      assert_nil child.run('$adapter.instance_variable_get(:@connection)')
     end
 
     # A web process without traffic.
