@@ -1,0 +1,57 @@
+#include "http/gzip.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+enum { GZIP_ONLY = 16 }; /* added to windowBits: neither zlib's format nor a guess */
+
+struct output {
+    char *bytes;
+    size_t length, room, most;
+};
+
+/* One byte more than allowed, so that a body of exactly `most` is told from a larger one. */
+static bool grow(struct output *output) {
+    size_t room = output->room ? output->room * 2 : 4096;
+    if (room > output->most + 1) room = output->most + 1;
+    char *bytes = realloc(output->bytes, room);
+    if (!bytes) return false;
+    output->bytes = bytes;
+    output->room = room;
+    return true;
+}
+
+static enum gzip_result inflate_all(z_stream *stream, struct output *output) {
+    for (;;) {
+        if (output->length == output->room && !grow(output)) return GZIP_NO_MEMORY;
+        stream->next_out = (Bytef *)output->bytes + output->length;
+        stream->avail_out = (uInt)(output->room - output->length);
+        int result = inflate(stream, Z_NO_FLUSH);
+        output->length = output->room - stream->avail_out;
+        if (result == Z_MEM_ERROR) return GZIP_NO_MEMORY;
+        if (output->length > output->most) return GZIP_TOO_LARGE;
+        if (result == Z_STREAM_END) {
+            if (stream->avail_in == 0) return GZIP_OK;
+            if (inflateReset(stream) != Z_OK) return GZIP_DAMAGED;
+        } else if (result != Z_OK || (stream->avail_in == 0 && stream->avail_out > 0)) {
+            return GZIP_DAMAGED; /* what ends too early among it */
+        }
+    }
+}
+
+enum gzip_result gzip_undo(const char *bytes, size_t length, size_t most, char **plain,
+                           size_t *plain_length) {
+    z_stream stream = {.next_in = (Bytef *)bytes, .avail_in = (uInt)length};
+    if (inflateInit2(&stream, MAX_WBITS + GZIP_ONLY) != Z_OK) return GZIP_NO_MEMORY;
+    struct output output = {.most = most};
+    enum gzip_result result = inflate_all(&stream, &output);
+    inflateEnd(&stream);
+    if (result != GZIP_OK) {
+        free(output.bytes);
+        return result;
+    }
+    *plain = output.bytes;
+    *plain_length = output.length;
+    return GZIP_OK;
+}

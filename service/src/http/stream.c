@@ -1,0 +1,95 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/engine.h"
+
+static void tell_closed(void *context) {
+    struct http_stream *stream = context;
+    stream->server->counts.streams--;
+    stream->closed(stream->context);
+    free(stream);
+}
+
+void stream_closed(struct http_stream *stream) {
+    stream->connection = NULL;
+    stream->post.run = tell_closed;
+    stream->post.context = stream;
+    loop_post(stream->server->loop, &stream->post);
+}
+
+/* X-Accel-Buffering: nginx would keep events back until it had a buffer full of them. */
+static bool send_head(struct http_server *server, struct connection *connection) {
+    answer_head(server, 200, "text/event-stream", "X-Accel-Buffering: no\r\n", -1, true);
+    if (!server->head.failed)
+        return connection_send(connection, server->head.bytes, server->head.length, NULL, 0);
+    text_free(&server->head);
+    connection_close(connection);
+    return false;
+}
+
+struct http_stream *http_stream_open(struct http_request *request, void (*closed)(void *context),
+                                     void *context) {
+    struct http_server *server = request->server;
+    struct connection *connection = request->connection;
+    struct http_stream *stream = calloc(1, sizeof *stream);
+    if (!stream) {
+        http_answer(request, 503, NULL, "Retry-After: 5\r\n", NULL, 0);
+        return NULL;
+    }
+    *stream = (struct http_stream){.server = server, .closed = closed, .context = context};
+    server->counts.streams++;
+    request_free(request);
+    if (!connection || server->draining) {
+        if (connection) connection_close(connection);
+        stream_closed(stream);
+        return stream;
+    }
+    stream->connection = connection;
+    connection->stream = stream;
+    connection_enter(connection, PHASE_STREAM);
+    if (connection->paused) event_add(&connection->input, NULL); /* to see it leave */
+    connection->paused = false;
+    send_head(server, connection);
+    return stream;
+}
+
+static void put_line(struct text *text, const char *name, const char *value) {
+    if (!value) return;
+    text_put(text, name);
+    text_put(text, ": ");
+    text_put(text, value);
+    text_char(text, '\n');
+}
+
+bool http_stream_send(struct http_stream *stream, const char *event, const char *id,
+                      const char *data) {
+    struct connection *connection = stream->connection;
+    if (!connection) return false;
+    struct text *text = &stream->server->head;
+    text_clear(text);
+    put_line(text, "event", event);
+    put_line(text, "id", id);
+    put_line(text, "data", data);
+    text_char(text, '\n');
+    size_t behind = connection->out_length - connection->out_at;
+    if (text->failed || behind + text->length > stream->server->limits.stream_bytes) return false;
+    return connection_send(connection, text->bytes, text->length, NULL, 0);
+}
+
+void http_stream_close(struct http_stream *stream) {
+    if (stream->connection) connection_close(stream->connection);
+}
+
+/* A comment shows proxies that the connection lives, and us that the client does. */
+void stream_timer(struct http_stream *stream) {
+    struct connection *connection = stream->connection;
+    bool waits = connection->out_length > 0;
+    if (waits && stream->behind) {
+        stream->server->counts.timed_out++;
+        connection_close(connection);
+        return;
+    }
+    stream->behind = waits;
+    connection_enter(connection, PHASE_STREAM);
+    if (!waits) connection_send(connection, ":\n\n", 3, NULL, 0);
+}
