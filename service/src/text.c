@@ -60,9 +60,8 @@ void text_format(struct text *text, const char *format, ...) {
     va_end(again);
 }
 
-/* The length of the UTF-8 character at `at`, 0 where there is none (RFC 3629: no surrogates, no
- * overlong forms). */
-static size_t character(const unsigned char *at, size_t left) {
+size_t text_character(const char *bytes, size_t left) {
+    const unsigned char *at = (const unsigned char *)bytes;
     unsigned char first = at[0];
     if (first < 0x80) return 1;
     size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
@@ -112,7 +111,7 @@ void text_json_bytes(struct text *text, const char *bytes, size_t length) {
         while (at < end && plain(*at)) at++;
         text_add(text, (const char *)from, (size_t)(at - from));
         if (at == end) break;
-        size_t size = character(at, (size_t)(end - at));
+        size_t size = text_character((const char *)at, (size_t)(end - at));
         if (size > 1) {
             text_add(text, (const char *)at, size);
         } else if (size == 1) {

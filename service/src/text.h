@@ -31,6 +31,10 @@ void text_format(struct text *text, const char *format, ...) __attribute__((form
 void text_json(struct text *text, const char *string);
 void text_json_bytes(struct text *text, const char *bytes, size_t length);
 
+/* The length of the UTF-8 character at `at`, of which at least one byte is left; 0 where there is
+ * none (RFC 3629: no surrogates, no overlong forms). */
+size_t text_character(const char *at, size_t left);
+
 /* The bytes, "" where there are none; owned by the caller, who frees them. NULL without memory. */
 char *text_take(struct text *text);
 
