@@ -76,7 +76,6 @@ static void forget_parent(void) {
     }
     lingering = NULL;
     atomic_flag_clear_explicit(&registry_busy, memory_order_relaxed);
-    ds_transport_curl_after_fork();
 }
 
 /* The agent with those settings, with one more user; NULL. With the registry locked. */
@@ -180,11 +179,12 @@ dynoscale_error ds_agent_open(const dynoscale_options *options, const char *lang
                               const ds_transport *transport, dynoscale_agent **opened) {
     *opened = NULL;
     if (dynoscale_options_off_reason(options) != DYNOSCALE_ON) return DYNOSCALE_ERROR_OFF;
-    if (!ds_fork_watch(ds_transport_curl_before_fork, ds_transport_curl_after_fork, forget_parent))
-        return DYNOSCALE_ERROR_NO_MEMORY;
+    if (!ds_fork_watch(forget_parent)) return DYNOSCALE_ERROR_NO_MEMORY;
     dynoscale_agent *fresh = make(options, language, transport);
     if (!fresh) return DYNOSCALE_ERROR_NO_MEMORY;
+    ds_fork_hold(); /* the C library's list of handlers has a lock */
     ds_exit_watch(stop_at_exit);
+    ds_fork_release();
 
     lock_registry();
     dynoscale_agent *agent = registered(fresh->settings);

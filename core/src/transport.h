@@ -79,10 +79,4 @@ typedef struct ds_transport {
 
 extern const ds_transport ds_transport_curl;
 
-/* To be called before each fork, and after it in parent and child: libcurl is not loaded meanwhile.
- * The first waits where it is being loaded, which takes some ms once a process, for 1 s at most;
- * the second only stores to memory. */
-void ds_transport_curl_before_fork(void);
-void ds_transport_curl_after_fork(void);
-
 #endif

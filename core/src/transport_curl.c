@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "fork.h"
 #include "headers.h"
 #include "transport.h"
 #include "url.h"
@@ -49,6 +50,7 @@ static const int MOST_REDIRECTS = 5;
     X(multi_remove_handle) \
     X(multi_perform)       \
     X(multi_poll)          \
+    X(multi_strerror)      \
     X(multi_info_read)     \
     X(multi_cleanup)
 
@@ -112,12 +114,8 @@ static bool load(char reason[DS_ANSWER_REASON_SIZE]) {
     return false;
 }
 
-/*
- * Held by the thread that loads, and by each that forks: a child must not get a library that is
- * half there. No mutex, since it is given back in the child by a store.
- */
+/* Held by the thread that loads. No mutex: a child would inherit it. */
 static atomic_flag loader = ATOMIC_FLAG_INIT;
-static _Thread_local bool loader_held; /* by this thread, which forks */
 
 /* True once it is held; false after so many ms. */
 static bool hold_loader(int ms) {
@@ -129,17 +127,8 @@ static bool hold_loader(int ms) {
     return true;
 }
 
-/* A signal's handler may fork while its thread does: then it is held already. */
-void ds_transport_curl_before_fork(void) {
-    if (!loader_held) loader_held = hold_loader(1000);
-}
-
-void ds_transport_curl_after_fork(void) {
-    if (loader_held) atomic_flag_clear(&loader);
-    loader_held = false;
-}
-
-/* Once a process. A child whose parent was not done loading after all can't load either. */
+/* Once a process. A child that was forked while its parent loaded, since that took longer than a
+ * fork waits, can't load: the library may be half there. */
 static bool loaded(char reason[DS_ANSWER_REASON_SIZE]) {
     if (atomic_load(&is_loaded)) return true;
     snprintf(reason, DS_ANSWER_REASON_SIZE, "libcurl is still being loaded");
@@ -160,6 +149,7 @@ typedef struct connection {
     int redirects;
     int64_t started_ms; /* the whole of it, redirects too, has settings->timeout_ms */
     bool was_connected; /* a socket that is closed by now */
+    bool is_looking_up; /* the name, see ds_fork_lookup_begins */
     char error[CURL_ERROR_SIZE];
     ds_answer answer;
 } connection;
@@ -255,8 +245,15 @@ static void set_options(connection *c) {
 #endif
 }
 
+static void set_looking_up(connection *c, bool looking_up) {
+    if (looking_up && !c->is_looking_up) ds_fork_lookup_begins();
+    if (!looking_up && c->is_looking_up) ds_fork_lookup_ended();
+    c->is_looking_up = looking_up;
+}
+
 static void curl_close(void *opened) {
     connection *c = opened;
+    set_looking_up(c, false);
     if (c->multi && c->easy) curl.multi_remove_handle(c->multi, c->easy);
     if (c->easy) curl.easy_cleanup(c->easy);
     if (c->multi) curl.multi_cleanup(c->multi);
@@ -303,8 +300,10 @@ static bool send_to(connection *c, const char *url) {
     c->error[0] = '\0';
     c->was_connected = false;
     curl.easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
-    return curl.easy_setopt(c->easy, CURLOPT_URL, url) == CURLE_OK &&
-           curl.multi_add_handle(c->multi, c->easy) == CURLM_OK;
+    bool begun = curl.easy_setopt(c->easy, CURLOPT_URL, url) == CURLE_OK &&
+                 curl.multi_add_handle(c->multi, c->easy) == CURLM_OK;
+    set_looking_up(c, begun);
+    return begun;
 }
 
 static bool curl_start(void *opened, const ds_request *request,
@@ -405,15 +404,29 @@ static void note_result(connection *c, CURLcode result) {
     note_way(c, result);
 }
 
+/* Of the whole handle: what went wrong has nothing to do with this request, and no message about
+ * it will come. */
+static const ds_answer *note_failure(connection *c, CURLMcode code) {
+    set_looking_up(c, false);
+    curl.multi_remove_handle(c->multi, c->easy);
+    clear_answer(&c->answer);
+    snprintf(c->answer.reason, sizeof c->answer.reason, "libcurl failed: %s",
+             curl.multi_strerror(code));
+    return &c->answer;
+}
+
 static const ds_answer *curl_poll(void *opened) {
     connection *c = opened;
     int left;
-    curl.multi_perform(c->multi, &left);
+    CURLMcode code = curl.multi_perform(c->multi, &left);
+    if (code != CURLM_OK) return note_failure(c, code);
+    if (moment(c, CURLINFO_NAMELOOKUP_TIME_T) > 0) set_looking_up(c, false);
     CURLMsg *message = curl.multi_info_read(c->multi, &left);
     if (!message || message->msg != CURLMSG_DONE) return NULL;
 
     CURLcode result = message->data.result;
     note_result(c, result);
+    set_looking_up(c, false);
     curl.multi_remove_handle(c->multi, c->easy);
     if (follow(c)) return NULL;
     free(c->redirected);
@@ -434,11 +447,51 @@ static bool curl_describe(char text[DS_ANSWER_REASON_SIZE], char reason[DS_ANSWE
     return true;
 }
 
+/* ---- No fork meanwhile -------------------------------------------------------------------- */
+
+/* All but the wait, which does nothing but poll: inside libcurl the thread may hold a lock of the
+ * TLS library, which a child could never take. */
+
+static void *open_held(const ds_settings *settings, char reason[DS_ANSWER_REASON_SIZE]) {
+    ds_fork_hold();
+    void *opened = curl_open(settings, reason);
+    ds_fork_release();
+    return opened;
+}
+
+static bool start_held(void *opened, const ds_request *request,
+                       char reason[DS_ANSWER_REASON_SIZE]) {
+    ds_fork_hold();
+    bool started = curl_start(opened, request, reason);
+    ds_fork_release();
+    return started;
+}
+
+static const ds_answer *poll_held(void *opened) {
+    ds_fork_hold();
+    const ds_answer *answer = curl_poll(opened);
+    ds_fork_release();
+    return answer;
+}
+
+static void close_held(void *opened) {
+    ds_fork_hold();
+    curl_close(opened);
+    ds_fork_release();
+}
+
+static bool describe_held(char text[DS_ANSWER_REASON_SIZE], char reason[DS_ANSWER_REASON_SIZE]) {
+    ds_fork_hold();
+    bool described = curl_describe(text, reason);
+    ds_fork_release();
+    return described;
+}
+
 const ds_transport ds_transport_curl = {
-    .open = curl_open,
-    .start = curl_start,
-    .poll = curl_poll,
+    .open = open_held,
+    .start = start_held,
+    .poll = poll_held,
     .wait = curl_wait,
-    .close = curl_close,
-    .describe = curl_describe,
+    .close = close_held,
+    .describe = describe_held,
 };

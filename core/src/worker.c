@@ -14,6 +14,7 @@
 
 #include "clock.h"
 #include "exit.h"
+#include "fork.h"
 #include "random.h"
 
 enum {
@@ -283,7 +284,9 @@ static bool begin(ds_worker *w, const ds_batch *batch, char reason[DS_ANSWER_REA
     if (!compose(w, batch)) return false;
     if (!w->connection) w->connection = w->transport->open(w->settings, reason);
     if (!w->connection) return false;
+    ds_fork_hold();        /* the C library's list of handlers has a lock */
     ds_exit_watch_again(); /* libcurl is loaded, and with it a TLS library that cleans up at exit */
+    ds_fork_release();
     w->in_flight = w->transport->start(w->connection, &w->request, reason);
     return w->in_flight;
 }

@@ -7,14 +7,17 @@
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "fork.h"
 #include "support/child.h"
 #include "support/false_clock.h"
 #include "support/faults.h"
@@ -358,6 +361,21 @@ static void *open_and_close(void *context) {
     return connection;
 }
 
+static void forget_nothing(void) {}
+
+static int watch_forks(void **state) {
+    (void)state;
+    return ds_fork_watch(forget_nothing) ? 0 : -1;
+}
+
+static void assert_all_are_well(const pid_t *children, int count) {
+    for (int i = 0; i < count; i++) {
+        int status;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+}
+
 static void forks_while_it_is_loaded_leave_children_that_can_load_it(void **state) {
     (void)state;
     skip_under_sanitizers();
@@ -367,41 +385,143 @@ static void forks_while_it_is_loaded_leave_children_that_can_load_it(void **stat
     ds_settings *settings = settings_for("http://127.0.0.1:1/token");
     assert_int_equal(pthread_create(&thread, NULL, open_and_close, settings), 0);
     for (int i = 0; i < CHILDREN; i++) {
-        ds_transport_curl_before_fork();
         children[i] = fork();
-        ds_transport_curl_after_fork();
         if (children[i] == 0) {
             bool opened = open_and_close(settings) != NULL;
             ds_settings_release(settings);
             leave_child(opened ? 0 : 1);
         }
     }
-    for (int i = 0; i < CHILDREN; i++) {
-        int status;
-        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
-        assert_int_equal(status, 0);
-    }
+    assert_all_are_well(children, CHILDREN);
     pthread_join(thread, NULL);
     ds_settings_release(settings);
 }
 
+/* As a signal's handler might: of handlers that run before a fork the first one registered is the
+ * last to run, so that this one finds the fork under way. */
+static _Atomic(int) forks_to_come;
+static pid_t forked_meanwhile;
+
+static void fork_meanwhile(void) {
+    if (atomic_exchange(&forks_to_come, 0) > 0) forked_meanwhile = fork();
+}
+
 static void a_fork_in_the_midst_of_a_fork_leaves_libcurl_to_be_loaded(void **state) {
     (void)state;
-    int status;
+    skip_under_sanitizers();
     ds_settings *settings = settings_for("http://127.0.0.1:1/token");
-    pid_t child = fork(); /* here it is not to be loaded yet */
-    if (child == 0) {
-        ds_transport_curl_before_fork();
-        ds_transport_curl_before_fork();
-        ds_transport_curl_after_fork();
-        ds_transport_curl_after_fork();
+    pid_t first = fork(); /* here it is not to be loaded, and no handler registered, yet */
+    if (first == 0) {
+        int status = 0, inner = 0;
+        pthread_atfork(fork_meanwhile, NULL, NULL);
+        ds_fork_watch(forget_nothing);
+        atomic_store(&forks_to_come, 1);
+        pid_t second = fork();
         bool opened = open_and_close(settings) != NULL;
+        if (second > 0) waitpid(second, &status, 0);
+        if (forked_meanwhile > 0) waitpid(forked_meanwhile, &inner, 0);
         ds_settings_release(settings);
-        leave_child(opened ? 0 : 1);
+        leave_child(opened && status == 0 && inner == 0 ? 0 : 1);
+    }
+    assert_all_are_well(&first, 1);
+    ds_settings_release(settings);
+}
+
+/* A lock of the TLS library: held while libcurl is at work, for longer than it would be. */
+static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(int) times_at_work;
+
+static CURLMcode multi_perform_at_length(CURLM *multi, int *left) {
+    CURLMcode (*real)(CURLM *, int *);
+    *(void **)&real = faults_replaced_symbol("curl_multi_perform");
+    pthread_mutex_lock(&library_lock);
+    CURLMcode code = real(multi, left);
+    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    pthread_mutex_unlock(&library_lock);
+    atomic_fetch_add(&times_at_work, 1);
+    return code;
+}
+
+static _Atomic(bool) enough_reports;
+
+static void *report_all_the_time(void *context) {
+    char reason[DS_ANSWER_REASON_SIZE];
+    while (!atomic_load(&enough_reports)) {
+        void *connection = transport->open(context, reason);
+        if (!connection || !transport->start(connection, &report, reason)) abort();
+        while (!transport->poll(connection)) transport->wait(connection, 1000);
+        transport->close(connection);
+    }
+    return NULL;
+}
+
+static void no_child_inherits_a_lock_that_is_held_inside_libcurl(void **state) {
+    (void)state;
+    skip_under_sanitizers();
+    enum { CHILDREN = 100 };
+    pid_t children[CHILDREN];
+    pthread_t threads[2];
+    ds_settings *settings = settings_for("http://localhost:1/token");
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, report_all_the_time, settings), 0);
+    for (int i = 0; i < CHILDREN; i++) {
+        for (int before = atomic_load(&times_at_work); atomic_load(&times_at_work) == before;)
+            sched_yield();
+        children[i] = fork();
+        if (children[i] == 0) leave_child(pthread_mutex_trylock(&library_lock));
+    }
+    atomic_store(&enough_reports, true);
+    assert_all_are_well(children, CHILDREN);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    ds_settings_release(settings);
+}
+
+static void a_fork_waits_a_second_at_most(void **state) {
+    (void)state;
+    skip_under_sanitizers();
+    ds_fork_hold(); /* and does not release */
+    pid_t child = fork();
+    if (child == 0) {
+        ds_fork_hold(); /* is nobody's in the child */
+        ds_fork_release();
+        leave_child(0);
+    }
+    ds_fork_release();
+    assert_all_are_well(&child, 1);
+}
+
+static void a_fork_waits_for_a_name_to_be_looked_up_but_not_for_long(void **state) {
+    (void)state;
+    skip_under_sanitizers();
+    ds_fork_lookup_begins(); /* which does not end */
+    pid_t child = fork();
+    if (child == 0) leave_child(0);
+    ds_fork_lookup_ended();
+    assert_all_are_well(&child, 1);
+}
+
+static CURLMcode multi_perform_in_vain(CURLM *multi, int *left) {
+    (void)multi;
+    *left = 1;
+    return CURLM_OUT_OF_MEMORY;
+}
+
+static void a_failure_of_libcurl_as_a_whole_is_the_answer(void **state) {
+    (void)state;
+    int status;
+    pid_t child = fork(); /* libcurl's functions are looked up once a process */
+    if (child == 0) {
+        ds_answer answer;
+        faults_replace_symbol("curl_multi_perform", (void *)(intptr_t)multi_perform_in_vain);
+        ds_settings *settings = settings_for("http://127.0.0.1:1/token");
+        send_report(settings, &answer);
+        ds_settings_release(settings);
+        bool told =
+            answer.status == 0 && strcmp(answer.reason, "libcurl failed: Out of memory") == 0;
+        leave_child(told ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    ds_settings_release(settings);
 }
 
 static int refuses_to_start(long flags) {
@@ -505,7 +625,8 @@ static int put_failures_in(void **state) {
     faults_replace_symbol("curl_easy_setopt", (void *)(intptr_t)easy_setopt);
     faults_replace_symbol("curl_multi_init", (void *)(intptr_t)multi_init);
     faults_replace_symbol("curl_slist_append", (void *)(intptr_t)slist_append);
-    return 0;
+    faults_replace_symbol("curl_multi_perform", (void *)(intptr_t)multi_perform_at_length);
+    return watch_forks(state);
 }
 
 static void without_memory_there_is_no_request(void **state) {
@@ -596,8 +717,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_stands_in_the_way_of_libcurl_is_told_and_may_pass),
         cmocka_unit_test(a_fork_in_the_midst_of_a_fork_leaves_libcurl_to_be_loaded),
+        cmocka_unit_test(a_failure_of_libcurl_as_a_whole_is_the_answer),
         cmocka_unit_test_setup(forks_while_it_is_loaded_leave_children_that_can_load_it,
                                put_failures_in),
+        cmocka_unit_test(no_child_inherits_a_lock_that_is_held_inside_libcurl),
+        cmocka_unit_test(a_fork_waits_a_second_at_most),
+        cmocka_unit_test(a_fork_waits_for_a_name_to_be_looked_up_but_not_for_long),
         cmocka_unit_test(a_report_is_a_post_of_the_body_with_the_headers),
         cmocka_unit_test(retry_after_is_read_in_any_case_and_only_from_the_last_answer),
         cmocka_unit_test(a_longer_answer_than_is_kept_still_has_its_status),
