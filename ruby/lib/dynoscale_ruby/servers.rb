@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
 module DynoscaleRuby
-  # Servers that end a process without its at_exit: unicorn's and Pitchfork's workers leave by exit!
-  # at SIGTERM and SIGINT, Falcon's at SIGTERM, Puma's when their master is gone, and Thin at its
-  # restart; Puma's restart replaces the process by exec. What was recorded is sent before, for as
-  # long as at any other exit. Nothing is changed but these methods of the servers' own classes:
-  # exit! and exec are what they were everywhere else.
+  # Servers and workers that end a process without its at_exit: unicorn's and Pitchfork's workers
+  # leave by exit! at SIGTERM and SIGINT, Falcon's at SIGTERM, Puma's when their master is gone, Thin
+  # at its restart, and Resque's child when its job is done; Puma's restart replaces the process by
+  # exec. What was recorded is sent before, for as long as at any other exit. Nothing is changed but
+  # these methods of the servers' own classes: exit! and exec are what they were everywhere else.
   module Servers
     # The server has been stopped.
     module Replacing
@@ -22,7 +22,8 @@ module DynoscaleRuby
       'Pitchfork::HttpServer' => Agent::LeavingAtOnce,
       'Puma::Runner' => Agent::LeavingAtOnce,
       'Puma::Launcher' => Replacing,
-      'Thin::Server' => Agent::LeavingAtOnce
+      'Thin::Server' => Agent::LeavingAtOnce,
+      'Resque::Worker' => Agent::LeavingAtOnce
     }.freeze
 
     # Falcon's, whose class methods call exit!: of async-container's versions, the newer last.

@@ -334,8 +334,8 @@ class LifecycleTest < JobTests::Case
     child = process
     child.run(<<~RUBY)
       THREADS = []
-      Sidekiq.singleton_class.prepend(Module.new do
-        def redis
+      DynoscaleRuby::Jobs::Sidekiq.prepend(Module.new do
+        def queues
           THREADS << Thread.current.name
           super
         end

@@ -18,7 +18,7 @@ class ResqueTest < JobTests::Case
       Resque.enqueue_to(queue, Work, *args)
       redis = Resque.redis
       job = JSON.parse(redis.rpop("queue:\#{queue}"))
-      job['enqueued_at'] -= seconds_ago
+      job['dynoscale_enqueued_at'] -= seconds_ago
       redis.rpush("queue:\#{queue}", JSON.generate(job))
     end
     # As a process without the agent does.
@@ -61,7 +61,53 @@ class ResqueTest < JobTests::Case
     child.run("Resque.enqueue_to('high', Work, 1, 'two', 'three' => 3)")
     job = child.run("Resque.peek('high')")
     assert_equal ['Work', [1, 'two', { 'three' => 3 }]], job.values_at('class', 'args')
-    assert_in_delta Time.now.to_f, job['enqueued_at'], 20
+    assert_in_delta Time.now.to_f, job['dynoscale_enqueued_at'], 20
+  end
+
+  def test_what_is_no_job_comes_back_as_it_went_in
+    child = resque
+    [{ 'name' => 'chris' }, { 'class' => 'x' }, { 'args' => [] }, %w[class args], 'text'].each do |item|
+      child.run("Resque.push('people', #{item.inspect})")
+      assert_equal item, child.run("Resque.pop('people')")
+    end
+  end
+
+  def test_of_jobs_with_large_arguments_both_ends_are_fetched
+    child = resque
+    child.run("put('own', 90, 'enqueued_at\":{[é' * 10_000)
+               put_by_others('active', { 'job_class' => 'X', 'arguments' => ['é' * 10_000], " \
+              "'enqueued_at' => (Time.now - 70).utc.iso8601(9), 'scheduled_at' => nil })
+               put_by_others('later', { 'job_class' => 'X', 'arguments' => ['é' * 10_000], " \
+              "'enqueued_at' => (Time.now - 70).utc.iso8601(9), 'scheduled_at' => (Time.now - 40).utc.iso8601(9) })")
+    ages = child.run('ages')
+    assert_age 90_000, ages['own']
+    assert_age 70_000, ages['active']
+    assert_age 40_000, ages['later']
+  end
+
+  def test_what_is_fetched_has_a_bound
+    resque.run("200.times { |i| 40.times { |q| put_by_others(\"q\#{q}\", 'x' * 10_000) } if i < 20 }; nil")
+    @proxy = JobTests::Proxy.new(redis.port)
+    child = resque(port: @proxy.port)
+    child.run('Resque.redis.ping')
+    @proxy.bytes
+    child.run('ages')
+    assert_operator @proxy.bytes, :<, 1_500_000
+  end
+
+  def test_a_key_of_another_type_hides_no_other_queue
+    child = resque
+    child.run("put('high', 90); Resque.redis.sadd('queues', ['odd']); Resque.redis.set('queue:odd', 'text')")
+    ages = child.run('ages')
+    assert_nil ages.fetch('odd')
+    assert_age 90_000, ages['high']
+  end
+
+  # The app's enqueueing waits for whoever uses Resque's one connection.
+  def test_the_connection_of_resque_is_not_used
+    child = resque
+    child.run("put('high', 90); ages; ID = Resque.redis.redis.call(%w[CLIENT ID])")
+    assert(child.run('ADAPTER.instance_variable_get(:@redis).redis.call(%w[CLIENT ID]) != ID'))
   end
 
   def test_jobs_are_removed_as_without_the_agent
@@ -156,7 +202,7 @@ class ResqueTest < JobTests::Case
   def test_a_dyno_that_does_not_report_gives_jobs_a_time
     child = resque(DYNO: 'web.2')
     child.run("Resque.enqueue_to('q', Work)")
-    assert_includes child.run("Resque.peek('q').keys"), 'enqueued_at'
+    assert_includes child.run("Resque.peek('q').keys"), 'dynoscale_enqueued_at'
   end
 
   def test_paused_workers_are_told_apart
@@ -237,6 +283,21 @@ class ResqueTest < JobTests::Case
     assert_match(/CLUSTERDOWN/, error.message)
   ensure
     server&.stop
+  end
+
+  # A job's process ends by exit!.
+  def test_readings_of_the_users_own_in_jobs_are_reported
+    child = child(LOAD, env: reporting.merge(gems, 'REDIS_URL' => redis.url, 'DYNOSCALE_PUBLISH_FREQUENCY' => '600'))
+    child.run(<<~RUBY)
+      Work.singleton_class.remove_method(:perform)
+      class Work
+        def self.perform(i) = DynoscaleRuby.job_queue_time('mine', "q\#{i}", i)
+      end
+      10.times { |i| Resque.enqueue_to('high', Work, i) }
+      WORKER = Thread.new { Resque::Worker.new('high').tap(&:prepare).work(0.1) }
+      nil
+    RUBY
+    wait_until('all are reported', seconds: 60) { reported.keys.grep(/\Amine:/).size == 10 }
   end
 
   # The thread lives in the worker, and not in the children that it forks for its jobs.

@@ -96,6 +96,75 @@ module SidekiqCases
     assert_equal({ 'x' => nil }, child.run('ages'))
   end
 
+  # As a scheduler in Lua leaves it.
+  def test_times_as_text
+    child = sidekiq
+    child.run(<<~RUBY)
+      job = { 'class' => 'Work', 'args' => [] }
+      Sidekiq.redis do |r|
+        r.sadd('queues', %w[text created junk])
+        r.lpush('queue:text', JSON.generate(job.merge('enqueued_at' => (Time.now.to_f - 60).to_s)))
+        r.lpush('queue:created', JSON.generate(job.merge('created_at' => (Time.now.to_f - 50).to_s)))
+        r.lpush('queue:junk', JSON.generate(job.merge('enqueued_at' => 'yesterday')))
+      end
+    RUBY
+    ages = child.run('ages')
+    assert_age 60_000, ages['text']
+    assert_age 50_000, ages['created']
+    assert_nil ages.fetch('junk')
+  end
+
+  # Arguments that look like what a job says of itself, and that are cut in the middle of a character.
+  BIG = <<~'RUBY'
+    def big(kilobytes)
+      text = '"queue":"no","enqueued_at":1,é\"{[' * (kilobytes * 32)
+      { 'retry' => true, 'queue' => 'default', 'class' => 'Work', 'args' => [{ 'queue' => 'no', 'a' => text }],
+        'enqueued_at' => Time.now.to_f - 70, 'tags' => [{ 'enqueued_at' => 1.5 }], 'jid' => 'é' * 40 }
+    end
+  RUBY
+
+  def test_of_jobs_with_large_arguments_both_ends_are_fetched
+    child = sidekiq
+    child.run("#{BIG}; JOB = JSON.generate(big(100))
+               Sidekiq.redis { |r| r.sadd('queues', %w[default]); r.lpush('queue:default', JOB) }")
+    assert_age 70_000, child.run('ages')['default']
+  end
+
+  def test_what_is_fetched_of_jobs_that_are_due_has_a_bound
+    sidekiq.run("#{BIG}; Sidekiq.redis { |r| 200.times { |i| r.zadd('retry', Time.now.to_f - 30,
+                 JSON.generate(big(20).merge('jid' => i.to_s * 9))) } }; nil")
+    @proxy = JobTests::Proxy.new(redis.port)
+    child = sidekiq(port: @proxy.port)
+    child.run('Sidekiq.redis(&:ping)')
+    @proxy.bytes
+    assert_age 30_000, child.run('ages')['default']
+    assert_operator @proxy.bytes, :<, 500_000
+  end
+
+  def test_a_key_of_another_type_hides_no_other_queue
+    child = sidekiq
+    child.run("put('default', 90); Sidekiq.redis { |r| r.sadd('queues', %w[odd])
+               %w[queue:odd schedule].each { |key| r.set(key, 'text') } }")
+    ages = child.run('ages')
+    assert_nil ages.fetch('odd')
+    assert_age 90_000, ages['default']
+  end
+
+  def test_no_connection_of_sidekiqs_is_held
+    @proxy = JobTests::Proxy.new(redis.port)
+    child = sidekiq(port: @proxy.port)
+    child.run("put('default', 90); ages")
+    @proxy.silent!
+    free = child.run(<<~RUBY)
+      READING = Thread.new { ages }
+      READING.report_on_exception = false
+      sleep 0.01 until READING.status == 'sleep'
+      pool = Sidekiq.respond_to?(:redis_pool) ? Sidekiq.redis_pool : Sidekiq.default_configuration.redis_pool
+      [pool.available, pool.size]
+    RUBY
+    assert_equal(*free)
+  end
+
   def test_times_in_ms_as_sidekiq_8_writes_them
     child = sidekiq
     child.run(<<~RUBY)

@@ -1,17 +1,39 @@
 # frozen_string_literal: true
 
-require 'json'
 require 'time'
+require_relative 'payload'
 
 module DynoscaleRuby
   module Jobs
     # Resque. A queue is a list with the oldest job at its left end. Resque notes no time, so the
-    # agent adds it when a job is enqueued, as "enqueued_at" beside "class" and "args". Jobs enqueued
-    # by processes without the agent have none, but for those of ActiveJob, which notes its own; a
-    # queue that begins with more than LOOK_AHEAD of them is not reported, rather than as empty.
+    # agent adds it when a job is enqueued, under a KEY of its own beside "class" and "args". Jobs
+    # enqueued by processes without the agent have none, but for those of ActiveJob, which notes its
+    # own; a queue that begins with more than LOOK_AHEAD of them is not reported, rather than as empty.
     class Resque
-      KEY = 'enqueued_at'
+      KEY = 'dynoscale_enqueued_at'
       LOOK_AHEAD = 10
+
+      # KEYS: a queue, which may be on another server of a cluster than the next. Answers its first
+      # jobs, cut: up to the first with a time, and not many more bytes than 100 KB are looked at. 0
+      # where the key is of another type.
+      FIRST = <<~LUA
+        #{Payload::CUT}
+        local jobs, bytes = {}, 0
+        while #jobs < #{LOOK_AHEAD} and bytes < 100000 do
+          local job = redis.pcall('LINDEX', KEYS[1], #jobs)
+          if not job then break end
+          if type(job) ~= 'string' then return 0 end
+          bytes = bytes + #job
+          jobs[#jobs + 1] = cut(job)
+          if job:find('"#{KEY}":', -#{Payload::EDGE}, true) then break end
+        end
+        return jobs
+      LUA
+
+      # At the end of a job of ActiveJob's, before the agent's own key.
+      ACTIVE_JOB_TIMES = /
+        "enqueued_at":"([^"]+)",\s*"scheduled_at":(?:null|"([^"]+)")\}\](?:,"#{KEY}":[\d.]+)?\}\s*\z
+      /xn.freeze
 
       # Of Resque itself.
       module Stamp
@@ -47,8 +69,13 @@ module DynoscaleRuby
 
       class << self
         def stamped(item)
-          stamp = Jobs.collecting? && item.is_a?(Hash) && !item.key?(KEY)
+          stamp = job?(item) && !item.key?(KEY) && Jobs.collecting?
           stamp ? item.merge(KEY => Time.now.to_f.round(3)) : item
+        end
+
+        # Anything else that is pushed is the app's own.
+        def job?(item)
+          item.is_a?(Hash) && %w[class args].all? { |key| item.key?(key) || item.key?(key.to_sym) }
         end
 
         # By the server, in one step: the queue may be long, and changes. A million jobs keep it for
@@ -73,9 +100,37 @@ module DynoscaleRuby
         ::Resque::Job.singleton_class.prepend(Destroy)
       end
 
-      def queues
+      def queues(&selection)
+        done = false
+        @redis ||= copy(::Resque.redis)
+        read(@redis, &selection).tap { done = true }
+      ensure
+        close unless done
+      end
+
+      def close
+        redis = @redis
+        forget
+        redis.redis.close if redis && !redis.equal?(::Resque.redis)
+      end
+
+      def forget
+        @redis = nil
+      end
+
+      private
+
+      # A connection made as Resque's own, which it has one of in a process. Where that is none of
+      # redis-rb's, there is no telling how, and Resque's is used.
+      def copy(redis)
+        inner = redis.redis if redis.respond_to?(:redis) && redis.respond_to?(:namespace)
+        return redis unless inner.is_a?(::Redis)
+
+        ::Redis::Namespace.new(redis.namespace, redis: inner.dup)
+      end
+
+      def read(redis)
         now = Time.now.to_f
-        redis = ::Resque.redis
         names, paused = redis.pipelined do |pipeline|
           pipeline.smembers('queues')
           pipeline.get('pause-all-workers')
@@ -86,33 +141,34 @@ module DynoscaleRuby
         names.zip(first_of(redis, names)).to_h { |name, jobs| [name, age(jobs, now)] }
       end
 
-      private
-
       def first_of(redis, names)
         return [] if names.empty?
 
         redis.pipelined do |pipeline|
-          names.each { |name| pipeline.lrange("queue:#{name}", 0, LOOK_AHEAD - 1) }
+          names.each { |name| pipeline.eval(FIRST, ["queue:#{name}"], []) }
         end
       end
 
       # Where the first jobs have no time, it is older than the first that has one: a lower bound.
       def age(jobs, now)
+        return if jobs == 0 # rubocop:disable Style/NumericPredicate
         return 0 if jobs.empty?
 
-        since = jobs.filter_map { |job| enqueued_at(job) }.min
+        since = jobs.filter_map { |job| enqueued_at(Payload.new(*job)) }.min
         since && [(now - since) * 1000, 0].max
       end
 
+      # One of ActiveJob's for later was enqueued when it was asked for, and came here when it was due.
       def enqueued_at(job)
-        job = JSON.parse(job)
-        return job[KEY] if job[KEY].is_a?(Numeric)
-
-        # One for later was enqueued when it was asked for, and came here when it was due.
-        times = job['args'][0].values_at('enqueued_at', 'scheduled_at').grep(String)
-        times.map { |time| Time.iso8601(time).to_f }.max
+        job.number(KEY) || times_of_active_job(job).map { |time| Time.iso8601(time).to_f }.max
       rescue StandardError
         nil # not a job of Resque's, nor of ActiveJob's
+      end
+
+      def times_of_active_job(job)
+        return job.at_end(ACTIVE_JOB_TIMES).captures.compact unless job.whole
+
+        job.whole['args'][0].values_at('enqueued_at', 'scheduled_at').grep(String)
       end
     end
   end

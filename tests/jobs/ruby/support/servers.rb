@@ -269,6 +269,7 @@ module JobTests
     def initialize(to)
       @to = to
       @turns = 0
+      @bytes = 0
       @silent = false
       @server = TCPServer.new('127.0.0.1', 0)
       @port = @server.addr[1]
@@ -282,6 +283,11 @@ module JobTests
     # How often a client spoke after it had listened, since it was last asked.
     def turns
       @turns.tap { @turns = 0 }
+    end
+
+    # How many bytes the server has sent since this was last asked.
+    def bytes
+      @bytes.tap { @bytes = 0 }
     end
 
     def stop
@@ -301,7 +307,9 @@ module JobTests
       loop do
         ready, = IO.select([client, server])
         if ready.include?(server)
-          pass(server.readpartial(65_536), client)
+          answer = server.readpartial(65_536)
+          @bytes += answer.bytesize
+          pass(answer, client)
         else
           turn = said(client)
           @turns += 1
