@@ -28,7 +28,8 @@ void live_forget_app(struct live *live, int64_t app);
 
 struct live_measure {
     int64_t value_ms;             /* -1: no sample */
-    int64_t samples, above;       /* above: of these, greater than `threshold_ms` */
+    int64_t samples, above;       /* above: of these, greater than the rule's threshold for up, or
+                                     than the goal of the automatic method */
     char source[RULE_QUEUE_SIZE]; /* whose it is */
 };
 
@@ -39,14 +40,16 @@ struct live_measure {
 struct live_measure live_measure(struct live *live, int64_t app, const struct rule *rule, bool web,
                                  int64_t from_s, int64_t to_s);
 
-/* Sum over the seconds [from_s, to_s) of a signal ("working", "busy") of the sources that count, by
- * second the newest value a source; -1: none. See PROTOCOL.md for the signals. */
+/* A signal of the sources that count, in the seconds [from_s, to_s); -1: no reading. Of a level
+ * ("depth", "working") the newest reading of each source, summed; of an amount ("busy", "slots",
+ * "unstamped", "begin") the sum of all. Exact below 64 a reading, above within 1.6 %. */
 int64_t live_signal(struct live *live, int64_t app, const struct rule *rule, bool web,
                     const char *signal, int64_t from_s, int64_t to_s);
 
-/* The newest moment at which a dyno of the type was heard (NULL: any dyno); -1: never. And how many
- * different ones were since a moment. */
+/* The newest moment at which a dyno of the type was heard (NULL: any dyno); -1: not in the last 15
+ * minutes. How many different ones were since a moment. Whether this one is known. */
 int64_t live_heard_at(struct live *live, int64_t app, const char *type);
 int live_dynos(struct live *live, int64_t app, const char *type, int64_t since_s);
+bool live_knows(struct live *live, int64_t app, const char *dyno);
 
 #endif

@@ -1,0 +1,373 @@
+#define _GNU_SOURCE /* pthread_setname_np */
+#include "ingest/commit.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "log.h"
+#include "store/series.h"
+
+enum {
+    LIVE_S = 15 * 60,
+    CALL_MS = 1000,
+    NUMBER_BITS = 40, /* of a part's number; the receiver's stands before */
+    FIRST_PLACES = 256,
+    FORGET_SERIES_MS = 3600 * 1000,
+};
+
+/* Numbers of series that were looked up. */
+struct known_series {
+    char *source;
+    int64_t app, number;
+    enum signal signal;
+};
+
+struct commit {
+    struct commit_settings settings;
+    struct live *live;
+    struct store *store;
+    int64_t receiver, parts; /* the number of the next part */
+    bool failing;            /* the last transaction failed, and that was logged */
+
+    struct known_series *known;
+    size_t known_places, known_count;
+    int64_t known_since_ms;
+
+    uint8_t *bytes; /* a part that is being stored */
+    size_t room;
+
+    atomic_ullong count, failed_count;
+
+    pthread_t thread;
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t wake;
+    struct commit_item *first, **last;
+    bool call, urgent, stop;
+    struct timespec first_at, called_at;
+};
+
+/* ---- Numbers of series --------------------------------------------------------------------- */
+
+static void forget_series(struct commit *commit) {
+    for (size_t i = 0; i < commit->known_places; i++) free(commit->known[i].source);
+    free(commit->known);
+    commit->known = NULL;
+    commit->known_places = commit->known_count = 0;
+    commit->known_since_ms = ds_clock_monotonic_ms();
+}
+
+static struct known_series *known_place(struct known_series *known, size_t places, int64_t app,
+                                        const char *source, enum signal signal) {
+    uint64_t mixed = 0xCBF29CE484222325u ^ (uint64_t)app << 8 ^ (uint64_t)signal; /* FNV-1a */
+    for (const char *at = source; *at; at++) mixed = (mixed ^ (unsigned char)*at) * 0x100000001B3u;
+    for (size_t place = (size_t)(mixed ^ mixed >> 29);; place++) {
+        struct known_series *at = &known[place & (places - 1)];
+        if (!at->source ||
+            (at->app == app && at->signal == signal && strcmp(at->source, source) == 0))
+            return at;
+    }
+}
+
+static bool more_places(struct commit *commit) {
+    if (commit->known_count * 2 < commit->known_places) return true;
+    size_t places = commit->known_places ? commit->known_places * 2 : FIRST_PLACES;
+    struct known_series *known = calloc(places, sizeof *known);
+    if (!known) return false;
+    for (size_t i = 0; i < commit->known_places; i++) {
+        struct known_series *one = &commit->known[i];
+        if (one->source) *known_place(known, places, one->app, one->source, one->signal) = *one;
+    }
+    free(commit->known);
+    commit->known = known;
+    commit->known_places = places;
+    return true;
+}
+
+/* As series_number. */
+static int64_t number_of(struct commit *commit, int64_t app, const char *source,
+                         enum signal signal) {
+    if (!more_places(commit)) return -1;
+    struct known_series *place =
+        known_place(commit->known, commit->known_places, app, source, signal);
+    if (place->source) return place->number;
+    int64_t number = series_number(commit->store, app, source, signal_name(signal));
+    char *copy = number > 0 ? strdup(source) : NULL;
+    if (copy) {
+        *place =
+            (struct known_series){.source = copy, .app = app, .number = number, .signal = signal};
+        commit->known_count++;
+    }
+    return number;
+}
+
+/* ---- One transaction ----------------------------------------------------------------------- */
+
+static bool store_part(struct commit *commit, int64_t app, int64_t series, struct part *part) {
+    size_t size = part_stored_size(part);
+    if (size > commit->room) {
+        uint8_t *bytes = realloc(commit->bytes, size);
+        if (!bytes) return false;
+        commit->bytes = bytes;
+        commit->room = size;
+    }
+    size_t length = part_encode(commit->bytes, part);
+    int64_t number = commit->receiver << NUMBER_BITS | commit->parts++;
+    return series_add_part(commit->store, app, series, part->start_s, number, commit->bytes,
+                           length);
+}
+
+static bool store_series(struct commit *commit, struct commit_item *item,
+                         struct report_series *series) {
+    int64_t number = number_of(commit, item->app, series->source, series->signal);
+    if (number < 0) return false;
+    for (int i = 0; i < series->part_count; i++) {
+        if (number == 0) item->series_refused += part_count(&series->parts[i]);
+        else if (!store_part(commit, item->app, number, &series->parts[i])) return false;
+    }
+    series->refused = number == 0;
+    return true;
+}
+
+static bool store_report(struct commit *commit, struct commit_item *item) {
+    struct report *report = &item->report;
+    switch (
+        series_add_report(commit->store, item->app, report->key, report->arrived_s, report->dyno)) {
+    case REPORT_FAILED:
+        return false;
+    case REPORT_REPEATED:
+        item->result = COMMIT_REPEATED;
+        return true;
+    case REPORT_ADDED:
+        break;
+    }
+    item->result = COMMIT_DONE;
+    for (int i = 0; i < report->series_count; i++)
+        if (!store_series(commit, item, &report->series[i])) return false;
+    return true;
+}
+
+static bool store_all(struct commit *commit, struct commit_item *first) {
+    if (!store_begin(commit->store)) return false;
+    bool ok = true;
+    for (struct commit_item *item = first; item && ok; item = item->next)
+        ok = store_report(commit, item);
+    if (ok) return store_commit(commit->store);
+    store_rollback(commit->store);
+    return false;
+}
+
+static void show_live(struct commit *commit, const struct commit_item *item) {
+    const struct report *report = &item->report;
+    live_heard(commit->live, item->app, report->dyno, report->arrived_s);
+    if (item->result != COMMIT_DONE) return;
+    for (int i = 0; i < report->series_count; i++) {
+        const struct report_series *series = &report->series[i];
+        for (int j = 0; j < series->part_count && !series->refused; j++)
+            live_add(commit->live, item->app, series->source, signal_name(series->signal),
+                     &series->parts[j]);
+    }
+}
+
+static void log_change(struct commit *commit, bool ok) {
+    if (ok == !commit->failing) return;
+    commit->failing = !ok;
+    if (ok) log_line(LOG_INFO, "ingest", "reports are kept again");
+    else
+        log_line(LOG_ERROR, "ingest", "reports can't be kept, and are answered with 503: %s",
+                 store_error(commit->store));
+}
+
+static void commit_all(struct commit *commit, struct commit_item *first) {
+    if (ds_clock_monotonic_ms() - commit->known_since_ms > FORGET_SERIES_MS) forget_series(commit);
+    bool ok = store_all(commit, first);
+    atomic_fetch_add(ok ? &commit->count : &commit->failed_count, 1);
+    log_change(commit, ok);
+    /* Series that were made are gone with the transaction. */
+    if (!ok) forget_series(commit);
+    for (struct commit_item *item = first; item; item = item->next) {
+        if (ok) show_live(commit, item);
+        else item->result = COMMIT_FAILED;
+    }
+    commit->settings.done(commit->settings.context, first);
+}
+
+/* ---- The thread ---------------------------------------------------------------------------- */
+
+static struct timespec monotonic(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now;
+}
+
+static struct timespec later(struct timespec when, int ms) {
+    when.tv_sec += ms / 1000;
+    when.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (when.tv_nsec >= 1000000000) {
+        when.tv_nsec -= 1000000000;
+        when.tv_sec++;
+    }
+    return when;
+}
+
+static bool is_over(struct timespec when) {
+    struct timespec now = monotonic();
+    return now.tv_sec > when.tv_sec || (now.tv_sec == when.tv_sec && now.tv_nsec >= when.tv_nsec);
+}
+
+/* Waits, with the lock held, until there is something to do now. */
+static void wait_for_work(struct commit *commit) {
+    while (!commit->stop) {
+        struct timespec due = {0};
+        if (commit->first) due = later(commit->first_at, commit->settings.commit_ms);
+        else if (commit->call && !commit->urgent) due = later(commit->called_at, CALL_MS);
+        if (commit->call && commit->urgent) return;
+        if (!commit->first && !commit->call) {
+            pthread_cond_wait(&commit->wake, &commit->lock);
+        } else {
+            if (is_over(due)) return;
+            pthread_cond_timedwait(&commit->wake, &commit->lock, &due);
+        }
+    }
+}
+
+static bool take_call(struct commit *commit) {
+    bool due = commit->call &&
+               (commit->urgent || commit->stop || is_over(later(commit->called_at, CALL_MS)));
+    if (!due) return false;
+    commit->call = commit->urgent = false;
+    commit->called_at = monotonic();
+    return true;
+}
+
+static void *run(void *context) {
+    struct commit *commit = context;
+    pthread_mutex_lock(&commit->lock);
+    for (;;) {
+        wait_for_work(commit);
+        bool call = take_call(commit);
+        struct commit_item *first = commit->first;
+        commit->first = NULL;
+        commit->last = &commit->first;
+        if (!first && !call && commit->stop) break;
+        pthread_mutex_unlock(&commit->lock);
+        if (call) commit->settings.called(commit->settings.context, commit->store);
+        if (first) commit_all(commit, first);
+        pthread_mutex_lock(&commit->lock);
+    }
+    pthread_mutex_unlock(&commit->lock);
+    return NULL;
+}
+
+void commit_add(struct commit *commit, struct commit_item *item) {
+    pthread_mutex_lock(&commit->lock);
+    bool wake = !commit->first;
+    if (wake) commit->first_at = monotonic();
+    item->next = NULL;
+    *commit->last = item;
+    commit->last = &item->next;
+    if (wake) pthread_cond_signal(&commit->wake);
+    pthread_mutex_unlock(&commit->lock);
+}
+
+void commit_call(struct commit *commit, bool urgent) {
+    pthread_mutex_lock(&commit->lock);
+    commit->call = true;
+    commit->urgent |= urgent;
+    pthread_cond_signal(&commit->wake);
+    pthread_mutex_unlock(&commit->lock);
+}
+
+/* ---- Starting ------------------------------------------------------------------------------ */
+
+static bool fill_part(void *context, const struct series_part *stored) {
+    struct commit *commit = context;
+    struct part part = PART_EMPTY(stored->start_s);
+    if (part_decode(&part, stored->data, stored->length))
+        live_add(commit->live, stored->app, stored->source, stored->signal, &part);
+    else
+        log_line(LOG_ERROR, "ingest", "a part of series %lld at %lld can't be read",
+                 (long long)stored->series, (long long)stored->start_s);
+    part_free(&part);
+    return true;
+}
+
+static void fill_heard(void *context, int64_t app, const char *dyno, int64_t at_s) {
+    live_heard(((struct commit *)context)->live, app, dyno, at_s);
+}
+
+static bool fill_live(struct commit *commit) {
+    int64_t from_s = ds_clock_wall_ns() / 1000000000 - LIVE_S;
+    return series_each_part(commit->store, from_s - PART_SECONDS, fill_part, commit) &&
+           series_each_heard(commit->store, from_s, fill_heard, commit);
+}
+
+static bool set_up(struct commit *commit, char *error, size_t size) {
+    commit->store = store_open(commit->settings.folder, STORE_CREATE, error, size);
+    if (!commit->store) return false;
+    commit->receiver = series_receiver(commit->store);
+    if (commit->receiver >= 0 && fill_live(commit)) {
+        commit->settings.called(commit->settings.context, commit->store);
+        return true;
+    }
+    snprintf(error, size, "can't read what was reported before: %s", store_error(commit->store));
+    return false;
+}
+
+static void free_all(struct commit *commit) {
+    forget_series(commit);
+    store_close(commit->store);
+    pthread_cond_destroy(&commit->wake);
+    pthread_mutex_destroy(&commit->lock);
+    free(commit->bytes);
+    free(commit);
+}
+
+struct commit *commit_new(struct live *live, const struct commit_settings *settings, char *error,
+                          size_t size) {
+    struct commit *commit = calloc(1, sizeof *commit);
+    if (!commit) {
+        snprintf(error, size, "out of memory");
+        return NULL;
+    }
+    commit->settings = *settings;
+    commit->live = live;
+    commit->last = &commit->first;
+    commit->called_at = monotonic();
+    pthread_mutex_init(&commit->lock, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&commit->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (set_up(commit, error, size)) {
+        int failed = pthread_create(&commit->thread, NULL, run, commit);
+        if (failed == 0) {
+            pthread_setname_np(commit->thread, "commit");
+            return commit;
+        }
+        snprintf(error, size, "can't start a thread: %s", strerror(failed));
+    }
+    free_all(commit);
+    return NULL;
+}
+
+void commit_free(struct commit *commit) {
+    if (!commit) return;
+    pthread_mutex_lock(&commit->lock);
+    commit->stop = true;
+    pthread_cond_signal(&commit->wake);
+    pthread_mutex_unlock(&commit->lock);
+    pthread_join(commit->thread, NULL);
+    free_all(commit);
+}
+
+uint64_t commit_count(const struct commit *commit) { return atomic_load(&commit->count); }
+
+uint64_t commit_failed_count(const struct commit *commit) {
+    return atomic_load(&commit->failed_count);
+}

@@ -1,0 +1,431 @@
+/*
+ * The loop's side: requests become reports, which the commit's thread makes durable; then they are
+ * answered here.
+ */
+#define _GNU_SOURCE /* strdup */
+#include "ingest/ingest.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "ingest/commit.h"
+#include "ingest/tokens.h"
+
+enum {
+    HEARTBEAT_S = 20,
+    UNKNOWN = 1000, /* requests with unknown tokens that wait for a look into the store */
+    ANSWER_SIZE = 512,
+};
+
+static const char retry_later[] = "Retry-After: 5\r\n";
+
+/* A request that waits for the commit, or for its token to be looked up. */
+struct pending {
+    struct commit_item item; /* first: the commit knows only this */
+    struct ingest *ingest;
+    struct http_request *request;
+    size_t bytes;
+    struct loop_post post; /* of the first of a group */
+    char *token;           /* while it is looked up */
+    uint64_t reading;      /* the last reading of tokens that had begun when it came */
+};
+
+/* Bytes of an app that wait; only of those that have any. */
+struct app_load {
+    int64_t app;
+    size_t bytes;
+};
+
+struct ingest {
+    struct loop *loop;
+    struct live *live;
+    struct commit *commit;
+    size_t waiting_limit;
+    char answer[ANSWER_SIZE];
+    size_t answer_length;
+    bool ending;
+
+    /* Of the loop's thread. */
+    struct tokens *tokens;
+    uint64_t tokens_reading; /* which reading they are of */
+    struct pending *unknown; /* tokens that are looked up */
+    size_t unknown_count;
+    size_t waiting_bytes, load_count, load_room;
+    struct app_load *loads;
+    uint64_t reports, repeated, refused, overloaded, rows, rows_refused;
+
+    pthread_mutex_t lock; /* of what follows */
+    uint64_t reading;     /* readings of the tokens that have begun */
+    struct tokens *fresh; /* read, and not yet in use */
+    uint64_t fresh_reading;
+    bool fresh_posted, reading_failed;
+    struct loop_post fresh_post;
+};
+
+/* ---- Answers ------------------------------------------------------------------------------- */
+
+static void answer_ok(struct ingest *ingest, struct http_request *request) {
+    http_answer(request, 200, "application/json", NULL, ingest->answer, ingest->answer_length);
+}
+
+/* RFC 9457. */
+static void answer_problem(struct http_request *request, int status, const char *title,
+                           const char *sentence) {
+    struct text text = TEXT_EMPTY;
+    text_format(&text, "{\"type\":\"about:blank\",\"status\":%d,\"title\":", status);
+    text_json(&text, title);
+    text_put(&text, ",\"detail\":");
+    text_json(&text, sentence);
+    text_put(&text, "}\n");
+    http_answer(request, status, "application/problem+json", status == 503 ? retry_later : NULL,
+                text.failed ? "" : text.bytes, text.failed ? 0 : text.length);
+    text_free(&text);
+}
+
+static void answer_unknown(struct ingest *ingest, struct http_request *request) {
+    ingest->refused++;
+    answer_problem(request, 401, "Unauthorized",
+                   "the last part of this address is no token of an app: set DYNOSCALE_URL to the "
+                   "address that the service shows for the app");
+}
+
+static void answer_busy(struct ingest *ingest, struct http_request *request) {
+    ingest->overloaded++;
+    answer_problem(request, 503, "Service Unavailable",
+                   "more reports wait than can be kept: this one is to be sent again");
+}
+
+static void write_answer(struct ingest *ingest, int publish_s) {
+    int length = snprintf(ingest->answer, sizeof ingest->answer,
+                          "{\"config\": {\"publish_frequency\": %d, \"signals\": [\"busy\", "
+                          "\"slots\", \"unstamped\", \"begin\", \"depth\", \"working\"], "
+                          "\"jobs\": true, \"heartbeat\": %d}}\n",
+                          publish_s, HEARTBEAT_S);
+    ingest->answer_length = (size_t)length;
+}
+
+/* ---- What waits ---------------------------------------------------------------------------- */
+
+static struct app_load *load_of(struct ingest *ingest, int64_t app) {
+    for (size_t i = 0; i < ingest->load_count; i++)
+        if (ingest->loads[i].app == app) return &ingest->loads[i];
+    if (ingest->load_count == ingest->load_room) {
+        size_t room = ingest->load_room ? ingest->load_room * 2 : 16;
+        struct app_load *loads = realloc(ingest->loads, room * sizeof *loads);
+        if (!loads) return NULL;
+        ingest->loads = loads;
+        ingest->load_room = room;
+    }
+    ingest->loads[ingest->load_count] = (struct app_load){.app = app};
+    return &ingest->loads[ingest->load_count++];
+}
+
+static void release(struct ingest *ingest, int64_t app, size_t bytes) {
+    struct app_load *load = load_of(ingest, app);
+    ingest->waiting_bytes -= bytes;
+    if (!load) return;
+    load->bytes -= bytes;
+    if (load->bytes == 0) *load = ingest->loads[--ingest->load_count];
+}
+
+/* An app may have as much waiting as is free: however much one sends, another finds room. */
+static bool admit(struct ingest *ingest, int64_t app, size_t bytes) {
+    size_t free = ingest->waiting_limit > ingest->waiting_bytes
+                      ? ingest->waiting_limit - ingest->waiting_bytes
+                      : 0;
+    struct app_load *load = load_of(ingest, app);
+    if (!load) return false;
+    if (load->bytes + bytes > free) {
+        if (load->bytes == 0) *load = ingest->loads[--ingest->load_count];
+        return false;
+    }
+    load->bytes += bytes;
+    ingest->waiting_bytes += bytes;
+    return true;
+}
+
+static void free_pending(struct pending *pending) {
+    report_free(&pending->item.report);
+    free(pending->token);
+    free(pending);
+}
+
+/* ---- After the commit ---------------------------------------------------------------------- */
+
+static void answer_committed(struct pending *pending) {
+    struct ingest *ingest = pending->ingest;
+    const struct report *report = &pending->item.report;
+    switch (pending->item.result) {
+    case COMMIT_DONE:
+        ingest->reports++;
+        ingest->rows += report->rows - pending->item.series_refused;
+        ingest->rows_refused += report->rows_refused + pending->item.series_refused;
+        answer_ok(ingest, pending->request);
+        break;
+    case COMMIT_REPEATED:
+        ingest->repeated++;
+        answer_ok(ingest, pending->request);
+        break;
+    case COMMIT_FAILED:
+        answer_problem(pending->request, 503, "Service Unavailable",
+                       "the report could not be kept: it is to be sent again");
+        break;
+    }
+    release(ingest, pending->item.app, pending->bytes);
+    free_pending(pending);
+}
+
+static void answer_group(void *context) {
+    for (struct commit_item *item = context, *next; item; item = next) {
+        next = item->next;
+        answer_committed((struct pending *)item);
+    }
+}
+
+/* On the commit's thread. */
+static void committed(void *context, struct commit_item *first) {
+    struct ingest *ingest = context;
+    struct pending *pending = (struct pending *)first;
+    pending->post = (struct loop_post){.run = answer_group, .context = first};
+    loop_post(ingest->loop, &pending->post);
+}
+
+/* ---- Reports ------------------------------------------------------------------------------- */
+
+/* The agents send the dyno under two names; proxies may write hyphens for underscores. */
+static const char *dyno_header(const struct http_request *request) {
+    static const char *const names[] = {"X_DYNO", "HTTP_X_DYNO", "X-Dyno", "Http-X-Dyno"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = http_header(request, names[i]);
+        if (value) return value;
+    }
+    return NULL;
+}
+
+static struct report_head head_of(const struct http_request *request) {
+    const char *start = http_header(request, "X_REQUEST_START");
+    return (struct report_head){
+        .user_agent = http_header(request, "User-Agent"),
+        .dyno = dyno_header(request),
+        .request_start = start ? start : http_header(request, "X-Request-Start"),
+        .key = http_header(request, "Idempotency-Key"),
+    };
+}
+
+static struct pending *new_pending(struct ingest *ingest, struct http_request *request) {
+    struct pending *pending = calloc(1, sizeof *pending);
+    if (!pending) return NULL;
+    pending->ingest = ingest;
+    pending->request = request;
+    return pending;
+}
+
+static void commit_pending(struct ingest *ingest, struct pending *pending, size_t body_length) {
+    struct report *report = &pending->item.report;
+    pending->bytes = sizeof *pending + report_bytes(report) + body_length;
+    if (admit(ingest, pending->item.app, pending->bytes)) {
+        commit_add(ingest->commit, &pending->item);
+        return;
+    }
+    answer_busy(ingest, pending->request);
+    free_pending(pending);
+}
+
+/* A report of an app that is known. */
+static void take_report(struct ingest *ingest, struct http_request *request, int64_t app) {
+    struct pending *pending = new_pending(ingest, request);
+    if (!pending) {
+        answer_busy(ingest, request);
+        return;
+    }
+    char sentence[REPORT_SENTENCE_SIZE];
+    struct report_head head = head_of(request);
+    size_t length;
+    const char *body = http_body(request, &length);
+    pending->item.app = app;
+    switch (report_read(&pending->item.report, &head, body, length, ds_clock_wall_ns() / 1000000000,
+                        sentence)) {
+    case REPORT_ROWS:
+        commit_pending(ingest, pending, length);
+        return;
+    case REPORT_HEARTBEAT:
+        /* The doctor sends the same, from a dyno that never reported. */
+        if (live_knows(ingest->live, app, pending->item.report.dyno)) {
+            commit_pending(ingest, pending, length);
+            return;
+        }
+        answer_ok(ingest, request);
+        break;
+    case REPORT_EMPTY:
+        answer_ok(ingest, request);
+        break;
+    case REPORT_MALFORMED:
+        ingest->refused++;
+        answer_problem(request, 400, "Bad Request", sentence);
+        break;
+    case REPORT_NO_MEMORY:
+        answer_busy(ingest, request);
+        break;
+    }
+    free_pending(pending);
+}
+
+/* ---- Tokens -------------------------------------------------------------------------------- */
+
+static int64_t now_s(void) { return ds_clock_wall_ns() / 1000000000; }
+
+/* A token may have been made a moment ago, by another process too: it is unknown only when it is
+ * not in the store. */
+static void look_up(struct ingest *ingest, struct http_request *request, const char *token) {
+    struct pending *pending = ingest->unknown_count < UNKNOWN ? new_pending(ingest, request) : NULL;
+    if (pending) pending->token = strdup(token);
+    if (!pending || !pending->token) {
+        if (pending) free_pending(pending);
+        answer_busy(ingest, request);
+        return;
+    }
+    pthread_mutex_lock(&ingest->lock);
+    pending->reading = ingest->reading;
+    pthread_mutex_unlock(&ingest->lock);
+    pending->item.next = (struct commit_item *)ingest->unknown;
+    ingest->unknown = pending;
+    ingest->unknown_count++;
+    commit_call(ingest->commit, false);
+}
+
+static void resolve(struct ingest *ingest, struct pending *pending, bool failed) {
+    int64_t app = failed ? 0 : tokens_app(ingest->tokens, pending->token, now_s());
+    struct http_request *request = pending->request;
+    free_pending(pending);
+    ingest->unknown_count--;
+    if (failed) answer_busy(ingest, request);
+    else if (app == 0) answer_unknown(ingest, request);
+    else take_report(ingest, request, app);
+}
+
+/* On the loop: tokens were read. */
+static void use_fresh(void *context) {
+    struct ingest *ingest = context;
+    pthread_mutex_lock(&ingest->lock);
+    struct tokens *fresh = ingest->fresh;
+    uint64_t reading = ingest->fresh_reading;
+    bool failed = ingest->reading_failed;
+    ingest->fresh = NULL;
+    ingest->fresh_posted = false;
+    pthread_mutex_unlock(&ingest->lock);
+    if (fresh) {
+        tokens_free(ingest->tokens);
+        ingest->tokens = fresh;
+    }
+    struct pending *waiting = ingest->unknown;
+    ingest->unknown = NULL;
+    while (waiting) {
+        struct pending *pending = waiting;
+        waiting = (struct pending *)pending->item.next;
+        if (pending->reading < reading) {
+            resolve(ingest, pending, failed);
+            continue;
+        }
+        /* It came after that reading had begun. */
+        pending->item.next = (struct commit_item *)ingest->unknown;
+        ingest->unknown = pending;
+    }
+    if (ingest->unknown) commit_call(ingest->commit, false);
+}
+
+/* On the commit's thread. */
+static void read_tokens(void *context, struct store *store) {
+    struct ingest *ingest = context;
+    pthread_mutex_lock(&ingest->lock);
+    uint64_t reading = ++ingest->reading;
+    pthread_mutex_unlock(&ingest->lock);
+    struct tokens *read = tokens_read(store);
+    pthread_mutex_lock(&ingest->lock);
+    struct tokens *unused = ingest->fresh;
+    ingest->fresh = read;
+    ingest->fresh_reading = reading;
+    ingest->reading_failed = !read;
+    bool post = !ingest->fresh_posted;
+    ingest->fresh_posted = true;
+    if (post) ingest->fresh_post = (struct loop_post){.run = use_fresh, .context = ingest};
+    pthread_mutex_unlock(&ingest->lock);
+    tokens_free(unused);
+    if (post) loop_post(ingest->loop, &ingest->fresh_post);
+}
+
+void ingest_forget_tokens(struct ingest *ingest) { commit_call(ingest->commit, true); }
+
+void ingest_report(struct ingest *ingest, struct http_request *request, const char *token) {
+    int64_t app = ingest->tokens ? tokens_app(ingest->tokens, token, now_s()) : 0;
+    if (ingest->ending) answer_busy(ingest, request);
+    else if (app != 0) take_report(ingest, request, app);
+    else look_up(ingest, request, token);
+}
+
+/* ---- Beginning and end --------------------------------------------------------------------- */
+
+struct ingest *ingest_new(struct loop *loop, struct live *live,
+                          const struct ingest_settings *settings, char *error, size_t size) {
+    struct ingest *ingest = calloc(1, sizeof *ingest);
+    if (!ingest) {
+        snprintf(error, size, "out of memory");
+        return NULL;
+    }
+    ingest->loop = loop;
+    ingest->live = live;
+    ingest->waiting_limit = settings->waiting_bytes;
+    write_answer(ingest, settings->publish_s);
+    pthread_mutex_init(&ingest->lock, NULL);
+    struct commit_settings commit = {
+        .folder = settings->folder,
+        .commit_ms = settings->commit_ms,
+        .done = committed,
+        .called = read_tokens,
+        .context = ingest,
+    };
+    ingest->commit = commit_new(live, &commit, error, size);
+    if (ingest->commit) return ingest;
+    /* The tokens may have been read and posted. */
+    loop_run_posts(loop);
+    tokens_free(ingest->tokens);
+    pthread_mutex_destroy(&ingest->lock);
+    free(ingest);
+    return NULL;
+}
+
+void ingest_free(struct ingest *ingest) {
+    if (!ingest) return;
+    ingest->ending = true;
+    struct commit *commit = ingest->commit;
+    commit_free(commit);
+    /* No request is left without an answer. */
+    for (struct pending *pending = ingest->unknown, *next; pending; pending = next) {
+        next = (struct pending *)pending->item.next;
+        answer_busy(ingest, pending->request);
+        free_pending(pending);
+    }
+    ingest->unknown = NULL;
+    loop_run_posts(ingest->loop);
+    tokens_free(ingest->tokens);
+    tokens_free(ingest->fresh);
+    pthread_mutex_destroy(&ingest->lock);
+    free(ingest->loads);
+    free(ingest);
+}
+
+struct ingest_counts ingest_counts(const struct ingest *ingest) {
+    return (struct ingest_counts){
+        .reports = ingest->reports,
+        .repeated = ingest->repeated,
+        .refused = ingest->refused,
+        .overloaded = ingest->overloaded,
+        .rows = ingest->rows,
+        .rows_refused = ingest->rows_refused,
+        .commits = commit_count(ingest->commit),
+        .failed_commits = commit_failed_count(ingest->commit),
+    };
+}

@@ -1,0 +1,437 @@
+/*
+ * For each app a list of series, for each series its cells of ten seconds in order of time, each as
+ * the bytes of a part: most of them are read a few times and never changed.
+ */
+#define _GNU_SOURCE /* strdup */
+#include "ingest/live.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/signal.h"
+#include "series/part.h"
+
+enum {
+    KEPT_S = 15 * 60,
+    DYNOS = 5000, /* of an app: more names are made up by somebody */
+    FIRST_PLACES = 64,
+};
+
+struct cell {
+    int64_t start_s;
+    uint8_t *bytes;
+    uint32_t length;
+};
+
+struct live_series {
+    char *source;
+    size_t source_length;
+    enum signal signal;
+    uint32_t count, room;
+    struct cell *cells;
+};
+
+struct dyno {
+    char *name;
+    int64_t heard_s;
+};
+
+struct live_app {
+    int64_t id;
+    size_t series_count, series_room, dyno_count, dyno_room;
+    struct live_series *series;
+    struct dyno *dynos;
+};
+
+struct live {
+    pthread_mutex_t lock; /* of all that follows */
+    size_t place_count, app_count;
+    struct live_app **places; /* by the app's id; NULL: free */
+    struct part scratch;
+    struct sketch sketch;
+    uint8_t *bytes; /* a part that is being put together */
+    size_t room;
+};
+
+struct live *live_new(void) {
+    struct live *live = calloc(1, sizeof *live);
+    if (live) pthread_mutex_init(&live->lock, NULL);
+    return live;
+}
+
+static void free_cells(struct live_series *series, uint32_t from, uint32_t end) {
+    for (uint32_t i = from; i < end; i++) free(series->cells[i].bytes);
+}
+
+static void free_series(struct live_series *series) {
+    free_cells(series, 0, series->count);
+    free(series->cells);
+    free(series->source);
+}
+
+static void free_app(struct live_app *app) {
+    for (size_t i = 0; i < app->series_count; i++) free_series(&app->series[i]);
+    for (size_t i = 0; i < app->dyno_count; i++) free(app->dynos[i].name);
+    free(app->series);
+    free(app->dynos);
+    free(app);
+}
+
+void live_free(struct live *live) {
+    if (!live) return;
+    for (size_t i = 0; i < live->place_count; i++)
+        if (live->places[i]) free_app(live->places[i]);
+    free(live->places);
+    free(live->bytes);
+    part_free(&live->scratch);
+    pthread_mutex_destroy(&live->lock);
+    free(live);
+}
+
+/* An array with room for one item more; NULL without memory, and then the old one stays. */
+static void *grown(void *array, size_t *room, size_t count, size_t size) {
+    if (count < *room) return array;
+    size_t more = *room ? *room * 2 : 4;
+    void *grown = realloc(array, more * size);
+    if (grown) *room = more;
+    return grown;
+}
+
+/* ---- Apps ---------------------------------------------------------------------------------- */
+
+static size_t place_of(const struct live *live, int64_t id) {
+    size_t place = (size_t)((uint64_t)id * 0x9E3779B97F4A7C15u >> 32) & (live->place_count - 1);
+    while (live->places[place] && live->places[place]->id != id)
+        place = (place + 1) & (live->place_count - 1);
+    return place;
+}
+
+static struct live_app *find_app(const struct live *live, int64_t id) {
+    return live->place_count ? live->places[place_of(live, id)] : NULL;
+}
+
+static bool resize(struct live *live, size_t count) {
+    struct live_app **old = live->places;
+    size_t before = live->place_count;
+    struct live_app **places = calloc(count, sizeof *places);
+    if (!places) return false;
+    live->places = places;
+    live->place_count = count;
+    for (size_t i = 0; i < before; i++)
+        if (old[i]) live->places[place_of(live, old[i]->id)] = old[i];
+    free(old);
+    return true;
+}
+
+static struct live_app *make_app(struct live *live, int64_t id) {
+    struct live_app *app = find_app(live, id);
+    if (app) return app;
+    if (live->app_count * 2 >= live->place_count &&
+        !resize(live, live->place_count ? live->place_count * 2 : FIRST_PLACES))
+        return NULL;
+    app = calloc(1, sizeof *app);
+    if (!app) return NULL;
+    app->id = id;
+    live->places[place_of(live, id)] = app;
+    live->app_count++;
+    return app;
+}
+
+void live_forget_app(struct live *live, int64_t id) {
+    pthread_mutex_lock(&live->lock);
+    struct live_app *app = find_app(live, id);
+    if (app) {
+        live->places[place_of(live, id)] = NULL;
+        live->app_count--;
+        free_app(app);
+        /* Those that were put behind it are put where they are found. */
+        resize(live, live->place_count);
+    }
+    pthread_mutex_unlock(&live->lock);
+}
+
+/* ---- What comes in ------------------------------------------------------------------------- */
+
+static struct live_series *make_series(struct live_app *app, const char *source,
+                                       enum signal signal) {
+    size_t length = strlen(source);
+    for (size_t i = 0; i < app->series_count; i++) {
+        struct live_series *series = &app->series[i];
+        if (series->signal == signal && series->source_length == length &&
+            memcmp(series->source, source, length) == 0)
+            return series;
+    }
+    void *array = grown(app->series, &app->series_room, app->series_count, sizeof *app->series);
+    char *name = strdup(source);
+    if (array) app->series = array;
+    if (!array || !name) {
+        free(name);
+        return NULL;
+    }
+    struct live_series *series = &app->series[app->series_count++];
+    *series = (struct live_series){.source = name, .source_length = length, .signal = signal};
+    return series;
+}
+
+/* The first cell that begins at or after a moment; `count`: none. */
+static uint32_t cell_from(const struct live_series *series, int64_t start_s) {
+    uint32_t low = 0, high = series->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (series->cells[middle].start_s < start_s) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+static struct cell *make_cell(struct live_series *series, int64_t start_s) {
+    uint32_t at = cell_from(series, start_s);
+    if (at < series->count && series->cells[at].start_s == start_s) return &series->cells[at];
+    size_t room = series->room;
+    void *array = grown(series->cells, &room, series->count, sizeof *series->cells);
+    if (!array) return NULL;
+    series->cells = array;
+    series->room = (uint32_t)room;
+    struct cell *cell = &series->cells[at];
+    memmove(cell + 1, cell, (series->count - at) * sizeof *cell);
+    *cell = (struct cell){.start_s = start_s};
+    series->count++;
+    return cell;
+}
+
+/* Without memory the cell stays as it was: the store has what was not added. */
+static void add_to_cell(struct live *live, struct cell *cell, const struct part *part) {
+    part_clear(&live->scratch, cell->start_s);
+    if (cell->bytes && !part_decode(&live->scratch, cell->bytes, cell->length)) return;
+    if (!part_merge(&live->scratch, part)) return;
+    size_t size = part_stored_size(&live->scratch);
+    if (size > live->room) {
+        uint8_t *bytes = realloc(live->bytes, size);
+        if (!bytes) return;
+        live->bytes = bytes;
+        live->room = size;
+    }
+    size_t length = part_encode(live->bytes, &live->scratch);
+    uint8_t *kept = realloc(cell->bytes, length);
+    if (!kept) return;
+    memcpy(kept, live->bytes, length);
+    cell->bytes = kept;
+    cell->length = (uint32_t)length;
+}
+
+void live_add(struct live *live, int64_t id, const char *source, const char *name,
+              const struct part *part) {
+    enum signal signal = signal_by_name(name, strlen(name));
+    if (signal == SIGNAL_UNKNOWN) return;
+    pthread_mutex_lock(&live->lock);
+    struct live_app *app = make_app(live, id);
+    struct live_series *series = app ? make_series(app, source, signal) : NULL;
+    struct cell *cell = series ? make_cell(series, part->start_s) : NULL;
+    if (cell) add_to_cell(live, cell, part);
+    pthread_mutex_unlock(&live->lock);
+}
+
+static void heard(struct live_app *app, const char *name, int64_t heard_s) {
+    for (size_t i = 0; i < app->dyno_count; i++) {
+        if (strcmp(app->dynos[i].name, name) != 0) continue;
+        if (heard_s > app->dynos[i].heard_s) app->dynos[i].heard_s = heard_s;
+        return;
+    }
+    if (app->dyno_count == DYNOS) return;
+    void *array = grown(app->dynos, &app->dyno_room, app->dyno_count, sizeof *app->dynos);
+    if (!array) return;
+    app->dynos = array;
+    char *copy = strdup(name);
+    if (copy) app->dynos[app->dyno_count++] = (struct dyno){copy, heard_s};
+}
+
+void live_heard(struct live *live, int64_t id, const char *name, int64_t heard_s) {
+    pthread_mutex_lock(&live->lock);
+    struct live_app *app = make_app(live, id);
+    if (app) heard(app, name, heard_s);
+    pthread_mutex_unlock(&live->lock);
+}
+
+/* ---- What is over -------------------------------------------------------------------------- */
+
+static void expire_app(struct live_app *app, int64_t now_s) {
+    size_t kept = 0;
+    for (size_t i = 0; i < app->series_count; i++) {
+        struct live_series *series = &app->series[i];
+        uint32_t first = cell_from(series, now_s - KEPT_S - PART_SECONDS + 1);
+        if (first == series->count) {
+            free_series(series);
+            continue;
+        }
+        free_cells(series, 0, first);
+        series->count -= first;
+        memmove(series->cells, series->cells + first, series->count * sizeof *series->cells);
+        app->series[kept++] = *series;
+    }
+    app->series_count = kept;
+    kept = 0;
+    for (size_t i = 0; i < app->dyno_count; i++) {
+        if (app->dynos[i].heard_s > now_s - KEPT_S) app->dynos[kept++] = app->dynos[i];
+        else free(app->dynos[i].name);
+    }
+    app->dyno_count = kept;
+}
+
+void live_expire(struct live *live, int64_t now_s) {
+    pthread_mutex_lock(&live->lock);
+    for (size_t i = 0; i < live->place_count; i++)
+        if (live->places[i]) expire_app(live->places[i], now_s);
+    pthread_mutex_unlock(&live->lock);
+}
+
+/* ---- What rules read ----------------------------------------------------------------------- */
+
+static bool counts(const struct live_series *series, const struct rule *rule, bool web) {
+    bool is_web = series->source_length == 3 && memcmp(series->source, "web", 3) == 0;
+    if (rule->queue_count == 0) return is_web == web;
+    return !is_web && rule_counts_queue(rule, series->source, series->source_length);
+}
+
+/* The seconds [from_s, to_s) of a series, added to a sketch. */
+static void gather(struct sketch *sketch, const struct live_series *series, int64_t from_s,
+                   int64_t to_s) {
+    for (uint32_t i = cell_from(series, from_s - PART_SECONDS + 1);
+         i < series->count && series->cells[i].start_s < to_s; i++) {
+        const struct cell *cell = &series->cells[i];
+        int64_t first = from_s - cell->start_s, end = to_s - cell->start_s;
+        part_into_sketch(sketch, cell->bytes, cell->bytes ? cell->length : 0,
+                         first > 0 ? (int)first : 0, end < PART_SECONDS ? (int)end : PART_SECONDS);
+    }
+}
+
+static int64_t statistic(const struct sketch *sketch, enum rule_statistic which) {
+    switch (which) {
+    case RULE_P50:
+        return sketch_percentile(sketch, 500);
+    case RULE_P75:
+        return sketch_percentile(sketch, 750);
+    case RULE_P90:
+        return sketch_percentile(sketch, 900);
+    case RULE_P95:
+        return sketch_percentile(sketch, 950);
+    case RULE_P99:
+        return sketch_percentile(sketch, 990);
+    case RULE_MEAN:
+        return sketch_mean(sketch);
+    }
+    return -1;
+}
+
+/* Of two that are equally bad, the one whose name comes first: not the one that came first. */
+static bool worse(int64_t value, const struct live_series *series,
+                  const struct live_measure *than) {
+    if (value != than->value_ms) return value > than->value_ms;
+    return value >= 0 && strcmp(series->source, than->source) < 0;
+}
+
+struct live_measure live_measure(struct live *live, int64_t id, const struct rule *rule, bool web,
+                                 int64_t from_s, int64_t to_s) {
+    struct live_measure worst = {.value_ms = -1};
+    int64_t threshold = rule->method == RULE_AUTOMATIC ? rule->goal_ms : rule->up.threshold_ms;
+    pthread_mutex_lock(&live->lock);
+    const struct live_app *app = find_app(live, id);
+    for (size_t i = 0; app && i < app->series_count; i++) {
+        const struct live_series *series = &app->series[i];
+        if (series->signal != SIGNAL_WAIT || !counts(series, rule, web)) continue;
+        sketch_clear(&live->sketch);
+        gather(&live->sketch, series, from_s, to_s);
+        int64_t value = statistic(&live->sketch, rule->statistic);
+        if (!worse(value, series, &worst)) continue;
+        worst.value_ms = value;
+        worst.samples = (int64_t)live->sketch.count;
+        worst.above = (int64_t)sketch_above(&live->sketch, threshold);
+        memcpy(worst.source, series->source, series->source_length + 1);
+    }
+    pthread_mutex_unlock(&live->lock);
+    return worst;
+}
+
+/* The largest reading of the newest second that has one; -1: none. */
+static int64_t newest_level(struct sketch *sketch, const struct live_series *series, int64_t from_s,
+                            int64_t to_s) {
+    uint32_t end = cell_from(series, to_s), first = cell_from(series, from_s - PART_SECONDS + 1);
+    for (uint32_t i = end; i > first; i--) {
+        const struct cell *cell = &series->cells[i - 1];
+        for (int second = PART_SECONDS - 1; second >= 0; second--) {
+            int64_t at_s = cell->start_s + second;
+            if (at_s < from_s || at_s >= to_s || !cell->bytes) continue;
+            sketch_clear(sketch);
+            part_into_sketch(sketch, cell->bytes, cell->length, second, second + 1);
+            if (sketch->count > 0) return sketch->max;
+        }
+    }
+    return -1;
+}
+
+int64_t live_signal(struct live *live, int64_t id, const struct rule *rule, bool web,
+                    const char *name, int64_t from_s, int64_t to_s) {
+    enum signal signal = signal_by_name(name, strlen(name));
+    int64_t sum = -1;
+    pthread_mutex_lock(&live->lock);
+    const struct live_app *app = find_app(live, id);
+    for (size_t i = 0; app && i < app->series_count; i++) {
+        const struct live_series *series = &app->series[i];
+        if (series->signal != signal || !counts(series, rule, web)) continue;
+        int64_t value = -1;
+        if (signal_is_level(signal)) {
+            value = newest_level(&live->sketch, series, from_s, to_s);
+        } else {
+            sketch_clear(&live->sketch);
+            gather(&live->sketch, series, from_s, to_s);
+            if (live->sketch.count > 0) value = (int64_t)live->sketch.sum;
+        }
+        if (value >= 0) sum = (sum < 0 ? 0 : sum) + value;
+    }
+    pthread_mutex_unlock(&live->lock);
+    return sum;
+}
+
+/* Heroku's "web.1", "web-12a34b56d-e78f9" and pods, Scalingo's "web-1": the type, and up to two
+ * words more. */
+static bool is_of_type(const char *dyno, const char *type) {
+    size_t length = strlen(type);
+    if (strncmp(dyno, type, length) != 0) return false;
+    const char *rest = dyno + length;
+    if (*rest == '.') return !strchr(rest + 1, '.');
+    if (*rest != '-' || strchr(rest, '.')) return *rest == '\0';
+    const char *second = strchr(rest + 1, '-');
+    return !second || !strchr(second + 1, '-');
+}
+
+int64_t live_heard_at(struct live *live, int64_t id, const char *type) {
+    int64_t newest = -1;
+    pthread_mutex_lock(&live->lock);
+    const struct live_app *app = find_app(live, id);
+    for (size_t i = 0; app && i < app->dyno_count; i++)
+        if (app->dynos[i].heard_s > newest && (!type || is_of_type(app->dynos[i].name, type)))
+            newest = app->dynos[i].heard_s;
+    pthread_mutex_unlock(&live->lock);
+    return newest;
+}
+
+int live_dynos(struct live *live, int64_t id, const char *type, int64_t since_s) {
+    int count = 0;
+    pthread_mutex_lock(&live->lock);
+    const struct live_app *app = find_app(live, id);
+    for (size_t i = 0; app && i < app->dyno_count; i++)
+        count += app->dynos[i].heard_s >= since_s && app->dynos[i].name[0] &&
+                 (!type || is_of_type(app->dynos[i].name, type));
+    pthread_mutex_unlock(&live->lock);
+    return count;
+}
+
+bool live_knows(struct live *live, int64_t id, const char *dyno) {
+    bool known = false;
+    pthread_mutex_lock(&live->lock);
+    const struct live_app *app = find_app(live, id);
+    for (size_t i = 0; app && i < app->dyno_count && !known; i++)
+        known = strcmp(app->dynos[i].name, dyno) == 0;
+    pthread_mutex_unlock(&live->lock);
+    return known;
+}

@@ -1,0 +1,247 @@
+#include "store/series.h"
+
+/* ---- Reports come in ----------------------------------------------------------------------- */
+
+enum report_added series_add_report(struct store *store, int64_t app,
+                                    const uint8_t key[SERIES_KEY_SIZE], int64_t at_s,
+                                    const char *dyno) {
+    struct query query =
+        store_query(store, "INSERT INTO report (app, key, at_s, dyno) VALUES (?1, ?2, ?3, ?4) "
+                           "ON CONFLICT (app, key) DO NOTHING");
+    query_int(&query, 1, app);
+    query_blob(&query, 2, key, SERIES_KEY_SIZE);
+    query_int(&query, 3, at_s);
+    query_text(&query, 4, dyno);
+    if (!query_run(&query)) return REPORT_FAILED;
+    return store_changed(store) > 0 ? REPORT_ADDED : REPORT_REPEATED;
+}
+
+int64_t series_find(struct store *store, int64_t app, const char *source, const char *signal) {
+    struct query query =
+        store_query(store, "SELECT id FROM series WHERE app = ?1 AND source = ?2 AND signal = ?3");
+    query_int(&query, 1, app);
+    query_text(&query, 2, source);
+    query_text(&query, 3, signal);
+    int64_t id = query_next(&query) ? column_int(&query, 0) : 0;
+    return query_end(&query) ? id : -1;
+}
+
+static int64_t series_of_app(struct store *store, int64_t app) {
+    struct query query = store_query(store, "SELECT count(*) FROM series WHERE app = ?1");
+    query_int(&query, 1, app);
+    int64_t count = query_next(&query) ? column_int(&query, 0) : -1;
+    return query_end(&query) ? count : -1;
+}
+
+int64_t series_number(struct store *store, int64_t app, const char *source, const char *signal) {
+    int64_t id = series_find(store, app, source, signal);
+    if (id != 0) return id;
+    int64_t count = series_of_app(store, app);
+    if (count < 0) return -1;
+    if (count >= SERIES_OF_APP) return 0;
+    struct query query = store_query(store, "INSERT INTO series (app, source, signal, newest_s) "
+                                            "VALUES (?1, ?2, ?3, 0) RETURNING id");
+    query_int(&query, 1, app);
+    query_text(&query, 2, source);
+    query_text(&query, 3, signal);
+    id = query_next(&query) ? column_int(&query, 0) : -1;
+    return query_end(&query) ? id : -1;
+}
+
+bool series_add_part(struct store *store, int64_t app, int64_t series, int64_t start_s,
+                     int64_t number, const void *data, size_t length) {
+    struct query query = store_query(store, "INSERT INTO part (app, series, start_s, number, data) "
+                                            "VALUES (?1, ?2, ?3, ?4, ?5)");
+    query_int(&query, 1, app);
+    query_int(&query, 2, series);
+    query_int(&query, 3, start_s);
+    query_int(&query, 4, number);
+    query_blob(&query, 5, data, length);
+    return query_run(&query);
+}
+
+int64_t series_receiver(struct store *store) {
+    struct query query = store_query(
+        store, "INSERT INTO counter (name, value) VALUES ('receiver', 1) "
+               "ON CONFLICT (name) DO UPDATE SET value = counter.value + 1 RETURNING value");
+    int64_t number = query_next(&query) ? column_int(&query, 0) : -1;
+    return query_end(&query) ? number : -1;
+}
+
+/* ---- What is there ------------------------------------------------------------------------- */
+
+bool series_each_part(struct store *store, int64_t from_s,
+                      bool (*each)(void *context, const struct series_part *part), void *context) {
+    struct query query = store_query(
+        store, "SELECT part.app, part.series, part.start_s, series.source, series.signal, "
+               "part.data FROM part JOIN series ON series.id = part.series "
+               "WHERE part.start_s >= ?1");
+    query_int(&query, 1, from_s);
+    bool wanted = true;
+    while (wanted && query_next(&query)) {
+        struct series_part part = {.app = column_int(&query, 0),
+                                   .series = column_int(&query, 1),
+                                   .start_s = column_int(&query, 2),
+                                   .source = column_text(&query, 3),
+                                   .signal = column_text(&query, 4)};
+        part.data = column_blob(&query, 5, &part.length);
+        wanted = each(context, &part);
+    }
+    return query_end(&query) && wanted;
+}
+
+bool series_parts(struct store *store, int64_t app, int64_t series, int64_t from_s, int64_t to_s,
+                  bool (*each)(void *context, const struct series_part *part), void *context) {
+    struct query query =
+        store_query(store, "SELECT start_s, data FROM part WHERE app = ?1 AND series = ?2 AND "
+                           "start_s >= ?3 AND start_s < ?4 ORDER BY start_s, number");
+    query_int(&query, 1, app);
+    query_int(&query, 2, series);
+    query_int(&query, 3, from_s);
+    query_int(&query, 4, to_s);
+    bool wanted = true;
+    while (wanted && query_next(&query)) {
+        struct series_part part = {.app = app, .series = series, .start_s = column_int(&query, 0)};
+        part.data = column_blob(&query, 1, &part.length);
+        wanted = each(context, &part);
+    }
+    return query_end(&query) && wanted;
+}
+
+bool series_each_heard(struct store *store, int64_t from_s,
+                       void (*each)(void *context, int64_t app, const char *dyno, int64_t at_s),
+                       void *context) {
+    struct query query = store_query(store, "SELECT app, dyno, max(at_s) FROM report "
+                                            "WHERE at_s >= ?1 GROUP BY app, dyno");
+    query_int(&query, 1, from_s);
+    while (query_next(&query))
+        each(context, column_int(&query, 0), column_text(&query, 1), column_int(&query, 2));
+    return query_end(&query);
+}
+
+bool series_each(struct store *store, int64_t app,
+                 void (*each)(void *context, int64_t series, const char *source, const char *signal,
+                              int64_t newest_s),
+                 void *context) {
+    struct query query =
+        store_query(store, "SELECT id, source, signal, newest_s, "
+                           "(SELECT max(start_s) FROM part WHERE part.app = series.app AND "
+                           "part.series = series.id) "
+                           "FROM series WHERE app = ?1 ORDER BY source, id");
+    query_int(&query, 1, app);
+    while (query_next(&query)) {
+        int64_t folded = column_int(&query, 3), recent = column_int(&query, 4);
+        each(context, column_int(&query, 0), column_text(&query, 1), column_text(&query, 2),
+             recent > folded ? recent : folded);
+    }
+    return query_end(&query);
+}
+
+/* ---- Chunks -------------------------------------------------------------------------------- */
+
+bool series_chunks(struct store *store, int64_t app, int64_t series, int level, int64_t from_s,
+                   int64_t to_s, bool (*each)(void *context, const struct series_chunk *chunk),
+                   void *context) {
+    struct query query = store_query(
+        store, "SELECT start_s, data FROM chunk WHERE app = ?1 AND series = ?2 AND level = ?3 AND "
+               "start_s >= ?4 AND start_s < ?5 ORDER BY start_s");
+    query_int(&query, 1, app);
+    query_int(&query, 2, series);
+    query_int(&query, 3, level);
+    query_int(&query, 4, from_s);
+    query_int(&query, 5, to_s);
+    bool wanted = true;
+    while (wanted && query_next(&query)) {
+        struct series_chunk chunk = {.start_s = column_int(&query, 0)};
+        chunk.data = column_blob(&query, 1, &chunk.length);
+        wanted = each(context, &chunk);
+    }
+    return query_end(&query) && wanted;
+}
+
+bool series_put_chunk(struct store *store, int64_t app, int64_t series, int level, int64_t start_s,
+                      const void *data, size_t length) {
+    struct query query = store_query(
+        store, "INSERT INTO chunk (app, series, level, start_s, data) VALUES (?1, ?2, ?3, ?4, ?5) "
+               "ON CONFLICT (app, series, level, start_s) DO UPDATE SET data = excluded.data");
+    query_int(&query, 1, app);
+    query_int(&query, 2, series);
+    query_int(&query, 3, level);
+    query_int(&query, 4, start_s);
+    query_blob(&query, 5, data, length);
+    return query_run(&query);
+}
+
+/* ---- Folding and forgetting ---------------------------------------------------------------- */
+
+bool series_next_with_parts(struct store *store, int64_t *app, int64_t *series, int64_t *oldest_s) {
+    struct query query =
+        store_query(store, "SELECT app, series, start_s FROM part WHERE (app, series) > (?1, ?2) "
+                           "ORDER BY app, series, start_s LIMIT 1");
+    query_int(&query, 1, *app);
+    query_int(&query, 2, *series);
+    bool found = query_next(&query);
+    if (found) {
+        *app = column_int(&query, 0);
+        *series = column_int(&query, 1);
+        *oldest_s = column_int(&query, 2);
+    }
+    return query_end(&query) && found;
+}
+
+bool series_remove_parts(struct store *store, int64_t app, int64_t series, int64_t before_s) {
+    struct query query =
+        store_query(store, "DELETE FROM part WHERE app = ?1 AND series = ?2 AND start_s < ?3");
+    query_int(&query, 1, app);
+    query_int(&query, 2, series);
+    query_int(&query, 3, before_s);
+    return query_run(&query);
+}
+
+bool series_set_newest(struct store *store, int64_t series, int64_t newest_s) {
+    struct query query =
+        store_query(store, "UPDATE series SET newest_s = ?2 WHERE id = ?1 AND newest_s < ?2");
+    query_int(&query, 1, series);
+    query_int(&query, 2, newest_s);
+    return query_run(&query);
+}
+
+bool series_some(struct store *store, int64_t by, int64_t rest,
+                 bool (*each)(void *context, int64_t app, int64_t series, int64_t newest_s),
+                 void *context) {
+    struct query query =
+        store_query(store, "SELECT app, id, newest_s FROM series WHERE id % ?1 = ?2");
+    query_int(&query, 1, by);
+    query_int(&query, 2, rest);
+    bool wanted = true;
+    while (wanted && query_next(&query))
+        wanted = each(context, column_int(&query, 0), column_int(&query, 1), column_int(&query, 2));
+    return query_end(&query) && wanted;
+}
+
+bool series_remove_chunks(struct store *store, int64_t app, int64_t series, int level,
+                          int64_t before_s) {
+    struct query query = store_query(store, "DELETE FROM chunk WHERE app = ?1 AND series = ?2 AND "
+                                            "level = ?3 AND start_s < ?4");
+    query_int(&query, 1, app);
+    query_int(&query, 2, series);
+    query_int(&query, 3, level);
+    query_int(&query, 4, before_s);
+    return query_run(&query);
+}
+
+bool series_remove(struct store *store, int64_t app, int64_t series) {
+    struct query query = store_query(store, "DELETE FROM series WHERE app = ?1 AND id = ?2");
+    query_int(&query, 1, app);
+    query_int(&query, 2, series);
+    return query_run(&query);
+}
+
+bool series_remove_reports(struct store *store, int64_t before_s, int64_t most) {
+    struct query query =
+        store_query(store, "DELETE FROM report WHERE (app, key) IN "
+                           "(SELECT app, key FROM report WHERE at_s < ?1 ORDER BY at_s LIMIT ?2)");
+    query_int(&query, 1, before_s);
+    query_int(&query, 2, most);
+    return query_run(&query);
+}

@@ -1,0 +1,94 @@
+/*
+ * What was measured, as it is kept: reports that were counted, parts of the last minutes, chunks of
+ * what is older. What parts and chunks hold is known to series/ alone.
+ */
+#ifndef STORE_SERIES_H
+#define STORE_SERIES_H
+
+#include "store/store.h"
+
+enum { SERIES_OF_APP = 1000, SERIES_KEY_SIZE = 16 };
+
+/* ---- Reports come in: in the caller's transaction ------------------------------------------- */
+
+enum report_added { REPORT_ADDED, REPORT_REPEATED, REPORT_FAILED };
+
+/* Notes that a report is counted: REPEATED where it was within the last hour. */
+enum report_added series_add_report(struct store *store, int64_t app,
+                                    const uint8_t key[SERIES_KEY_SIZE], int64_t at_s,
+                                    const char *dyno);
+
+/* The number of a series, which is made where it is new; 0 where the app has SERIES_OF_APP already;
+ * -1 where it failed. */
+int64_t series_number(struct store *store, int64_t app, const char *source, const char *signal);
+
+/* A part's number is of the receiver (series_receiver, one for each start of a service) and counts
+ * up in it: no two are the same. */
+bool series_add_part(struct store *store, int64_t app, int64_t series, int64_t start_s,
+                     int64_t number, const void *data, size_t length);
+int64_t series_receiver(struct store *store); /* -1: it failed */
+
+/* ---- What is there ------------------------------------------------------------------------- */
+
+struct series_part {
+    int64_t app, series, start_s;
+    const char *source, *signal; /* NULL where the caller knows them */
+    const void *data;
+    size_t length;
+};
+
+/* Parts of all series that begin at or after a moment. False where it failed or `each` returned
+ * false. */
+bool series_each_part(struct store *store, int64_t from_s,
+                      bool (*each)(void *context, const struct series_part *part), void *context);
+/* Parts of a series that begin in [from_s, to_s). */
+bool series_parts(struct store *store, int64_t app, int64_t series, int64_t from_s, int64_t to_s,
+                  bool (*each)(void *context, const struct series_part *part), void *context);
+
+/* Dynos that reported since a moment, each with the newest one. */
+bool series_each_heard(struct store *store, int64_t from_s,
+                       void (*each)(void *context, int64_t app, const char *dyno, int64_t at_s),
+                       void *context);
+
+/* The number of a series; 0: there is none, -1: it failed. */
+int64_t series_find(struct store *store, int64_t app, const char *source, const char *signal);
+/* Series of an app, by source; newest_s: of its samples, to about half an hour. */
+bool series_each(struct store *store, int64_t app,
+                 void (*each)(void *context, int64_t series, const char *source, const char *signal,
+                              int64_t newest_s),
+                 void *context);
+
+/* ---- Chunks -------------------------------------------------------------------------------- */
+
+struct series_chunk {
+    int64_t start_s;
+    const void *data;
+    size_t length;
+};
+
+/* Chunks of a level that begin in [from_s, to_s), in order. */
+bool series_chunks(struct store *store, int64_t app, int64_t series, int level, int64_t from_s,
+                   int64_t to_s, bool (*each)(void *context, const struct series_chunk *chunk),
+                   void *context);
+bool series_put_chunk(struct store *store, int64_t app, int64_t series, int level, int64_t start_s,
+                      const void *data, size_t length);
+
+/* ---- Folding and forgetting ---------------------------------------------------------------- */
+
+/* The next series after (app, series) that has parts, and where the oldest begins. False: none, or
+ * it failed. */
+bool series_next_with_parts(struct store *store, int64_t *app, int64_t *series, int64_t *oldest_s);
+bool series_remove_parts(struct store *store, int64_t app, int64_t series, int64_t before_s);
+bool series_set_newest(struct store *store, int64_t series, int64_t newest_s);
+
+/* Calls `each` for series whose number leaves `rest` when divided by `by`. */
+bool series_some(struct store *store, int64_t by, int64_t rest,
+                 bool (*each)(void *context, int64_t app, int64_t series, int64_t newest_s),
+                 void *context);
+bool series_remove_chunks(struct store *store, int64_t app, int64_t series, int level,
+                          int64_t before_s);
+bool series_remove(struct store *store, int64_t app, int64_t series);
+/* At most `most` of the oldest ones. */
+bool series_remove_reports(struct store *store, int64_t before_s, int64_t most);
+
+#endif

@@ -1,0 +1,284 @@
+/*
+ * The commit: on disk, counted once, in the live windows, and again after a start. Real files, a
+ * real thread; the clock stands still.
+ */
+#define _GNU_SOURCE /* a whole POSIX */
+#include "../core/support/suite.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/commit.h"
+#include "store/series.h"
+#include "support/folder.h"
+
+#define NOW_S (NOW_NS / 1000000000)
+
+struct world {
+    char *folder;
+    struct live *live;
+    struct commit *commit;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int done, groups, called;
+};
+
+static struct world world;
+
+static void done(void *context, struct commit_item *first) {
+    (void)context;
+    pthread_mutex_lock(&world.lock);
+    world.groups++;
+    for (; first; first = first->next) world.done++;
+    pthread_cond_broadcast(&world.changed);
+    pthread_mutex_unlock(&world.lock);
+}
+
+static void called(void *context, struct store *store) {
+    (void)context;
+    assert_non_null(store);
+    pthread_mutex_lock(&world.lock);
+    world.called++;
+    pthread_cond_broadcast(&world.changed);
+    pthread_mutex_unlock(&world.lock);
+}
+
+static void start(void) {
+    char error[512];
+    struct commit_settings settings = {
+        .folder = world.folder, .commit_ms = 5, .done = done, .called = called};
+    world.live = live_new();
+    world.done = world.groups = world.called = 0;
+    world.commit = commit_new(world.live, &settings, error, sizeof error);
+    if (!world.commit) fail_msg("%s", error);
+}
+
+static void stop(void) {
+    commit_free(world.commit);
+    live_free(world.live);
+    world.commit = NULL;
+    world.live = NULL;
+}
+
+static int set_up(void **state) {
+    (void)state;
+    pthread_mutex_init(&world.lock, NULL);
+    pthread_cond_init(&world.changed, NULL);
+    world.folder = folder_make();
+    start();
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    if (world.commit) stop();
+    folder_remove(world.folder);
+    return 0;
+}
+
+static void wait_for(int *number, int least) {
+    pthread_mutex_lock(&world.lock);
+    while (*number < least) pthread_cond_wait(&world.changed, &world.lock);
+    pthread_mutex_unlock(&world.lock);
+}
+
+static struct commit_item *item_of(int64_t app, const char *dyno, const char *key,
+                                   const char *body) {
+    char sentence[REPORT_SENTENCE_SIZE];
+    struct commit_item *item = calloc(1, sizeof *item);
+    struct report_head head = {.dyno = dyno, .key = key};
+    item->app = app;
+    if (report_read(&item->report, &head, body, strlen(body), NOW_S, sentence) > REPORT_HEARTBEAT)
+        fail_msg("%s", sentence);
+    return item;
+}
+
+static void free_item(struct commit_item *item) {
+    report_free(&item->report);
+    free(item);
+}
+
+static enum commit_result commit_one(int64_t app, const char *key, const char *body) {
+    struct commit_item *item = item_of(app, "web.1", key, body);
+    int before = world.done;
+    commit_add(world.commit, item);
+    wait_for(&world.done, before + 1);
+    enum commit_result result = item->result;
+    free_item(item);
+    return result;
+}
+
+static int64_t samples(int64_t app, bool web) {
+    struct rule rule = {.statistic = RULE_P95};
+    return live_measure(world.live, app, &rule, web, NOW_S - 900, NOW_S + 60).samples;
+}
+
+static bool count_part(void *context, const struct series_part *stored) {
+    struct sketch sketch = {0};
+    assert_true(part_into_sketch(&sketch, stored->data, stored->length, 0, PART_SECONDS));
+    *(int64_t *)context += (int64_t)sketch.count;
+    return true;
+}
+
+static int64_t samples_on_disk(void) {
+    char error[512];
+    int64_t count = 0;
+    struct store *store = store_open(world.folder, STORE_EXISTING, error, sizeof error);
+    assert_non_null(store);
+    assert_true(series_each_part(store, 0, count_part, &count));
+    store_close(store);
+    return count;
+}
+
+#define BODY "1700000000,12,web,\n1699999999,7,web,\n1699999980,9,rq:a,\n"
+
+static void a_report_is_on_disk_and_live_when_it_is_done(void **unused) {
+    (void)unused;
+    assert_int_equal(commit_one(1, "a", BODY), COMMIT_DONE);
+    assert_int_equal(samples_on_disk(), 3);
+    assert_int_equal(samples(1, true), 2);
+    assert_int_equal(samples(1, false), 1);
+    assert_int_equal(live_heard_at(world.live, 1, "web"), NOW_S);
+}
+
+static void the_same_batch_is_counted_once_for_each_app(void **unused) {
+    (void)unused;
+    assert_int_equal(commit_one(1, "a", BODY), COMMIT_DONE);
+    assert_int_equal(commit_one(1, "a", BODY), COMMIT_REPEATED);
+    assert_int_equal(commit_one(2, "a", BODY), COMMIT_DONE);
+    stop();
+    start();
+    assert_int_equal(commit_one(1, "a", BODY), COMMIT_REPEATED);
+    assert_int_equal(commit_one(1, "b", BODY), COMMIT_DONE);
+    assert_int_equal(samples_on_disk(), 9);
+    assert_int_equal(samples(1, true), 4);
+}
+
+static void twins_in_one_group_are_counted_once(void **unused) {
+    (void)unused;
+    struct commit_item *items[20];
+    for (int i = 0; i < 20; i++) items[i] = item_of(1, "web.1", i % 2 ? "a" : "b", BODY);
+    for (int i = 0; i < 20; i++) commit_add(world.commit, items[i]);
+    wait_for(&world.done, 20);
+    int repeated = 0;
+    for (int i = 0; i < 20; i++) {
+        repeated += items[i]->result == COMMIT_REPEATED;
+        free_item(items[i]);
+    }
+    assert_int_equal(repeated, 18);
+    assert_int_equal(samples_on_disk(), 6);
+    assert_true(world.groups < 20);
+}
+
+static void the_live_windows_are_the_same_after_a_start(void **unused) {
+    (void)unused;
+    struct rule rule = {.statistic = RULE_P95};
+    char body[100], key[10];
+    for (int i = 0; i < 100; i++) {
+        snprintf(body, sizeof body, "%d,%d,web,\n%d,%d,web,\n", 1700000000 - i * 7, i * i,
+                 1700000000 - i * 3, i);
+        snprintf(key, sizeof key, "%d", i);
+        assert_int_equal(commit_one(1, key, body), COMMIT_DONE);
+    }
+    struct live_measure before[90];
+    for (int i = 0; i < 90; i++)
+        before[i] = live_measure(world.live, 1, &rule, true, NOW_S - 900 + i * 10 + i % 7,
+                                 NOW_S - 880 + i * 10);
+    stop();
+    start();
+    for (int i = 0; i < 90; i++) {
+        struct live_measure now = live_measure(world.live, 1, &rule, true,
+                                               NOW_S - 900 + i * 10 + i % 7, NOW_S - 880 + i * 10);
+        assert_int_equal(now.value_ms, before[i].value_ms);
+        assert_int_equal(now.samples, before[i].samples);
+    }
+    assert_int_equal(live_dynos(world.live, 1, "web", NOW_S), 1);
+}
+
+static void a_heartbeat_says_only_that_its_dyno_lives(void **unused) {
+    (void)unused;
+    assert_int_equal(commit_one(1, "a", ""), COMMIT_DONE);
+    assert_int_equal(live_heard_at(world.live, 1, "web"), NOW_S);
+    assert_int_equal(samples_on_disk(), 0);
+}
+
+static void an_app_has_only_so_many_series(void **unused) {
+    (void)unused;
+    static char body[60 * 500];
+    char key[10];
+    for (int round = 0; round < 3; round++) {
+        char *at = body;
+        for (int i = 0; i < 400; i++) at += sprintf(at, "1700000000,1,rq:%d,\n", round * 400 + i);
+        snprintf(key, sizeof key, "%d", round);
+        struct commit_item *item = item_of(1, "web.1", key, body);
+        commit_add(world.commit, item);
+        wait_for(&world.done, round + 1);
+        assert_int_equal(item->result, COMMIT_DONE);
+        assert_int_equal(item->series_refused, round == 2 ? 200 : 0);
+        free_item(item);
+    }
+    assert_int_equal(samples_on_disk(), SERIES_OF_APP);
+    assert_int_equal(commit_one(2, "a", BODY), COMMIT_DONE);
+    assert_int_equal(samples(2, true), 2);
+}
+
+static void what_waits_is_committed_at_the_end(void **unused) {
+    (void)unused;
+    struct commit_item *item = item_of(1, "web.1", "a", BODY);
+    commit_add(world.commit, item);
+    stop();
+    assert_int_equal(item->result, COMMIT_DONE);
+    free_item(item);
+    assert_int_equal(samples_on_disk(), 3);
+}
+
+static void a_call_comes_with_the_store(void **unused) {
+    (void)unused;
+    assert_int_equal(world.called, 1);
+    commit_call(world.commit, true);
+    wait_for(&world.called, 2);
+    commit_call(world.commit, false);
+    wait_for(&world.called, 3);
+    commit_call(world.commit, false);
+    stop();
+    assert_int_equal(world.called, 4);
+}
+
+/* A part of a transaction fails: all of it is answered as failed, and what comes after it is kept.
+ */
+static void what_a_store_refuses_is_told_and_comes_through_later(void **unused) {
+    (void)unused;
+    char error[512];
+    struct store *store = store_open(world.folder, STORE_EXISTING, error, sizeof error);
+    struct query query = store_query(store, "CREATE TRIGGER full BEFORE INSERT ON part "
+                                            "BEGIN SELECT RAISE(FAIL, 'no room'); END");
+    assert_true(query_run(&query));
+    assert_int_equal(commit_one(1, "a", BODY), COMMIT_FAILED);
+    assert_int_equal(samples_on_disk(), 0);
+    assert_int_equal(samples(1, true), 0);
+    assert_int_equal(commit_failed_count(world.commit), 1);
+    query = store_query(store, "DROP TRIGGER full");
+    assert_true(query_run(&query));
+    store_close(store);
+    assert_int_equal(commit_one(1, "a", BODY), COMMIT_DONE);
+    assert_int_equal(samples_on_disk(), 3);
+    assert_int_equal(samples(1, true), 2);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_report_is_on_disk_and_live_when_it_is_done),
+        TEST(the_same_batch_is_counted_once_for_each_app),
+        TEST(twins_in_one_group_are_counted_once),
+        TEST(the_live_windows_are_the_same_after_a_start),
+        TEST(a_heartbeat_says_only_that_its_dyno_lives),
+        TEST(an_app_has_only_so_many_series),
+        TEST(what_waits_is_committed_at_the_end),
+        TEST(a_call_comes_with_the_store),
+        TEST(what_a_store_refuses_is_told_and_comes_through_later),
+    };
+    return cmocka_run_group_tests_name("commit", tests, NULL, NULL);
+}
