@@ -189,7 +189,8 @@ SERVICE_PACKAGES := libevent libevent_pthreads sqlite3 jansson yaml-0.1 libsodiu
 SERVICE_FROM_CORE := clock random url headers events transport_curl options queue_time report \
                      texts leader
 SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,$(call objects,service/src/*.c service/src/*/*.c)) \
-                   $(SERVICE_FROM_CORE:%=$(OUT)/core/src/%.o) $(OUT)/service/schema/sqlite.o
+                   $(SERVICE_FROM_CORE:%=$(OUT)/core/src/%.o) $(OUT)/service/schema/sqlite.o \
+                   $(OUT)/service/openapi.o
 SERVICE_LIBRARY := $(OUT)/service/service.a
 SERVICE_TESTS   := $(call programs,tests/service/test_*.c)
 SERVICE_SUPPORT := $(call objects,tests/service/support/*.c)
@@ -204,6 +205,14 @@ $(OUT)/service/schema/sqlite.c: $(sort $(wildcard service/schema/sqlite/*.sql)) 
 	@mkdir -p $(@D); service/schema/embed sqlite $(filter %.sql,$^) >$@
 
 $(OUT)/service/schema/sqlite.o: $(OUT)/service/schema/sqlite.c
+	@$(COMPILE) -c -o $@ $<
+
+# The API's description, as C.
+$(OUT)/service/openapi.c: service/src/api/openapi.yaml
+	@mkdir -p $(@D); { echo 'const char api_description[] ='; \
+	    sed 's/\\/\\\\/g; s/"/\\"/g; s/^/    "/; s/$$/\\n"/' $<; echo '    ;'; } >$@
+
+$(OUT)/service/openapi.o: $(OUT)/service/openapi.c
 	@$(COMPILE) -c -o $@ $<
 
 build-service: build/dynoscaled

@@ -32,17 +32,18 @@ struct api_call {
     struct store *store;
     const struct vault *vault;
     const char *public_url;
+    bool private_addresses; /* platforms' URLs may lead to loopback and private addresses */
     int64_t now_s;
     /* The caller sets role API_LOCAL for the socket in the data folder and for the command line.
      * For all others api_run finds out who it is, by what the request says of its sender. */
     struct api_who who;
-    const char *address; /* of the client; NULL: none */
+    const char *address; /* of the client; NULL or "": none */
     /* Headers as sent, NULL where there are none: Authorization, Cookie, Origin, Sec-Fetch-Site,
      * Host, X-CSRF-Token, User-Agent. */
     const char *authorization, *cookie, *origin, *fetch_site, *host, *csrf, *user_agent;
     enum http_method method;
     const char *query;
-    const char *body; /* ended by NUL */
+    const char *body; /* api_run gives the resource a copy that ends with NUL */
     size_t body_length;
     const char *content_type, *if_match, *if_none_match, *accept;
 

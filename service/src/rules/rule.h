@@ -87,6 +87,7 @@ struct text;
  * that have their default are left out of YAML and present in JSON. */
 void rule_write_yaml(struct text *text, const struct rule_set *set);
 void rule_write_json(struct text *text, const struct rule_set *set);
+void rule_write_json_one(struct text *text, const struct rule *rule); /* one rule, as in a set */
 
 /* NULL where the set has no such process. */
 const struct rule_process *rule_process(const struct rule_set *set, const char *name);

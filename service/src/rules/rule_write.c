@@ -185,7 +185,7 @@ static bool is_when(const struct rule_field *field) {
     return field->kind == RULE_DAYS || field->kind == RULE_FROM || field->kind == RULE_TO;
 }
 
-static void put_json_rule(struct text *text, const struct rule *rule) {
+void rule_write_json_one(struct text *text, const struct rule *rule) {
     const char *group = "", *before = "{";
     for (int i = 0; i < rule_field_count; i++) {
         const struct rule_field *field = &rule_fields[i];
@@ -213,7 +213,7 @@ void rule_write_json(struct text *text, const struct rule_set *set) {
         text_format(text, ":{\"scaling\":%s,\"rules\":[", process->scaling ? "true" : "false");
         for (int j = 0; j < process->rule_count; j++) {
             if (j > 0) text_char(text, ',');
-            put_json_rule(text, &process->rules[j]);
+            rule_write_json_one(text, &process->rules[j]);
         }
         text_put(text, "]}");
     }

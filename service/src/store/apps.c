@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text.h"
+#include "store/ledger.h"
 
 static void copy(char *to, size_t size, const char *from) {
     size_t length = from ? strlen(from) : 0;
@@ -110,7 +110,8 @@ static const char *const deletions[] = {
 bool app_remove(struct store *store, int64_t id) {
     for (size_t i = 0; i < sizeof deletions / sizeof *deletions; i++)
         if (!delete_of_app(store, deletions[i], id)) return false;
-    return delete_of_app(store, "DELETE FROM app WHERE id = ?1", id) && store_touch_config(store);
+    return ledger_remove_app(store, id) &&
+           delete_of_app(store, "DELETE FROM app WHERE id = ?1", id) && store_touch_config(store);
 }
 
 /* ---- Report tokens ------------------------------------------------------------------------- */

@@ -1,0 +1,286 @@
+#define _GNU_SOURCE /* strdup */
+/*
+ * The platform of an app. Its credential comes in, is tried at once, and is never given out. What
+ * runs a program is set on the service's machine alone.
+ *
+ * Trying it may take as long as the platform does, so it happens before the transaction.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/resources.h"
+#include "people/token.h"
+#include "platforms/platform.h"
+#include "store/ledger.h"
+
+enum { DEADLINE_MS = 15000, LONGEST_SECRET = 16384, TRIED = 10 };
+
+static const char *const results[] = {"ok", "failed", "refused", "locked", "limited", "busy"};
+
+void platforms_list(struct api_call *call) {
+    if (!input_query(call, NULL, 0)) return;
+    text_put(&call->answer, "{\"platforms\":[");
+    for (size_t i = 0; platforms[i]; i++) {
+        if (i > 0) text_char(&call->answer, ',');
+        text_put(&call->answer, "{\"kind\":");
+        text_json(&call->answer, platforms[i]->kind);
+        text_format(&call->answer, ",\"local_only\":%s}",
+                    platforms[i]->local_only ? "true" : "false");
+    }
+    text_put(&call->answer, "]}");
+}
+
+/* ---- What is set ----------------------------------------------------------------------------- */
+
+struct setting {
+    char *kind, *settings;
+    void *sealed;
+    size_t sealed_length;
+};
+
+static bool find_setting(struct api_call *call, struct setting *setting) {
+    if (platform_get(call->store, call->app.id, &setting->kind, &setting->settings,
+                     &setting->sealed, &setting->sealed_length))
+        return true;
+    api_problem(call, 404, "no platform is set for %s", call->app.name);
+    return false;
+}
+
+static void free_setting(struct setting *setting) {
+    free(setting->kind);
+    free(setting->settings);
+    free(setting->sealed);
+}
+
+/* How the platform did at the last tick of each process. */
+static void put_health(struct api_call *call) {
+    struct text *text = &call->answer;
+    struct ledger_tick tick;
+    struct rule_set *set = api_rules(call->store, &call->app, 0, NULL, NULL);
+    text_put(text, ",\"health\":[");
+    for (int i = 0; set && i < set->process_count; i++) {
+        if (i > 0) text_char(text, ',');
+        text_put(text, "{\"process\":");
+        text_json(text, set->processes[i].name);
+        bool ticked =
+            ledger_last(call->store, call->app.id, set->processes[i].name, call->now_s, &tick);
+        text_put(text, ",\"ordered\":");
+        api_put_known(text, ticked ? tick.situation.ordered : -1);
+        text_put(text, ",\"read\":");
+        api_put_time(text, ticked && tick.situation.formation_age >= 0
+                               ? tick.situation.now - tick.situation.formation_age
+                               : 0);
+        text_put(text, ",\"trouble\":");
+        text_json(text, ticked && tick.situation.trouble[0] ? tick.situation.trouble : NULL);
+        text_char(text, '}');
+    }
+    text_char(text, ']');
+    rule_free(set);
+}
+
+void platform_show(struct api_call *call) {
+    struct setting setting;
+    if (!input_query(call, NULL, 0) || !find_setting(call, &setting)) return;
+    const struct platform *platform = platform_find(setting.kind);
+    text_put(&call->answer, "{\"kind\":");
+    text_json(&call->answer, setting.kind);
+    text_format(&call->answer, ",\"local_only\":%s,\"has_secret\":%s,\"settings\":%s",
+                platform && platform->local_only ? "true" : "false",
+                setting.sealed ? "true" : "false", setting.settings);
+    put_health(call);
+    text_char(&call->answer, '}');
+    free_setting(&setting);
+}
+
+/* ---- Trying it ------------------------------------------------------------------------------- */
+
+/* Reads the formation of each process of the rules; the worst result of them. */
+static enum platform_result try_platform(struct api_call *call, struct text *text,
+                                         const struct platform *platform, json_t *settings,
+                                         const char *secret, char *trouble, size_t size) {
+    enum platform_result worst = PLATFORM_OK;
+    struct rule_set *set = api_rules(call->store, &call->app, 0, NULL, NULL);
+    int count = set && set->process_count < TRIED ? set->process_count : TRIED;
+    trouble[0] = '\0';
+    text_put(text, "[");
+    for (int i = 0; set && i < count; i++) {
+        struct platform_formation formation = platform_unknown;
+        const struct platform_app app = {.app = call->app.name,
+                                         .settings = settings,
+                                         .secret = secret,
+                                         .deadline_ms = DEADLINE_MS,
+                                         .private_addresses = call->private_addresses};
+        struct platform_answer answer = platform->read(&app, set->processes[i].name, &formation);
+        if (i > 0) text_char(text, ',');
+        text_put(text, "{\"process\":");
+        text_json(text, set->processes[i].name);
+        text_format(text, ",\"result\":\"%s\",\"ordered\":", results[answer.result]);
+        api_put_known(text, answer.result == PLATFORM_OK ? formation.ordered : -1);
+        text_put(text, ",\"trouble\":");
+        text_json(text, answer.result == PLATFORM_OK ? NULL : answer.trouble);
+        text_char(text, '}');
+        if (answer.result == PLATFORM_OK || worst == PLATFORM_REFUSED) continue;
+        worst = answer.result;
+        snprintf(trouble, size, "%s", answer.trouble);
+    }
+    text_char(text, ']');
+    rule_free(set);
+    return worst;
+}
+
+void platform_test(struct api_call *call) {
+    struct setting setting;
+    char trouble[256];
+    if (!input_body(call, NULL, 0) || !find_setting(call, &setting)) return;
+    const struct platform *platform = platform_find(setting.kind);
+    json_t *settings = json_loads(setting.settings, 0, NULL);
+    char *secret = setting.sealed ? vault_unseal(call->vault, call->app.name, setting.sealed,
+                                                 setting.sealed_length)
+                                  : NULL;
+    if (!platform || !settings) {
+        api_problem(call, 422, "the platform “%.40s” is none that this version knows",
+                    setting.kind);
+    } else if (setting.sealed && !secret) {
+        api_problem(call, 422,
+                    "the credential can't be opened: it was sealed with another key than the one "
+                    "in use; enter it again");
+    } else {
+        struct text test = TEXT_EMPTY;
+        enum platform_result worst =
+            try_platform(call, &test, platform, settings, secret, trouble, sizeof trouble);
+        text_format(&call->answer, "{\"result\":\"%s\",\"test\":%s}", results[worst],
+                    test.bytes ? test.bytes : "[]");
+        text_free(&test);
+    }
+    vault_wipe(secret);
+    json_decref(settings);
+    free_setting(&setting);
+}
+
+/* ---- Setting it ------------------------------------------------------------------------------ */
+
+struct wish {
+    const struct platform *platform;
+    json_t *settings;
+    char *secret; /* NULL: none */
+    bool made;    /* the secret was made here: it is shown, once */
+    bool force;
+};
+
+/* The secret that is kept where the same kind is set again without one. */
+static char *kept_secret(struct api_call *call, const char *kind) {
+    struct setting setting;
+    char *secret = NULL;
+    if (!platform_get(call->store, call->app.id, &setting.kind, &setting.settings, &setting.sealed,
+                      &setting.sealed_length))
+        return NULL;
+    if (setting.sealed && strcmp(setting.kind, kind) == 0)
+        secret = vault_unseal(call->vault, call->app.name, setting.sealed, setting.sealed_length);
+    free_setting(&setting);
+    return secret;
+}
+
+/* A webhook is signed with a secret that both sides know: made here where none is given. */
+static bool find_secret(struct api_call *call, struct wish *wish, const char *given) {
+    char made[TOKEN_SIZE], error[200];
+    wish->secret = given ? strdup(given) : kept_secret(call, wish->platform->kind);
+    if (!wish->secret && strcmp(wish->platform->kind, "webhook") == 0) {
+        token_make(made, "wh_");
+        wish->secret = strdup(made);
+        wish->made = true;
+    }
+    if (wish->platform->check(wish->settings, wish->secret, error, sizeof error)) return true;
+    api_problem(call, 400, "%s", error);
+    return false;
+}
+
+static bool read_wish(struct api_call *call, struct wish *wish) {
+    const char *kind = NULL, *secret = NULL;
+    json_t *settings = NULL;
+    const struct field fields[] = {
+        {.name = "kind", .kind = FIELD_TEXT, .needed = true, .to = &kind},
+        {.name = "settings", .kind = FIELD_OBJECT, .to = &settings},
+        {.name = "secret", .kind = FIELD_TEXT, .least = 1, .most = LONGEST_SECRET, .to = &secret},
+        {.name = "force", .kind = FIELD_BOOL, .to = &wish->force},
+    };
+    if (!input_body(call, fields, INPUT_COUNT(fields))) return false;
+    wish->platform = platform_find(kind);
+    wish->settings = settings ? json_incref(settings) : json_object();
+    if (!wish->platform) {
+        api_problem(call, 400, "the field “kind”: there is no platform “%.40s”", kind);
+        return false;
+    }
+    if (wish->platform->local_only && call->who.role != API_LOCAL) {
+        api_problem(call, 403,
+                    "the platform “%s” runs a program: it is set by the command line on the "
+                    "service's machine alone, as `dynoscaled platform set %s %s ...`",
+                    kind, call->app.name, kind);
+        return false;
+    }
+    return find_secret(call, wish, secret);
+}
+
+static void store_wish(struct api_call *call, const struct wish *wish) {
+    char *settings = json_dumps(wish->settings, JSON_COMPACT);
+    size_t length = 0;
+    void *sealed =
+        wish->secret ? vault_seal(call->vault, call->app.name, wish->secret, &length) : NULL;
+    if (!settings || (wish->secret && !sealed)) {
+        api_problem(call, 503, "there is no memory left");
+    } else if (api_begin(call)) {
+        struct app app;
+        if (!app_by_id(call->store, call->app.id, &app))
+            api_problem(call, 404, "the app was removed meanwhile");
+        else if (!platform_put(call->store, call->app.id, wish->platform->kind, settings, sealed,
+                               length))
+            api_store_failed(call);
+        else
+            api_audit(call, call->app.id, NULL, "set the platform of %s: %s", call->app.name,
+                      wish->platform->kind);
+        call->config_changed = true;
+        api_end(call);
+    }
+    free(settings);
+    free(sealed);
+}
+
+void platform_change(struct api_call *call) {
+    struct wish wish = {0};
+    struct text test = TEXT_EMPTY;
+    char trouble[256];
+    if (read_wish(call, &wish)) {
+        enum platform_result worst = try_platform(call, &test, wish.platform, wish.settings,
+                                                  wish.secret, trouble, sizeof trouble);
+        if (worst == PLATFORM_REFUSED && !wish.force)
+            api_problem(call, 422, "%s. Nothing was changed; with “force” it is set all the same",
+                        trouble);
+        else store_wish(call, &wish);
+        if (!api_failed(call)) {
+            text_put(&call->answer, "{\"kind\":");
+            text_json(&call->answer, wish.platform->kind);
+            text_format(&call->answer, ",\"result\":\"%s\",\"test\":%s", results[worst],
+                        test.bytes ? test.bytes : "[]");
+            if (wish.made) {
+                text_put(&call->answer, ",\"secret\":");
+                text_json(&call->answer, wish.secret);
+            }
+            text_char(&call->answer, '}');
+        }
+    }
+    text_free(&test);
+    vault_wipe(wish.secret);
+    json_decref(wish.settings);
+}
+
+void platform_forget(struct api_call *call) {
+    if (!input_body(call, NULL, 0)) return;
+    if (!platform_remove(call->store, call->app.id)) {
+        api_store_failed(call);
+        return;
+    }
+    call->status = 204;
+    call->config_changed = true;
+    api_audit(call, call->app.id, NULL, "removed the platform of %s", call->app.name);
+}
