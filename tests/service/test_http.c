@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -588,6 +589,30 @@ static void requests_that_do_not_fit_into_memory_are_put_off(void **state) {
     assert_int_equal(counted(service).held_bytes, 0);
 }
 
+/* The client's sockets are made before; the server can't open any. */
+static void connections_are_accepted_again_when_there_are_descriptors(void **state) {
+    struct service *service = *state;
+    struct rlimit before, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int fds[2] = {socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET, SOCK_STREAM, 0)};
+    none = before;
+    none.rlim_cur = (rlim_t)fds[0]; /* the lowest that was free */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)service->port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(connect(fds[i], (struct sockaddr *)&address, sizeof address), 0);
+        SEND(fds[i], "GET / HTTP/1.0\r\n\r\n");
+    }
+    poll(NULL, 0, 250); /* for it to try, and to rest, more than once */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_has(receive(fds[i], NULL), "200 OK");
+        close(fds[i]);
+    }
+}
+
 static int behind_a_proxy(void **state) {
     static struct service service;
     limits = http_usual_limits;
@@ -804,6 +829,8 @@ int main(void) {
                                         with_few_connections, stop),
         cmocka_unit_test_setup_teardown(requests_that_do_not_fit_into_memory_are_put_off,
                                         with_few_connections, stop),
+        cmocka_unit_test_setup_teardown(connections_are_accepted_again_when_there_are_descriptors,
+                                        usual, stop),
         cmocka_unit_test_setup_teardown(a_trusted_proxy_says_whom_it_speaks_for, behind_a_proxy,
                                         stop),
         cmocka_unit_test_setup_teardown(nobody_else_does, usual, stop),

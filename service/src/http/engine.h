@@ -48,6 +48,7 @@ struct http_server {
 
     struct http_listener *listeners;
     struct event accept_again; /* after descriptors ran out */
+    int64_t complained_ms;     /* when that was last logged */
     struct peers *peers;
     struct connection *connections; /* all */
     struct http_counts counts;

@@ -15,7 +15,7 @@ struct output {
 static bool grow(struct output *output) {
     size_t room = output->room ? output->room * 2 : 4096;
     if (room > output->most + 1) room = output->most + 1;
-    char *bytes = realloc(output->bytes, room);
+    char *bytes = realloc(output->bytes, room + 1); /* and a NUL */
     if (!bytes) return false;
     output->bytes = bytes;
     output->room = room;
@@ -51,6 +51,7 @@ enum gzip_result gzip_undo(const char *bytes, size_t length, size_t most, char *
         free(output.bytes);
         return result;
     }
+    output.bytes[output.length] = '\0';
     *plain = output.bytes;
     *plain_length = output.length;
     return GZIP_OK;

@@ -8,7 +8,8 @@
 
 enum gzip_result { GZIP_OK, GZIP_DAMAGED, GZIP_TOO_LARGE, GZIP_NO_MEMORY };
 
-/* One or more members of gzip → *plain, of at most `most` bytes, which the caller frees. */
+/* One or more members of gzip → *plain, of at most `most` bytes and a NUL, which the caller frees.
+ */
 enum gzip_result gzip_undo(const char *bytes, size_t length, size_t most, char **plain,
                            size_t *plain_length);
 

@@ -36,7 +36,7 @@ bool request_make_room(struct http_request *request) {
     size_t room = request->room ? request->room * 2 : FIRST_ROOM;
     size_t more = room - request->room;
     if (server->counts.held_bytes + more > server->limits.held_bytes) return false;
-    char *bytes = realloc(request->bytes, room);
+    char *bytes = realloc(request->bytes, room + 1); /* and a NUL behind the body */
     if (!bytes) return false;
     request->bytes = bytes;
     request->room = room;
@@ -48,6 +48,7 @@ bool request_make_room(struct http_request *request) {
  * a CR. */
 static void end_strings(struct http_request *request) {
     const struct frame *frame = &request->frame;
+    request->bytes[request->length] = '\0';
     request->bytes[frame->path.at + frame->path.length] = '\0';
     if (frame->query.at > 0) request->bytes[frame->query.at + frame->query.length] = '\0';
     for (int i = 0; i < frame->field_count; i++) {

@@ -12,10 +12,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "http/engine.h"
 #include "log.h"
 
-enum { BACKLOG = 4096, ACCEPTS_AT_ONCE = 64, LINGER_MS = 2000 };
+enum { BACKLOG = 4096, ACCEPTS_AT_ONCE = 64, LINGER_MS = 2000, COMPLAIN_EVERY_MS = 60000 };
 
 const struct http_limits http_usual_limits = {
     .head_bytes = 16 << 10,
@@ -80,7 +81,11 @@ failed:
 /* Descriptors ran out: listening on would only spin until one is free. */
 static void rest_from_accepting(struct http_server *server) {
     static const struct timeval a_moment = {.tv_usec = 100000};
-    log_line(LOG_WARN, "http", "a connection can't be accepted: %s", strerror(errno));
+    int64_t now_ms = ds_clock_monotonic_ms();
+    if (server->complained_ms == 0 || now_ms - server->complained_ms >= COMPLAIN_EVERY_MS) {
+        log_line(LOG_WARN, "http", "a connection can't be accepted: %s", strerror(errno));
+        server->complained_ms = now_ms;
+    }
     for (struct http_listener *listener = server->listeners; listener; listener = listener->next)
         event_del(&listener->event);
     event_add(&server->accept_again, &a_moment);

@@ -1,0 +1,248 @@
+#define _GNU_SOURCE /* setrlimit and the like under -std=c11 */
+#include "serve/serve.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "dynoscale.h"
+#include "log.h"
+
+enum { API_WAITING_MOST = 256, RESERVED_FILES = 200, WAITING_BYTES = 32 << 20 };
+
+/* ---- Starting ---------------------------------------------------------------------------------
+ */
+
+static void prepare_process(struct service *service) {
+    enum log_level level = LOG_INFO;
+    log_level_named(service->settings.log_level, &level);
+    log_set_level(level);
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    /* Each arena keeps what its threads have freed; a few threads do not contend for two. */
+    mallopt(M_ARENA_MAX, 2);
+    service->started_s = ds_clock_wall_ns() / 1000000000;
+}
+
+/* As many descriptors as the system lets us have, and no more connections than these allow. */
+static void raise_files(struct settings *settings) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+    rlim_t wanted = (rlim_t)settings->connections + RESERVED_FILES;
+    if (files.rlim_cur < wanted) {
+        files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+        setrlimit(RLIMIT_NOFILE, &files);
+        getrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (files.rlim_cur >= wanted) return;
+    int64_t have = (int64_t)files.rlim_cur;
+    int64_t possible = have > 2 * RESERVED_FILES ? have - RESERVED_FILES : have / 2;
+    log_line(LOG_WARN, "serve",
+             "of %lld connections only %lld are possible: this process may open %lld files",
+             (long long)settings->connections, (long long)possible, (long long)have);
+    settings->connections = possible;
+}
+
+static bool open_server(struct service *service, char *error, size_t size) {
+    const struct settings *settings = &service->settings;
+    struct http_limits limits = http_usual_limits;
+    limits.held_bytes = (size_t)settings->held_mb << 20;
+    limits.head_ms = (int)settings->head_ms;
+    limits.body_ms = (int)settings->body_ms;
+    limits.idle_ms = (int)settings->idle_ms;
+    limits.answer_ms = (int)settings->answer_ms;
+    limits.stream_ms = (int)settings->stream_ms;
+    limits.connections = (int)settings->connections;
+    limits.connections_a_peer = (int)settings->connections_a_peer;
+    limits.trusted_proxies = settings->trusted_proxies;
+    limits.https = strncmp(settings->public_url, "https:", 6) == 0;
+    limits.reuse_port = settings->reuse_port;
+    service->http = http_server_new(service->loop, &limits, route_request, service, error, size);
+    if (!service->http) return false;
+    for (int i = 0; i < settings->listen_count; i++)
+        if (!http_listen(service->http, settings->listen[i], HTTP_PEER_NETWORK, error, size))
+            return false;
+    return true;
+}
+
+/* Last, when all the rest is there: the command line goes by it. */
+static bool open_control_socket(struct service *service, char *error, size_t size) {
+    char address[SETTINGS_TEXT_SIZE + 24];
+    snprintf(address, sizeof address, "unix:%s/control.sock", service->settings.data);
+    return http_listen(service->http, address, HTTP_PEER_LOCAL, error, size);
+}
+
+/* Where nobody said it: "http://" and the first address that is not a file, with the port that the
+ * system chose where it was 0. */
+static void find_public_url(struct service *service) {
+    const struct settings *settings = &service->settings;
+    snprintf(service->public_url, sizeof service->public_url, "%s", settings->public_url);
+    for (int i = 0; !*service->public_url && i < settings->listen_count; i++) {
+        const char *address = settings->listen[i], *port = strrchr(address, ':');
+        if (strncmp(address, "unix:", 5) == 0) continue;
+        snprintf(service->public_url, sizeof service->public_url, "http://%.*s:%d",
+                 (int)(port - address), address, http_port(service->http));
+    }
+    if (!*service->public_url)
+        snprintf(service->public_url, sizeof service->public_url, "http://localhost");
+}
+
+/* The public address is kept for the command line, which also works where no service runs. */
+static bool prepare_store(struct service *service, struct store *store, char *link,
+                          size_t link_size, char *error, size_t size) {
+    if (!store_set_meta(store, "public_url", service->public_url)) {
+        snprintf(error, size, "the data can't be written to: %s", store_error(store));
+        return false;
+    }
+    error[0] = '\0';
+    bool made = api_first_link(store, service->public_url, service->started_s, link, link_size,
+                               error, size);
+    return made || !*error;
+}
+
+static bool start_rooms(struct service *service, char *error, size_t size) {
+    const struct settings *settings = &service->settings;
+    service->vault = vault_open(settings->data, error, size);
+    if (!service->vault) return false;
+    service->loop = loop_new();
+    service->live = live_new();
+    service->events = events_new(service);
+    service->ready = ready_new(service);
+    if (!service->loop || !service->live || !service->events || !service->ready) {
+        snprintf(error, size, "there is no memory to start with");
+        return false;
+    }
+    const struct ingest_settings ingest = {.folder = settings->data,
+                                           .commit_ms = (int)settings->commit_ms,
+                                           .waiting_bytes = WAITING_BYTES,
+                                           .publish_s = (int)settings->publish_s};
+    service->ingest = ingest_new(service->loop, service->live, &ingest, error, size);
+    if (!service->ingest) return false;
+    const struct control_settings control = {.folder = settings->data,
+                                             .vault = service->vault,
+                                             .tick_s = (int)settings->tick_s,
+                                             .act_threads = (int)settings->act_threads,
+                                             .act_timeout_s = (int)settings->act_timeout_s};
+    service->control = control_new(service->live, &control, error, size);
+    if (!service->control) return false;
+    control_on_tick(service->control, events_changed_elsewhere, service->events);
+    service->pool =
+        pool_new("api", (int)settings->api_threads, API_WAITING_MOST, settings->data, error, size);
+    return service->pool != NULL;
+}
+
+static void say_where(const struct service *service, const char *link) {
+    const struct settings *settings = &service->settings;
+    for (int i = 0; i < settings->listen_count; i++) {
+        const char *address = settings->listen[i];
+        size_t length = strlen(address);
+        bool chosen = length > 2 && strcmp(address + length - 2, ":0") == 0;
+        if (strncmp(address, "unix:", 5) == 0) printf("Listening on %s\n", address);
+        else if (chosen)
+            printf("Listening on http://%.*s:%d\n", (int)length - 2, address,
+                   http_port(service->http));
+        else printf("Listening on http://%s\n", address);
+    }
+    printf("The data is in %s\n", settings->data);
+    if (*link) printf("There is no user yet. Make the first one here: %s\n", link);
+    fflush(stdout);
+}
+
+/* ---- Ending -----------------------------------------------------------------------------------
+ */
+
+static void stop(void *context) {
+    struct service *service = context;
+    loop_stop(service->loop);
+}
+
+static void drain_took_too_long(void *context) {
+    log_line(LOG_WARN, "serve", "requests that had begun are not over yet: they are cut off");
+    stop(context);
+}
+
+/* A second signal changes nothing: platforms send one to each process of a dyno, and a shell one to
+ * the whole group. */
+static void begin_drain(void *context, int number) {
+    struct service *service = context;
+    if (service->draining) return;
+    service->draining = true;
+    log_line(LOG_INFO, "serve",
+             "%s: no new connections; ends when those that are open have their "
+             "answers",
+             number == SIGTERM ? "SIGTERM" : "SIGINT");
+    service->drain_timer =
+        loop_every(service->loop, service->settings.drain_s * 1000, drain_took_too_long, service);
+    http_drain(service->http, stop, service);
+}
+
+/* There is nothing to open again: the log goes to standard error. */
+static void on_hangup(void *context, int number) {
+    (void)context, (void)number;
+    log_line(LOG_INFO, "serve", "SIGHUP: nothing to do");
+}
+
+/* In this order nothing that was read is lost, and nobody calls a room that has ended: the API's
+ * last answers are posted and sent, then the commit's, then control ends its acts. */
+static void end(struct service *service) {
+    service->draining = true;
+    if (service->pool) pool_free(service->pool);
+    if (service->loop) loop_run_posts(service->loop);
+    if (service->ingest) ingest_free(service->ingest);
+    if (service->loop) loop_run_posts(service->loop);
+    if (service->control) control_free(service->control);
+    http_server_free(service->http);
+    if (service->loop) loop_run_posts(service->loop);
+    events_free(service->events);
+    ready_free(service->ready);
+    if (service->live) live_free(service->live);
+    if (service->vault) vault_free(service->vault);
+    loop_free(service->loop);
+    if (service->lock_fd >= 0) close(service->lock_fd);
+}
+
+/* ---- The whole --------------------------------------------------------------------------------
+ */
+
+static bool start(struct service *service, char *error, size_t size) {
+    char link[SETTINGS_TEXT_SIZE] = "";
+    service->lock_fd = lock_folder(service->settings.data, error, size);
+    if (service->lock_fd < 0) return false;
+    struct store *store = store_open(service->settings.data, STORE_CREATE, error, size);
+    if (!store) return false;
+    bool started = start_rooms(service, error, size) && open_server(service, error, size);
+    if (started) {
+        find_public_url(service);
+        started = prepare_store(service, store, link, sizeof link, error, size) &&
+                  open_control_socket(service, error, size);
+    }
+    store_close(store);
+    if (started) say_where(service, link);
+    return started;
+}
+
+int serve(const struct settings *settings) {
+    struct service service = {.settings = *settings, .lock_fd = -1};
+    char error[1000] = "";
+    prepare_process(&service);
+    raise_files(&service.settings);
+    bool started = start(&service, error, sizeof error);
+    if (started) {
+        loop_on_signal(service.loop, SIGTERM, begin_drain, &service);
+        loop_on_signal(service.loop, SIGINT, begin_drain, &service);
+        loop_on_signal(service.loop, SIGHUP, on_hangup, &service);
+        log_line(LOG_INFO, "serve", "dynoscaled " DYNOSCALE_VERSION " has started");
+        loop_run(service.loop);
+    } else {
+        fprintf(stderr, "dynoscaled: %s\n", error);
+    }
+    end(&service);
+    if (started) log_line(LOG_INFO, "serve", "ended");
+    return started ? 0 : 1;
+}

@@ -1,0 +1,71 @@
+/*
+ * `dynoscaled serve`: what is started in which order, where a request goes, how it all ends.
+ *
+ * Reading order: serve.c (start, drain), route.c (request → report, API, health, metrics),
+ * events.c (streams), metrics.c, ready.c.
+ */
+#ifndef SERVE_H
+#define SERVE_H
+
+#include "api/api.h"
+#include "control/control.h"
+#include "http/http.h"
+#include "ingest/ingest.h"
+#include "ingest/live.h"
+#include "loop.h"
+#include "people/vault.h"
+#include "pool.h"
+#include "settings.h"
+
+struct events;
+struct ready;
+
+struct service {
+    struct settings settings;
+    char public_url[SETTINGS_TEXT_SIZE];
+    int64_t started_s;
+    int lock_fd;
+    struct loop *loop;
+    struct vault *vault;
+    struct live *live;
+    struct ingest *ingest;
+    struct control *control;
+    struct pool *pool; /* "api" */
+    struct http_server *http;
+    struct events *events;
+    struct ready *ready;
+    struct loop_timer *drain_timer;
+    bool draining;
+};
+
+/* The whole life: returns the exit status. */
+int serve(const struct settings *settings);
+
+/* route.c: answers a request, now or later. */
+void route_request(void *service, struct http_request *request);
+
+/* Where the API can't be asked now. */
+void route_busy(struct http_request *request, const char *sentence);
+
+/* lock.c: takes DIR/lock, so that no two services use one folder; makes the folder. The descriptor,
+ * which holds the lock until it is closed; -1 with a sentence. */
+int lock_folder(const char *folder, char *error, size_t size);
+
+/* events.c: the streams of events. */
+struct events *events_new(struct service *service);
+void events_free(struct events *events);
+/* In place of an answer: events of an app, or of all (0), to a caller who sees one app, or all. */
+void events_open(struct events *events, struct http_request *request, int64_t app);
+/* Something of the app has changed: its event is made and sent. On the loop's thread. */
+void events_changed(struct events *events, int64_t app);
+void events_changed_elsewhere(void *events, int64_t app); /* any thread */
+
+/* metrics.c: of the service, as Prometheus reads them. */
+void metrics_write(struct text *text, struct service *service);
+
+/* ready.c: answers /readyz. */
+struct ready *ready_new(struct service *service);
+void ready_free(struct ready *ready);
+void ready_answer(struct ready *ready, struct http_request *request);
+
+#endif
