@@ -16,21 +16,22 @@
     X(3, last_down, 0, "when dynos were last removed")                                        \
     X(4, below_since, 0, "since when the statistic has been below the threshold for down")    \
     X(5, wanted, -1, "the number wanted after the last tick; -1: none yet")                   \
-    X(6, up_value_ms, -1, "the statistic when dynos were last added; -1: none to compare")    \
-    X(7, futile_ups, 0, "times in a row that adding dynos did not make the wait shorter")     \
+    X(6, up_value_ms, -1, "the statistic when adding began; -1: nothing to compare with")     \
+    X(7, futile_ups, 0, "times that dynos were added since then, the wait not yet shorter")   \
     X(8, futile_since, 0, "since when nothing is added because it did not help")              \
-    X(9, adopted_at, 0, "when a change by somebody else was last adopted")                    \
+    X(9, adopted_at, 0, "when somebody else made the change that was last adopted")           \
     X(10, stood_down_since, 0, "since when nothing is done because somebody else scales too") \
     X(11, last_value_ms, -1, "the statistic at the tick before; -1: none")                    \
     X(12, last_ordered, -1, "dynos ordered at the tick before; -1: not known")                \
     X(13, jobs_hold_since, 0, "since when a scaling down waits for running jobs")             \
-    X(14, last_restart, 0, "when the service was last seen to have started anew")             \
+    X(14, last_restart, 0, "when the service last began to hear reports")                     \
     X(15, prior_up, 0, "last_up before the last order, which counts again if that fails")     \
     X(16, prior_down, 0, "last_down before the last order, in the same way")                  \
     X(17, zero_since, 0, "since when somebody else has had 0 dynos run, which is a pause")    \
     X(18, up_from, -1, "dynos ordered when dynos were last added; -1: none")                  \
-    X(19, up_samples, -1, "requests in the window when dynos were last added; -1: none")      \
-    X(20, up_running, -1, "jobs being worked on when dynos were last added; -1: not known")
+    X(19, up_samples, -1, "requests in the window when adding began; -1: none")               \
+    X(20, up_running, -1, "jobs being worked on when adding began; -1: not known")            \
+    X(21, up_since, 0, "when adding began")
 
 struct memory {
 #define X(number, name, unknown, meaning) int64_t name;
