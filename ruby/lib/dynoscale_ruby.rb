@@ -122,8 +122,7 @@ module DynoscaleRuby
 
     def open_agent
       if (off_reason = Agent.open(@settings))
-        Log.add(@settings.off_unusual? && !@off_logged ? :warn : :info, "off: #{off_reason}")
-        @off_logged = true
+        Log.add(:info, "off: #{off_reason}")
       else
         Servers.follow
         Log.add(:info, "on: reports to #{@settings.shown(:url)} as #{@settings.dyno}")

@@ -1,0 +1,367 @@
+/*
+ * Orders to platforms. One process has one order at most, its newest:
+ *
+ *     decided ──▶ DUE ──▶ CALLED ──▶ SETTLING ──▶ ended, done
+ *                  ▲         │           │
+ *                  └─ failed ┴───────────┘ the platform says otherwise
+ *     a new start ──▶ CHECK ──▶ done, or ASK
+ *     refused ──▶ ASK ──▶ DUE, once a decision wants it again
+ *
+ * The row in the store says "under way" from the transaction of its decision until the platform
+ * has answered or the order is void, so that a service that is killed at any moment finds it again:
+ * then the formation is read first, and what has already happened is not ordered again. An order
+ * that failed stands as long as decisions want its number.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "control/state.h"
+#include "log.h"
+
+enum {
+    SETTLE_LEAST_MS = 30 * 1000, /* how long a reading may show the number before */
+    SETTLE_MOST_MS = 300 * 1000,
+    READ_AFTER_MS = 1000, /* of an order: confirms it */
+    READ_BEFORE_TICK_MS = 3000,
+    READ_JITTER_MS = 1500,
+    BOOT_MOST_S = 1800,
+    PAUSE_MOST_MS = 60 * 1000,
+};
+
+/* ---- What is open
+ * --------------------------------------------------------------------------------- */
+
+static void store_act(struct control *control, const struct process *process) {
+    if (!act_update(control->store, &process->act))
+        log_line(LOG_ERROR, "control", "%s %s: an order was not written: %s", process->app->name,
+                 process->name, store_error(control->store));
+}
+
+static bool act_open(const struct process *process) {
+    return process->act.id && !process->act.ended_s;
+}
+
+/* ---- From decisions ------------------------------------------------------------------------- */
+
+/* What the tick wants: a number to order, or -1. */
+static int wanted_by(const struct process *process) {
+    const struct decision *decision = &process->tick.decision;
+    if (!process->rules->scaling || decision->action == DECISION_HOLD) return -1;
+    return decision->to;
+}
+
+/* Whether the tick's decision makes an order that is open void. One that was not tried yet, or that
+ * was refused, stays through ticks that hold: decisions know of it. One that failed is tried again
+ * only as long as each new decision wants it. */
+static bool is_void(const struct process *process, int wanted) {
+    if (!act_open(process) || process->phase == PHASE_CALLED) return false;
+    if (!process->rules->scaling) return true;
+    if (wanted >= 0) return wanted != process->act.to;
+    return process->act.state != ACT_UNDER_WAY && process->act.state != ACT_REFUSED;
+}
+
+/* What becomes of a void order: it stays failed, or never was. */
+static enum act_state void_state(const struct process *process) {
+    return process->act.state == ACT_UNDER_WAY ? ACT_NONE : process->act.state;
+}
+
+bool act_order(struct control *control, struct process *process) {
+    int wanted = wanted_by(process);
+    process->ordered.id = 0;
+    if (is_void(process, wanted)) {
+        struct act ended = process->act;
+        ended.state = void_state(process);
+        ended.ended_s = process->tick.situation.now;
+        if (!act_update(control->store, &ended)) return false;
+    } else if (act_open(process)) {
+        return true; /* the same number, or the platform is being told right now */
+    }
+    if (wanted < 0) return true;
+    struct act act = {.app = process->app->id,
+                      .from = process->tick.decision.from,
+                      .to = wanted,
+                      .epoch = control->epoch,
+                      .ordered_s = process->tick.situation.now,
+                      .state = ACT_UNDER_WAY};
+    memcpy(act.process, process->name, sizeof act.process);
+    if (!act_add(control->store, &act)) return false;
+    process->ordered = act;
+    return true;
+}
+
+void act_ordered(struct process *process) {
+    int wanted = wanted_by(process);
+    int64_t now_ms = ds_clock_monotonic_ms();
+    if (is_void(process, wanted)) {
+        process->act.state = void_state(process);
+        process->act.ended_s = process->tick.situation.now;
+        process->phase = PHASE_NONE;
+    }
+    if (wanted >= 0 && process->phase == PHASE_ASK) {
+        process->phase = PHASE_DUE;
+        process->next_ms = now_ms;
+    }
+    if (process->ordered.id == 0) return;
+    process->act = process->ordered;
+    process->ordered.id = 0;
+    memcpy(process->act_reason, process->tick.decision.sentence, sizeof process->act_reason);
+    process->phase = PHASE_DUE;
+    process->act_ms = process->next_ms = now_ms;
+}
+
+/* ---- From the platform: an order ------------------------------------------------------------ */
+
+/* Growing, with jitter of a quarter either way, so that many apps do not come back at once. */
+static int64_t pause_ms(struct control *control, enum act_state state, int tries) {
+    int64_t pause = (state == ACT_LOCKED ? 10000 : 2000) << (tries < 10 ? tries : 10);
+    if (pause > PAUSE_MOST_MS) pause = PAUSE_MOST_MS;
+    return pause * 3 / 4 + control_jitter(control, pause / 2);
+}
+
+static void failed(struct control *control, struct process *process, enum act_state state,
+                   const struct platform_answer *answer) {
+    int64_t now_ms = ds_clock_monotonic_ms();
+    int64_t pause = pause_ms(control, state, process->act.tries - 1);
+    if (answer->wait_s * 1000LL > pause) pause = answer->wait_s * 1000LL;
+    process->act.state = state;
+    process->act_ms = now_ms;
+    process->phase = state == ACT_REFUSED ? PHASE_ASK : PHASE_DUE;
+    process->next_ms = now_ms + pause;
+    snprintf(process->act.trouble, sizeof process->act.trouble, "%s", answer->trouble);
+    control->counts.failed_acts++;
+    log_line(state == ACT_REFUSED ? LOG_ERROR : LOG_WARN, "control",
+             "%s %s: %d dynos were not ordered: %s", process->app->name, process->name,
+             process->act.to, answer->trouble);
+}
+
+static int64_t settle_ms(const struct process *process) {
+    int64_t settle = process->boot_count ? process->boots_s[0] * 2000 : SETTLE_LEAST_MS;
+    if (settle < SETTLE_LEAST_MS) return SETTLE_LEAST_MS;
+    return settle > SETTLE_MOST_MS ? SETTLE_MOST_MS : settle;
+}
+
+static void done(struct process *process) {
+    int64_t now_ms = ds_clock_monotonic_ms();
+    process->act.state = ACT_DONE;
+    process->act.ended_s = control_now_s();
+    process->act.trouble[0] = '\0';
+    process->known = process->formation.ordered = process->act.to;
+    process->formation_ms = now_ms;
+    process->phase = PHASE_SETTLING;
+    process->next_ms = now_ms + settle_ms(process);
+    process->next_read_ms = now_ms + READ_AFTER_MS;
+    bool up = process->act.to > process->act.from;
+    process->boot_target = up ? process->act.to : 0;
+    process->boot_ms = now_ms;
+}
+
+/* The limit is taken where it still leads the right way. */
+static void limited(struct control *control, struct process *process,
+                    const struct platform_answer *answer) {
+    process->limit = answer->limit;
+    bool helps = process->act.from < answer->limit && answer->limit < process->act.to;
+    failed(control, process, ACT_FAILED, answer);
+    if (!helps) return;
+    process->act.to = answer->limit;
+    process->next_ms = ds_clock_monotonic_ms();
+}
+
+void act_called(struct control *control, struct process *process, const struct call *call) {
+    if (process->act.id != call->act_id) return; /* another holder of the lease went on with it */
+    if (call->void_lease) { /* nothing was done: whoever holds the lease decides */
+        process->phase = PHASE_CHECK;
+        process->loaded = false;
+        return;
+    }
+    process->act.tries++;
+    switch (call->answer.result) {
+    case PLATFORM_OK:
+        done(process);
+        break;
+    case PLATFORM_LIMITED:
+        limited(control, process, &call->answer);
+        break;
+    case PLATFORM_REFUSED:
+        failed(control, process, ACT_REFUSED, &call->answer);
+        break;
+    case PLATFORM_LOCKED:
+        failed(control, process, ACT_LOCKED, &call->answer);
+        break;
+    case PLATFORM_FAILED:
+    case PLATFORM_BUSY:
+        failed(control, process, ACT_FAILED, &call->answer);
+    }
+    store_act(control, process);
+}
+
+/* ---- From the platform: a reading ----------------------------------------------------------- */
+
+static void note_outside(struct process *process, int now) {
+    memmove(process->outside_ms + 1, process->outside_ms,
+            (OUTSIDE - 1) * sizeof *process->outside_ms);
+    process->outside_ms[0] = ds_clock_monotonic_ms();
+    log_line(LOG_INFO, "control", "%s %s: somebody else changed %d dynos to %d", process->app->name,
+             process->name, process->known, now);
+    process->known = now;
+    process->boot_target = 0;
+}
+
+static bool between(int number, int one, int other) {
+    return one < other ? number >= one && number <= other : number >= other && number <= one;
+}
+
+/* The platform answered that it would, and long after it still has not. */
+static void broke_its_word(struct control *control, struct process *process, int ordered) {
+    struct platform_answer answer = platform_trouble(
+        PLATFORM_FAILED, "the platform answered that it would run %d dynos, and still says %d",
+        process->act.to, ordered);
+    process->known = ordered;
+    process->act.ended_s = 0;
+    answer.wait_s = control->settings.tick_s + 1; /* so that a tick says so */
+    failed(control, process, ACT_FAILED, &answer);
+    store_act(control, process);
+}
+
+/* What a reading says of the newest order. Returns the number to go by. */
+static int judge(struct control *control, struct process *process, int ordered) {
+    bool reached = ordered == process->act.to;
+    if (process->phase == PHASE_SETTLING) {
+        bool late = ds_clock_monotonic_ms() >= process->next_ms;
+        if (reached) process->phase = PHASE_NONE;
+        else if (!between(ordered, process->act.from, process->act.to)) process->phase = PHASE_NONE;
+        else if (!late) return process->act.to;
+        else broke_its_word(control, process, ordered);
+    } else if (act_open(process) && reached) { /* its answer was lost, not the order */
+        done(process);
+        process->phase = PHASE_NONE;
+        store_act(control, process);
+    } else if (process->phase == PHASE_CHECK) {
+        process->phase = PHASE_ASK;
+        process->act.state = ACT_FAILED;
+        snprintf(process->act.trouble, sizeof process->act.trouble,
+                 "this service ended before the platform had answered");
+        store_act(control, process);
+    }
+    return ordered;
+}
+
+static void schedule_reading(struct control *control, struct process *process) {
+    const struct platform *platform = process->app->platform;
+    int64_t now_ms = ds_clock_monotonic_ms();
+    int64_t least =
+        now_ms + (platform ? platform->read_every_s : 60) * 1000 - 2 * READ_BEFORE_TICK_MS;
+    int64_t tick_ms = control->settings.tick_s * 1000LL;
+    /* Shortly before a tick, so that it decides on what is new. */
+    int64_t tick_at = now_ms + control->next_tick_s * 1000 - ds_clock_wall_ns() / 1000000;
+    int64_t at = tick_at - READ_BEFORE_TICK_MS + control_jitter(control, READ_JITTER_MS);
+    while (at < least) at += tick_ms;
+    process->next_read_ms = at > least + 2 * tick_ms ? least : at; /* a clock that was set */
+}
+
+static void learn_boot_from(struct process *process, int up) {
+    if (!process->boot_target || up < process->boot_target) return;
+    int64_t boot_s = (ds_clock_monotonic_ms() - process->boot_ms) / 1000;
+    process->boot_target = 0;
+    memmove(process->boots_s + 1, process->boots_s, (BOOTS - 1) * sizeof *process->boots_s);
+    process->boots_s[0] = boot_s;
+    if (process->boot_count < BOOTS) process->boot_count++;
+}
+
+void act_read(struct control *control, struct process *process, const struct call *call) {
+    process->reading = false;
+    if (call->void_lease) { /* asked again after the next tick, which takes the lease anew */
+        process->next_read_ms = ds_clock_monotonic_ms() + READ_AFTER_MS;
+        return;
+    }
+    schedule_reading(control, process);
+    if (call->answer.result != PLATFORM_OK) {
+        if (strcmp(process->trouble, call->answer.trouble) != 0)
+            log_line(LOG_WARN, "control", "%s %s: its dynos can't be read: %s", process->app->name,
+                     process->name, call->answer.trouble);
+        snprintf(process->trouble, sizeof process->trouble, "%s", call->answer.trouble);
+        return;
+    }
+    process->trouble[0] = '\0';
+    process->formation = call->formation;
+    process->formation_ms = call->began_ms;
+    if (call->answer.limit >= 0) process->limit = call->answer.limit;
+    int ordered = judge(control, process, call->formation.ordered);
+    process->formation.ordered = ordered;
+    if (process->known >= 0 && ordered != process->known) note_outside(process, ordered);
+    process->known = ordered;
+    if (call->formation.up >= 0) learn_boot_from(process, call->formation.up);
+}
+
+void act_learn_boot(struct control *control, struct process *process, int64_t now_s) {
+    if (!process->boot_target) return;
+    int64_t since_s = (ds_clock_monotonic_ms() - process->boot_ms) / 1000;
+    if (since_s > BOOT_MOST_S) process->boot_target = 0;
+    else if (process->formation.up < 0)
+        learn_boot_from(
+            process, live_dynos(control->live, process->app->id, process->name, now_s - since_s));
+}
+
+/* ---- Calls that are due --------------------------------------------------------------------- */
+
+static bool order_waits(const struct process *process) {
+    return process->phase == PHASE_DUE && process->rules && process->rules->scaling;
+}
+
+static bool order_due(const struct process *process, int64_t now_ms) {
+    return order_waits(process) && process->next_ms <= now_ms;
+}
+
+static bool reading_due(const struct process *process, int64_t now_ms) {
+    return process->rules && process->next_read_ms <= now_ms;
+}
+
+/* The process whose order, or else whose reading, has been due longest. */
+static struct process *most_due(const struct app_state *app, int64_t now_ms, enum call_verb *verb) {
+    struct process *order = NULL, *reading = NULL;
+    for (int i = 0; i < app->process_count; i++) {
+        struct process *process = app->processes[i];
+        if (order_due(process, now_ms) && (!order || process->next_ms < order->next_ms))
+            order = process;
+        if (reading_due(process, now_ms) &&
+            (!reading || process->next_read_ms < reading->next_read_ms))
+            reading = process;
+    }
+    *verb = order ? CALL_SET : CALL_READ;
+    return order ? order : reading;
+}
+
+void act_begin(struct control *control, struct app_state *app) {
+    if (app->busy || app->gone || !app->platform || control->standing_by) return;
+    enum call_verb verb;
+    struct process *process = most_due(app, ds_clock_monotonic_ms(), &verb);
+    if (!process || !call_begin(control, process, verb)) return;
+    app->busy = true;
+    if (verb == CALL_READ) {
+        process->reading = true;
+        process->next_read_ms = INT64_MAX; /* until it is back */
+    } else {
+        process->phase = PHASE_CALLED;
+        control->counts.acts++;
+    }
+}
+
+static void note_next(struct control *control, const struct app_state *app) {
+    for (int i = 0; i < app->process_count; i++) {
+        const struct process *process = app->processes[i];
+        if (order_waits(process) && process->next_ms < control->next_scan_ms)
+            control->next_scan_ms = process->next_ms;
+        if (process->rules && process->next_read_ms < control->next_scan_ms)
+            control->next_scan_ms = process->next_read_ms;
+    }
+}
+
+void act_begin_all(struct control *control) {
+    control->next_scan_ms = INT64_MAX;
+    for (int i = 0; i < control->app_count; i++) {
+        struct app_state *app = control->apps[i];
+        act_begin(control, app);
+        bool waits = !app->busy && app->platform && !app->gone && !control->standing_by;
+        if (waits) note_next(control, app);
+    }
+}

@@ -1,0 +1,304 @@
+/* The thread that decides: when it wakes, what it does then. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* strdup, pthread_setname_np */
+#endif
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "control/state.h"
+#include "log.h"
+#include "random.h"
+
+enum {
+    LATE_S = 3,            /* a tick that begins later is counted */
+    JUMP_MS = 2000,        /* between the two clocks: the wall's was set */
+    LEAST_PAUSE_MS = 100,  /* between two looks at calls that could not begin */
+    MOST_PAUSE_MS = 10000, /* a wait this long is looked at again */
+    COMPACT_MS = 60000,
+    MOST_CALLS = 100000,
+};
+
+int64_t control_now_s(void) { return ds_clock_wall_ns() / 1000000000; }
+
+/* xorshift64*: jitter needs no more. */
+int64_t control_jitter(struct control *control, int64_t below) {
+    uint64_t x = control->random;
+    x ^= x >> 12, x ^= x << 25, x ^= x >> 27;
+    control->random = x;
+    return below > 0 ? (int64_t)((x * 0x2545F4914F6CDD1Du >> 33) % (uint64_t)below) : 0;
+}
+
+/* ---- What comes in -------------------------------------------------------------------------- */
+
+static void take_call(struct control *control, struct call *call) {
+    call->app->busy = false;
+    if (call->verb == CALL_SET) act_called(control, call->process, call);
+    else act_read(control, call->process, call);
+    act_begin(control, call->app);
+    call_free(call);
+}
+
+static void take_inbox(struct control *control) {
+    pthread_mutex_lock(&control->lock_inbox);
+    struct call *call = control->inbox;
+    control->inbox = NULL;
+    pthread_mutex_unlock(&control->lock_inbox);
+    if (call) control->next_scan_ms = 0;
+    while (call) {
+        struct call *next = call->next;
+        take_call(control, call);
+        call = next;
+    }
+}
+
+static bool take_changed(struct control *control) {
+    pthread_mutex_lock(&control->lock_inbox);
+    bool changed = control->config_changed;
+    control->config_changed = false;
+    pthread_mutex_unlock(&control->lock_inbox);
+    return changed || store_config_version(control->store) != control->config_version;
+}
+
+/* ---- The clocks ----------------------------------------------------------------------------- */
+
+static int64_t tick_after(const struct control *control, int64_t now_s) {
+    int64_t tick_s = control->settings.tick_s;
+    return (now_s / tick_s + 1) * tick_s;
+}
+
+static void look_at_clocks(struct control *control) {
+    int64_t wall_ms = ds_clock_wall_ns() / 1000000, monotonic_ms = ds_clock_monotonic_ms();
+    int64_t jump_ms = (wall_ms - control->wall_ms) - (monotonic_ms - control->monotonic_ms);
+    if (control->wall_ms && (jump_ms >= JUMP_MS || jump_ms <= -JUMP_MS)) {
+        control->clock_jump_s += jump_ms / 1000;
+        control->next_tick_s = tick_after(control, wall_ms / 1000);
+        log_line(LOG_WARN, "control", "the clock was set by %lld s", (long long)(jump_ms / 1000));
+    }
+    control->wall_ms = wall_ms;
+    control->monotonic_ms = monotonic_ms;
+}
+
+/* ---- The steps ------------------------------------------------------------------------------ */
+
+static void count_tick(struct control *control, int64_t now_s, int64_t began_ns) {
+    int processes = 0;
+    for (int i = 0; i < control->app_count; i++) processes += control->apps[i]->process_count;
+    pthread_mutex_lock(&control->lock_inbox);
+    control->counts.ticks++;
+    control->counts.last_tick_s = now_s;
+    control->counts.last_tick_us = (ds_clock_wall_ns() - began_ns) / 1000;
+    control->counts.apps = control->app_count;
+    control->counts.processes = processes;
+    control->published = control->counts;
+    pthread_mutex_unlock(&control->lock_inbox);
+}
+
+/* `soon`: something was changed; a tick between the usual ones, at most one a second. */
+static void tick_if_due(struct control *control, bool soon) {
+    int64_t now_s = control_now_s(), began_ns = ds_clock_wall_ns();
+    bool due = now_s >= control->next_tick_s;
+    control->tick_soon = control->tick_soon || soon;
+    if (!due && !(control->tick_soon && now_s > control->last_tick_s)) return;
+    if (due && now_s >= control->next_tick_s + LATE_S) control->counts.late_ticks++;
+    control->tick_soon = false;
+    control->next_tick_s = tick_after(control, now_s);
+    tick_all(control, now_s);
+    control->last_tick_s = now_s;
+    control->clock_jump_s = 0;
+    control->next_scan_ms = 0;
+    count_tick(control, now_s, began_ns);
+}
+
+static void compact_if_due(struct control *control) {
+    int64_t now_ms = ds_clock_monotonic_ms(), now_s = control_now_s();
+    if (now_ms < control->next_compact_ms || control->standing_by) return;
+    control->next_compact_ms = now_ms + COMPACT_MS;
+    if (!ledger_compact(control->store, now_s))
+        log_line(LOG_ERROR, "control", "old ticks were not packed: %s",
+                 store_error(control->store));
+}
+
+void control_step(struct control *control) {
+    look_at_clocks(control);
+    take_inbox(control);
+    bool changed = take_changed(control);
+    if (changed && !config_read(control)) {
+        log_line(LOG_ERROR, "control", "what is set can't be read: %s",
+                 store_error(control->store));
+        changed = false;
+    }
+    if (changed) control->next_scan_ms = 0;
+    tick_if_due(control, changed);
+    if (ds_clock_monotonic_ms() >= control->next_scan_ms) act_begin_all(control);
+    compact_if_due(control);
+}
+
+int64_t control_wait(const struct control *control) {
+    int64_t wall_ms = ds_clock_wall_ns() / 1000000;
+    int64_t wait_ms = control->next_tick_s * 1000 - wall_ms;
+    int64_t scan_ms = control->next_scan_ms == INT64_MAX
+                          ? wait_ms
+                          : control->next_scan_ms - ds_clock_monotonic_ms();
+    if (scan_ms < LEAST_PAUSE_MS) scan_ms = LEAST_PAUSE_MS;
+    if (scan_ms < wait_ms) wait_ms = scan_ms;
+    if (control->tick_soon && wait_ms > 1000 - wall_ms % 1000) wait_ms = 1000 - wall_ms % 1000;
+    if (wait_ms > MOST_PAUSE_MS) wait_ms = MOST_PAUSE_MS;
+    return wait_ms > 0 ? wait_ms : 0;
+}
+
+/* ---- The thread ----------------------------------------------------------------------------- */
+
+/* Until the time has passed or something came in. False: it is to end. */
+static bool pause_for(struct control *control, int64_t ms) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
+    pthread_mutex_lock(&control->lock_inbox);
+    while (!control->ending && !control->inbox && !control->config_changed)
+        if (pthread_cond_timedwait(&control->changed_inbox, &control->lock_inbox, &until) ==
+            ETIMEDOUT)
+            break;
+    bool going_on = !control->ending;
+    pthread_mutex_unlock(&control->lock_inbox);
+    return going_on;
+}
+
+static void *work(void *context) {
+    struct control *control = context;
+    pthread_setname_np(pthread_self(), "control");
+    do control_step(control);
+    while (pause_for(control, control_wait(control)));
+    return NULL;
+}
+
+static void wake(struct control *control) {
+    pthread_cond_broadcast(&control->changed_inbox);
+    pthread_mutex_unlock(&control->lock_inbox);
+}
+
+void control_changed(struct control *control) {
+    pthread_mutex_lock(&control->lock_inbox);
+    control->config_changed = true;
+    wake(control);
+}
+
+void control_on_tick(struct control *control, void (*tell)(void *context, int64_t app),
+                     void *context) {
+    pthread_mutex_lock(&control->lock_inbox);
+    control->tell = tell;
+    control->tell_context = context;
+    pthread_mutex_unlock(&control->lock_inbox);
+}
+
+struct control_counts control_counts(const struct control *control) {
+    struct control *locked = (struct control *)control;
+    pthread_mutex_lock(&locked->lock_inbox);
+    struct control_counts counts = locked->published;
+    pthread_mutex_unlock(&locked->lock_inbox);
+    return counts;
+}
+
+void control_wait_for_calls(struct control *control) {
+    pthread_mutex_lock(&control->lock_inbox);
+    while (control->calls > 0) pthread_cond_wait(&control->changed_inbox, &control->lock_inbox);
+    pthread_mutex_unlock(&control->lock_inbox);
+}
+
+/* ---- Beginning and ending ------------------------------------------------------------------- */
+
+static void set_defaults(struct control *control, const struct control_settings *settings) {
+    control->settings = *settings;
+    if (settings->tick_s <= 0) control->settings.tick_s = 10;
+    if (settings->act_threads <= 0) control->settings.act_threads = 4;
+    if (settings->act_timeout_s <= 0) control->settings.act_timeout_s = 30;
+    if (settings->report_s <= 0) control->settings.report_s = 10;
+    control->lock = -1;
+    control->random = ds_random() | 1;
+    control->config_version = -1;
+    control->started_ms = ds_clock_monotonic_ms();
+    control->next_compact_ms = control->started_ms + COMPACT_MS;
+    control->next_tick_s = tick_after(control, control_now_s());
+}
+
+static void init_inbox(struct control *control) {
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&control->lock_inbox, NULL);
+    pthread_cond_init(&control->changed_inbox, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+struct control *control_new_stopped(struct live *live, const struct control_settings *settings,
+                                    char *error, size_t size) {
+    struct control *control = calloc(1, sizeof *control);
+    if (!control) {
+        snprintf(error, size, "out of memory");
+        return NULL;
+    }
+    set_defaults(control, settings);
+    init_inbox(control);
+    control->live = live;
+    control->folder = strdup(settings->folder);
+    control->store = store_open(settings->folder, STORE_EXISTING, error, size);
+    bool ok = control->store && control->folder && lease_begin(control, error, size);
+    if (ok)
+        control->pool = pool_new("act", control->settings.act_threads, MOST_CALLS, settings->folder,
+                                 error, size);
+    if (control->pool) return control;
+    control_free(control);
+    return NULL;
+}
+
+/* With every signal blocked: they are for the main thread. */
+static bool start(struct control *control, char *error, size_t size) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&control->thread, NULL, work, control);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    control->has_thread = failure == 0;
+    if (failure) snprintf(error, size, "a thread can't be started: %s", strerror(failure));
+    return failure == 0;
+}
+
+struct control *control_new(struct live *live, const struct control_settings *settings, char *error,
+                            size_t size) {
+    struct control *control = control_new_stopped(live, settings, error, size);
+    if (!control || start(control, error, size)) return control;
+    control_free(control);
+    return NULL;
+}
+
+static void end_thread(struct control *control) {
+    pthread_mutex_lock(&control->lock_inbox);
+    control->ending = true;
+    wake(control);
+    if (control->has_thread) pthread_join(control->thread, NULL);
+}
+
+void control_free(struct control *control) {
+    if (!control) return;
+    end_thread(control);
+    /* No call begins any more, nor those that wait; what came of those under way is written. */
+    atomic_store(&control->lease_until_ms, 0);
+    control->standing_by = true;
+    if (control->pool) pool_free(control->pool);
+    if (control->store) {
+        take_inbox(control);
+        lease_end(control);
+    }
+    config_free(control);
+    store_close(control->store);
+    pthread_cond_destroy(&control->changed_inbox);
+    pthread_mutex_destroy(&control->lock_inbox);
+    free(control->folder);
+    free(control);
+}

@@ -1,0 +1,128 @@
+/*
+ * One tick: every process is decided for in memory, then all of it is written in transactions of
+ * some hundred processes each, so that reports are never kept waiting for long. What was not
+ * committed was not decided: the memory stays as it was, and nothing is ordered.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "control/state.h"
+#include "log.h"
+#include "rules/week.h"
+
+enum { MOST_IN_ONE = 256 };
+
+/* The rule that counts, and since when. */
+static const struct rule *rule_in_force(struct process *process, int64_t now_s) {
+    const struct app_state *app = process->app;
+    int number = week_rule(process->rules, app->rules->zone, now_s);
+    if (number != process->rule_number || app->rules_version != process->rules_version)
+        process->rule_since_s = now_s;
+    process->rule_number = number;
+    process->rules_version = app->rules_version;
+    return &process->rules->rules[number];
+}
+
+static void decide_one(struct control *control, struct process *process, int64_t now_s) {
+    struct ledger_tick *tick = &process->tick;
+    const struct rule *rule = rule_in_force(process, now_s);
+    act_learn_boot(control, process, now_s);
+    tick->app = process->app->id;
+    memcpy(tick->process, process->name, sizeof tick->process);
+    tick->rules_version = process->rules_version;
+    tick->rule_number = process->rule_number;
+    tick->memory = process->after = process->memory;
+    situation_build(control, process, rule, now_s, &tick->situation);
+    decide(&tick->situation, rule, &process->after, &tick->decision);
+    process->ticked = true;
+}
+
+/* Processes of which the store knows more than we do are read first. */
+static bool may_decide(struct control *control, struct process *process) {
+    if (!process->rules || process->app->gone) return false;
+    return process->loaded || process_load(control, process);
+}
+
+static void tell(const struct process *process) {
+    const struct decision *decision = &process->tick.decision;
+    if (decision->action != DECISION_HOLD)
+        log_line(LOG_INFO, "control", "%s %s: %s%s", process->app->name, process->name,
+                 process->rules->scaling ? "" : "(scaling is off) ", decision->sentence);
+}
+
+static bool write_some(struct control *control, struct process **processes, int count,
+                       int64_t now_s, bool *held) {
+    bool ok = store_begin(control->store);
+    int64_t epoch = control->epoch;
+    *held = ok && lease_hold(control, now_s) && (epoch == 0 || epoch == control->epoch);
+    ok = ok && *held;
+    for (int i = 0; i < count && ok; i++)
+        ok = ledger_add(control->store, &processes[i]->tick, &processes[i]->after) &&
+             act_order(control, processes[i]);
+    ok = ok && store_commit(control->store);
+    if (!ok) store_rollback(control->store);
+    return ok;
+}
+
+static void committed(struct control *control, struct process *process) {
+    process->memory = process->after;
+    act_ordered(process);
+    tell(process);
+    control->counts.decisions++;
+}
+
+/* What another holder of the lease did is read anew before anything is decided. */
+static void forget_all(struct control *control) {
+    for (int i = 0; i < control->app_count; i++)
+        for (int j = 0; j < control->apps[i]->process_count; j++)
+            control->apps[i]->processes[j]->loaded = false;
+}
+
+static void write_all(struct control *control, struct process **processes, int count,
+                      int64_t now_s) {
+    bool held = true;
+    for (int from = 0; from < count && held; from += MOST_IN_ONE) {
+        int some = count - from < MOST_IN_ONE ? count - from : MOST_IN_ONE;
+        bool ok = write_some(control, processes + from, some, now_s, &held);
+        for (int i = 0; i < some && ok; i++) committed(control, processes[from + i]);
+        if (!ok && held)
+            log_line(LOG_ERROR, "control", "a tick of %d processes was not written: %s", some,
+                     store_error(control->store));
+    }
+    if (!held) forget_all(control);
+    if (!held && !control->standing_by)
+        log_line(LOG_WARN, "control", "another dynoscaled acts on this data: this one stands by");
+    control->standing_by = !held;
+}
+
+static int collect(struct control *control, struct process **processes) {
+    int count = 0;
+    for (int i = 0; i < control->app_count; i++) {
+        struct app_state *app = control->apps[i];
+        for (int j = 0; j < app->process_count; j++) {
+            app->processes[j]->ticked = false;
+            if (may_decide(control, app->processes[j])) processes[count++] = app->processes[j];
+        }
+    }
+    return count;
+}
+
+static int process_count(const struct control *control) {
+    int count = 0;
+    for (int i = 0; i < control->app_count; i++) count += control->apps[i]->process_count;
+    return count;
+}
+
+void tick_all(struct control *control, int64_t now_s) {
+    int most = process_count(control);
+    struct process **processes = calloc((size_t)most + 1, sizeof *processes);
+    if (!processes) return;
+    int count = collect(control, processes);
+    for (int i = 0; i < count; i++) decide_one(control, processes[i], now_s);
+    write_all(control, processes, count, now_s);
+    free(processes);
+    live_expire(control->live, now_s);
+    for (int i = 0; i < control->app_count && control->tell; i++)
+        control->tell(control->tell_context, control->apps[i]->id);
+}

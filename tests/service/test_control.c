@@ -1,0 +1,667 @@
+/*
+ * Control: ticks, orders, restarts. On real data with a real program as the platform; only the
+ * clock is false.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "../core/support/suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "control/replay.h"
+#include "control/state.h"
+#include "false_clock.h"
+#include "ingest/live.h"
+#include "series/part.h"
+#include "support/folder.h"
+
+static char *folder, error[512];
+static struct store *store;
+static struct live *live;
+static struct control *control;
+static struct app app;
+
+/* ---- The platform --------------------------------------------------------------------------- */
+
+/* `dynos` holds what runs; `on-set` and `on-read` are shell, run before a call is carried out; each
+ * `set` is a line of `calls`. */
+static const char scale[] = "#!/bin/sh\n"
+                            "cd \"${0%/*}\" || exit 1\n"
+                            "case $1 in\n"
+                            "read) . ./on-read; cat dynos-$2 ;;\n"
+                            "set) echo \"$2 $3\" >>calls; . ./on-set; echo $3 >dynos-$2 ;;\n"
+                            "esac\n";
+
+static const char *in_folder(const char *name) {
+    static char path[4][256];
+    static int next;
+    char *out = path[next++ % 4];
+    snprintf(out, sizeof path[0], "%s/%s", folder, name);
+    return out;
+}
+
+static void write_file(const char *name, const char *text) {
+    FILE *file = fopen(in_folder(name), "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static const char *slurp(const char *name) {
+    static char text[4096];
+    text[0] = '\0';
+    FILE *file = fopen(in_folder(name), "r");
+    if (!file) return text;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+static void runs(int dynos) {
+    char text[16];
+    snprintf(text, sizeof text, "%d\n", dynos);
+    write_file("dynos-web", text);
+}
+
+static void set_platform(const char *extra) {
+    char settings[512];
+    snprintf(settings, sizeof settings, "{\"command\": [\"./scale\"]%s, \"directory\": \"%s\"}",
+             extra, folder);
+    assert_true(store_begin(store));
+    assert_true(platform_put(store, app.id, "command", settings, NULL, 0));
+    assert_true(store_touch_config(store));
+    assert_true(store_commit(store));
+}
+
+static int64_t now_s(void) { return ds_clock_wall_ns() / 1000000000; }
+
+static void set_rules(const char *text) {
+    assert_true(store_begin(store));
+    assert_true(rules_put(store, app.id, text, "anna", now_s()) > 0);
+    assert_true(store_touch_config(store));
+    assert_true(store_commit(store));
+}
+
+/* ---- Beginning and ending ------------------------------------------------------------------- */
+
+static struct control *begin(void) {
+    const struct control_settings settings = {
+        .folder = folder, .tick_s = 10, .act_threads = 2, .act_timeout_s = 60, .report_s = 10};
+    struct control *begun = control_new_stopped(live, &settings, error, sizeof error);
+    if (!begun) fail_msg("%s", error);
+    return begun;
+}
+
+static int set_up(void **state) {
+    (void)state;
+    folder = folder_make();
+    store = store_open(folder, STORE_CREATE, error, sizeof error);
+    live = live_new();
+    if (!store || !live) return -1;
+    write_file("scale", scale);
+    write_file("on-set", "");
+    write_file("on-read", "");
+    chmod(in_folder("scale"), 0700);
+    runs(1);
+    app = (struct app){.name = "shop", .zone = "Europe/Berlin", .created_s = now_s()};
+    assert_true(store_begin(store));
+    assert_true(app_add(store, &app));
+    assert_true(store_commit(store));
+    set_platform("");
+    set_rules("processes: {web: {rules: [{name: default, dynos: {min: 1, max: 5}}]}}");
+    false_clock_advance_ms(10000 - ds_clock_wall_ns() / 1000000 % 10000); /* a tick's moment */
+    control = begin();
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    control_free(control);
+    live_free(live);
+    store_close(store);
+    folder_remove(folder);
+    return 0;
+}
+
+/* ---- Time passes ---------------------------------------------------------------------------- */
+
+/* Everything that is due now, and what comes of it. */
+static void settle(struct control *one) {
+    for (int i = 0; i < 6; i++) {
+        control_step(one);
+        control_wait_for_calls(one);
+    }
+}
+
+static void heard(void) { live_heard(live, app.id, "web.1", now_s()); }
+
+/* So many seconds with requests that waited `ms` each; a report and a step each second. */
+static void pass(int seconds, int ms) {
+    for (int i = 0; i < seconds; i++) {
+        struct part part = PART_EMPTY(part_start(now_s()));
+        for (int n = 0; n < 20 && ms >= 0; n++)
+            assert_true(part_add(&part, (int)(now_s() - part.start_s), (uint32_t)ms));
+        if (ms >= 0) live_add(live, app.id, "web", "wait", &part);
+        part_free(&part);
+        if (ms >= 0) heard();
+        false_clock_advance_ms(1000);
+        settle(control);
+    }
+}
+
+static const char *calls(void) { return slurp("calls"); }
+
+static struct act last_act(void) {
+    struct act act = {0};
+    act_last(store, app.id, "web", &act);
+    return act;
+}
+
+static struct ledger_tick last_tick(void) {
+    struct ledger_tick tick = {0};
+    assert_true(ledger_last(store, app.id, "web", INT64_MAX, &tick));
+    return tick;
+}
+
+static const char *const min_three =
+    "processes: {web: {rules: [{name: default, dynos: {min: 3, max: 5}}]}}";
+
+/* ---- Ticks ---------------------------------------------------------------------------------- */
+
+static void each_ten_seconds_every_process_is_decided_for_and_written_down(void **state) {
+    (void)state;
+    pass(60, 20);
+    struct ledger_tick tick = last_tick();
+    assert_int_equal(tick.situation.now % 10, 0);
+    assert_int_equal(tick.situation.ordered, 1);
+    assert_int_equal(tick.situation.value_ms, 20);
+    assert_true(tick.situation.samples >= 900);
+    assert_int_equal(tick.rules_version, 1);
+    assert_true(tick.situation.heard_age <= 1);
+    assert_true(tick.situation.formation_age >= 0 && tick.situation.formation_age < 10);
+    assert_string_equal(tick.situation.trouble, "");
+    assert_true(*tick.decision.sentence);
+    assert_string_equal(calls(), "");
+    struct replay_counts counts;
+    assert_true(replay_run(store, &app, "web", 0, INT64_MAX, NULL, NULL, &counts));
+    assert_true(counts.ticks >= 6);
+    assert_int_equal(counts.different + counts.broken + counts.no_rules, 0);
+    assert_true(control_counts(control).ticks >= 6);
+    assert_int_equal(control_counts(control).late_ticks, 0);
+    assert_int_equal(control_counts(control).processes, 1);
+}
+
+static void a_breach_is_ordered_by_the_next_tick(void **state) {
+    (void)state;
+    pass(80, 20);
+    assert_string_equal(calls(), "");
+    int seconds = 0;
+    for (; seconds < 20 && !*calls(); seconds++) pass(1, 2000);
+    assert_string_equal(calls(), "web 2\n");
+    assert_true(seconds <= 20);
+    struct act act = last_act();
+    assert_int_equal(act.state, ACT_DONE);
+    assert_int_equal(act.from, 1);
+    assert_int_equal(act.to, 2);
+    assert_int_equal(act.tries, 1);
+    assert_true(act.ended_s >= act.ordered_s);
+    pass(10, 2000);
+    struct ledger_tick tick = last_tick();
+    assert_int_equal(tick.situation.ordered, 2);
+    assert_int_equal(tick.situation.act_state, ACT_DONE);
+    assert_int_equal(tick.situation.act_wanted, 2);
+    assert_int_equal(tick.situation.outside_count, 0);
+}
+
+static void with_scaling_off_all_is_decided_and_nothing_done(void **state) {
+    (void)state;
+    set_rules(
+        "processes: {web: {scaling: off, rules: [{name: default, dynos: {min: 3, max: 5}}]}}");
+    pass(30, 20);
+    struct ledger_tick tick = last_tick();
+    assert_int_equal(tick.decision.action, DECISION_UP);
+    assert_int_equal(tick.decision.to, 3);
+    assert_string_equal(calls(), "");
+    assert_int_equal(last_act().id, 0);
+}
+
+static void a_change_is_obeyed_within_a_second(void **state) {
+    (void)state;
+    pass(12, 20);
+    set_rules(min_three);
+    control_changed(control);
+    pass(1, 20);
+    settle(control);
+    assert_string_equal(calls(), "web 3\n");
+    assert_int_equal(last_tick().rules_version, 2);
+    assert_true(last_tick().situation.rule_age <= 1);
+    assert_true(last_tick().situation.person_age <= 1);
+}
+
+static void a_clock_that_was_set_is_told(void **state) {
+    (void)state;
+    pass(30, 20);
+    false_clock_set_wall(ds_clock_wall_ns() + 3600 * 1000000000LL);
+    pass(10, -1);
+    struct ledger_tick tick = last_tick();
+    assert_int_equal(tick.situation.clock_jump, 3600);
+    assert_int_equal(tick.decision.action, DECISION_HOLD);
+    pass(10, -1);
+    assert_int_equal(last_tick().situation.clock_jump, 0);
+    false_clock_set_wall(ds_clock_wall_ns() - 7200 * 1000000000LL);
+    int64_t ticks = (int64_t)control_counts(control).ticks;
+    pass(10, -1);
+    assert_int_equal((int64_t)control_counts(control).ticks, ticks + 1);
+}
+
+static void an_app_without_a_platform_is_decided_for_and_says_so(void **state) {
+    (void)state;
+    assert_true(platform_remove(store, app.id));
+    assert_true(store_touch_config(store));
+    pass(20, 2000);
+    struct ledger_tick tick = last_tick();
+    assert_int_equal(tick.situation.ordered, -1);
+    assert_int_equal(tick.decision.action, DECISION_HOLD);
+    assert_string_equal(tick.situation.trouble,
+                        "no platform is set: `dynoscaled platform set shop ...`");
+}
+
+static void an_app_that_can_not_be_read_does_not_hold_up_another(void **state) {
+    (void)state;
+    struct app other = {.name = "other", .zone = "UTC"};
+    assert_true(store_begin(store));
+    assert_true(app_add(store, &other));
+    assert_true(platform_put(store, other.id, "unheard-of", "{}", NULL, 0));
+    assert_true(rules_put(store, other.id, "processes: {web: {rules: [{name: default}]}}", "anna",
+                          now_s()) > 0);
+    assert_true(rules_put(store, other.id, "nonsense: [", "anna", now_s()) > 0);
+    assert_true(store_touch_config(store));
+    assert_true(store_commit(store));
+    set_rules(min_three);
+    pass(20, 20);
+    assert_string_equal(calls(), "web 3\n");
+}
+
+static void a_process_that_leaves_the_rules_is_left_alone(void **state) {
+    (void)state;
+    pass(20, 20);
+    set_rules("processes: {worker: {rules: [{name: default, dynos: {min: 0, max: 5}}]}}");
+    write_file("dynos-worker", "0\n");
+    pass(20, 20);
+    int64_t last = last_tick().situation.now;
+    pass(30, 2000);
+    assert_int_equal(last_tick().situation.now, last);
+    assert_string_equal(calls(), "");
+    assert_true(store_begin(store));
+    assert_true(app_remove(store, app.id));
+    assert_true(store_commit(store));
+    pass(20, 20);
+    assert_int_equal(control_counts(control).apps, 0);
+}
+
+/* ---- Orders --------------------------------------------------------------------------------- */
+
+static int count_lines(const char *text) {
+    int lines = 0;
+    for (; *text; text++) lines += *text == '\n';
+    return lines;
+}
+
+static void an_order_that_fails_is_tried_again_with_growing_pauses(void **state) {
+    (void)state;
+    pass(12, 20);
+    write_file("on-set", "echo no such luck >&2; exit 1\n");
+    set_rules(min_three);
+    pass(20, 20);
+    int after_twenty = count_lines(calls());
+    assert_in_range(after_twenty, 3, 5);
+    struct act act = last_act();
+    assert_int_equal(act.state, ACT_FAILED);
+    assert_int_equal(act.ended_s, 0);
+    assert_string_equal(act.trouble, "./scale set web ended with status 1: no such luck");
+    assert_string_equal(last_tick().situation.trouble, act.trouble);
+    pass(200, 20);
+    assert_in_range(count_lines(calls()), after_twenty + 3, after_twenty + 9);
+    write_file("on-set", "");
+    pass(90, 20);
+    act = last_act();
+    assert_int_equal(act.state, ACT_DONE);
+    assert_int_equal(act.tries, count_lines(calls()));
+    assert_string_equal(slurp("dynos-web"), "3\n");
+}
+
+static void an_order_that_fails_and_is_wanted_no_more_is_not_tried_again(void **state) {
+    (void)state;
+    pass(12, 20);
+    write_file("on-set", "exit 1\n");
+    set_rules(min_three);
+    pass(10, 20);
+    set_rules("processes: {web: {rules: [{name: default, dynos: {min: 1, max: 5}}]}}");
+    pass(12, 20);
+    assert_true(last_act().ended_s > 0);
+    assert_int_equal(last_act().state, ACT_FAILED);
+    write_file("on-set", "");
+    int before = count_lines(calls());
+    pass(100, 70);
+    assert_int_equal(count_lines(calls()), before);
+    assert_string_equal(slurp("dynos-web"), "1\n");
+}
+
+static void an_order_that_fails_is_replaced_where_another_number_is_wanted(void **state) {
+    (void)state;
+    pass(12, 20);
+    write_file("on-set", "exit 1\n");
+    set_rules(min_three);
+    pass(10, 20);
+    int64_t first = last_act().id;
+    write_file("on-set", "");
+    set_rules("processes: {web: {rules: [{name: default, dynos: {min: 4, max: 5}}]}}");
+    pass(20, 20);
+    struct act act = last_act();
+    assert_true(act.id > first);
+    assert_int_equal(act.state, ACT_DONE);
+    assert_int_equal(act.to, 4);
+    assert_string_equal(slurp("dynos-web"), "4\n");
+}
+
+static void an_order_that_is_refused_waits_for_a_person(void **state) {
+    (void)state;
+    pass(12, 20);
+    write_file("on-set", "echo who are you >&2; exit 77\n");
+    set_rules(min_three);
+    pass(120, 20);
+    assert_string_equal(calls(), "web 3\n");
+    assert_int_equal(last_act().state, ACT_REFUSED);
+    assert_int_equal(last_tick().situation.act_state, ACT_REFUSED);
+    write_file("on-set", "");
+    set_platform(", \"note\": 2");
+    pass(12, 20);
+    assert_string_equal(calls(), "web 3\nweb 3\n");
+    assert_int_equal(last_act().state, ACT_DONE);
+}
+
+static void an_order_that_is_locked_out_by_a_release_is_kept(void **state) {
+    (void)state;
+    pass(12, 20);
+    write_file("on-set", "exit 75\n");
+    set_rules(min_three);
+    pass(30, 20);
+    assert_int_equal(last_act().state, ACT_LOCKED);
+    assert_int_equal(last_tick().situation.act_state, ACT_LOCKED);
+    write_file("on-set", "");
+    pass(70, 20);
+    assert_int_equal(last_act().state, ACT_DONE);
+    assert_string_equal(slurp("dynos-web"), "3\n");
+}
+
+static bool tells_of_lie(void *context, const struct ledger_tick *tick) {
+    const char *lie = "the platform answered that it would run 3 dynos, and still says 1";
+    *(bool *)context = strcmp(tick->situation.trouble, lie) == 0;
+    return !*(bool *)context;
+}
+
+static void a_platform_that_does_not_do_what_it_says_is_found_out(void **state) {
+    (void)state;
+    pass(12, 20);
+    write_file("on-set", "exit 0\n");
+    set_rules(min_three);
+    pass(25, 20);
+    assert_string_equal(calls(), "web 3\n");
+    assert_int_equal(last_act().state, ACT_DONE);
+    assert_int_equal(last_tick().situation.ordered, 3); /* it may be late */
+    pass(25, 20);
+    assert_true(count_lines(calls()) >= 2);
+    bool told = false;
+    assert_true(ledger_each(store, app.id, "web", 0, INT64_MAX, false, tells_of_lie, &told));
+    assert_true(told);
+    assert_int_equal(last_tick().situation.outside_count, 0);
+    write_file("on-set", "");
+    pass(70, 20);
+    assert_string_equal(slurp("dynos-web"), "3\n");
+    pass(40, 20);
+    assert_int_equal(last_act().state, ACT_DONE);
+}
+
+static void a_platform_that_is_slow_to_show_a_change_is_believed(void **state) {
+    (void)state;
+    pass(12, 20);
+    write_file("on-set", "echo $3 >later; exit 0\n");
+    set_rules(min_three);
+    pass(20, 20);
+    runs(2);
+    pass(9, 20);
+    runs(3);
+    pass(60, 20);
+    assert_string_equal(calls(), "web 3\n");
+    assert_int_equal(last_act().state, ACT_DONE);
+    assert_int_equal(last_tick().situation.outside_count, 0);
+}
+
+static void an_answer_that_was_lost_is_found_in_the_next_reading(void **state) {
+    (void)state;
+    pass(12, 20);
+    write_file("on-set", "echo $3 >dynos-$2; kill -9 $$\n");
+    set_rules(min_three);
+    pass(1, 20);
+    for (int i = 0; i < 12 && last_act().state != ACT_DONE; i++) pass(1, 20);
+    assert_int_equal(last_act().state, ACT_DONE);
+    assert_int_equal(last_tick().situation.outside_count, 0);
+    int before = count_lines(calls());
+    pass(60, 20);
+    assert_int_equal(count_lines(calls()), before);
+}
+
+static void a_change_by_somebody_else_is_noticed(void **state) {
+    (void)state;
+    pass(30, 20);
+    runs(4);
+    pass(12, 20);
+    struct ledger_tick tick = last_tick();
+    assert_int_equal(tick.situation.ordered, 4);
+    assert_int_equal(tick.situation.outside_count, 1);
+    assert_true(tick.situation.outside_age < 12);
+    assert_string_equal(calls(), "");
+    pass(30, 20);
+    runs(5);
+    pass(12, 20);
+    assert_int_equal(last_tick().situation.outside_count, 2);
+    pass(700, 70);
+    assert_int_equal(last_tick().situation.outside_count, 0);
+    assert_true(last_tick().situation.outside_age > 600);
+}
+
+static void a_formation_that_can_not_be_read_grows_old_and_is_told(void **state) {
+    (void)state;
+    pass(30, 20);
+    write_file("on-read", "echo away >&2; exit 1\n");
+    pass(40, 20);
+    struct ledger_tick tick = last_tick();
+    assert_int_equal(tick.situation.ordered, 1);
+    assert_true(tick.situation.formation_age >= 30);
+    assert_string_equal(tick.situation.trouble, "./scale read web ended with status 1: away");
+    write_file("on-read", "");
+    pass(20, 20);
+    assert_true(last_tick().situation.formation_age < 15);
+    assert_string_equal(last_tick().situation.trouble, "");
+}
+
+static void the_time_a_dyno_takes_to_start_is_learned(void **state) {
+    (void)state;
+    write_file("on-read", "test -f up && up=$(cat up) || up=1; "
+                          "echo \"{\\\"ordered\\\": $(cat dynos-$2), \\\"up\\\": $up}\"; exit\n");
+    pass(12, 20);
+    set_rules(min_three);
+    pass(30, 20);
+    assert_int_equal(last_tick().situation.boot_s, -1);
+    write_file("up", "3");
+    pass(21, 20);
+    assert_in_range(last_tick().situation.boot_s, 20, 45);
+}
+
+/* ---- Restarts ------------------------------------------------------------------------------- */
+
+/* As if the process had been killed: nothing is written, nobody gives back the lease. The call that
+ * is under way, a process of its own, goes on. */
+static void kill_control(void) {
+    close(control->lock);
+    control->lock = -1;
+    store_close(control->store);
+    control->store = NULL;
+    control_free(control);
+    control = NULL;
+}
+
+/* An order that waits behind a fifo, and a control that dies meanwhile. */
+static void die_during_an_order(const char *script) {
+    pass(12, 20);
+    write_file("on-set", script);
+    set_rules(min_three);
+    false_clock_advance_ms(10000);
+    heard();
+    control_step(control); /* decides and begins the call */
+    assert_int_equal(last_act().state, ACT_UNDER_WAY);
+    control_wait_for_calls(control);
+    kill_control(); /* before it heard of the answer */
+}
+
+static void an_order_that_was_carried_out_before_a_restart_is_not_repeated(void **state) {
+    (void)state;
+    die_during_an_order("");
+    assert_string_equal(calls(), "web 3\n");
+    assert_int_equal(last_act().state, ACT_UNDER_WAY);
+    control = begin();
+    pass(60, 20);
+    assert_string_equal(calls(), "web 3\n");
+    assert_int_equal(last_act().state, ACT_DONE);
+    assert_int_equal(last_tick().situation.outside_count, 0);
+}
+
+static void an_order_that_was_not_carried_out_before_a_restart_is_not_forgotten(void **state) {
+    (void)state;
+    die_during_an_order("exit 1\n");
+    write_file("on-set", "");
+    assert_int_equal(last_act().state, ACT_UNDER_WAY);
+    control = begin();
+    pass(30, 20);
+    assert_string_equal(calls(), "web 3\nweb 3\n");
+    assert_int_equal(last_act().state, ACT_DONE);
+    assert_string_equal(slurp("dynos-web"), "3\n");
+}
+
+static void memory_and_ages_live_through_a_restart(void **state) {
+    (void)state;
+    pass(30, 20);
+    runs(2);
+    pass(12, 20);
+    struct ledger_tick before = last_tick();
+    assert_int_equal(before.situation.outside_count, 1);
+    kill_control();
+    false_clock_advance_ms(20000);
+    control = begin();
+    pass(10, 20);
+    struct ledger_tick after = last_tick();
+    assert_true(after.situation.started_age <= 10);
+    assert_int_equal(after.situation.outside_age - before.situation.outside_age,
+                     after.situation.now - before.situation.now);
+    assert_int_equal(after.situation.rule_age - before.situation.rule_age,
+                     after.situation.now - before.situation.now);
+    struct replay_counts counts;
+    assert_true(replay_run(store, &app, "web", 0, INT64_MAX, NULL, NULL, &counts));
+    assert_int_equal(counts.broken, 0);
+}
+
+static void a_change_while_the_service_was_down_is_noticed(void **state) {
+    (void)state;
+    pass(30, 20);
+    kill_control();
+    runs(4);
+    control = begin();
+    pass(20, 20);
+    assert_int_equal(last_tick().situation.ordered, 4);
+    assert_int_equal(last_tick().situation.outside_count, 1);
+    assert_string_equal(calls(), "");
+}
+
+/* ---- Two of them ---------------------------------------------------------------------------- */
+
+static void only_one_of_two_services_acts(void **state) {
+    (void)state;
+    pass(12, 20);
+    int64_t epoch = control->epoch;
+    struct control *second = begin();
+    false_clock_advance_ms(10000);
+    settle(second);
+    assert_true(second->standing_by);
+    set_rules(min_three);
+    settle(second);
+    assert_string_equal(calls(), "");
+    pass(10, 20);
+    assert_string_equal(calls(), "web 3\n");
+    settle(second);
+    assert_string_equal(calls(), "web 3\n");
+    control_free(control);
+    control = second;
+    pass(20, 20);
+    assert_false(second->standing_by);
+    assert_true(second->epoch > epoch);
+    assert_int_equal(last_tick().situation.ordered, 3);
+    assert_string_equal(calls(), "web 3\n");
+}
+
+static void a_call_that_comes_after_its_lease_has_passed_is_not_made(void **state) {
+    (void)state;
+    pass(12, 20);
+    set_rules(min_three);
+    false_clock_advance_ms(10000);
+    heard();
+    assert_true(config_read(control));
+    tick_all(control, now_s()); /* the order is made ... */
+    control->next_tick_s = now_s() + 10;
+    assert_int_equal(last_act().state, ACT_UNDER_WAY);
+    false_clock_advance_ms(40000); /* ... and the process is stopped for a while */
+    control->next_tick_s = now_s() + 10;
+    act_begin_all(control);
+    control_wait_for_calls(control);
+    assert_string_equal(calls(), "");
+    pass(20, 20);
+    assert_string_equal(slurp("dynos-web"), "3\n");
+    assert_string_equal(calls(), "web 3\n");
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(each_ten_seconds_every_process_is_decided_for_and_written_down),
+        TEST(a_breach_is_ordered_by_the_next_tick),
+        TEST(with_scaling_off_all_is_decided_and_nothing_done),
+        TEST(a_change_is_obeyed_within_a_second),
+        TEST(a_clock_that_was_set_is_told),
+        TEST(an_app_without_a_platform_is_decided_for_and_says_so),
+        TEST(an_app_that_can_not_be_read_does_not_hold_up_another),
+        TEST(a_process_that_leaves_the_rules_is_left_alone),
+        TEST(an_order_that_fails_is_tried_again_with_growing_pauses),
+        TEST(an_order_that_fails_and_is_wanted_no_more_is_not_tried_again),
+        TEST(an_order_that_fails_is_replaced_where_another_number_is_wanted),
+        TEST(an_order_that_is_refused_waits_for_a_person),
+        TEST(an_order_that_is_locked_out_by_a_release_is_kept),
+        TEST(a_platform_that_does_not_do_what_it_says_is_found_out),
+        TEST(a_platform_that_is_slow_to_show_a_change_is_believed),
+        TEST(an_answer_that_was_lost_is_found_in_the_next_reading),
+        TEST(a_change_by_somebody_else_is_noticed),
+        TEST(a_formation_that_can_not_be_read_grows_old_and_is_told),
+        TEST(the_time_a_dyno_takes_to_start_is_learned),
+        TEST(an_order_that_was_carried_out_before_a_restart_is_not_repeated),
+        TEST(an_order_that_was_not_carried_out_before_a_restart_is_not_forgotten),
+        TEST(memory_and_ages_live_through_a_restart),
+        TEST(a_change_while_the_service_was_down_is_noticed),
+        TEST(only_one_of_two_services_acts),
+        TEST(a_call_that_comes_after_its_lease_has_passed_is_not_made),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
