@@ -47,6 +47,7 @@ CREATE TABLE chunk (
     series  INTEGER NOT NULL,
     level   INTEGER NOT NULL,
     start_s INTEGER NOT NULL,
-    data    BLOB    NOT NULL,
-    PRIMARY KEY (app, series, level, start_s)
-) WITHOUT ROWID;
+    points   BLOB   NOT NULL,
+    sketches BLOB   NOT NULL
+);
+CREATE UNIQUE INDEX chunk_key ON chunk (app, series, level, start_s);

@@ -41,6 +41,8 @@ struct database {
     int64_t (*changed)(struct store *store);
     int64_t (*inserted)(struct store *store);
     bool (*begin)(struct store *store);
+    bool (*begin_read)(struct store *store);
+    void (*end_read)(struct store *store);
     bool (*commit)(struct store *store);
     void (*rollback)(struct store *store);
 };
@@ -51,6 +53,7 @@ enum { STORE_ERROR_SIZE = 512 };
 struct store {
     const struct database *database;
     bool in_transaction;
+    bool reading;      /* between store_begin_read and store_end_read */
     bool spoiled;      /* a statement of this transaction failed: it can only be rolled back */
     void *transaction; /* the statement that is a transaction of its own; NULL */
     char error[STORE_ERROR_SIZE];

@@ -67,6 +67,11 @@ bool store_begin(struct store *store);
 bool store_commit(struct store *store);
 void store_rollback(struct store *store);
 
+/* What is read between these two is of one moment, whatever others commit meanwhile. Nothing is
+ * written between them. Inside a transaction they do nothing. */
+bool store_begin_read(struct store *store);
+void store_end_read(struct store *store);
+
 /* A sentence about the last failure on this connection, without secrets: "the disk is full". */
 const char *store_error(const struct store *store);
 

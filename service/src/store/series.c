@@ -140,11 +140,14 @@ bool series_each(struct store *store, int64_t app,
 /* ---- Chunks -------------------------------------------------------------------------------- */
 
 bool series_chunks(struct store *store, int64_t app, int64_t series, int level, int64_t from_s,
-                   int64_t to_s, bool (*each)(void *context, const struct series_chunk *chunk),
-                   void *context) {
+                   int64_t to_s, bool sketches,
+                   bool (*each)(void *context, const struct series_chunk *chunk), void *context) {
     struct query query = store_query(
-        store, "SELECT start_s, data FROM chunk WHERE app = ?1 AND series = ?2 AND level = ?3 AND "
-               "start_s >= ?4 AND start_s < ?5 ORDER BY start_s");
+        store, sketches ? "SELECT start_s, points, sketches FROM chunk WHERE app = ?1 AND "
+                          "series = ?2 AND level = ?3 AND start_s >= ?4 AND start_s < ?5 "
+                          "ORDER BY start_s"
+                        : "SELECT start_s, points FROM chunk WHERE app = ?1 AND series = ?2 AND "
+                          "level = ?3 AND start_s >= ?4 AND start_s < ?5 ORDER BY start_s");
     query_int(&query, 1, app);
     query_int(&query, 2, series);
     query_int(&query, 3, level);
@@ -153,23 +156,39 @@ bool series_chunks(struct store *store, int64_t app, int64_t series, int level, 
     bool wanted = true;
     while (wanted && query_next(&query)) {
         struct series_chunk chunk = {.start_s = column_int(&query, 0)};
-        chunk.data = column_blob(&query, 1, &chunk.length);
+        chunk.points = column_blob(&query, 1, &chunk.points_length);
+        if (sketches) chunk.sketches = column_blob(&query, 2, &chunk.sketches_length);
         wanted = each(context, &chunk);
     }
     return query_end(&query) && wanted;
 }
 
-bool series_put_chunk(struct store *store, int64_t app, int64_t series, int level, int64_t start_s,
-                      const void *data, size_t length) {
+bool series_put_chunk(struct store *store, int64_t app, int64_t series, int level,
+                      const struct series_chunk *chunk) {
     struct query query = store_query(
-        store, "INSERT INTO chunk (app, series, level, start_s, data) VALUES (?1, ?2, ?3, ?4, ?5) "
-               "ON CONFLICT (app, series, level, start_s) DO UPDATE SET data = excluded.data");
+        store, "INSERT INTO chunk (app, series, level, start_s, points, sketches) "
+               "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (app, series, level, start_s) "
+               "DO UPDATE SET points = excluded.points, sketches = excluded.sketches");
     query_int(&query, 1, app);
     query_int(&query, 2, series);
     query_int(&query, 3, level);
-    query_int(&query, 4, start_s);
-    query_blob(&query, 5, data, length);
+    query_int(&query, 4, chunk->start_s);
+    query_blob(&query, 5, chunk->points, chunk->points_length);
+    query_blob(&query, 6, chunk->sketches, chunk->sketches_length);
     return query_run(&query);
+}
+
+int64_t series_first_chunk(struct store *store, int64_t app, int64_t series, int level,
+                           int64_t from_s) {
+    struct query query = store_query(store, "SELECT min(start_s) FROM chunk WHERE app = ?1 AND "
+                                            "series = ?2 AND level = ?3 AND start_s >= ?4");
+    query_int(&query, 1, app);
+    query_int(&query, 2, series);
+    query_int(&query, 3, level);
+    query_int(&query, 4, from_s);
+    int64_t start_s = INT64_MAX;
+    if (query_next(&query) && !column_is_null(&query, 0)) start_s = column_int(&query, 0);
+    return query_end(&query) ? start_s : -1;
 }
 
 /* ---- Folding and forgetting ---------------------------------------------------------------- */

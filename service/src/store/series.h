@@ -62,16 +62,21 @@ bool series_each(struct store *store, int64_t app,
 
 struct series_chunk {
     int64_t start_s;
-    const void *data;
-    size_t length;
+    const void *points, *sketches;
+    size_t points_length, sketches_length;
 };
 
-/* Chunks of a level that begin in [from_s, to_s), in order. */
+/* Chunks of a level that begin in [from_s, to_s), in order. Without `sketches` these are not read
+ * from the disk (NULL). */
 bool series_chunks(struct store *store, int64_t app, int64_t series, int level, int64_t from_s,
-                   int64_t to_s, bool (*each)(void *context, const struct series_chunk *chunk),
-                   void *context);
-bool series_put_chunk(struct store *store, int64_t app, int64_t series, int level, int64_t start_s,
-                      const void *data, size_t length);
+                   int64_t to_s, bool sketches,
+                   bool (*each)(void *context, const struct series_chunk *chunk), void *context);
+bool series_put_chunk(struct store *store, int64_t app, int64_t series, int level,
+                      const struct series_chunk *chunk);
+/* Where the first chunk of a level at or after a moment begins; INT64_MAX: there is none, -1: it
+ * failed. */
+int64_t series_first_chunk(struct store *store, int64_t app, int64_t series, int level,
+                           int64_t from_s);
 
 /* ---- Folding and forgetting ---------------------------------------------------------------- */
 

@@ -308,6 +308,12 @@ static void sqlite_rollback(struct store *base) {
     end_turn(store->turns);
 }
 
+static bool sqlite_begin_read(struct store *base) { return sqlite_run(base, "BEGIN"); }
+
+static void sqlite_end_read(struct store *base) {
+    sqlite3_exec(((struct sqlite_store *)base)->file, "COMMIT", NULL, NULL, NULL);
+}
+
 /* ---- Opening and closing ------------------------------------------------------------------- */
 
 static void sqlite_close(struct store *base) {
@@ -342,6 +348,8 @@ static const struct database sqlite = {
     .changed = sqlite_changed,
     .inserted = sqlite_inserted,
     .begin = sqlite_begin,
+    .begin_read = sqlite_begin_read,
+    .end_read = sqlite_end_read,
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
 };

@@ -24,6 +24,7 @@ const char *store_error(const struct store *store) { return store->error; }
 void store_close(struct store *store) {
     if (!store) return;
     store_rollback(store);
+    store_end_read(store);
     store->database->close(store);
 }
 
@@ -124,7 +125,7 @@ int64_t store_inserted(struct store *store) { return store->database->inserted(s
 /* ---- Transactions -------------------------------------------------------------------------- */
 
 bool store_begin(struct store *store) {
-    if (store->in_transaction) {
+    if (store->in_transaction || store->reading) {
         store_failed(store, "a transaction was begun inside another one");
         return false;
     }
@@ -149,6 +150,18 @@ void store_rollback(struct store *store) {
     store->database->rollback(store);
     store->in_transaction = store->spoiled = false;
     store->transaction = NULL;
+}
+
+bool store_begin_read(struct store *store) {
+    if (store->in_transaction || store->reading) return true;
+    store->error[0] = '\0';
+    store->reading = store->database->begin_read(store);
+    return store->reading;
+}
+
+void store_end_read(struct store *store) {
+    if (store->reading) store->database->end_read(store);
+    store->reading = false;
 }
 
 /* ---- The schema ---------------------------------------------------------------------------- */

@@ -1,0 +1,288 @@
+/*
+ * A chart is made of up to three kinds of windows: old ones as coarse as they are kept, finer ones,
+ * and the parts that are not folded yet. They come in the order of time. A step that is one stored
+ * window is written from its point; only others need the sketches.
+ */
+#include "series/query.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/signal.h"
+#include "series/chunk.h"
+#include "series/part.h"
+#include "store/series.h"
+
+enum { POINTS = 20000 };
+
+struct stored_part {
+    int64_t start_s;
+    uint8_t *data;
+    size_t length;
+};
+
+struct chart {
+    struct text *text;
+    struct store *store;
+    int64_t app, series, from_s, to_s, step_s;
+    bool waits; /* percentiles, else sums */
+
+    int64_t at_s;         /* the step that is being put together; all before it are written */
+    struct sketch sketch; /* of it */
+
+    size_t part_count, part_room, next_part;
+    struct stored_part *parts; /* in the order of time */
+
+    enum chunk_level level; /* of the chunks that are being read */
+    struct chunk *chunk;    /* NULL until sketches are needed */
+    int64_t low_s, high_s;  /* windows that count begin here */
+};
+
+/* ---- Writing ------------------------------------------------------------------------------- */
+
+static void put_field(struct text *text, const char *name, size_t length, int64_t value) {
+    text_add(text, name, length);
+    text_int(text, value);
+}
+
+#define PUT(text, name, value) put_field(text, name, sizeof name - 1, (int64_t)(value))
+
+static void put_point(struct chart *chart, const struct chunk_point *point) {
+    struct text *text = chart->text;
+    if (chart->at_s > chart->from_s) text_char(text, ',');
+    PUT(text, "{\"t\":", chart->at_s);
+    PUT(text, ",\"count\":", point->count);
+    if (point->count > 0 && chart->waits) {
+        PUT(text, ",\"p50\":", point->p50);
+        PUT(text, ",\"p95\":", point->p95);
+        PUT(text, ",\"p99\":", point->p99);
+        PUT(text, ",\"max\":", point->max);
+    } else if (point->count > 0) {
+        PUT(text, ",\"sum\":", point->sum);
+        PUT(text, ",\"max\":", point->max);
+    }
+    text_char(text, '}');
+    chart->at_s += chart->step_s;
+}
+
+/* Adds parts of the step, writes it. */
+static void end_step(struct chart *chart) {
+    for (; chart->next_part < chart->part_count &&
+           chart->parts[chart->next_part].start_s < chart->at_s + chart->step_s;
+         chart->next_part++) {
+        const struct stored_part *part = &chart->parts[chart->next_part];
+        part_into_sketch(&chart->sketch, part->data, part->length, 0, PART_SECONDS);
+    }
+    struct chunk_point point = {0};
+    if (chart->sketch.count > 0) chunk_point_of(&point, &chart->sketch);
+    put_point(chart, &point);
+    sketch_clear(&chart->sketch);
+}
+
+/* Writes all steps before the one that holds the second. */
+static void go_to(struct chart *chart, int64_t second) {
+    while (chart->at_s + chart->step_s <= second && chart->at_s < chart->to_s) end_step(chart);
+}
+
+static bool has_parts(const struct chart *chart) {
+    return chart->next_part < chart->part_count &&
+           chart->parts[chart->next_part].start_s < chart->at_s + chart->step_s;
+}
+
+/* ---- Reading ------------------------------------------------------------------------------- */
+
+static bool keep_part(void *context, const struct series_part *part) {
+    struct chart *chart = context;
+    if (chart->part_count == chart->part_room) {
+        size_t room = chart->part_room ? chart->part_room * 2 : 64;
+        struct stored_part *parts = realloc(chart->parts, room * sizeof *parts);
+        if (!parts) return false;
+        chart->parts = parts;
+        chart->part_room = room;
+    }
+    uint8_t *data = malloc(part->length > 0 ? part->length : 1);
+    if (!data) return false;
+    if (part->length > 0) memcpy(data, part->data, part->length);
+    chart->parts[chart->part_count++] = (struct stored_part){part->start_s, data, part->length};
+    return true;
+}
+
+static bool in_range(const struct chart *chart, int64_t second) {
+    return second >= chart->low_s && second < chart->high_s;
+}
+
+static bool decode(void *context, const struct series_chunk *stored) {
+    struct chart *chart = context;
+    if (!chart->chunk && !(chart->chunk = chunk_new())) return false;
+    chunk_clear(chart->chunk, chart->level, stored->start_s);
+    /* What can't be read shows as no samples; the folding logs it. */
+    if (!chunk_decode(chart->chunk, stored->points, stored->points_length, stored->sketches,
+                      stored->sketches_length))
+        chunk_clear(chart->chunk, chart->level, stored->start_s);
+    return true;
+}
+
+static bool add_windows(void *context, const struct series_chunk *stored) {
+    struct chart *chart = context;
+    if (!decode(chart, stored)) return false;
+    for (int window = 0; window < CHUNK_WINDOWS; window++) {
+        int64_t second = stored->start_s + window * chunk_step(chart->level);
+        if (!chart->chunk->used[window] || !in_range(chart, second)) continue;
+        go_to(chart, second);
+        chunk_window(chart->chunk, window, &chart->sketch);
+    }
+    return true;
+}
+
+/* A chunk whose windows are the chart's steps: only where parts come into one, its sketches are
+ * read. */
+static bool add_points(void *context, const struct series_chunk *stored) {
+    struct chart *chart = context;
+    struct chunk_points points;
+    struct chunk_point point;
+    bool decoded = false;
+    if (!chunk_points_begin(&points, stored->points, stored->points_length)) return true;
+    while (chunk_points_next(&points, &point)) {
+        int64_t second = stored->start_s + point.window * chart->step_s;
+        if (!in_range(chart, second)) continue;
+        go_to(chart, second);
+        if (!has_parts(chart)) {
+            put_point(chart, &point);
+            continue;
+        }
+        if (!decoded && !series_chunks(chart->store, chart->app, chart->series, (int)chart->level,
+                                       stored->start_s, stored->start_s + 1, true, decode, chart))
+            return false;
+        decoded = true;
+        chunk_window(chart->chunk, point.window, &chart->sketch);
+    }
+    return true;
+}
+
+/* Windows of a level that begin in [from_s, to_s). */
+static bool add_level(struct chart *chart, enum chunk_level level, int64_t from_s, int64_t to_s) {
+    bool plain = chunk_step(level) == chart->step_s;
+    chart->level = level;
+    chart->low_s = from_s;
+    chart->high_s = to_s;
+    return series_chunks(chart->store, chart->app, chart->series, (int)level,
+                         chunk_start(level, from_s), to_s, !plain, plain ? add_points : add_windows,
+                         chart);
+}
+
+static enum chunk_level level_for(int64_t step_s) {
+    int level = LEVEL_HOURS;
+    while (step_s % chunk_step(level) != 0) level--;
+    return level;
+}
+
+/* The coarser levels where the finer ones are not kept any more. */
+static bool add_levels(struct chart *chart) {
+    enum chunk_level finest = level_for(chart->step_s);
+    int64_t begins[LEVELS], end_s = chart->to_s;
+    for (int level = (int)finest; level < LEVELS; level++) {
+        begins[level] = series_first_chunk(chart->store, chart->app, chart->series, level,
+                                           chunk_start(level, chart->from_s));
+        if (begins[level] < 0) return false;
+        if (begins[level] > end_s) begins[level] = end_s;
+        end_s = begins[level];
+    }
+    for (int level = LEVELS - 1; level >= (int)finest; level--) {
+        int64_t from_s = begins[level] > chart->from_s ? begins[level] : chart->from_s;
+        int64_t to_s = level == (int)finest ? chart->to_s : begins[level - 1];
+        if (from_s < to_s && !add_level(chart, level, from_s, to_s)) return false;
+    }
+    return true;
+}
+
+static bool add_all(struct chart *chart) {
+    if (chart->series == 0) return true;
+    return series_parts(chart->store, chart->app, chart->series, chart->from_s, chart->to_s,
+                        keep_part, chart) &&
+           add_levels(chart);
+}
+
+static void free_chart(struct chart *chart) {
+    for (size_t i = 0; i < chart->part_count; i++) free(chart->parts[i].data);
+    free(chart->parts);
+    chunk_free(chart->chunk);
+    free(chart);
+}
+
+bool series_points_json(struct text *text, struct store *store, int64_t app, const char *source,
+                        const char *signal, int64_t from_s, int64_t to_s, int64_t step_s) {
+    if (step_s < PART_SECONDS || step_s % PART_SECONDS != 0 || from_s < 0 || to_s < from_s ||
+        (to_s - from_s) / step_s > POINTS)
+        return false;
+    struct chart *chart = calloc(1, sizeof *chart);
+    if (!chart) return false;
+    from_s -= from_s % step_s;
+    *chart = (struct chart){.text = text,
+                            .store = store,
+                            .app = app,
+                            .from_s = from_s,
+                            .to_s = to_s,
+                            .step_s = step_s,
+                            .at_s = from_s};
+    chart->waits = strcmp(signal, signal_name(SIGNAL_WAIT)) == 0;
+    text_put(text, "{\"step\":");
+    text_int(text, step_s);
+    text_put(text, ",\"points\":[");
+    bool ok = store_begin_read(store);
+    if (ok) {
+        chart->series = series_find(store, app, source, signal);
+        ok = chart->series >= 0 && add_all(chart);
+        go_to(chart, to_s + step_s);
+        store_end_read(store);
+    }
+    text_put(text, "]}");
+    free_chart(chart);
+    return ok && !text->failed;
+}
+
+/* ---- The list ------------------------------------------------------------------------------ */
+
+struct list {
+    struct text *text;
+    char *source; /* of the entry that is being written */
+    int64_t newest_s;
+};
+
+static void end_entry(struct list *list) {
+    if (!list->source) return;
+    text_put(list->text, "],\"newest\":");
+    text_int(list->text, list->newest_s);
+    text_char(list->text, '}');
+}
+
+static void add_entry(void *context, int64_t series, const char *source, const char *signal,
+                      int64_t newest_s) {
+    (void)series;
+    struct list *list = context;
+    bool same = list->source && strcmp(list->source, source) == 0;
+    if (!same) {
+        end_entry(list);
+        text_put(list->text, list->source ? ",{\"source\":" : "{\"source\":");
+        text_json(list->text, source);
+        text_put(list->text, ",\"signals\":[");
+        free(list->source);
+        size_t size = strlen(source) + 1;
+        list->source = malloc(size);
+        if (list->source) memcpy(list->source, source, size);
+        else list->text->failed = true;
+        list->newest_s = 0;
+    }
+    if (same) text_char(list->text, ',');
+    text_json(list->text, signal);
+    if (newest_s > list->newest_s) list->newest_s = newest_s;
+}
+
+bool series_list_json(struct text *text, struct store *store, int64_t app) {
+    struct list list = {.text = text};
+    text_char(text, '[');
+    bool ok = series_each(store, app, add_entry, &list);
+    end_entry(&list);
+    text_char(text, ']');
+    free(list.source);
+    return ok && !text->failed;
+}
