@@ -187,7 +187,7 @@ $(OUT)/%.o: %.c Makefile
 SERVICE_PACKAGES := libevent libevent_pthreads sqlite3 jansson yaml-0.1 libsodium libzstd zlib \
                     glib-2.0 libcurl
 SERVICE_FROM_CORE := clock random url headers events transport_curl options queue_time report \
-                     texts leader fork
+                     texts leader fork platform
 SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,$(call objects,service/src/*.c service/src/*/*.c)) \
                    $(SERVICE_FROM_CORE:%=$(OUT)/core/src/%.o) $(OUT)/service/schema/sqlite.o \
                    $(OUT)/service/openapi.o

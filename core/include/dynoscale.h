@@ -72,7 +72,8 @@ typedef bool (*dynoscale_interrupted)(void *context);
 #define DYNOSCALE_SETTINGS(X)                                                                     \
     X(DYNOSCALE_SETTING_URL, "url", "DYNOSCALE_URL", "none: the agent stays off",                 \
       "where reports go; http or https; holds the account's token")                               \
-    X(DYNOSCALE_SETTING_DYNO, "dyno", "DYNO", "none: the agent stays off", "this process's dyno") \
+    X(DYNOSCALE_SETTING_DYNO, "dyno", "DYNO", "the platform's own name",                          \
+      "this process's dyno; without a name the agent stays off")                                  \
     X(DYNOSCALE_SETTING_APP_NAME, "app_name", "HEROKU_APP_NAME", "none",                          \
       "the app's name, sent along")                                                               \
     X(DYNOSCALE_SETTING_SKIP, "skip", "SKIP_DYNOSCALE_AGENT", "off",                              \
@@ -83,7 +84,7 @@ typedef bool (*dynoscale_interrupted)(void *context);
     X(DYNOSCALE_SETTING_PUBLISH_FREQUENCY, "publish_frequency", "DYNOSCALE_PUBLISH_FREQUENCY",    \
       "30", "seconds between reports, 1 to 3600, until the service says otherwise")               \
     X(DYNOSCALE_SETTING_DYNOS, "dynos", "DYNOSCALE_DYNOS", "first",                               \
-      "first: only NAME.1 reports; all: every dyno reports")                                      \
+      "first: of numbered dynos only NAME.1 reports; all: every dyno reports")                    \
     X(DYNOSCALE_SETTING_LOG_LEVEL, "log_level", "DYNOSCALE_LOG_LEVEL", "warn",                    \
       "debug, info, warn or error")                                                               \
     X(DYNOSCALE_SETTING_QUEUE_TIME, "queue_time", "DYNOSCALE_QUEUE_TIME", "off",                  \
@@ -117,7 +118,8 @@ typedef enum dynoscale_source {
     X(DYNOSCALE_OFF_SKIPPED, "SKIP_DYNOSCALE_AGENT is set")                                  \
     X(DYNOSCALE_OFF_NO_URL, "DYNOSCALE_URL is not set: add the Dynoscale add-on, or set it") \
     X(DYNOSCALE_OFF_BAD_URL, "DYNOSCALE_URL is not an http or https address")                \
-    X(DYNOSCALE_OFF_NO_DYNO, "DYNO is not set, or not to a dyno's name")                     \
+    X(DYNOSCALE_OFF_NO_DYNO, "DYNO is not set, and no known platform's own name is there: "  \
+                             "set it, to web.1 for example")                                 \
     X(DYNOSCALE_OFF_ONE_OFF, "one-off, release and scheduler dynos do not report")           \
     X(DYNOSCALE_OFF_NOT_FIRST, "only the first dyno of a kind reports; DYNOSCALE_DYNOS=all " \
                                "lifts this")
@@ -130,6 +132,10 @@ typedef enum dynoscale_off_reason {
 
 /* The reason in a sentence; static, never NULL. Any thread. */
 const char *dynoscale_off_text(dynoscale_off_reason reason);
+
+/* Whether the reason is probably a mistake that nothing else tells: the host logs it as a warning,
+ * once. Any thread. */
+bool dynoscale_off_is_unusual(dynoscale_off_reason reason);
 
 /* The table above, row by row; static, never NULL but for an unknown setting. Any thread. */
 const char *dynoscale_setting_name(dynoscale_setting setting);
@@ -177,7 +183,8 @@ dynoscale_options *dynoscale_options_new(void);
 void dynoscale_options_free(dynoscale_options *options);
 
 /*
- * Reads every variable of the table, and what concerns the connection (http_proxy, https_proxy,
+ * Reads every variable of the table, without DYNO the name that Render, Fly, Railway, Scalingo, ECS
+ * or Kubernetes gives, and what concerns the connection (http_proxy, https_proxy,
  * all_proxy, no_proxy, SSL_CERT_FILE, SSL_CERT_DIR). The native thread never reads the
  * environment: the app may be changing it. Call where no other thread calls setenv; the
  * interpreter's lock is enough. DYNOSCALE_OK or DYNOSCALE_ERROR_NO_MEMORY.

@@ -138,6 +138,11 @@ static void look_at_settings(dynoscale_doctor *d, const dynoscale_options *optio
         dynoscale_setting setting = (dynoscale_setting)i;
         dynoscale_source source = dynoscale_options_source(options, setting);
         if (source == DYNOSCALE_SOURCE_DEFAULT) continue;
+        if (setting == DYNOSCALE_SETTING_DYNO && ds_options_dyno_variable(options)) {
+            tell(d, "settings", OK, "", "DYNO is not set: %s stands in, which gives %s",
+                 ds_options_dyno_variable(options), dynoscale_options_show(options, setting));
+            continue;
+        }
         tell(d, "settings", OK, "", "%s is %s, %s", dynoscale_setting_variable(setting),
              dynoscale_options_show(options, setting), source_texts[source]);
     }
@@ -167,9 +172,10 @@ static const char *off_remedy(dynoscale_off_reason reason) {
 
 static void look_at_reporting(dynoscale_doctor *d, const dynoscale_options *options) {
     dynoscale_off_reason reason = dynoscale_options_off_reason(options);
-    const char *why = reason == DYNOSCALE_OFF_NO_URL
-                          ? "DYNOSCALE_URL is not set" /* the rest is the remedy */
-                          : dynoscale_off_text(reason);
+    const char *why = reason == DYNOSCALE_OFF_NO_URL    ? "DYNOSCALE_URL is not set"
+                      : reason == DYNOSCALE_OFF_NO_DYNO ? "DYNO is not set, and no known "
+                                                          "platform's own name is there"
+                                                        : dynoscale_off_text(reason);
     bool meant = reason == DYNOSCALE_OFF_ONE_OFF || reason == DYNOSCALE_OFF_NOT_FIRST;
     if (reason == DYNOSCALE_ON)
         tell(d, "reporting", OK, "", "a process with these settings reports, as %s",

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "platform.h"
 #include "report.h"
 #include "url.h"
 
@@ -36,6 +37,7 @@ typedef enum connection_variable {
 struct dynoscale_options {
     char *values[DYNOSCALE_SETTING_COUNT][SOURCES]; /* NULL: that source gives none */
     char *connection[CONNECTION_VARIABLES];
+    const char *dyno_variable; /* which gave the dyno's name, in place of DYNO; NULL: none */
     char shown_url[SHOWN_URL_SIZE];
     char warnings[MOST_WARNINGS][WARNING_SIZE];
     size_t warning_count;
@@ -88,6 +90,12 @@ const char *dynoscale_off_text(dynoscale_off_reason reason) {
 #undef X
     }
     return "unknown reason";
+}
+
+/* Of the other reasons one is told at any rate, that of a wrong address; the rest is how it is
+ * meant. */
+bool dynoscale_off_is_unusual(dynoscale_off_reason reason) {
+    return reason == DYNOSCALE_OFF_NO_DYNO;
 }
 
 /* ---- Validation --------------------------------------------------------------------------- */
@@ -190,7 +198,11 @@ static void store(char **place, char *value) {
 }
 
 /* How the user knows the setting: by its variable, or by its name in code. */
-static const char *label_of(dynoscale_setting setting, dynoscale_source source) {
+static const char *label_of(const dynoscale_options *options, dynoscale_setting setting,
+                            dynoscale_source source) {
+    if (setting == DYNOSCALE_SETTING_DYNO && source == DYNOSCALE_SOURCE_ENVIRONMENT &&
+        options->dyno_variable)
+        return options->dyno_variable;
     return source == DYNOSCALE_SOURCE_ENVIRONMENT ? TABLE[setting].variable : TABLE[setting].name;
 }
 
@@ -198,8 +210,8 @@ static dynoscale_error refuse(dynoscale_options *options, dynoscale_setting sett
                               const char *value, const char *fault, dynoscale_source source) {
     char text[40];
     const char *instead = dynoscale_options_get(options, setting);
-    warn(options, "%s is \"%s\", which is not %s: using %s instead", label_of(setting, source),
-         shown(value, text), fault, instead ? instead : "none");
+    warn(options, "%s is \"%s\", which is not %s: using %s instead",
+         label_of(options, setting, source), shown(value, text), fault, instead ? instead : "none");
     return DYNOSCALE_ERROR_INVALID;
 }
 
@@ -219,7 +231,8 @@ dynoscale_error dynoscale_options_set(dynoscale_options *options, dynoscale_sett
     /* A wrong URL stays, so that the reason for being off is told rightly. */
     if (setting == DYNOSCALE_SETTING_URL) {
         store(place, copy);
-        return ds_url_valid(copy) ? DYNOSCALE_OK : refuse_url(options, label_of(setting, source));
+        return ds_url_valid(copy) ? DYNOSCALE_OK
+                                  : refuse_url(options, label_of(options, setting, source));
     }
     const char *fault = fault_of(setting, copy);
     if (!fault) {
@@ -258,10 +271,24 @@ static const char *variable_value(dynoscale_setting setting) {
     return value;
 }
 
+/* Leaves out a pair of quotes around the value: files of variables that are not read by a shell,
+ * such as docker's --env-file, hand them over. */
+static size_t without_quotes(const char **value) {
+    size_t length = *value ? strlen(*value) : 0;
+    if (length < 2 || !strchr("\"'", **value) || (*value)[length - 1] != **value) return length;
+    ++*value;
+    return length - 2;
+}
+
 static dynoscale_error read_variable(dynoscale_options *options, dynoscale_setting setting) {
+    char name[DS_PLATFORM_NAME_SIZE];
     const char *value = variable_value(setting);
-    return dynoscale_options_set(options, setting, value, value ? strlen(value) : 0,
-                                 DYNOSCALE_SOURCE_ENVIRONMENT);
+    size_t length = without_quotes(&value);
+    if (setting == DYNOSCALE_SETTING_DYNO) {
+        options->dyno_variable = length == 0 ? ds_platform_name(name) : NULL;
+        if (options->dyno_variable) length = strlen(value = name);
+    }
+    return dynoscale_options_set(options, setting, value, length, DYNOSCALE_SOURCE_ENVIRONMENT);
 }
 
 dynoscale_error dynoscale_options_read_environment(dynoscale_options *options) {
@@ -342,18 +369,16 @@ const char *dynoscale_options_warning(const dynoscale_options *options, size_t i
 
 /* ---- On or off ---------------------------------------------------------------------------- */
 
-static bool starts_with(const char *text, const char *start) {
-    return strncmp(text, start, strlen(start)) == 0;
+const char *ds_options_dyno_variable(const dynoscale_options *options) {
+    dynoscale_source source = dynoscale_options_source(options, DYNOSCALE_SETTING_DYNO);
+    return source == DYNOSCALE_SOURCE_ENVIRONMENT ? options->dyno_variable : NULL;
 }
 
-static bool is_one_off(const char *dyno) {
-    return starts_with(dyno, "run.") || starts_with(dyno, "release.") ||
-           starts_with(dyno, "scheduler.");
-}
-
-static bool is_first(const char *dyno) {
-    size_t length = strlen(dyno);
-    return length > 2 && strcmp(dyno + length - 2, ".1") == 0;
+/* Only Heroku and Scalingo name one-off dynos: a deployment of Kubernetes may well be called
+ * scheduler. */
+static bool is_one_off(const dynoscale_options *options, const char *dyno) {
+    const char *variable = ds_options_dyno_variable(options);
+    return (!variable || strcmp(variable, "CONTAINER") == 0) && ds_platform_is_one_off(dyno);
 }
 
 dynoscale_off_reason dynoscale_options_off_reason(const dynoscale_options *options) {
@@ -363,9 +388,10 @@ dynoscale_off_reason dynoscale_options_off_reason(const dynoscale_options *optio
     if (!url) return DYNOSCALE_OFF_NO_URL;
     if (!ds_url_valid(url)) return DYNOSCALE_OFF_BAD_URL;
     if (!dyno) return DYNOSCALE_OFF_NO_DYNO;
-    if (is_one_off(dyno)) return DYNOSCALE_OFF_ONE_OFF;
-    bool all = strcmp(dynoscale_options_get(options, DYNOSCALE_SETTING_DYNOS), "all") == 0;
-    return all || is_first(dyno) ? DYNOSCALE_ON : DYNOSCALE_OFF_NOT_FIRST;
+    if (is_one_off(options, dyno)) return DYNOSCALE_OFF_ONE_OFF;
+    if (strcmp(dynoscale_options_get(options, DYNOSCALE_SETTING_DYNOS), "all") == 0)
+        return DYNOSCALE_ON;
+    return ds_platform_is_not_first(dyno) ? DYNOSCALE_OFF_NOT_FIRST : DYNOSCALE_ON;
 }
 
 /* ---- What an agent keeps ------------------------------------------------------------------ */

@@ -31,6 +31,10 @@ typedef struct ds_settings {
     bool dev_mode;
 } ds_settings;
 
+/* The variable of another platform that stands in for DYNO; NULL where DYNO itself, or code, gives
+ * the dyno's name. */
+const char *ds_options_dyno_variable(const dynoscale_options *options);
+
 /* With one reference. NULL without memory. */
 ds_settings *ds_settings_new(const dynoscale_options *options, const char *language);
 

@@ -109,6 +109,12 @@ static PyObject *off_reason(PyObject *self, PyObject *nothing) {
     return str_or_none(reason == DYNOSCALE_ON ? NULL : dynoscale_off_text(reason));
 }
 
+static PyObject *off_is_unusual(PyObject *self, PyObject *nothing) {
+    (void)nothing;
+    dynoscale_off_reason reason = dynoscale_options_off_reason(options_in(self));
+    return PyBool_FromLong(dynoscale_off_is_unusual(reason));
+}
+
 static PyObject *make(PyTypeObject *type, PyObject *args, PyObject *names) {
     static char *no_names[] = {NULL};
     if (!PyArg_ParseTupleAndKeywords(args, names, ":Options", no_names)) return NULL;
@@ -134,6 +140,7 @@ static PyMethodDef methods[] = {
     {"rows", rows, METH_NOARGS, NULL},
     {"warnings", warnings, METH_NOARGS, NULL},
     {"off_reason", off_reason, METH_NOARGS, NULL},
+    {"off_is_unusual", off_is_unusual, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -116,6 +116,12 @@ static VALUE settings_off_reason(VALUE self) {
     return reason == DYNOSCALE_ON ? Qnil : rb_utf8_str_new_cstr(dynoscale_off_text(reason));
 }
 
+/* off_unusual? -> whether that reason is worth a warning. */
+static VALUE settings_off_unusual(VALUE self) {
+    dynoscale_off_reason reason = dynoscale_options_off_reason(options_of(self));
+    return dynoscale_off_is_unusual(reason) ? Qtrue : Qfalse;
+}
+
 static VALUE frozen_text(const char *text) { return rb_obj_freeze(rb_utf8_str_new_cstr(text)); }
 
 /* {name: {variable:, standard:, meaning:}}, deeply frozen. */
@@ -147,4 +153,5 @@ void ds_rb_settings_init(VALUE module) {
     rb_define_method(class, "shown", settings_shown, 1);
     rb_define_method(class, "source", settings_source, 1);
     rb_define_method(class, "off_reason", settings_off_reason, 0);
+    rb_define_method(class, "off_unusual?", settings_off_unusual, 0);
 }

@@ -158,6 +158,8 @@ def _open(options: _native.Options) -> None:
     if on:
         _follow_exit()
         _log(_DEBUG, f"on: reports go to {options.show('url')}")
+    elif options.off_is_unusual():
+        warn_once(f"off: {options.off_reason()}")
     else:
         _log(_INFO, f"off: {options.off_reason()}")
     follow_jobs(options)

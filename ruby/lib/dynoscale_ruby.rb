@@ -122,7 +122,8 @@ module DynoscaleRuby
 
     def open_agent
       if (off_reason = Agent.open(@settings))
-        Log.add(:info, "off: #{off_reason}")
+        Log.add(@settings.off_unusual? && !@off_logged ? :warn : :info, "off: #{off_reason}")
+        @off_logged = true
       else
         Servers.follow
         Log.add(:info, "on: reports to #{@settings.shown(:url)} as #{@settings.dyno}")

@@ -169,15 +169,127 @@ static void only_the_first_dyno_of_a_kind_reports(void **state) {
     assert_int_equal(reason_for("worker.1", NULL), DYNOSCALE_ON);
     assert_int_equal(reason_for("web.2", NULL), DYNOSCALE_OFF_NOT_FIRST);
     assert_int_equal(reason_for("web.11", NULL), DYNOSCALE_OFF_NOT_FIRST);
-    assert_int_equal(reason_for("web.1.1x", NULL), DYNOSCALE_OFF_NOT_FIRST);
-    assert_int_equal(reason_for("web", NULL), DYNOSCALE_OFF_NOT_FIRST);
-    assert_int_equal(reason_for(".1", NULL), DYNOSCALE_OFF_NOT_FIRST);
+    assert_int_equal(reason_for("my-web.2", NULL), DYNOSCALE_OFF_NOT_FIRST);
     assert_int_equal(reason_for(NULL, NULL), DYNOSCALE_OFF_NO_DYNO);
     assert_int_equal(reason_for("web.2", "all"), DYNOSCALE_ON);
     assert_int_equal(reason_for("run.1", "all"), DYNOSCALE_OFF_ONE_OFF);
     assert_int_equal(reason_for("release.1", NULL), DYNOSCALE_OFF_ONE_OFF);
     assert_int_equal(reason_for("scheduler.1", NULL), DYNOSCALE_OFF_ONE_OFF);
     assert_int_equal(reason_for("runner.1", NULL), DYNOSCALE_ON);
+}
+
+static void where_dynos_have_no_number_all_report(void **state) {
+    (void)state;
+    const char *const on[] = {
+        "web-12a34b56d-e78f9", "worker-8xk2m-4c7df", "web",  "web.1a", "run-jobs-12a34b56d-e78f9",
+        "release-notes.1",     "running-1a2b-3c4d",  "web-1"};
+    const char *const one_off[] = {"run-12a34b56d-e78f9",
+                                   "release-12a34b56d-e78f9",
+                                   "scheduler-12a34b56d-e78f9",
+                                   "run-e78f9",
+                                   "one-off-1234",
+                                   "run.1234"};
+    for (size_t i = 0; i < sizeof on / sizeof *on; i++)
+        assert_int_equal(reason_for(on[i], NULL), DYNOSCALE_ON);
+    for (size_t i = 0; i < sizeof one_off / sizeof *one_off; i++) {
+        assert_int_equal(reason_for(one_off[i], NULL), DYNOSCALE_OFF_ONE_OFF);
+        assert_int_equal(reason_for(one_off[i], "all"), DYNOSCALE_OFF_ONE_OFF);
+    }
+}
+
+typedef struct platform {
+    const char *variables[2][2];
+    const char *dyno; /* NULL: it gives none */
+    const char *variable;
+} platform;
+
+static const platform platforms[] = {
+    {{{"RENDER_INSTANCE_ID", "srv-d0abc-hibernate-6f9-x2"}},
+     "srv-d0abc-hibernate-6f9-x2",
+     "RENDER_INSTANCE_ID"},
+    {{{"FLY_PROCESS_GROUP", "worker"}, {"FLY_MACHINE_ID", "17815930f71498"}},
+     "worker-17815930f71498",
+     "FLY_MACHINE_ID"},
+    {{{"FLY_MACHINE_ID", "3d8d413b29d089"}}, "app-3d8d413b29d089", "FLY_MACHINE_ID"},
+    {{{"RAILWAY_REPLICA_ID", "a1b2c3d4-0000-4000-8000-1234567890ab"}},
+     "a1b2c3d4-0000-4000-8000-1234567890ab",
+     "RAILWAY_REPLICA_ID"},
+    {{{"CONTAINER", "web-1"}}, "web-1", "CONTAINER"},
+    {{{"ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4/cd189a933e5849daa-2495160603"}},
+     "cd189a933e5849daa",
+     "ECS_CONTAINER_METADATA_URI_V4"},
+    {{{"ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4/"}}, NULL, NULL},
+    {{{"KUBERNETES_SERVICE_HOST", "10.0.0.1"}, {"HOSTNAME", "scheduler-7d9f8b6c5-x2x4z"}},
+     "scheduler-7d9f8b6c5-x2x4z",
+     "HOSTNAME"},
+    {{{"HOSTNAME", "laptop"}}, NULL, NULL},
+    {{{"RENDER_INSTANCE_ID", ""}, {"FLY_PROCESS_GROUP", "web"}}, NULL, NULL},
+};
+
+static void without_dyno_the_platform_s_own_name_stands_in(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof platforms / sizeof *platforms; i++) {
+        const platform *p = &platforms[i];
+        clearenv();
+        setenv("DYNOSCALE_URL", URL, 1);
+        for (int v = 0; v < 2; v++)
+            if (p->variables[v][0]) setenv(p->variables[v][0], p->variables[v][1], 1);
+        dynoscale_options *o = dynoscale_options_new();
+        dynoscale_options_read_environment(o);
+        const char *dyno = dynoscale_options_get(o, DYNOSCALE_SETTING_DYNO);
+        const char *variable = ds_options_dyno_variable(o);
+        if (p->dyno) assert_string_equal(dyno, p->dyno);
+        else assert_null(dyno);
+        if (p->variable) assert_string_equal(variable, p->variable);
+        else assert_null(variable);
+        assert_int_equal(dynoscale_options_off_reason(o),
+                         p->dyno ? DYNOSCALE_ON : DYNOSCALE_OFF_NO_DYNO);
+
+        set(o, DYNOSCALE_SETTING_DYNO, "web.2"); /* code wins */
+        assert_int_equal(dynoscale_options_off_reason(o), DYNOSCALE_OFF_NOT_FIRST);
+        assert_null(ds_options_dyno_variable(o));
+        dynoscale_options_free(o);
+    }
+}
+
+static void dyno_wins_over_the_platform_s_name(void **state) {
+    dynoscale_options *o = *state;
+    setenv("DYNO", "web.1", 1);
+    setenv("RENDER_INSTANCE_ID", "srv-1", 1);
+    dynoscale_options_read_environment(o);
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_DYNO), "web.1");
+    assert_null(ds_options_dyno_variable(o));
+}
+
+static void a_platform_s_name_that_can_not_be_used_is_told_by_its_variable(void **state) {
+    dynoscale_options *o = *state;
+    setenv("CONTAINER", "a name", 1);
+    dynoscale_options_read_environment(o);
+    assert_ptr_equal(strstr(dynoscale_options_warning(o, 0), "CONTAINER is \"a name\", which"),
+                     dynoscale_options_warning(o, 0));
+}
+
+static void quotes_around_a_variable_s_value_are_left_out(void **state) {
+    dynoscale_options *o = *state;
+    setenv("DYNO", "\"web.1\"", 1);
+    setenv("DYNOSCALE_URL", "'" URL "'", 1);
+    setenv("DYNOSCALE_PUBLISH_FREQUENCY", "\"5\"", 1);
+    setenv("HEROKU_APP_NAME", "\"", 1);
+    setenv("SKIP_DYNOSCALE_AGENT", "''", 1);
+    dynoscale_options_read_environment(o);
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_DYNO), "web.1");
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_URL), URL);
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_PUBLISH_FREQUENCY), "5");
+    assert_string_equal(dynoscale_options_get(o, DYNOSCALE_SETTING_APP_NAME), "\"");
+    assert_int_equal(dynoscale_options_off_reason(o), DYNOSCALE_ON);
+    assert_null(dynoscale_options_warning(o, 0));
+}
+
+static void only_a_missing_name_is_an_unusual_reason_to_be_off(void **state) {
+    (void)state;
+    for (int i = 0; i <= DYNOSCALE_OFF_NOT_FIRST; i++)
+        assert_int_equal(dynoscale_off_is_unusual((dynoscale_off_reason)i),
+                         i == DYNOSCALE_OFF_NO_DYNO);
 }
 
 static void skip_is_any_text_but_0_false_and_none(void **state) {
@@ -303,6 +415,12 @@ int main(void) {
         WITH_OPTIONS(warnings_without_end_are_cut_at_sixteen),
         WITH_OPTIONS(the_token_is_never_shown),
         WITH_OPTIONS(only_the_first_dyno_of_a_kind_reports),
+        WITH_OPTIONS(where_dynos_have_no_number_all_report),
+        WITH_OPTIONS(without_dyno_the_platform_s_own_name_stands_in),
+        WITH_OPTIONS(dyno_wins_over_the_platform_s_name),
+        WITH_OPTIONS(a_platform_s_name_that_can_not_be_used_is_told_by_its_variable),
+        WITH_OPTIONS(quotes_around_a_variable_s_value_are_left_out),
+        WITH_OPTIONS(only_a_missing_name_is_an_unusual_reason_to_be_off),
         WITH_OPTIONS(skip_is_any_text_but_0_false_and_none),
         WITH_OPTIONS(other_switches_are_off_by_the_words_for_no_too),
         WITH_OPTIONS(development_mode_has_defaults_of_its_own),

@@ -198,6 +198,9 @@ static void read_environment(dynoscale_options *options, table *taken) {
         if (setting == DYNOSCALE_SETTING_DEV_MODE && (!value || !*value))
             value = getenv("DYNOSCALE_DEV");
         size_t length = value ? strlen(value) : 0;
+        bool quoted =
+            length >= 2 && (*value == '"' || *value == '\'') && value[length - 1] == *value;
+        if (quoted) value++, length -= 2;
         bool refused =
             length > 0 && dynoscale_options_source(alone, setting) == DYNOSCALE_SOURCE_DEFAULT;
         if (!refused) note(&taken->values[i][DYNOSCALE_SOURCE_ENVIRONMENT], value, length);

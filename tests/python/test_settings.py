@@ -236,6 +236,20 @@ def test_a_wrong_url_says_so_as_the_reason(settings: None) -> None:
     assert "not an http or https address" in str(Config().off_reason)
 
 
+def test_a_dyno_without_a_name_is_one_warning_and_other_reasons_are_none(receiver: Any) -> None:
+    code = "import dynoscale; dynoscale.configure(); dynoscale.configure()"
+    for variables, lines in [
+        ({"DYNO": ""}, 1),
+        ({"DYNO": "web-12a34b56d-e78f9"}, 0),
+        ({"DYNO": "run-12a34b56d-e78f9"}, 0),
+        ({"DYNO": "web.2"}, 0),
+        ({"DYNO": "", "RENDER_INSTANCE_ID": "srv-1"}, 0),
+    ]:
+        done = agent_tools.run(code, {**agent_tools.reporting_to(receiver.url), **variables})
+        assert done.stderr.count("off: DYNO is not set") == lines, done.stderr
+        assert len(done.stderr.splitlines()) == lines, done.stderr
+
+
 # ---- What configure does to an agent ----
 
 
