@@ -49,11 +49,11 @@ build-ruby:
 build-python:
 	$(PYTHON) -W ignore setup.py --quiet build_ext --inplace
 
-demo: ## watch both agents measure real servers, in the terminal (30 s)
+demo: ## watch real apps being scaled, in the terminal (90 s); KEEP=1: go on until Ctrl-C
 	$(call install,demo)
-	@mkdir -p build; echo "Building both agents; what that says is in build/demo.log"
+	@mkdir -p build; echo "Building the agents and the service; what that says is in build/demo.log"
 	@$(SUBMAKE) build >build/demo.log 2>&1 || { cat build/demo.log; exit 1; }
-	@PYTHONPATH=python $(PYTHON) examples/demo/demo.py
+	@PYTHONPATH=python $(PYTHON) examples/demo/demo.py $(if $(KEEP),--keep)
 
 package: ## build the gem, the sdist and the wheel into build/packages
 	$(call install,package)
@@ -190,13 +190,13 @@ SERVICE_FROM_CORE := clock random url headers events transport_curl options queu
                      texts leader fork platform
 SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,$(call objects,service/src/*.c service/src/*/*.c)) \
                    $(SERVICE_FROM_CORE:%=$(OUT)/core/src/%.o) $(OUT)/service/schema/sqlite.o \
-                   $(OUT)/service/openapi.o
+                   $(OUT)/service/openapi.o $(OUT)/service/pages.o
 SERVICE_LIBRARY := $(OUT)/service/service.a
 SERVICE_TESTS   := $(call programs,tests/service/test_*.c)
 SERVICE_SUPPORT := $(call objects,tests/service/support/*.c)
 SERVICE_LIBS    = $(shell pkg-config --libs $(SERVICE_PACKAGES)) -lm $(LIBS)
 # As system headers, whose own warnings are not ours.
-SERVICE_FLAGS   = -Iservice/src -Iservice/web $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICE_PACKAGES)))
+SERVICE_FLAGS   = -Iservice/src $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICE_PACKAGES)))
 
 $(OUT)/service/% $(OUT)/tests/service/% $(OUT)/bench/service/%: CPPFLAGS += $(SERVICE_FLAGS)
 
@@ -216,6 +216,21 @@ $(OUT)/service/openapi.o: $(OUT)/service/openapi.c
 	@$(COMPILE) -c -o $@ $<
 
 build-service: build/dynoscaled
+
+# What the pages take from npm, by the hashes of the lock file.
+WEB     := service/web
+MODULES := build/web/node_modules
+$(MODULES)/.installed: $(WEB)/package.json $(WEB)/package-lock.json
+	@mkdir -p build/web && cp $^ build/web
+	@command -v npm >/dev/null || { echo 'The pages need npm: install it (apt-get install npm), or run make deps' >&2; exit 1; }
+	@cd build/web && npm ci --ignore-scripts --no-audit --no-fund --silent && touch node_modules/.installed
+
+build/web/pages.c: $(MODULES)/.installed $(wildcard $(WEB)/*.*)
+	@$(PYTHON) $(WEB)/embed.py $(MODULES) $@
+
+$(OUT)/service/pages.o: build/web/pages.c
+	@mkdir -p $(@D); echo "$(CC) -o $@"
+	@$(COMPILE) -c -o $@ $<
 
 build/dynoscaled: $(OUT)/dynoscaled
 	@cp $< $@

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "pages.h"
 #include "serve/serve.h"
 
 static const char report_path[] = "/api/v1/report/";
@@ -150,5 +151,5 @@ void route_request(void *context, struct http_request *request) {
     else if (reads(request) && strcmp(path, "/healthz") == 0) answer_text(request, "ok\n");
     else if (reads(request) && strcmp(path, "/readyz") == 0) ready_answer(service->ready, request);
     else if (reads(request) && strcmp(path, "/metrics") == 0) route_metrics(service, request);
-    else route_api(service, request, false);
+    else if (!pages_answer(request)) route_api(service, request, false);
 }

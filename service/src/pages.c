@@ -1,0 +1,99 @@
+#include "pages.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+/* From this service alone, and nothing inline. */
+static const char policy[] =
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'\r\n";
+
+/* A place in braces stands for one part of the path, which the page itself reads. */
+static const struct {
+    const char *path, *file;
+} pages[] = {
+    {"/", "apps.html"},
+    {"/signin", "signin.html"},
+    {"/account", "account.html"},
+    {"/people", "people.html"},
+    {"/new", "new.html"},
+    {"/apps/{app}", "app.html"},
+    {"/apps/{app}/start", "start.html"},
+    {"/apps/{app}/rules", "rules.html"},
+    {"/apps/{app}/why", "why.html"},
+    {"/apps/{app}/settings", "settings.html"},
+};
+
+/* Whether the path has the pattern's form: the same parts, but for those in braces. */
+static bool matches(const char *pattern, const char *path) {
+    while (*pattern) {
+        if (*pattern == '{') {
+            size_t length = strcspn(path, "/");
+            if (length == 0) return false;
+            path += length;
+            pattern = strchr(pattern, '}') + 1;
+        } else if (*pattern++ != *path++) {
+            return false;
+        }
+    }
+    return *path == '\0';
+}
+
+static const struct pages_file *file_of(const char *path) {
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
+        if (matches(pages[i].path, path)) path = pages[i].file;
+    for (size_t i = 0; i < pages_file_count; i++)
+        if (strcmp(pages_files[i].path, path) == 0) return &pages_files[i];
+    return NULL;
+}
+
+static bool takes_gzip(const struct http_request *request) {
+    const char *accepted = http_header(request, "Accept-Encoding");
+    return accepted && strstr(accepted, "gzip") && !strstr(accepted, "gzip;q=0");
+}
+
+static char *unpacked(const struct pages_file *file) {
+    char *bytes = malloc(file->length + 1);
+    z_stream stream = {.next_in = (z_const Bytef *)file->gzip,
+                       .avail_in = (uInt)file->gzip_length,
+                       .next_out = (Bytef *)bytes,
+                       .avail_out = (uInt)file->length};
+    if (!bytes || inflateInit2(&stream, MAX_WBITS + 16) != Z_OK) {
+        free(bytes);
+        return NULL;
+    }
+    int result = inflate(&stream, Z_FINISH);
+    inflateEnd(&stream);
+    if (result == Z_STREAM_END) return bytes;
+    free(bytes);
+    return NULL;
+}
+
+bool pages_answer(struct http_request *request) {
+    enum http_method method = http_method(request);
+    const char *path = http_path(request);
+    if (method != HTTP_GET && method != HTTP_HEAD) return false;
+    const struct pages_file *file = *path == '/' ? file_of(path) : NULL;
+    if (!file) return false;
+    bool asset = file->path[0] == '/';
+    const char *caching = asset ? "Cache-Control: public, max-age=31536000, immutable\r\n"
+                                : "Cache-Control: no-cache\r\n";
+    struct text headers = TEXT_EMPTY;
+    text_put(&headers, caching);
+    if (!asset) text_put(&headers, policy);
+    text_put(&headers, "Vary: Accept-Encoding\r\n");
+    if (takes_gzip(request)) {
+        text_put(&headers, "Content-Encoding: gzip\r\n");
+        http_answer(request, 200, file->type, headers.bytes, (const char *)file->gzip,
+                    file->gzip_length);
+    } else {
+        char *bytes = unpacked(file);
+        if (bytes) http_answer(request, 200, file->type, headers.bytes, bytes, file->length);
+        else http_answer(request, 503, "text/plain", NULL, "no memory is left\n", 18);
+        free(bytes);
+    }
+    text_free(&headers);
+    return true;
+}

@@ -1,0 +1,28 @@
+/*
+ * The pages: files of service/web and the chart library, gzipped and built into the program by
+ * service/web/embed.py. On the loop's thread.
+ */
+#ifndef PAGES_H
+#define PAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "http/http.h"
+
+/* One file of the table that embed.py makes. Assets lie in a folder named by a hash of them all, so
+ * that browsers may keep them for ever; pages are asked for anew each time. */
+struct pages_file {
+    const char *path; /* "/assets/3f2a.../app.js", or "app.html" for a page */
+    const char *type;
+    const unsigned char *gzip;
+    size_t gzip_length, length; /* length: when unpacked */
+};
+extern const struct pages_file pages_files[];
+extern const size_t pages_file_count;
+
+/* Answers a GET or HEAD for a page or an asset; false where the path is neither, and nothing was
+ * done. */
+bool pages_answer(struct http_request *request);
+
+#endif

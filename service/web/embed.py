@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Turns the pages into C: each file of this folder, and what they take from npm, gzipped, as a table
+for service/src/pages.h.
+
+    embed.py NODE_MODULES OUT.c
+
+Assets get one folder, named by a hash of them all; `@/` in the pages stands for it. Files of npm
+lie in `vendor/` of it. The same input gives the same output.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import sys
+from pathlib import Path
+from typing import Dict, Iterator
+
+HERE = Path(__file__).resolve().parent
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
+}
+VENDOR = {
+    "vendor/uplot.js": "uplot/dist/uPlot.esm.js",
+    "vendor/uplot.css": "uplot/dist/uPlot.min.css",
+}
+
+
+def files(node_modules: Path) -> Dict[str, bytes]:
+    found = {p.name: p.read_bytes() for p in sorted(HERE.iterdir()) if p.suffix in TYPES}
+    found.update({name: (node_modules / path).read_bytes() for name, path in VENDOR.items()})
+    return found
+
+
+def c_bytes(content: bytes) -> Iterator[str]:
+    for start in range(0, len(content), 24):
+        yield "    " + "".join(f"{byte}," for byte in content[start : start + 24])
+
+
+def main() -> None:
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    found = files(Path(sys.argv[1]))
+    assets = {name: content for name, content in found.items() if not name.endswith(".html")}
+    mark = hashlib.sha256()
+    for name, content in sorted(assets.items()):
+        mark.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
+    folder = f"/assets/{mark.hexdigest()[:16]}"
+
+    lines = ["/* Made by service/web/embed.py. */", '#include "pages.h"', ""]
+    table = []
+    for number, (name, content) in enumerate(sorted(found.items())):
+        path = name if name.endswith(".html") else f"{folder}/{name}"
+        if name.endswith(".html"):
+            content = content.replace(b"@/", folder.encode() + b"/")
+        packed = gzip.compress(content, 9, mtime=0)
+        lines += [f"static const unsigned char file_{number}[] = {{", *c_bytes(packed), "};"]
+        kind = TYPES[Path(name).suffix]
+        table.append(f'    {{"{path}", "{kind}", file_{number}, {len(packed)}, {len(content)}}},')
+    lines += ["const struct pages_file pages_files[] = {", *table, "};"]
+    lines += [f"const size_t pages_file_count = {len(table)};", ""]
+    Path(sys.argv[2]).write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+// What happened, as marks above the charts and as a list beside them. Causes stand above queue time,
+// scalings above dynos. What is too close becomes one mark that says how many.
+
+import { $, $$, el, glyph } from './dom.js';
+import { hour, stamp, timeTag } from './words.js';
+
+const RANK = ['act', 'outside', 'release', 'up', 'down', 'pause', 'rule', 'edit'];
+const isScaling = (mark) => mark.kind === 'up' || mark.kind === 'down';
+
+// Events of the API as marks of a process: {t, kind, text}.
+export function marksOf(events, process) {
+  return events.filter((event) => event.process === undefined || event.process === process).map((event) => {
+    const { t } = event;
+    switch (event.kind) {
+      case 'scaling': return { t, kind: event.to > event.from ? 'up' : 'down', text: event.sentence };
+      case 'outside': return { t, kind: 'outside', text: `somebody else set ${event.dynos} dynos`, to: event.dynos };
+      case 'release': return { t, kind: 'release', text: 'a release' };
+      case 'change': return { t, kind: event.what.includes('pause') || event.what.includes('boost') ? 'pause' : 'edit', text: `${event.who} ${event.what}${event.changes.length ? `: ${event.changes.join('; ')}` : ''}` };
+      case 'act': return event.trouble ? { t, kind: 'act', text: `the platform: ${event.trouble}` } : null;
+      default: return null;
+    }
+  }).filter(Boolean);
+}
+
+const glyphOf = (kind) => glyph(kind === 'act' ? 'unknown' : kind);
+
+function many(list) {
+  const ups = list.filter((mark) => mark.kind === 'up').length, downs = list.length - ups;
+  return el('span', { class: 'many' }, ups ? el('span', {}, `↑${ups}`) : null, downs ? el('span', {}, `↓${downs}`) : null);
+}
+
+// Neighbours that would cover each other become one group; then groups are pushed apart.
+function group(marks, positionOf, left, right) {
+  const groups = [];
+  for (const mark of marks) {
+    const x = positionOf(mark.t), last = groups.at(-1);
+    if (last && x - last.from < (isScaling(mark) ? 42 : 25)) { last.list.push(mark); last.to = x; } else groups.push({ from: x, to: x, list: [mark] });
+  }
+  const half = (g) => (g.list.length > 1 && isScaling(g.list[0]) ? 14 + 9 * new Set(g.list.map((mark) => mark.kind)).size : 12);
+  groups.forEach((g, i) => {
+    g.at = (g.from + g.to) / 2;
+    const before = groups[i - 1];
+    if (before) g.at = Math.max(g.at, before.at + half(before) + half(g) + 2);
+  });
+  let edge = right + 12;
+  for (const g of groups.slice().reverse()) { g.at = Math.min(g.at, edge - half(g)); edge = g.at - half(g) - 2; }
+  return groups;
+}
+
+function tip(host, x, list) {
+  $('.tip', host)?.remove();
+  const box = el('div', { class: 'tip' }, list.slice(0, 4).map((mark) => el('p', {}, timeTag(mark.t, stamp(mark.t)), mark.text)), list.length > 4 ? el('p', { class: 'quiet' }, `and ${list.length - 4} more in the list`) : null);
+  host.append(box);
+  box.style.left = `${Math.max(4, Math.min(x - box.offsetWidth / 2, host.clientWidth - box.offsetWidth - 4))}px`;
+}
+
+function lane(host, board, marks) {
+  const chart = board.charts[0];
+  host.replaceChildren();
+  if (!chart) return;
+  const left = chart.over.getBoundingClientRect().left - host.getBoundingClientRect().left;
+  const groups = group(marks, (t) => left + chart.valToPos(t, 'x'), left, left + chart.over.clientWidth);
+  const light = (list) => { for (const li of $$('#events li')) li.classList.toggle('on', list.some((mark) => String(mark.t) === li.dataset.t)); };
+  groups.forEach((g, i) => {
+    const main = g.list.slice().sort((a, b) => RANK.indexOf(a.kind) - RANK.indexOf(b.kind))[0];
+    const shown = g.list.length === 1 ? '' : isScaling(main) ? `${many(g.list).textContent}: ` : `${g.list.length} events: `;
+    const button = el('button', { class: 'mark', type: 'button', tabindex: i === groups.length - 1 ? '0' : '-1', 'data-t': main.t, 'aria-label': shown + g.list.map((mark) => `${hour(mark.t)}, ${mark.text}`).join('. ') },
+      g.list.length === 1 ? glyphOf(main.kind) : isScaling(main) ? many(g.list) : [glyphOf(main.kind), el('span', { class: 'more' }, String(g.list.length))]);
+    button.style.left = `${g.at}px`;
+    const open = () => { tip(host, g.at, g.list); board.mark(main.t); light(g.list); };
+    const close = () => { $('.tip', host)?.remove(); board.mark(null); light([]); };
+    for (const name of ['mouseenter', 'focus', 'click']) button.addEventListener(name, open);
+    for (const name of ['mouseleave', 'blur']) button.addEventListener(name, close);
+    host.append(button);
+  });
+  host.onkeydown = (event) => {
+    const list = $$('.mark', host), i = list.indexOf(document.activeElement);
+    const j = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: list.length - 1 }[event.key];
+    if (j === undefined || !list[j]) return;
+    event.preventDefault();
+    list[i].tabIndex = -1;
+    list[j].tabIndex = 0;
+    list[j].focus();
+  };
+}
+
+export function showLanes(board, marks) {
+  lane($('#lane'), board, marks.filter((mark) => !isScaling(mark)));
+  lane($('#lane2'), board, marks.filter(isScaling));
+}
+
+export function showList(board, marks) {
+  const list = marks.slice().reverse(), number = (kind) => list.filter((mark) => mark.kind === kind).length;
+  const times = (n, word) => `${n} ${n === 1 ? 'time' : 'times'} ${word}`;
+  $('#e-sum').textContent = list.length ? `${times(number('up'), 'up')}, ${times(number('down'), 'down')}, ${number('outside')} from outside.` : 'Nothing in this range.';
+  $('#events').replaceChildren(...list.slice(0, 300).map((mark) => {
+    const [head, ...rest] = mark.text.split(': ');
+    const li = el('li', { 'data-t': mark.t }, glyphOf(mark.kind), el('div', {}, el('div', { class: 'line' }, el('span', { class: 'what' }, head[0].toUpperCase() + head.slice(1)), timeTag(mark.t, stamp(mark.t))), rest.length ? el('div', {}, rest.join(': ')) : null));
+    li.addEventListener('mouseenter', () => board.mark(mark.t));
+    li.addEventListener('mouseleave', () => board.mark(null));
+    return li;
+  }));
+}

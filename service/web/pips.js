@@ -1,0 +1,29 @@
+// One box a dyno up to the maximum: filled up, hatched booting, empty allowed. From 13 on a bar with
+// the same meaning.
+
+import { el } from './dom.js';
+
+const MOST_BOXES = 12;
+
+// process: as the API shows it.
+export function pips({ dynos, rule }) {
+  const ordered = dynos?.ordered ?? 0, booting = Math.min(ordered, dynos?.booting ?? 0), up = ordered - booting;
+  const top = Math.max(rule.dynos.max, ordered);
+  const box = el('span', { class: 'pips', role: 'img', 'aria-label': `${up} up${booting ? `, ${booting} booting` : ''}; the rule allows ${rule.dynos.min} to ${rule.dynos.max}` });
+  if (top > MOST_BOXES) {
+    const bar = el('span', { class: 'bar' });
+    for (const [name, n] of [['up', up], ['booting', booting], ['', top - ordered]]) {
+      if (n <= 0) continue;
+      const part = el('i', { class: name });
+      part.style.flexGrow = n;
+      bar.append(part);
+    }
+    box.append(bar);
+    return box;
+  }
+  for (let i = 1; i <= top; i++) {
+    const kind = i <= up ? 'up' : i <= ordered ? 'booting' : '';
+    box.append(el('i', { class: `${kind}${i === rule.dynos.min ? ' floor' : ''}` }));
+  }
+  return box;
+}

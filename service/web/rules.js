@@ -1,0 +1,357 @@
+// Rules: their order, the week they make, one rule in the editor beside the last day, YAML beside the
+// form, history and the way back. Nothing counts before it is saved; the service says what a change is.
+
+import { $, $$, announce, el, icon, note } from './dom.js';
+import { get, may, post, put } from './api.js';
+import { appName, appPath, chosenProcess, frame, processLinks, setLive, trying } from './shell.js';
+import { Board, area, colour, hidden, isNarrow, line, readItem, waitLabels, waitSplits } from './chart.js';
+import { squeezed } from './spark.js';
+import { difference } from './difference.js';
+import { dynos, now, span, stamp, timeTag, wait } from './words.js';
+import { DAYS, DAY_LONG, DAY_NAMES, hhmm, isDefault, stretches, whenInWords } from './week.js';
+
+const STEP = 180, DAY = 86400, HEIGHT = 384;
+const name = appName(), path = appPath(name);
+const app = await frame({ app: name, page: 'rules' });
+const mayChange = await may('operate');
+let etag, saved, rules, process, open = 0, how = 'form', chart, data = null;
+const current = () => rules.processes[process].rules[open];
+const list = () => rules.processes[process].rules;
+const tone = (i) => (isDefault(list()[i]) ? 'tone3' : `tone${i % 3}`);
+const mark = (i) => (isDefault(list()[i]) ? '–' : String(i + 1));
+const effect = (rule) => `${rule.dynos.min} to ${dynos(rule.dynos.max)} · +${rule.up.step} above ${wait(rule.up.threshold_ms)} · −${rule.down.step} below ${wait(rule.down.threshold_ms)}`;
+const clone = (value) => JSON.parse(JSON.stringify(value));
+
+async function load() {
+  const found = await get(`${path}/rules`);
+  etag = found.etag;
+  saved = found;
+  rules = clone(found);
+  if (!rules.processes[process]) [process] = Object.keys(rules.processes);
+  open = Math.min(open, list().length - 1);
+}
+
+// ---------------------------------------------------------------- the list
+
+function move(from, by) {
+  const all = list(), to = from + by;
+  if (to < 0 || to >= all.length - 1) return;
+  all.splice(to, 0, ...all.splice(from, 1));
+  if (open === from) open = to;
+  draw();
+  changed();
+  announce(`${all[to].name} is now number ${to + 1}`);
+}
+
+function row(rule, i) {
+  const fixed = isDefault(rule);
+  const arrow = (word, sign, by, off) => {
+    const button = el('button', { type: 'button', class: word, 'aria-label': `Move ${rule.name} ${word}`, disabled: off || !mayChange }, icon(sign));
+    button.addEventListener('click', () => { move(i, by); $(`#list li:nth-child(${i + by + 1}) .${word}`)?.focus(); });
+    return button;
+  };
+  const counts = app.processes.find((p) => p.process === process)?.rule.name === rule.name;
+  const li = el('li', { class: `rule-row ${tone(i)}${i === open ? ' open' : ''}`, draggable: !fixed && mayChange && 'true' },
+    el('span', { class: 'badge', 'aria-hidden': 'true' }, mark(i)),
+    el('div', {}, el('h3', {}, el('button', { type: 'button', 'aria-expanded': String(i === open), 'aria-controls': 'editor' }, rule.name), counts ? el('span', { class: 'tag' }, 'counts now') : null), el('p', {}, whenInWords(rule)), el('p', {}, effect(rule))),
+    fixed ? el('span', { class: 'hint' }, 'last') : el('div', { class: 'order' }, arrow('up', 'up', -1, i === 0), arrow('down', 'down', 1, i >= list().length - 2)));
+  $('h3 button', li).addEventListener('click', () => { open = i; draw(); $('#edit-head').scrollIntoView({ block: 'nearest' }); });
+  li.addEventListener('dragstart', (event) => { event.dataTransfer.setData('text/plain', String(i)); li.classList.add('drag'); });
+  li.addEventListener('dragend', () => li.classList.remove('drag'));
+  li.addEventListener('dragover', (event) => { event.preventDefault(); li.classList.add('over'); });
+  li.addEventListener('dragleave', () => li.classList.remove('over'));
+  li.addEventListener('drop', (event) => { event.preventDefault(); const from = Number(event.dataTransfer.getData('text/plain')); move(from, Math.min(i, list().length - 2) - from); });
+  return li;
+}
+
+// ---------------------------------------------------------------- the week
+
+function calendar() {
+  const px = (m) => `${m / 1440 * HEIGHT}px`, host = $('#week'), rows = [], all = list();
+  host.replaceChildren(el('span'), ...DAY_NAMES.map((word) => el('div', { class: 'dayname' }, word)));
+  const hours = el('div', { class: 'hours', 'aria-hidden': 'true' });
+  for (const h of [0, 4, 8, 12, 16, 20, 24]) { const label = el('span', {}, String(h)); label.style.top = px(h * 60); hours.append(label); }
+  host.append(hours);
+  let covered = false;
+  for (let d = 0; d < 7; d++) {
+    const column = el('div', { class: 'day' }), { top, under } = stretches(all, d);
+    for (const part of top) {
+      const i = all.indexOf(part.rule);
+      const block = el('span', { class: `block ${tone(i)}${i === open ? ' on' : ''}`, title: `${DAY_LONG[d]}, ${hhmm(part.from)} to ${hhmm(part.to)}: ${part.rule.name}, ${effect(part.rule)}` },
+        el('b', {}, mark(i)), el('span', { class: 'name' }, ` ${part.rule.name}`), part.to - part.from > 200 ? el('span', {}, el('br'), `${part.rule.dynos.min}–${part.rule.dynos.max}`) : null);
+      block.style.top = px(part.from);
+      block.style.height = `calc(${px(part.to - part.from)} - 2px)`;
+      block.addEventListener('click', () => { open = i; draw(); });
+      column.append(block);
+      rows.push([DAY_LONG[d], `${hhmm(part.from)} to ${hhmm(part.to)}`, part.rule.name, `${part.rule.dynos.min} to ${part.rule.dynos.max}`, under.filter((u) => u.from < part.to && u.to > part.from).map((u) => u.rule.name).join(', ') || '–']);
+    }
+    for (const part of under) {
+      covered = true;
+      const strip = el('span', { class: `under ${tone(all.indexOf(part.rule))}` });
+      strip.style.top = px(part.from + 4);
+      strip.style.height = px(Math.max(0, part.to - part.from - 10));
+      column.append(strip);
+    }
+    host.append(column);
+  }
+  host.setAttribute('role', 'img');
+  host.setAttribute('aria-label', 'The week as a calendar; the list below says the same in words');
+  $('#week-hint').textContent = `${covered ? 'Hatched at the side: a rule that is active but covered by one above it.' : 'No rule covers another.'} Times are those of ${rules.zone}.${clockChange()}`;
+  $('#week-table').replaceChildren(el('table', {}, el('thead', {}, el('tr', {}, ['Day', 'Time', 'Rule that counts', 'Dynos', 'Covers'].map((word) => el('th', { scope: 'col' }, word)))), el('tbody', {}, rows.map((cells) => el('tr', {}, cells.map((cell, i) => (i ? el('td', {}, cell) : el('th', { scope: 'row' }, cell))))))));
+}
+
+// The next night within half a year in which clocks change, in words; "" where there is none.
+function clockChange() {
+  const offset = (t) => new Intl.DateTimeFormat('en-GB', { timeZone: rules.zone, timeZoneName: 'longOffset' }).formatToParts(t * 1000).find((part) => part.type === 'timeZoneName').value;
+  const start = Math.floor(now() / 3600) * 3600, first = offset(start);
+  for (let d = 1; d <= 183; d++) {
+    if (offset(start + d * DAY) === first) continue;
+    const date = new Intl.DateTimeFormat('en-GB', { timeZone: rules.zone, day: 'numeric', month: 'long' }).format((start + d * DAY) * 1000);
+    return ` Clocks change around ${date}: an hour is skipped or comes twice, and rules follow the clock on the wall.`;
+  }
+  return '';
+}
+
+// ---------------------------------------------------------------- the form
+
+function number(label, value, set, { min = 0, max = 86400000, step = 1 } = {}) {
+  const input = el('input', { type: 'number', min, max, step, value: String(value), 'aria-label': label });
+  input.addEventListener('input', () => {
+    const v = Number(input.value), good = input.value !== '' && Number.isInteger(v) && v >= min && v <= max;
+    input.setAttribute('aria-invalid', String(!good));
+    if (good) { set(v); changed(); redraw(); }
+  });
+  return input;
+}
+function choice(label, options, value, set) {
+  const select = el('select', { 'aria-label': label }, options.map((option) => el('option', { selected: option === value }, option)));
+  select.addEventListener('change', () => { set(select.value); changed(); });
+  return select;
+}
+const word = (text) => el('span', { class: 'u' }, text);
+const part = (kind, title, ...words) => el('div', { class: `line-part ${kind}` }, el('h3', {}, title), el('div', { class: 'words' }, ...words));
+
+function dayBox(rule, i) {
+  const box = el('input', { type: 'checkbox', checked: !rule.days || rule.days.includes(DAYS[i]), 'aria-label': DAY_LONG[i] });
+  box.addEventListener('change', () => {
+    const on = DAYS.filter((day, k) => (k === i ? box.checked : !rule.days || rule.days.includes(day)));
+    rule.days = on;
+    changed();
+    redraw();
+  });
+  return el('label', {}, box, el('span', { 'aria-hidden': 'true' }, DAY_NAMES[i]));
+}
+function clockBox(rule, label, key, usual) {
+  const box = el('input', { type: 'text', class: 'hm', inputmode: 'numeric', maxlength: '5', value: rule[key] ?? usual, 'aria-label': `${label}, hours and minutes` });
+  box.addEventListener('input', () => {
+    const good = /^([01]\d|2[0-3]):[0-5]\d$/.test(box.value) || (key === 'to' && box.value === '24:00');
+    box.setAttribute('aria-invalid', String(!good));
+    if (!good) return;
+    rule.from ??= '00:00';
+    rule.to ??= '24:00';
+    rule[key] = box.value;
+    changed();
+    redraw();
+  });
+  return box;
+}
+
+function form() {
+  const rule = current(), isWeb = process === 'web';
+  const nameBox = el('input', { type: 'text', value: rule.name, maxlength: 80, 'aria-label': 'The rule’s name' });
+  nameBox.addEventListener('input', () => { if (nameBox.value.trim()) { rule.name = nameBox.value.trim(); changed(); redraw(); } });
+  const queues = el('input', { type: 'text', value: (rule.queues ?? []).join(', '), placeholder: 'all', 'aria-label': 'Queues that count, with * for any characters' });
+  queues.addEventListener('input', () => { rule.queues = queues.value.split(',').map((q) => q.trim()).filter(Boolean); changed(); });
+  const drop = el('button', { class: 'b small plain', type: 'button' }, 'Remove this rule');
+  drop.addEventListener('click', () => { list().splice(open, 1); open = 0; draw(); changed(); });
+  $('#edit-head').textContent = rule.name;
+  $('#edit-hint').textContent = `Rule ${open + 1} of ${list().length}: ${whenInWords(rule)}.`;
+  $('#form').replaceChildren(...[
+    part('', 'Name', nameBox),
+    isDefault(rule) ? null : part('', 'When', el('div', { class: 'days' }, DAYS.map((_, i) => dayBox(rule, i))), el('div', {}, word('from '), clockBox(rule, 'From', 'from', '00:00'), word(' to '), clockBox(rule, 'To', 'to', '24:00'), word(` in ${rules.zone}`))),
+    part('', 'How many', word('from '), number('At least so many dynos', rule.dynos.min, (v) => { rule.dynos.min = v; }, { max: 1000 }), word(' to '), number('At most so many dynos', rule.dynos.max, (v) => { rule.dynos.max = v; }, { max: 1000 }), word(' dynos')),
+    part('up', 'Add', word('add '), number('Dynos to add', rule.up.step, (v) => { rule.up.step = v; }, { min: 1, max: 1000 }), word(' when '), choice('Statistic', ['p50', 'p75', 'p90', 'p95', 'p99', 'mean'], rule.statistic, (v) => { rule.statistic = v; }), word(' of the last '), number('Window in seconds', rule.window, (v) => { rule.window = v; }, { min: 10, max: 600 }), word(' s is above '), number('Add above, ms', rule.up.threshold_ms, (v) => { rule.up.threshold_ms = v; }, { min: 1 }), word(' ms, then not again for '), number('Wait after adding, seconds', rule.up.wait, (v) => { rule.up.wait = v; }, { max: 86400 }), word(' s')),
+    part('down', 'Remove', word('remove '), number('Dynos to remove', rule.down.step, (v) => { rule.down.step = v; }, { min: 1, max: 1000 }), word(' when it stayed below '), number('Remove below, ms', rule.down.threshold_ms, (v) => { rule.down.threshold_ms = v; }), word(' ms for all of '), number('Wait before removing, seconds', rule.down.wait, (v) => { rule.down.wait = v; }, { max: 86400 }), word(' s')),
+    isWeb ? null : part('', 'Queues', queues, el('p', { class: 'hint' }, 'Names and patterns with *, between commas; the one that waits longest decides. Empty: all.')),
+    isDefault(rule) ? null : el('p', {}, drop),
+  ].filter(Boolean));
+  $('#form').inert = !mayChange;
+}
+
+// ---------------------------------------------------------------- the chart of the last day
+
+const board = new Board({});
+const flat = (value) => data.t.map(() => value);
+const chartData = () => { const { up, down } = current(); return [data.t, data.p95, data.p95.map((v) => (v === null ? null : Math.max(v, up.threshold_ms))), flat(up.threshold_ms), flat(down.threshold_ms)]; };
+
+async function loadChart() {
+  const source = app.processes.find((p) => p.process === process)?.queue_time?.queue ?? 'web', to = Math.floor(now() / STEP) * STEP + STEP;
+  const { points } = await get(`${path}/series?source=${encodeURIComponent(source)}&from=${to - DAY}&to=${to}&step=${STEP}`);
+  data = { t: points.map((p) => p.t), p95: points.map((p) => (p.count ? p.p95 : null)) };
+  const narrow = isNarrow(), knee = () => Math.max(20, current().up.threshold_ms * 1.2);
+  board.clear();
+  chart = board.add($('#c-chart'), {
+    height: narrow ? 240 : 400, margin: narrow ? 66 : 134, data: chartData(),
+    y: { ...squeezed(knee()), range: (u, min, max) => [0, Math.max(2.2 * knee(), (max || 0) * 1.05)] },
+    yAxis: { splits: waitSplits, filter: (u, v) => v, values: waitLabels },
+    series: [area('queue-soft', 'queue', { dot: 'queue' }), hidden, line('ink', { dash: [6, 4], width: 1.4 }), line('ink', { dash: [2, 4], width: 1.4 })],
+    bands: [{ series: [2, 3], fill: () => colour('attention-fill') }],
+    read: (i) => { $('#c-read').replaceChildren(readItem('p95', 'p95', wait(data.p95[i ?? data.t.length - 1])), el('span', {}, i === null ? 'now' : stamp(data.t[i]))); },
+  });
+  board.resized = () => requestAnimationFrame(handles);
+  handles();
+  sums();
+}
+
+// The two thresholds, to drag at the chart's right. The same numbers stand in the form.
+function handles() {
+  const host = $('#c-chart'), rule = current();
+  for (const old of $$('.handle', host)) old.remove();
+  if (!chart || !mayChange) return;
+  const top = chart.over.getBoundingClientRect().top - host.getBoundingClientRect().top;
+  const place = (handle, value) => { handle.style.top = `${top + chart.valToPos(value, 'y')}px`; handle.lastChild.data = wait(value); };
+  for (const [text, step, fit] of [['add above', rule.up, (v) => Math.max(v, rule.down.threshold_ms + 1)], ['remove below', rule.down, (v) => Math.min(v, rule.up.threshold_ms - 1)]]) {
+    const handle = el('span', { class: 'handle', 'aria-hidden': 'true' }, el('span', { class: 'hide-narrow' }, `${text} `), ' ');
+    place(handle, step.threshold_ms);
+    handle.addEventListener('pointerdown', (event) => {
+      handle.setPointerCapture(event.pointerId);
+      handle.onpointermove = (moved) => {
+        const v = chart.posToVal(moved.clientY - chart.over.getBoundingClientRect().top, 'y'), grain = v > 1000 ? 100 : v > 100 ? 10 : 5;
+        step.threshold_ms = fit(Math.max(1, Math.round(v / grain) * grain));
+        place(handle, step.threshold_ms);
+        chart.setData(chartData());
+        sums();
+      };
+      handle.onpointerup = () => { handle.onpointermove = handle.onpointerup = null; draw(); changed(); };
+    });
+    host.append(handle);
+  }
+}
+function sums() {
+  const { up, down } = current(), known = data.p95.filter((v) => v !== null);
+  const over = known.filter((v) => v > up.threshold_ms).length, under = known.filter((v) => v < down.threshold_ms).length;
+  $('#c-sum').textContent = known.length ? `p95 was above ${wait(up.threshold_ms)} for ${span(over * STEP)}, below ${wait(down.threshold_ms)} for ${span(under * STEP)}, between them for ${span((known.length - over - under) * STEP)}. Drag the two values at the chart’s right, or type them.` : 'Nothing was reported in the last 24 h.';
+}
+function redraw() {
+  $('#list').replaceChildren(...list().map(row));
+  calendar();
+  $('#edit-head').textContent = current().name;
+  if (data && chart) { chart.setData(chartData()); handles(); sums(); }
+}
+
+// ---------------------------------------------------------------- YAML
+
+async function showYaml() {
+  const { yaml } = await trying(post(`/rules/check?zone=${encodeURIComponent(rules.zone)}`, JSON.stringify(rules), { type: 'application/json' }));
+  $('#text').value = yaml;
+  $('#text').readOnly = !mayChange;
+}
+let typing;
+$('#text').addEventListener('input', () => {
+  clearTimeout(typing);
+  typing = setTimeout(async () => {
+    try {
+      const read = await trying(post(`/rules/check?zone=${encodeURIComponent(rules.zone)}`, $('#text').value, { type: 'application/yaml' }));
+      ({ rules } = read);
+      if (!rules.processes[process]) [process] = Object.keys(rules.processes);
+      open = Math.min(open, list().length - 1);
+      $('#text').setAttribute('aria-invalid', 'false');
+      $('#list').replaceChildren(...list().map(row));
+      calendar();
+      changed();
+    } catch { $('#text').setAttribute('aria-invalid', 'true'); }
+  }, 300);
+});
+$('#how').addEventListener('click', async (event) => {
+  if (!event.target.dataset.how) return;
+  how = event.target.dataset.how;
+  for (const button of $$('#how button')) button.setAttribute('aria-pressed', String(button.dataset.how === how));
+  $('.edit').hidden = how === 'yaml';
+  $('#yaml').hidden = how !== 'yaml';
+  if (how === 'yaml') await showYaml().catch(() => {}); else draw();
+});
+
+// ---------------------------------------------------------------- saving
+
+const body = () => (how === 'yaml' ? [$('#text').value, 'application/yaml'] : [JSON.stringify(rules), 'application/json']);
+let asking = 0;
+async function changed() {
+  const [text, type] = body(), turn = ++asking;
+  if (JSON.stringify(rules) === JSON.stringify(saved)) { $('#save').hidden = true; return; }
+  try {
+    const plan = await trying(post(`${path}/rules/plan`, text, { type }));
+    if (turn !== asking) return;
+    $('#save').hidden = !plan.changes.length;
+    const then = plan.processes.find((p) => p.process === process);
+    $('#changes').replaceChildren(...plan.changes.map((change) => el('div', { class: 'diff' }, difference(change))),
+      then?.then?.sentence && then.same_measure ? el('div', { class: 'hint' }, `Decided now, it would ${then.then.scaling ? '' : '(scaling is off) '}${then.then.sentence}`) : '');
+    $('#keep').disabled = false;
+  } catch {
+    if (turn === asking) { $('#save').hidden = false; $('#changes').replaceChildren(el('span', { class: 'error' }, 'This can’t be saved as it is: see the sentence above.')); $('#keep').disabled = true; }
+  }
+}
+$('#keep').addEventListener('click', async () => {
+  const [text, type] = body();
+  try {
+    await trying(put(`${path}/rules`, text, { type, headers: { 'If-Match': etag } }));
+  } catch (problem) {
+    if (problem.status === 412) { $('#notice').replaceChildren(note('attention', 'warn', 'Somebody else changed the rules meanwhile.', 'Reload the page to see theirs; yours are still here.')); }
+    return;
+  }
+  announce('The rules are saved and in force');
+  await start();
+});
+$('#discard').addEventListener('click', async () => { rules = clone(saved); open = Math.min(open, list().length - 1); $('#save').hidden = true; if (how === 'yaml') await showYaml(); draw(); });
+$('#add').addEventListener('click', () => {
+  const rule = clone(list().at(-1)), names = list().map((other) => other.name);
+  let n = 1;
+  while (names.includes(`rule ${n}`)) n++;
+  Object.assign(rule, { name: `rule ${n}`, days: ['mon', 'tue', 'wed', 'thu', 'fri'], from: '08:00', to: '20:00' });
+  list().unshift(rule);
+  open = 0;
+  draw();
+  changed();
+  $('#form input')?.focus();
+});
+$('#switch').addEventListener('click', async () => {
+  const { scaling } = saved.processes[process];
+  if (await trying(put(`${path}/processes/${encodeURIComponent(process)}/switch`, { scaling: !scaling })).then(() => true, () => false)) { announce(scaling ? 'Scaling is off' : 'Scaling is on'); await start(); }
+});
+
+// ---------------------------------------------------------------- history
+
+async function past() {
+  const { versions } = await get(`${path}/rules/history`);
+  $('#history').replaceChildren(...versions.map((version, i) => {
+    const button = el('button', { class: 'b small', type: 'button', 'aria-label': `Roll back to version ${version.version}` }, 'Roll back to this');
+    button.addEventListener('click', async () => {
+      if (await trying(post(`${path}/rules/rollback`, { version: version.version })).then(() => true, () => false)) { announce(`Version ${version.version} is in force again`); await start(); }
+    });
+    return el('li', {}, el('div', { class: 'quiet' }, timeTag(version.at, stamp(version.at))),
+      el('div', {}, el('strong', {}, version.who), ` version ${version.version}`, i ? null : [' ', el('span', { class: 'tag' }, 'in force')], el('div', { class: 'diff' }, version.changes.map(difference))),
+      i && mayChange ? button : null);
+  }));
+}
+
+function draw() {
+  const { scaling } = saved.processes[process] ?? {};
+  $('#switch').setAttribute('aria-checked', String(Boolean(scaling)));
+  $('#switch b').textContent = scaling ? 'on' : 'off';
+  $('#switch').disabled = !mayChange;
+  $('#add').hidden = !mayChange;
+  redraw();
+  form();
+}
+async function start() {
+  await load();
+  $('#save').hidden = true;
+  processLinks(app, process);
+  draw();
+  if (how === 'yaml') await showYaml();
+  await Promise.all([loadChart(), past()]).catch(() => {});
+}
+
+process = chosenProcess(app)?.process;
+$('#add').prepend(icon('plus'));
+setLive('live', 'Live');
+await trying(start()).catch(() => {});

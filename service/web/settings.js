@@ -1,0 +1,129 @@
+// Settings of one app.
+
+import { $, announce, ask, copyable, el, note } from './dom.js';
+import { get, may, patch, post, put, remove } from './api.js';
+import { appName, appPath, frame, notice, setLive, trying } from './shell.js';
+import { dynos, stamp, timeTag } from './words.js';
+
+const name = appName(), path = appPath(name);
+const KINDS = { command: 'a program on the service’s machine', webhook: 'a webhook' };
+let app = await frame({ app: name, page: 'settings' });
+const admin = await may('admin');
+
+const pairs = (list) => list.filter(Boolean).flatMap(([key, value]) => [el('dt', {}, key), el('dd', {}, value)]);
+
+// ---------------------------------------------------------------- the platform
+
+async function platform() {
+  const set = await get(`${path}/platform`).catch((problem) => { if (problem.status === 404) return null; throw problem; });
+  if (!set) {
+    $('#platform-state').replaceChildren(note('attention', 'warn', 'No platform is set.', 'Everything is measured, decided and shown, but nothing can be scaled.'));
+    $('#platform-pairs').replaceChildren();
+  } else {
+    health(set);
+  }
+  $('#platform-form').replaceChildren(admin ? form(set) : '');
+}
+
+function health(set) {
+  const bad = set.health.find((process) => process.trouble);
+  const test = el('button', { class: 'b small', type: 'button' }, 'Test now');
+  test.addEventListener('click', async () => {
+    test.disabled = true;
+    const { result, test: parts } = await trying(post(`${path}/platform/test`, {})).catch(() => ({ test: [] }));
+    test.disabled = false;
+    const said = parts.map((part) => `${part.process}: ${part.trouble ?? dynos(part.ordered ?? 0)}`).join('. ');
+    $('#platform-state').replaceChildren(result === 'ok' ? note('ok', 'check', 'It works, tested just now.', said) : note('stop', 'stop', 'It does not work.', said), ' ', test);
+    announce(result === 'ok' ? 'The platform works' : 'The platform does not work');
+  });
+  const known = set.health.filter((process) => process.ordered !== null);
+  $('#platform-state').replaceChildren(
+    bad ? note('stop', 'stop', `${bad.process}:`, bad.trouble)
+      : known.length ? note('ok', 'check', 'It works.', known.map((p) => [`${p.process} has ${dynos(p.ordered)}, read at `, timeTag(p.read, stamp(p.read)), '. ']))
+        : note('attention', 'warn', 'The number of dynos was not read yet.', ''), ' ', test);
+  $('#platform-pairs').replaceChildren(...pairs([
+    ['Platform', KINDS[set.kind] ?? set.kind],
+    ...Object.entries(set.settings).map(([key, value]) => [key, el('code', {}, Array.isArray(value) ? value.join(' ') : String(value))]),
+    ['Credential', set.has_secret ? 'Kept encrypted, and never shown again.' : 'None is needed or set.'],
+  ]));
+}
+
+function form(set) {
+  const webhook = el('form', { class: 'stack' },
+    el('label', { class: 'field' }, el('span', {}, 'Webhook'), el('input', { name: 'url', type: 'url', required: true, placeholder: 'https://…', value: set?.kind === 'webhook' ? set.settings.url : null }),
+      el('small', {}, 'GET gives the number of dynos, a signed POST sets it. It is tested at once.')),
+    el('p', {}, el('button', { class: 'b primary' }, 'Test and use')));
+  webhook.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const made = await trying(put(`${path}/platform`, { kind: 'webhook', settings: { url: webhook.url.value } })).catch(() => null);
+    if (!made) return;
+    await platform();
+    if (made.secret) $('#platform-form').prepend(el('div', { class: 'stack' }, note('attention', 'warn', 'Requests are signed with this secret.', 'It is shown only now; your program needs it to know that it is us.'), copyable(made.secret, 'The webhook’s secret')));
+  });
+  return el('details', { open: !set }, el('summary', { class: 'quiet' }, set ? 'Use another' : 'Set one'), el('br'), webhook,
+    el('p', { class: 'hint' }, 'A program on the service’s machine can be set only there: ', el('code', {}, `dynoscaled platform set ${name} command -- ./scale`), '.'));
+}
+
+// ---------------------------------------------------------------- the rest
+
+function report() {
+  const heard = app.processes.map((p) => p.queue_time?.heard_age).filter((age) => age !== null && age !== undefined);
+  $('#report-pairs').replaceChildren(...pairs([
+    ['Last report', heard.length ? `${Math.min(...heard)} s ago` : 'none yet'],
+    ...app.report_tokens.map((token) => [`…${token.hint}`, ['made ', timeTag(token.created, stamp(token.created)), token.expires ? [', works until ', timeTag(token.expires, stamp(token.expires))] : ', in use']]),
+  ]));
+}
+$('#rotate').addEventListener('click', async () => {
+  const form = await ask($('#rotate-box'));
+  if (!form) return;
+  const made = await trying(post(`${path}/report-token`, { overlap: Number(form.get('overlap')) })).catch(() => null);
+  if (!made) return;
+  $('#rotated').replaceChildren(el('div', { class: 'stack' }, note('attention', 'warn', 'This is the only time that it is shown.'), copyable(`DYNOSCALE_URL=${made.report_url}`, 'The new address')));
+  app = await get(path);
+  report();
+});
+
+$('#zones').append(...Intl.supportedValuesOf('timeZone').map((value) => el('option', { value })));
+$('#zone-form').zone.value = app.zone;
+$('#zone-form').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  await trying(patch(path, { zone: event.target.zone.value.trim() }));
+  notice(note('ok', 'check', `Times are read in ${event.target.zone.value} now.`));
+});
+
+// A day at a time, so that it shows how far it is and can be stopped.
+$('#export').addEventListener('click', async (event) => {
+  event.preventDefault();
+  const link = event.target, parts = [];
+  if (link.dataset.stop === 'no') { link.dataset.stop = 'yes'; return; }
+  link.dataset.stop = 'no';
+  const first = await trying(get(`${path}/export`, { accept: 'application/x-ndjson' }));
+  parts.push(first);
+  const { first_day: start, last_day: end } = JSON.parse(first.slice(0, first.indexOf('\n')));
+  for (let at = start, n = 1; at <= end && link.dataset.stop === 'no'; at += 86400, n++) {
+    link.textContent = `Day ${n} of ${(end - start) / 86400 + 1}. Stop`;
+    parts.push(await trying(get(`${path}/export?day=${at}`, { accept: 'application/x-ndjson' })));
+  }
+  const stopped = link.dataset.stop === 'yes';
+  delete link.dataset.stop;
+  link.textContent = 'Export everything';
+  if (stopped) return;
+  const url = URL.createObjectURL(new Blob(parts, { type: 'application/x-ndjson' }));
+  el('a', { href: url, download: `${name}.ndjson` }).click();
+  URL.revokeObjectURL(url);
+});
+$('#export').href = `/api/v1${path}/export`;
+
+$('#removal-text').textContent = `Destroys everything that Dynoscale knows of ${name}: its measurements, rules, decisions and audit log. There is no way back. The app itself goes on as it is, and is scaled no more.`;
+$('#removal-label').textContent = `To confirm, type the app’s name: ${name}`;
+$('#removal').addEventListener('input', () => { $('#removal button').disabled = $('#removal').elements.name.value !== name; });
+$('#removal').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  await trying(remove(path, { name: $('#removal').elements.name.value }));
+  location.href = '/';
+});
+if (!admin) for (const id of ['#rotate', '#zone-form', '#removal']) $(id).inert = true;
+
+setLive('live', 'Live');
+report();
+await platform().catch((problem) => notice(note('stop', 'stop', problem.message)));

@@ -1,0 +1,176 @@
+// What every page has around it: the head with the apps and the account, the tabs of an app, the
+// foot with the clock and the colours, and the sign that says whether the page is live.
+
+import { $, $$, el, icon, note } from './dom.js';
+import { get, may, remove, whoami } from './api.js';
+import { useZone } from './words.js';
+
+// The name of the app in the path: /apps/NAME/...
+export const appName = () => decodeURIComponent(location.pathname.split('/')[2] ?? '');
+export const appPath = (name, page = '') => `/apps/${encodeURIComponent(name)}${page ? `/${page}` : ''}`;
+export const STATE = {
+  ok: ['ok', 'check', 'Works'], trouble: ['stop', 'stop', 'Needs you'], stale: ['attention', 'warn', 'No reports'],
+  maximum: ['attention', 'warn', 'At its maximum'], waiting: ['waiting', 'clock', 'No report yet'],
+  paused: ['pause', 'pause', 'Paused'], boosted: ['pause', 'boost', 'Boosted'], off: ['off', 'off', 'Off'], none: ['off', 'off', 'No rules'],
+};
+export function stateOf(app) {
+  const [kind, sign, word] = STATE[app.state] ?? STATE.none;
+  return el('span', { class: `state ${kind}` }, icon(sign), word);
+}
+
+// ---------------------------------------------------------------- the colours
+
+const listeners = [];
+export const onTheme = (listener) => listeners.push(listener);
+function setTheme(value) {
+  if (value === 'system') {
+    delete document.documentElement.dataset.theme;
+    localStorage.removeItem('theme');
+  } else {
+    document.documentElement.dataset.theme = value;
+    localStorage.setItem('theme', value);
+  }
+  for (const listener of listeners) listener();
+}
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { for (const listener of listeners) listener(); });
+
+function segmented(name, legend, choices, value, change) {
+  const set = el('fieldset', { class: 'pick' }, el('legend', { class: 'unseen' }, legend));
+  for (const [key, text] of choices) {
+    const input = el('input', { type: 'radio', name, value: key, checked: key === value });
+    input.addEventListener('change', () => change(key));
+    set.append(el('label', {}, input, el('span', {}, text)));
+  }
+  return set;
+}
+
+function foot(zoned) {
+  $('#foot').append(el('div', { class: 'wide' }, el('span', {}, 'Dynoscale'), el('span', { class: 'row settings' },
+    zoned ? segmented('zone', 'Times in', [['app', 'App’s time'], ['mine', 'My time']], localStorage.getItem('zone') ?? 'app', (v) => { localStorage.setItem('zone', v); location.reload(); }) : null,
+    segmented('theme', 'Colours', [['system', 'System'], ['light', 'Light'], ['dark', 'Dark']], document.documentElement.dataset.theme ?? 'system', setTheme))));
+}
+
+// ---------------------------------------------------------------- the head
+
+function logo() {
+  const NS = 'http://www.w3.org/2000/svg', svg = document.createElementNS(NS, 'svg');
+  svg.setAttribute('viewBox', '0 0 22 22');
+  svg.setAttribute('aria-hidden', 'true');
+  for (const [name, x, y, height] of [['b1', 2, 12, 8], ['b2', 8.5, 7, 13], ['b3', 15, 2, 18]]) {
+    const bar = document.createElementNS(NS, 'rect');
+    for (const [key, value] of Object.entries({ class: name, x, y, width: 5, height, rx: 1.5 })) bar.setAttribute(key, value);
+    svg.append(bar);
+  }
+  return el('a', { class: 'brand', href: '/', 'aria-label': 'Dynoscale: all apps' }, svg, el('b', {}, 'Dynoscale'));
+}
+
+function appsMenu(apps, current) {
+  return el('details', { class: 'menu' }, el('summary', {}, el('span', {}, current), ' ', icon('chevron')),
+    el('div', { class: 'float' },
+      apps.slice(0, 40).map((app) => el('a', { class: 'item', href: appPath(app.name), 'aria-current': app.name === current && 'true' }, app.name, ' ', stateOf(app))),
+      el('div', { class: 'group' }, el('a', { href: '/' }, apps.length > 40 ? `All ${apps.length} apps` : 'All apps'))));
+}
+
+async function signOut() {
+  await remove('/session');
+  location.href = '/signin';
+}
+
+async function accountMenu(who) {
+  const out = el('button', { class: 'item', type: 'button' }, 'Sign out');
+  out.addEventListener('click', signOut);
+  return el('details', { class: 'menu right' },
+    el('summary', { 'aria-label': `${who.name}, your account` }, el('span', { class: 'avatar' }, [...who.name].slice(0, 2).join('').toUpperCase())),
+    el('div', { class: 'float' }, el('div', { class: 'who' }, el('strong', {}, who.name), el('br'), el('span', { class: 'quiet' }, who.role)),
+      el('a', { class: 'item', href: '/account' }, 'Your password and sessions'),
+      await may('admin') ? el('a', { class: 'item', href: '/people' }, 'People, tokens, audit log') : null, out));
+}
+
+const TABS = [['', 'Overview'], ['rules', 'Rules'], ['why', 'Why'], ['settings', 'Settings']];
+function tabs(name, page) {
+  $('#tabs').setAttribute('aria-label', name);
+  $('#tabs').append(el('div', { class: 'wide' }, el('ul', {}, TABS.map(([path, word]) => el('li', {}, el('a', { href: appPath(name, path), 'aria-current': path === page && 'page' }, word))))));
+}
+
+// Builds the frame. With the name of an app it gives that app, as the API shows it; `page` is its tab.
+export async function frame({ app: name, page } = {}) {
+  const who = await whoami();
+  const app = name ? await get(appPath(name)) : null;
+  if (app) {
+    useZone(app.zone);
+    document.title = `${app.name} · ${document.title}`;
+  }
+  const apps = name ? (await get('/apps')).apps : [];
+  const here = (path) => (location.pathname === path ? 'page' : null);
+  $('#top').append(el('div', { class: 'wide' }, logo(),
+    app ? [el('span', { class: 'slash', 'aria-hidden': 'true' }, '/'), appsMenu(apps, app.name)] : null,
+    el('div', { class: 'end' },
+      el('span', { class: 'live', 'data-is': 'stale', role: 'img', 'aria-label': 'Loading' }, el('span', {}, 'Loading')),
+      el('a', { href: '/', 'aria-current': here('/') }, 'Apps'),
+      await may('admin') ? el('a', { href: '/people', 'aria-current': here('/people') }, 'People') : null,
+      await accountMenu(who))));
+  if (app && $('#tabs')) tabs(app.name, page);
+  foot(Boolean(app));
+  return app;
+}
+
+// For pages that nobody has signed in to see.
+export function bareFrame() {
+  $('#top').append(el('div', { class: 'wide' }, logo()));
+  foot(false);
+}
+
+export function setLive(is, text) {
+  for (const node of $$('.live')) {
+    node.dataset.is = is;
+    node.replaceChildren(el('span', {}, text));
+    node.title = text;
+    node.setAttribute('aria-label', text);
+  }
+}
+
+export function notice(...content) { $('#notice').replaceChildren(...content); }
+
+// Says what went wrong, where the page has room for it; gives the promise's value else.
+export async function trying(promise) {
+  try {
+    const value = await promise;
+    notice();
+    return value;
+  } catch (problem) {
+    notice(note('stop', 'stop', problem.message));
+    $('#notice').scrollIntoView({ block: 'nearest' });
+    throw problem;
+  }
+}
+
+// The connection came or went.
+export function connection(state, since, next, time) {
+  if (state === 'live') { setLive('live', 'Live'); notice(); return; }
+  setLive('failed', 'Not connected');
+  notice(note('stop', 'stop', `This page lost its connection at ${time(since)}.`, `What you see is from then. Scaling itself goes on. Trying again in ${next} s.`));
+}
+
+// The types of an app's processes, as links of this page.
+export function processLinks(app, current) {
+  $('#processes').replaceChildren(...app.processes.map((process) => {
+    const url = new URL(location);
+    url.searchParams.set('process', process.process);
+    url.hash = '';
+    const dynos = process.dynos?.ordered;
+    return el('a', { href: `${url.pathname}${url.search}`, 'aria-current': process.process === current && 'true' },
+      process.process, dynos === null || dynos === undefined ? '' : ` · ${dynos} ${dynos === 1 ? 'dyno' : 'dynos'}`);
+  }));
+}
+export function chosenProcess(app) {
+  const asked = new URLSearchParams(location.search).get('process');
+  return app.processes.find((p) => p.process === asked) ?? app.processes[0];
+}
+
+document.addEventListener('click', (event) => {
+  for (const menu of $$('details.menu[open]')) if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape') return;
+  for (const menu of $$('details.menu[open]')) { menu.open = false; $('summary', menu).focus(); }
+});

@@ -1,0 +1,56 @@
+// The week that a list of rules makes: which counts when, as the service's rules/week does it.
+// Minutes are of the wall clock; days are 0 (Monday) to 6.
+
+export const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
+export const DAY_NAMES = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
+export const DAY_LONG = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
+
+export const minutesOf = (text) => { const [h, m] = text.split(':').map(Number); return h * 60 + m; };
+export const hhmm = (m) => `${String(Math.floor(m / 60)).padStart(2, '0')}:${String(m % 60).padStart(2, '0')}`;
+export const isDefault = (rule) => !rule.days && !rule.from;
+
+// A rule from 22:00 to 06:00 on Mondays is active from Monday 22:00 to Tuesday 06:00.
+export function isActive(rule, day, minute) {
+  if (isDefault(rule)) return true;
+  const on = (d) => !rule.days || rule.days.includes(DAYS[(d + 7) % 7]);
+  const from = rule.from ? minutesOf(rule.from) : 0, to = rule.to ? minutesOf(rule.to) : 1440;
+  if (from === to) return on(day);
+  if (from < to) return on(day) && minute >= from && minute < to;
+  return (on(day) && minute >= from) || (on(day - 1) && minute < to);
+}
+
+// Stretches of a day in which the same rule counts, and those in which a rule is active but covered.
+export function stretches(rules, day) {
+  const top = [], under = [];
+  const winner = (m) => rules.findIndex((rule) => isActive(rule, day, m));
+  const winners = Array.from({ length: 1440 }, (_, m) => winner(m));
+  let start = 0;
+  for (let m = 1; m <= 1440; m++) {
+    if (m < 1440 && winners[m] === winners[start]) continue;
+    top.push({ from: start, to: m, rule: rules[winners[start]] });
+    start = m;
+  }
+  rules.forEach((rule, i) => {
+    if (isDefault(rule)) return;
+    let since = -1;
+    for (let m = 0; m <= 1440; m++) {
+      const covered = m < 1440 && winners[m] < i && isActive(rule, day, m);
+      if (covered && since < 0) since = m;
+      if (!covered && since >= 0) { under.push({ from: since, to: m, rule }); since = -1; }
+    }
+  });
+  return { top, under };
+}
+
+export function daysInWords(days) {
+  const key = (days ?? DAYS).map((d) => DAYS.indexOf(d)).sort().join('');
+  if (key === '0123456') return 'every day';
+  if (key === '01234') return 'Mon to Fri';
+  if (key === '56') return 'Sat and Sun';
+  return [...key].map((d) => DAY_NAMES[d]).join(', ');
+}
+export function whenInWords(rule) {
+  if (isDefault(rule)) return 'always, where no other rule is active';
+  const from = rule.from ?? '00:00', to = rule.to ?? '24:00';
+  return `${daysInWords(rule.days)}, ${from} to ${to}${minutesOf(from) > minutesOf(to) ? ' the next day' : ''}`;
+}

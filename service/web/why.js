@@ -1,0 +1,166 @@
+// The ledger: what was decided, why, and everything that went in. Equal decisions in a row are told
+// once.
+
+import { $, $$, announce, el, glyph, note } from './dom.js';
+import { get } from './api.js';
+import { appName, appPath, chosenProcess, frame, notice, processLinks, setLive, trying } from './shell.js';
+import { count, day, hour, isToday, momentOf, now, time, timeTag } from './words.js';
+
+const DAY = 86400, PAGE = 5000, SHOWN = 400;
+let kind = 'changes', entries = [], chosen = null, which = 0, from, to;
+const wide = matchMedia('(min-width: 1121px)');
+const app = await frame({ app: appName(), page: 'why' });
+const process = chosenProcess(app);
+const place = `${appPath(app.name)}/processes/${encodeURIComponent(process?.process ?? 'web')}`;
+
+// ---------------------------------------------------------------- entries
+
+// Sentences are alike if only their numbers differ.
+const shape = (sentence) => sentence.replace(/[\d:.,]+/g, '#');
+
+// Ten-second decisions into entries: a change stands alone; holds with the same reason and number
+// are one entry.
+function group(ticks) {
+  const list = [];
+  for (const tick of ticks) {
+    const before = list.at(-1), hold = tick.action === 'hold';
+    if (hold && before?.hold && shape(before.last.sentence) === shape(tick.sentence) && before.last.to === tick.to) {
+      before.last = tick;
+      before.all.push(tick);
+    } else list.push({ first: tick, last: tick, hold, all: [tick] });
+  }
+  return list.reverse();
+}
+
+async function load() {
+  const all = [], changes = kind === 'changes';
+  let next = from;
+  while (next) {
+    const part = await get(`${place}/ledger?from=${next}&to=${to}&changes=${changes}&limit=${PAGE}`);
+    all.push(...part.ticks);
+    next = part.next_from;
+  }
+  entries = group(all);
+}
+
+// ---------------------------------------------------------------- the list
+
+function glyphOf(entry) {
+  if (!entry.hold) return entry.first.action;
+  const said = entry.last.sentence;
+  if (/no report|not known|unknown/.test(said)) return 'unknown';
+  if (/maximum/.test(said)) return 'held';
+  if (/paused|pause/.test(said)) return 'pause';
+  if (/somebody else|outside/.test(said)) return 'outside';
+  if (/release/.test(said)) return 'release';
+  return 'hold';
+}
+function sentence(text) {
+  const i = text.indexOf(': ');
+  return i < 0 ? [text] : [el('b', {}, text[0].toUpperCase() + text.slice(1, i)), ' ', text.slice(i + 2)];
+}
+
+function draw() {
+  const word = $('#words').value.trim().toLowerCase();
+  const list = entries.filter((entry) => !word || entry.first.sentence.toLowerCase().includes(word) || entry.last.sentence.toLowerCase().includes(word));
+  const rows = [];
+  let was = '';
+  for (const entry of list.slice(0, SHOWN)) {
+    const date = day(entry.last.t);
+    if (date !== was) { rows.push(el('li', { class: 'daybreak' }, isToday(entry.last.t) ? `Today, ${date}` : date)); was = date; }
+    rows.push(row(entry));
+  }
+  if (list.length > SHOWN) rows.push(el('li', { class: 'empty' }, el('p', {}, `and ${list.length - SHOWN} more: look for a word, or go to a time.`)));
+  if (!list.length) rows.push(el('li', { class: 'empty' }, el('h2', {}, 'Nothing like that'), el('p', {}, 'No decision of this day fits. ', kind === 'changes' ? 'Try “All”.' : '')));
+  $('#list').replaceChildren(...rows);
+  $('#found').textContent = `${count(list.length, kind === 'changes' ? 'change' : 'entry', kind === 'changes' ? 'changes' : 'entries')}`;
+  $('#inside').hidden = !wide.matches;
+  if (wide.matches) fill($('#inside'));
+}
+
+function row(entry) {
+  const open = entry === chosen, id = `e${entry.first.t}`, many = entry.all.length;
+  const button = el('button', { type: 'button', 'aria-expanded': String(open), id },
+    el('span', { class: 't' }, many > 1 ? hour(entry.first.t) : time(entry.first.t)), glyph(glyphOf(entry)), el('span', { class: 'text' }, sentence(entry.last.sentence)),
+    el('span', { class: 'times' }, many > 1 ? `${many} times, until ${hour(entry.last.t)}` : ''));
+  button.addEventListener('click', () => { chosen = open ? null : entry; which = many - 1; draw(); document.getElementById(id)?.focus(); });
+  const li = el('li', { class: `entry${entry.hold ? ' hold' : ''}` }, button);
+  if (open && !wide.matches) { const box = el('div', { class: 'open inside' }); li.append(box); fill(box); }
+  return li;
+}
+
+// ---------------------------------------------------------------- one of them
+
+const MOMENTS = new Set(['last_tick', 'last_up', 'last_down', 'below_since', 'futile_since', 'adopted_at', 'stood_down_since', 'jobs_hold_since', 'last_restart', 'now']);
+function inputs(list) {
+  const known = list.filter(({ name, value }) => value !== -1 && !(MOMENTS.has(name) && value === 0));
+  return el('dl', { class: 'pairs' }, known.flatMap(({ name, value, meaning }) => [
+    el('dt', { title: name }, meaning.split(/[:;]/)[0]),
+    el('dd', {}, MOMENTS.has(name) ? timeTag(value, `${isToday(value) ? '' : `${day(value)}, `}${time(value)}`) : value.toLocaleString('en-US')),
+  ]));
+}
+function ruleOf({ rule_in_force: rule, rules_version: version }) {
+  if (!rule) return el('p', { class: 'quiet' }, `Version ${version}, which is not kept any more.`);
+  const pairs = [['Rule', `${rule.name}, version ${version}`], ['Dynos', `${rule.dynos.min} to ${rule.dynos.max}`], ['Looks at', `${rule.statistic} of the last ${rule.window} s`],
+    ['Adds', `${rule.up.step} above ${rule.up.threshold_ms} ms, then not again for ${rule.up.wait} s`], ['Removes', `${rule.down.step} below ${rule.down.threshold_ms} ms for ${rule.down.wait} s`]];
+  return el('dl', { class: 'pairs' }, pairs.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]));
+}
+
+async function fill(box) {
+  if (!chosen) {
+    box.replaceChildren(el('div', { class: 'empty' }, el('h2', {}, 'Choose a decision'), el('p', {}, 'You see what was known at that moment, which rule counted, and what was remembered.')));
+    return;
+  }
+  const entry = chosen, tick = entry.all[which] ?? entry.last;
+  let all;
+  try { all = await get(`${place}/explain?at=${tick.t}`); } catch (problem) { box.replaceChildren(note('stop', 'stop', problem.message)); return; }
+  if (entry !== chosen) return;
+  const turn = (by, name, sign) => {
+    const button = el('button', { class: 'b small square', type: 'button', 'aria-label': name, disabled: !entry.all[which + by] }, sign);
+    button.addEventListener('click', () => { which += by; fill(box).then(() => $(`[aria-label="${name}"]`, box)?.focus()); });
+    return button;
+  };
+  const json = el('a', { class: 'b small', download: `${app.name}-${process.process}-${tick.t}.json`, href: `/api/v1${place}/explain?at=${tick.t}` }, 'Download as JSON');
+  box.replaceChildren(...[
+    entry.all.length > 1 ? el('div', { class: 'row' }, el('span', { class: 'quiet' }, `Decision ${which + 1} of ${entry.all.length} alike`), turn(-1, 'The one before', '‹'), turn(1, 'The one after', '›')) : null,
+    el('div', {}, el('p', { class: 'quiet when' }, glyph(glyphOf(entry)), timeTag(tick.t, `${day(tick.t)}, ${time(tick.t)}`)), el('p', { class: 'sentence' }, tick.sentence[0].toUpperCase() + tick.sentence.slice(1)), tick.scaling ? null : el('p', { class: 'hint' }, 'Scaling was off: this was not done.'), all.next ? el('p', { class: 'hint' }, `Next: ${all.next}`) : null),
+    all.trouble ? note('attention', 'warn', 'The platform said:', all.trouble) : null,
+    el('div', {}, el('h2', {}, 'What was known'), all.queue ? el('p', { class: 'hint' }, `The queue that decided: ${all.queue}`) : null, inputs(all.situation)),
+    el('div', {}, el('h2', {}, 'The rule that counted'), ruleOf(all)),
+    el('div', {}, el('h2', {}, 'What was remembered'), inputs(all.memory)),
+    el('div', { class: 'row' }, json, el('a', { class: 'b small plain', href: `${appPath(app.name)}?process=${encodeURIComponent(process.process)}#at=${tick.t}` }, 'See it on the chart')),
+  ].filter(Boolean));
+}
+
+// ---------------------------------------------------------------- filters
+
+async function reload() { await trying(load()); draw(); }
+function press(value) { kind = value; for (const button of $$('#kinds button')) button.setAttribute('aria-pressed', String(button.dataset.kind === kind)); }
+function useDay(end) { to = Math.ceil(end); from = to - DAY; }
+
+async function jump(text) {
+  let moment = momentOf(text);
+  if (moment === null) return;
+  if ($('#date').value) moment += Math.round((new Date(`${$('#date').value}T12:00`) - new Date(`${new Date(moment * 1000).toLocaleDateString('en-CA')}T12:00`)) / 1000);
+  press('all');
+  if (moment < from || moment > to) useDay(moment + DAY / 2);
+  await reload();
+  chosen = entries.find((entry) => entry.first.t <= moment + 9 && entry.last.t >= moment - 9) ?? null;
+  if (!chosen) { announce(`Nothing was decided at ${text}`); notice(note('attention', 'warn', `Nothing was decided at ${text}.`, 'The service did not run, or knew no rules for this process.')); return; }
+  which = Math.max(0, chosen.all.findIndex((tick) => tick.t >= moment));
+  draw();
+  document.getElementById(`e${chosen.first.t}`)?.scrollIntoView({ block: 'center' });
+  announce(`At ${text}: ${chosen.all[which].sentence}`);
+}
+
+processLinks(app, process?.process);
+setLive('live', 'Live');
+useDay(now() + 1);
+$('#kinds').addEventListener('click', (event) => { if (event.target.dataset.kind) { press(event.target.dataset.kind); reload(); } });
+$('#words').addEventListener('input', () => { if ($('#words').value && kind === 'changes') { press('all'); reload(); } else draw(); });
+$('#date').addEventListener('change', () => { if ($('#date').value) { useDay(new Date(`${$('#date').value}T00:00`).getTime() / 1000 + DAY); reload(); } });
+$('#goto').addEventListener('input', () => jump($('#goto').value));
+$('#filters').addEventListener('submit', (event) => { event.preventDefault(); jump($('#goto').value); });
+wide.addEventListener('change', draw);
+await reload().catch(() => {});
+if (!entries.length && kind === 'changes') { press('all'); await reload().catch(() => {}); }
