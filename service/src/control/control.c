@@ -13,6 +13,7 @@
 #include "control/state.h"
 #include "log.h"
 #include "random.h"
+#include "series/query.h"
 
 enum {
     LATE_S = 3,            /* a tick that begins later is counted */
@@ -118,6 +119,9 @@ static void compact_if_due(struct control *control) {
     int64_t now_ms = ds_clock_monotonic_ms(), now_s = control_now_s();
     if (now_ms < control->next_compact_ms || control->standing_by) return;
     control->next_compact_ms = now_ms + COMPACT_MS;
+    if (!series_compact(control->store, now_s))
+        log_line(LOG_ERROR, "control", "old samples were not folded: %s",
+                 store_error(control->store));
     if (!ledger_compact(control->store, now_s))
         log_line(LOG_ERROR, "control", "old ticks were not packed: %s",
                  store_error(control->store));
