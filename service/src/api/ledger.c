@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/resources.h"
+#include "control/replay.h"
 #include "store/ledger.h"
 
 enum {
@@ -17,6 +18,7 @@ enum {
     MOST_TICKS = 10000,
     MOST_POINTS = 20000,
     MOST_EVENTS = 5000,
+    MOST_DIFFERENCES = 100,
 };
 
 static const char *const actions[] = {"hold", "up", "down"};
@@ -158,6 +160,51 @@ void ledger_explain(struct api_call *call) {
     put_inputs(&call->answer, &tick);
     text_char(&call->answer, '}');
     rule_free(cache.set);
+}
+
+/* ---- Decided again --------------------------------------------------------------------------- */
+
+struct replaying {
+    struct text *text;
+    int count;
+};
+
+static bool put_difference(void *context, const struct replay_difference *difference) {
+    struct replaying *replaying = context;
+    struct text *text = replaying->text;
+    if (replaying->count == MOST_DIFFERENCES) return true; /* counted, not shown */
+    if (replaying->count++ > 0) text_char(text, ',');
+    text_format(text, "{\"t\":%" PRId64 ",\"what\":", difference->was->situation.now);
+    text_json(text, difference->what);
+    text_put(text, ",\"was\":");
+    text_json(text, difference->was->decision.sentence);
+    text_put(text, ",\"now\":");
+    text_json(text, difference->now ? difference->now->sentence : NULL);
+    text_char(text, '}');
+    return true;
+}
+
+void ledger_replay(struct api_call *call) {
+    int64_t from_s = call->now_s - HOUR_S, to_s = call->now_s + 1;
+    struct replay_counts counts = {0};
+    struct replaying replaying = {&call->answer, 0};
+    const struct field fields[] = {
+        {.name = "from", .kind = FIELD_TIME, .to = &from_s},
+        {.name = "to", .kind = FIELD_TIME, .to = &to_s},
+    };
+    if (!input_query(call, fields, INPUT_COUNT(fields)) || !check_range(call, from_s, to_s)) return;
+    text_put(&call->answer, "{\"differences\":[");
+    if (!replay_run(call->store, &call->app, call->parameters[1], from_s, to_s, put_difference,
+                    &replaying, &counts)) {
+        api_store_failed(call);
+        return;
+    }
+    bool same = counts.different == 0 && counts.broken == 0 && counts.no_rules == 0;
+    text_format(&call->answer,
+                "],\"same\":%s,\"ticks\":%" PRId64 ",\"different\":%" PRId64 ",\"broken\":%" PRId64
+                ",\"no_rules\":%" PRId64 "}",
+                same ? "true" : "false", counts.ticks, counts.different, counts.broken,
+                counts.no_rules);
 }
 
 /* ---- Their numbers --------------------------------------------------------------------------- */

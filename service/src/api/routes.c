@@ -67,6 +67,7 @@ const struct api_route api_routes[] = {
     {HTTP_GET, PROCESS "/chart", API_READ, false, false, ledger_chart},
     {HTTP_GET, PROCESS "/ledger", API_READ, false, false, ledger_list},
     {HTTP_GET, PROCESS "/explain", API_READ, false, false, ledger_explain},
+    {HTTP_GET, PROCESS "/replay", API_READ, false, false, ledger_replay},
     {HTTP_POST, PROCESS "/pause", API_OPERATE, true, false, orders_pause},
     {HTTP_DELETE, PROCESS "/pause", API_OPERATE, true, false, orders_resume},
     {HTTP_POST, PROCESS "/boost", API_OPERATE, true, false, orders_boost},

@@ -1,0 +1,293 @@
+/* dynoscaled app ..., platform ... */
+#define _GNU_SOURCE /* strdup */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/cli_inside.h"
+
+/* Most commands: one call, and with --json its answer as it came. The code is not CLI_DONE, or the
+ * answer was printed, or it is the caller's to print: *print. */
+static int call(struct cli *cli, enum http_method method, char *path, struct text *body,
+                struct cli_reply *reply, bool *print) {
+    const struct cli_request request = {.method = method,
+                                        .path = path,
+                                        .type = body ? "application/json" : NULL,
+                                        .body = body ? body->bytes : NULL};
+    bool done = path && cli_call(cli, &request, reply);
+    *print = done && !cli->json;
+    if (done && cli->json && reply->body.length > 0) puts(reply->body.bytes);
+    free(path);
+    if (body) text_free(body);
+    return done ? CLI_DONE : CLI_REFUSED;
+}
+
+/* ---- app ------------------------------------------------------------------------------------- */
+
+static void print_environment(const json_t *answer) {
+    const json_t *environment = json_object_get(answer, "environment");
+    printf("DYNOSCALE_URL=%s\nDYNOSCALE_DYNOS=%s\n", cli_string(environment, "DYNOSCALE_URL"),
+           cli_string(environment, "DYNOSCALE_DYNOS"));
+}
+
+int cli_app_add(struct cli *cli) {
+    struct text body = TEXT_EMPTY;
+    struct cli_reply reply = {0};
+    bool print;
+    text_char(&body, '{');
+    cli_member(&body, "name", cli->arguments[0]);
+    cli_member(&body, "zone", cli_value(cli, "zone"));
+    text_char(&body, '}');
+    int code = call(cli, HTTP_POST, cli_path("/api/v1/apps"), &body, &reply, &print);
+    if (print) {
+        print_environment(reply.json);
+        fprintf(stderr,
+                "\nSet these two for the app; the address holds a secret and is shown this once.\n"
+                "Then add the agent:\n\n"
+                "  Ruby     Gemfile:           gem \"dynoscale_ruby\"\n"
+                "  Python   requirements.txt:  dynoscale\n\n"
+                "and deploy. `dynoscaled status %s` shows what arrives.\n",
+                cli->arguments[0]);
+    }
+    cli_reply_free(&reply);
+    return code;
+}
+
+int cli_app_list(struct cli *cli) {
+    struct cli_reply reply = {0};
+    struct cli_table table = {.columns = 5};
+    bool print;
+    size_t i;
+    json_t *app;
+    int code = call(cli, HTTP_GET, cli_path("/api/v1/apps"), NULL, &reply, &print);
+    if (print) {
+        static const char *const head[] = {"APP", "ZONE", "PLATFORM", "RULES", "STATE"};
+        cli_row(&table, head);
+        json_array_foreach(json_object_get(reply.json, "apps"), i, app) {
+            char name[64], zone[64], platform[64], rules[64];
+            const char *const cells[] = {cli_cell(name, app, "name"), cli_cell(zone, app, "zone"),
+                                         cli_cell(platform, app, "platform"),
+                                         cli_cell(rules, app, "rules_version"),
+                                         cli_string(app, "words")};
+            cli_row(&table, cells);
+        }
+        if (i == 0) puts("There is no app yet: dynoscaled app add NAME");
+        else cli_print_table(&table);
+    }
+    cli_reply_free(&reply);
+    return code;
+}
+
+/* Asks on a terminal; else --confirm must say it. NULL: the sentence was printed. */
+static char *confirmed_name(struct cli *cli) {
+    const char *given = cli_value(cli, "confirm");
+    char line[200];
+    if (given) return strdup(given);
+    if (!isatty(STDIN_FILENO)) {
+        cli_fail(0, "this destroys all that is kept of %s: say --confirm %s", cli->arguments[0],
+                 cli->arguments[0]);
+        return NULL;
+    }
+    fprintf(stderr,
+            "This destroys the measurements, rules, decisions and audit log of %s.\n"
+            "To confirm, type its name: ",
+            cli->arguments[0]);
+    if (!fgets(line, sizeof line, stdin)) line[0] = '\0';
+    line[strcspn(line, "\r\n")] = '\0';
+    return strdup(line);
+}
+
+int cli_app_remove(struct cli *cli) {
+    struct text body = TEXT_EMPTY;
+    struct cli_reply reply = {0};
+    bool print;
+    char *name = confirmed_name(cli);
+    if (!name) return CLI_REFUSED;
+    text_char(&body, '{');
+    cli_member(&body, "name", name);
+    text_char(&body, '}');
+    int code = call(cli, HTTP_DELETE, cli_path("/api/v1/apps/%s", cli->arguments[0]), &body, &reply,
+                    &print);
+    if (print) printf("Removed %s.\n", cli->arguments[0]);
+    cli_reply_free(&reply);
+    free(name);
+    return code;
+}
+
+int cli_app_token(struct cli *cli) {
+    const char *overlap = cli_value(cli, "overlap");
+    struct text body = TEXT_EMPTY;
+    struct cli_reply reply = {0};
+    bool print;
+    char *end;
+    if (overlap && (strtol(overlap, &end, 10) < 0 || *end || !*overlap))
+        return cli_fail(CLI_USAGE, "--overlap must be seconds");
+    if (overlap) text_format(&body, "{\"overlap_s\":%s}", overlap);
+    else text_put(&body, "{}");
+    int code = call(cli, HTTP_POST, cli_path("/api/v1/apps/%s/report-token", cli->arguments[0]),
+                    &body, &reply, &print);
+    if (print) {
+        char moment[32];
+        print_environment(reply.json);
+        fprintf(stderr, "\nThe address is shown this once. Earlier ones work until %s UTC.\n",
+                cli_moment(moment, json_object_get(reply.json, "old_ones_expire"), "UTC"));
+    }
+    cli_reply_free(&reply);
+    return code;
+}
+
+int cli_app_zone(struct cli *cli) {
+    struct text body = TEXT_EMPTY;
+    struct cli_reply reply = {0};
+    bool print;
+    text_char(&body, '{');
+    cli_member(&body, "zone", cli->arguments[1]);
+    text_char(&body, '}');
+    int code = call(cli, HTTP_PATCH, cli_path("/api/v1/apps/%s", cli->arguments[0]), &body, &reply,
+                    &print);
+    if (print) printf("%s: %s\n", cli->arguments[0], cli_string(reply.json, "zone"));
+    cli_reply_free(&reply);
+    return code;
+}
+
+/* ---- platform -------------------------------------------------------------------------------- */
+
+static void print_test(const json_t *answer) {
+    struct cli_table table = {.columns = 4};
+    static const char *const head[] = {"PROCESS", "RESULT", "DYNOS", "TROUBLE"};
+    size_t i;
+    json_t *one;
+    cli_row(&table, head);
+    json_array_foreach(json_object_get(answer, "test"), i, one) {
+        char process[64], result[64], ordered[64];
+        const char *trouble = cli_string(one, "trouble");
+        const char *const cells[] = {cli_cell(process, one, "process"),
+                                     cli_cell(result, one, "result"),
+                                     cli_cell(ordered, one, "ordered"), *trouble ? trouble : "-"};
+        cli_row(&table, cells);
+    }
+    cli_print_table(&table);
+}
+
+/* {"command": [...], "directory": "..."}: what a relative program is relative to is where the
+ * command was given. */
+static bool put_command(struct cli *cli, struct text *body) {
+    char folder[4096];
+    if (cli->rest_count == 0) {
+        cli_fail(0, "which program? platform set %s command -- PROGRAM [ARGUMENTS...]",
+                 cli->arguments[0]);
+        return false;
+    }
+    if (!getcwd(folder, sizeof folder)) {
+        cli_fail(0, "the current folder can't be told");
+        return false;
+    }
+    text_put(body, ",\"settings\":{\"command\":[");
+    for (int i = 0; i < cli->rest_count; i++) {
+        if (i > 0) text_char(body, ',');
+        text_json(body, cli->rest[i]);
+    }
+    text_put(body, "],\"directory\":");
+    text_json(body, folder);
+    text_char(body, '}');
+    return true;
+}
+
+static bool put_settings(struct cli *cli, struct text *body) {
+    const char *kind = cli->arguments[1];
+    if (strcmp(kind, "command") == 0) return put_command(cli, body);
+    if (cli->count < 3) {
+        cli_fail(0, "platform set %s %s needs a URL", cli->arguments[0], kind);
+        return false;
+    }
+    text_put(body, ",\"settings\":{");
+    cli_member(body, "url", cli->arguments[2]);
+    text_char(body, '}');
+    return true;
+}
+
+int cli_platform_set(struct cli *cli) {
+    struct text body = TEXT_EMPTY;
+    struct cli_reply reply = {0};
+    bool print;
+    text_put(&body, "{");
+    cli_member(&body, "kind", cli->arguments[1]);
+    if (!put_settings(cli, &body)) {
+        text_free(&body);
+        return CLI_USAGE;
+    }
+    if (cli_given(cli, "secret-stdin")) {
+        char *secret = cli_read_password("the platform");
+        if (!secret) {
+            text_free(&body);
+            return CLI_REFUSED;
+        }
+        text_put(&body, ",\"secret\":");
+        text_json(&body, secret);
+        vault_wipe(secret);
+    }
+    text_put(&body, cli_given(cli, "force") ? ",\"force\":true}" : "}");
+    int code = call(cli, HTTP_PUT, cli_path("/api/v1/apps/%s/platform", cli->arguments[0]), &body,
+                    &reply, &print);
+    if (print) {
+        print_test(reply.json);
+        const char *secret = cli_string(reply.json, "secret");
+        if (*secret) printf("\nSecret for the signatures, shown this once: %s\n", secret);
+        if (strcmp(cli_string(reply.json, "result"), "ok") != 0)
+            fputs("\nIt is set, and does not work yet.\n", stderr);
+    }
+    cli_reply_free(&reply);
+    return code;
+}
+
+int cli_platform_show(struct cli *cli) {
+    struct cli_reply reply = {0};
+    bool print;
+    int code = call(cli, HTTP_GET, cli_path("/api/v1/apps/%s/platform", cli->arguments[0]), NULL,
+                    &reply, &print);
+    if (print) {
+        struct cli_table table = {.columns = 4};
+        static const char *const head[] = {"PROCESS", "DYNOS", "LAST READ (UTC)", "TROUBLE"};
+        size_t i;
+        json_t *one;
+        char *settings = json_dumps(json_object_get(reply.json, "settings"), JSON_COMPACT);
+        printf("%s %s%s\n", cli_string(reply.json, "kind"), settings ? settings : "",
+               json_is_true(json_object_get(reply.json, "has_secret")) ? " (with a credential)"
+                                                                       : "");
+        free(settings);
+        cli_row(&table, head);
+        json_array_foreach(json_object_get(reply.json, "health"), i, one) {
+            char process[64], ordered[64], moment[32];
+            const char *trouble = cli_string(one, "trouble");
+            const char *const cells[] = {
+                cli_cell(process, one, "process"), cli_cell(ordered, one, "ordered"),
+                cli_moment(moment, json_object_get(one, "read"), "UTC"), *trouble ? trouble : "-"};
+            cli_row(&table, cells);
+        }
+        cli_print_table(&table);
+    }
+    cli_reply_free(&reply);
+    return code;
+}
+
+int cli_platform_test(struct cli *cli) {
+    struct cli_reply reply = {0};
+    bool print;
+    int code = call(cli, HTTP_POST, cli_path("/api/v1/apps/%s/platform/test", cli->arguments[0]),
+                    NULL, &reply, &print);
+    if (print) print_test(reply.json);
+    if (code == CLI_DONE && strcmp(cli_string(reply.json, "result"), "ok") != 0) code = CLI_REFUSED;
+    cli_reply_free(&reply);
+    return code;
+}
+
+int cli_platform_remove(struct cli *cli) {
+    struct cli_reply reply = {0};
+    bool print;
+    int code = call(cli, HTTP_DELETE, cli_path("/api/v1/apps/%s/platform", cli->arguments[0]), NULL,
+                    &reply, &print);
+    if (print) printf("Removed the platform of %s.\n", cli->arguments[0]);
+    cli_reply_free(&reply);
+    return code;
+}

@@ -1,0 +1,296 @@
+/*
+ * How a command reaches the API: over the socket in the data folder where a service runs on it,
+ * else by the same code in this process.
+ */
+#define _GNU_SOURCE /* asprintf */
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/cli_inside.h"
+#include "clock.h"
+#include "settings.h"
+
+enum { LONGEST_FILE = 1 << 20, TIMEOUT_MS = 120000 };
+
+/* ---- Who answers ----------------------------------------------------------------------------- */
+
+static bool somebody_listens(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) return false;
+    strcpy(address.sun_path, path);
+    int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (file < 0) return false;
+    bool listens = connect(file, (struct sockaddr *)&address, sizeof address) == 0;
+    close(file);
+    return listens;
+}
+
+static bool open_here(struct cli *cli) {
+    char error[512];
+    enum store_open how = cli->command->makes ? STORE_CREATE : STORE_EXISTING;
+    cli->store = store_open(cli->folder, how, error, sizeof error);
+    if (!cli->store) {
+        cli_fail(0, "%s", error);
+        return false;
+    }
+    cli->vault = vault_open(cli->folder, error, sizeof error);
+    if (!cli->vault) {
+        cli_fail(0, "%s", error);
+        return false;
+    }
+    cli->public_url = store_meta(cli->store, "public_url");
+    /* Who may run programs here may call addresses of this machine. */
+    cli->private_addresses = true;
+    return true;
+}
+
+bool cli_folder(struct cli *cli) {
+    char error[512], *path = NULL;
+    if (cli->data && strlen(cli->data) >= sizeof cli->folder) {
+        cli_fail(0, "the data folder's path is too long");
+        return false;
+    }
+    if (cli->data) {
+        strcpy(cli->folder, cli->data);
+    } else if (!settings_data_folder(cli->folder, sizeof cli->folder, error, sizeof error)) {
+        cli_fail(0, "%s", error);
+        return false;
+    }
+    if (asprintf(&path, "%s/control.sock", cli->folder) < 0) return false;
+    cli->connected = somebody_listens(path);
+    free(path);
+    return true;
+}
+
+bool cli_open(struct cli *cli) {
+    if (cli->store || cli->connected) return true;
+    return cli_folder(cli) && (cli->connected || open_here(cli));
+}
+
+void cli_close(struct cli *cli) {
+    if (cli->store) store_close(cli->store);
+    vault_free(cli->vault);
+    free(cli->public_url);
+}
+
+/* ---- One call -------------------------------------------------------------------------------- */
+
+static bool call_here(struct cli *cli, const struct cli_request *request, size_t length,
+                      struct cli_reply *reply) {
+    struct api_call call = {.store = cli->store,
+                            .vault = cli->vault,
+                            .public_url = cli->public_url,
+                            .private_addresses = cli->private_addresses,
+                            .now_s = ds_clock_wall_ns() / 1000000000,
+                            .who = {.role = API_LOCAL},
+                            .method = request->method,
+                            .query = request->query,
+                            .body = request->body,
+                            .body_length = length,
+                            .content_type = request->type,
+                            .accept = request->accept,
+                            .if_match = request->if_match};
+    api_run(&call, request->path);
+    reply->status = call.status;
+    text_add(&reply->body, call.answer.bytes ? call.answer.bytes : "", call.answer.length);
+    api_call_free(&call);
+    return true;
+}
+
+static size_t keep(char *bytes, size_t size, size_t count, void *context) {
+    struct text *text = context;
+    text_add(text, bytes, size * count);
+    return text->failed ? 0 : size * count;
+}
+
+static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value) {
+    char *line = NULL;
+    if (!value || asprintf(&line, "%s: %s", name, value) < 0) return list;
+    struct curl_slist *longer = curl_slist_append(list, line);
+    free(line);
+    return longer ? longer : list;
+}
+
+static bool call_socket(struct cli *cli, const struct cli_request *request, size_t length,
+                        struct cli_reply *reply) {
+    static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
+    char *url = NULL, *socket_path = NULL, trouble[CURL_ERROR_SIZE] = "";
+    const char *query = request->query && *request->query ? request->query : NULL;
+    long status = 0;
+    CURL *curl = curl_easy_init();
+    struct curl_slist *headers =
+        add_header(NULL, "Content-Type", request->type ? request->type : "");
+    headers = add_header(headers, "Accept", request->accept);
+    headers = add_header(headers, "If-Match", request->if_match);
+    headers = add_header(headers, "Expect", "");
+    bool made = curl &&
+                asprintf(&url, "http://localhost%s%s%s", request->path, query ? "?" : "",
+                         query ? query : "") > 0 &&
+                asprintf(&socket_path, "%s/control.sock", cli->folder) > 0;
+    if (made) {
+        curl_easy_setopt(curl, CURLOPT_URL, url);
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket_path);
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, methods[request->method]);
+        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+        curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep);
+        curl_easy_setopt(curl, CURLOPT_WRITEDATA, &reply->body);
+        curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, trouble);
+        curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
+        curl_easy_setopt(curl, CURLOPT_PROXY, "");
+        curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+        if (request->method != HTTP_GET) {
+            curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body ? request->body : "");
+            curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
+        }
+        CURLcode code = curl_easy_perform(curl);
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        made = code == CURLE_OK;
+        if (!made)
+            cli_fail(0, "the service on %s did not answer: %s", cli->folder,
+                     trouble[0] ? trouble : curl_easy_strerror(code));
+    }
+    reply->status = (int)status;
+    curl_slist_free_all(headers);
+    if (curl) curl_easy_cleanup(curl);
+    free(url);
+    free(socket_path);
+    return made;
+}
+
+bool cli_call(struct cli *cli, const struct cli_request *request, struct cli_reply *reply) {
+    *reply = (struct cli_reply){.body = TEXT_EMPTY};
+    if (!cli_open(cli)) return false;
+    size_t length =
+        request->body_length || !request->body ? request->body_length : strlen(request->body);
+    bool answered = cli->connected ? call_socket(cli, request, length, reply)
+                                   : call_here(cli, request, length, reply);
+    if (!answered) return false;
+    if (reply->body.length > 0)
+        reply->json = json_loadb(reply->body.bytes, reply->body.length, JSON_DECODE_ANY, NULL);
+    if (reply->status < 400) return true;
+    const char *detail = json_string_value(json_object_get(reply->json, "detail"));
+    if (detail) cli_fail(0, "%s", detail);
+    else cli_fail(0, "the service answered with status %d", reply->status);
+    return false;
+}
+
+void cli_reply_free(struct cli_reply *reply) {
+    text_free(&reply->body);
+    json_decref(reply->json);
+}
+
+/* ---- What calls are made of ------------------------------------------------------------------ */
+
+static void encode(struct text *text, const char *part) {
+    for (const unsigned char *at = (const unsigned char *)part; *at; at++) {
+        bool plain = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
+                     (*at >= '0' && *at <= '9') || strchr("-_.~", *at);
+        if (plain) text_char(text, (char)*at);
+        else text_format(text, "%%%02X", *at);
+    }
+}
+
+char *cli_path(const char *format, ...) {
+    struct text path = TEXT_EMPTY;
+    va_list values;
+    va_start(values, format);
+    for (; *format; format++) {
+        if (format[0] == '%' && format[1] == 's') {
+            encode(&path, va_arg(values, const char *));
+            format++;
+        } else {
+            text_char(&path, *format);
+        }
+    }
+    va_end(values);
+    return text_take(&path);
+}
+
+void cli_query(struct text *query, const char *name, const char *value) {
+    if (!value) return;
+    if (query->length > 0) text_char(query, '&');
+    text_format(query, "%s=", name);
+    encode(query, value);
+}
+
+void cli_member(struct text *object, const char *name, const char *value) {
+    if (!value) return;
+    if (object->bytes[object->length - 1] != '{') text_char(object, ',');
+    text_json(object, name);
+    text_char(object, ':');
+    text_json(object, value);
+}
+
+char *cli_read_file(const char *name, size_t *length) {
+    struct text text = TEXT_EMPTY;
+    char buffer[8192];
+    size_t count;
+    bool input = strcmp(name, "-") == 0;
+    FILE *file = input ? stdin : fopen(name, "rb");
+    if (!file) {
+        cli_fail(0, "%s can't be opened: %s", name, strerror(errno));
+        return NULL;
+    }
+    while (text.length <= LONGEST_FILE && (count = fread(buffer, 1, sizeof buffer, file)) > 0)
+        text_add(&text, buffer, count);
+    bool failed = ferror(file) || text.failed, long_one = text.length > LONGEST_FILE;
+    if (failed) cli_fail(0, "%s can't be read", name);
+    else if (long_one) cli_fail(0, "%s is larger than %d KiB", name, LONGEST_FILE / 1024);
+    if (!input) fclose(file);
+    *length = text.length;
+    if (!failed && !long_one) return text_take(&text);
+    text_free(&text);
+    return NULL;
+}
+
+/* ---- Passwords ------------------------------------------------------------------------------- */
+
+static char *read_line(FILE *file) {
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t length = getline(&line, &room, file);
+    if (length < 0) {
+        free(line);
+        return strdup("");
+    }
+    line[strcspn(line, "\r\n")] = '\0';
+    return line;
+}
+
+/* Asks on the terminal without showing what is typed. */
+static char *ask(const char *prompt) {
+    struct termios shown, hidden;
+    bool terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
+    fputs(prompt, stderr);
+    if (terminal) {
+        hidden = shown;
+        hidden.c_lflag &= ~(tcflag_t)ECHO;
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    }
+    char *line = read_line(stdin);
+    if (terminal) tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    fputc('\n', stderr);
+    return line;
+}
+
+char *cli_read_password(const char *person) {
+    char prompt[200];
+    if (!isatty(STDIN_FILENO)) return read_line(stdin);
+    snprintf(prompt, sizeof prompt, "Password of %.100s: ", person);
+    char *first = ask(prompt), *second = ask("Once more: ");
+    bool same = first && second && strcmp(first, second) == 0;
+    vault_wipe(second);
+    if (same) return first;
+    vault_wipe(first);
+    cli_fail(0, "the two differ; nothing was changed");
+    return NULL;
+}
