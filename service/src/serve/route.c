@@ -71,6 +71,7 @@ static void fill_call(struct api_call *call, const struct service *service,
                       const struct http_request *request) {
     call->vault = service->vault;
     call->public_url = service->public_url;
+    call->private_addresses = service->settings.private_platforms;
     call->who.role = http_peer(request) == HTTP_PEER_LOCAL ? API_LOCAL : API_NOBODY;
     call->address = http_address(request);
     call->authorization = http_header(request, "Authorization");

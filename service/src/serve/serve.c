@@ -128,7 +128,9 @@ static bool start_rooms(struct service *service, char *error, size_t size) {
                                              .vault = service->vault,
                                              .tick_s = (int)settings->tick_s,
                                              .act_threads = (int)settings->act_threads,
-                                             .act_timeout_s = (int)settings->act_timeout_s};
+                                             .act_timeout_s = (int)settings->act_timeout_s,
+                                             .report_s = (int)settings->publish_s,
+                                             .private_addresses = settings->private_platforms};
     service->control = control_new(service->live, &control, error, size);
     if (!service->control) return false;
     control_on_tick(service->control, events_changed_elsewhere, service->events);
