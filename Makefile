@@ -133,8 +133,10 @@ COMPILE  = $(CC) -std=c11 -Wall -Wextra -Wconversion -Werror -MMD -MP $(CFLAGS) 
            -Icore/include -Icore/src -Itests/core/support -DVECTORS='"tests/vectors"' $(CPPFLAGS)
 LINK     = $(CC) $(CFLAGS) $(FLAGS_$(VARIANT)) $(LDFLAGS)
 LIBS    := -lpthread -ldl
-# What the harnesses of tests/fuzz compare the core with.
-FUZZ_LIBS := -ljansson -lcurl -lm
+# What the service needs, and what the harnesses of tests/fuzz compare both with.
+SERVICE_PACKAGES := libevent libevent_pthreads sqlite3 jansson yaml-0.1 libsodium libzstd zlib \
+                    glib-2.0 libcurl
+FUZZ_LIBS := $(shell pkg-config --libs $(SERVICE_PACKAGES) 2>/dev/null) -ljansson -lcurl -lm
 # Calls of the core that tests/core/support/faults.c can make fail.
 FAULTS  := malloc calloc realloc strdup mmap pthread_create pthread_atfork getentropy dlopen dlsym
 comma   := ,
@@ -184,8 +186,6 @@ $(OUT)/%.o: %.c Makefile
 # needs (but a false clock and what else it brings itself); main.c and the same make
 # build/dynoscaled. What it takes from core/ it takes from where it stands.
 
-SERVICE_PACKAGES := libevent libevent_pthreads sqlite3 jansson yaml-0.1 libsodium libzstd zlib \
-                    glib-2.0 libcurl
 SERVICE_FROM_CORE := clock random url headers events transport_curl options queue_time report \
                      texts leader fork platform
 SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,$(call objects,service/src/*.c service/src/*/*.c)) \
@@ -198,7 +198,7 @@ SERVICE_LIBS    = $(shell pkg-config --libs $(SERVICE_PACKAGES)) -lm $(LIBS)
 # As system headers, whose own warnings are not ours.
 SERVICE_FLAGS   = -Iservice/src $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICE_PACKAGES)))
 
-$(OUT)/service/% $(OUT)/tests/service/% $(OUT)/bench/service/%: CPPFLAGS += $(SERVICE_FLAGS)
+$(OUT)/service/% $(OUT)/tests/service/% $(OUT)/tests/fuzz/% $(OUT)/bench/service/%: CPPFLAGS += $(SERVICE_FLAGS)
 
 # The steps of a store's schema, as C.
 $(OUT)/service/schema/sqlite.c: $(sort $(wildcard service/schema/sqlite/*.sql)) service/schema/embed
@@ -240,6 +240,9 @@ $(OUT)/dynoscaled: $(OUT)/service/src/main.o $(SERVICE_LIBRARY)
 
 $(SERVICE_LIBRARY): $(SERVICE_OBJECTS)
 	@rm -f $@; $(AR) rcs $@ $^
+
+# The harnesses read the service's parts too.
+$(FUZZERS) $(BRIEFLY) $(OUT)/tests/core/test_fuzz_failures: $(SERVICE_LIBRARY)
 
 $(SERVICE_TESTS): %: %.o $(SERVICE_SUPPORT) $(OUT)/tests/core/support/false_clock.o $(SERVICE_LIBRARY)
 	@$(LINK) -o $@ $^ -lcmocka $(SERVICE_LIBS)

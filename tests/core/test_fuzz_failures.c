@@ -39,6 +39,7 @@ static size_t replay_all(harness *run, const char *name) {
 static void what_failed_once_fails_no_more(void **state) {
     (void)state;
     size_t count = replay_all(fuzz_answer, "answer");
+    count += replay_all(fuzz_frame, "frame");
     count += replay_all(fuzz_headers, "headers");
     count += replay_all(fuzz_queue_time, "queue_time");
     count += replay_all(fuzz_rows, "rows");

@@ -163,6 +163,7 @@ static void try_for_a_while(harness *run, const char *of) {
     }
 
 TEST(answer, no_answer_is_misread)
+TEST(frame, no_request_is_misread)
 TEST(headers, no_header_of_an_answer_is_misread)
 TEST(queue_time, no_header_is_misread)
 TEST(rows, no_row_is_miswritten)
@@ -172,6 +173,7 @@ TEST(url, no_address_is_misread)
 int main(int count, char **arguments) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_answer_is_misread),
+        cmocka_unit_test(no_request_is_misread),
         cmocka_unit_test(no_header_of_an_answer_is_misread),
         cmocka_unit_test(no_header_is_misread),
         cmocka_unit_test(no_row_is_miswritten),

@@ -17,6 +17,7 @@
 #include <string.h>
 
 void fuzz_answer(const uint8_t *data, size_t size);
+void fuzz_frame(const uint8_t *data, size_t size);
 void fuzz_headers(const uint8_t *data, size_t size);
 void fuzz_queue_time(const uint8_t *data, size_t size);
 void fuzz_rows(const uint8_t *data, size_t size);

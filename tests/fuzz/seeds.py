@@ -111,9 +111,28 @@ def url() -> Iterator[bytes]:
         yield address + b"\n" + address
 
 
+def frame() -> Iterator[bytes]:
+    limits = bytes([200, 100, 7])
+    get, post = b"GET /a?b HTTP/1.1\r\nHost: a\r\n", b"POST / HTTP/1.1\r\nHost: [::1]:80\r\n"
+    chunked = post + b"Transfer-Encoding: chunked\r\n\r\n"
+    requests = (
+        get + b"\r\n", get + b"X_Y:\t z \r\nConnection: a, close\r\n\r\nGET", b"GET / HTTP/1.0\r\n\r\n",
+        b"PUT /x HTTP/1.0\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nab",
+        post + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\nhello" + get,
+        chunked + b"3\r\nabc\r\n00A;x=\"y\"\r\n0123456789\r\n0\r\nT: u\r\n\r\n" + get,
+        chunked + b"0\r\n\r\n", chunked + b"64\r\n", chunked + b"65\r\n",
+        post + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\n",
+        post + b"Content-Length: 101\r\n\r\n", b"GET / HTTP/2.0\r\n", b"GET http://a/ HTTP/1.1\r\n",
+        get + b" folded\r\n", get + b": b\r\n", get + b"a:\r\n" * 101, b"GET / HTTP/1.1\nHost: a\n\n",
+    )  # fmt: skip
+    for request in requests:
+        yield limits + request
+    yield bytes([0, 0, 0]) + requests[0]
+
+
 def main() -> None:
     harnesses = {
-        "answer": answer, "headers": headers, "queue_time": queue_time, "rows": rows_of_csv,
+        "answer": answer, "frame": frame, "headers": headers, "queue_time": queue_time, "rows": rows_of_csv,
         "settings": settings, "url": url,
     }  # fmt: skip
     for name, seeds in harnesses.items():
