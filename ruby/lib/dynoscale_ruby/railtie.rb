@@ -53,23 +53,24 @@ module DynoscaleRuby
       end
     end
 
-    # Rails has no operation "before this one, or first": whether Rack::Runtime is there at all
-    # shows once the app's own operations are done.
+    # Rails has no operation "before all that there will be": what is the first shows once the app's
+    # own operations are done.
     module Placement
       private
 
       def build_middleware
-        super.extend(PlacingLast)
+        super.extend(PlacingFirst)
       end
     end
 
-    # :nodoc:
-    module PlacingLast
+    # The first middleware sees every request that takes a thread of the server: static files, the
+    # redirect to https and requests to blocked hosts, too.
+    module PlacingFirst
       def merge_into(stack)
         super.tap do
-          if stack.include?(Middleware) && stack.include?(::Rack::Runtime)
+          if stack.include?(Middleware)
             stack.delete(Middleware)
-            stack.insert_before(::Rack::Runtime, Middleware)
+            stack.unshift(Middleware)
           end
         end
       end
