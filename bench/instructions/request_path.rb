@@ -11,6 +11,7 @@ def count(name, app, env)
   Reference.begin
   i = 0
   while i < 1000
+    env[RackEnv::STAMP] = RackEnv::STAMPS[i]
     app.call(env)
     i += 1
   end

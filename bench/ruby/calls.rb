@@ -46,6 +46,7 @@ STACKS.each_key do |name|
       started = nanoseconds
       i = 0
       while i < BLOCK
+        env[RackEnv::STAMP] = RackEnv::STAMPS[i % 1024]
         app.call(env)
         i += 1
       end
@@ -55,7 +56,7 @@ STACKS.each_key do |name|
     def call_#{name}_with_own_env(app, env)
       total = 0
       (BLOCK / ENVS).times do
-        envs = Array.new(ENVS) { env.dup }
+        envs = Array.new(ENVS) { env.merge(RackEnv::STAMP => env[RackEnv::STAMP].dup) }
         started = nanoseconds
         i = 0
         while i < ENVS

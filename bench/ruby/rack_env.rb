@@ -29,11 +29,16 @@ module RackEnv
     'X_FORWARDED_PROTO' => 'https', 'X_FORWARDED_PORT' => '443', 'VIA' => '1.1 vegur'
   }.freeze
 
-  # Stamped 20 ms ago.
+  STAMP = 'HTTP_X_REQUEST_START'.b.freeze
+
+  # So many that the middleware does not take a request for one that comes again.
+  STAMPS = Array.new(1024) { ((Time.now.to_f * 1000).to_i - 20).to_s.b }.freeze
+
+  # Stamped 20 ms ago. Who uses one again gives it another of STAMPS, as the server of a request does.
   def self.fresh
     env = SERVER.dup
     HEADERS.each { |name, value| env["HTTP_#{name}".b] = value.b }
-    env['HTTP_X_REQUEST_START'.b] = ((Time.now.to_f * 1000).to_i - 20).to_s.b
+    env[STAMP] = ((Time.now.to_f * 1000).to_i - 20).to_s.b
     env['puma.request_body_wait'] = 0
     env
   end

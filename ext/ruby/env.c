@@ -45,7 +45,7 @@ enum { SMALL_HASH = 8 };
  * collector and never changed, and may be read from any thread and any Ractor.
  */
 static VALUE keys[KEYS];
-static VALUE key_queue_start, key_counted, key_queue_time;
+static VALUE key_queue_start, key_input, key_counted, key_queue_time;
 
 static st_index_t hashes[KEYS];
 static const struct st_hash_type
@@ -105,6 +105,8 @@ ds_rb_env ds_rb_env_read(VALUE env) {
 }
 
 VALUE ds_rb_env_queue_start(VALUE env) { return rb_hash_lookup(env, key_queue_start); }
+
+bool ds_rb_env_has_input(VALUE env) { return !NIL_P(rb_hash_lookup(env, key_input)); }
 
 typedef struct change {
     VALUE env, key, value; /* nil: the key is taken away */
@@ -183,6 +185,7 @@ void ds_rb_env_init(void) {
     keys[START] = interned("HTTP_X_REQUEST_START", rb_ascii8bit_encoding());
     keys[BODY_WAIT] = interned("puma.request_body_wait", rb_utf8_encoding());
     key_queue_start = interned("HTTP_X_QUEUE_START", rb_ascii8bit_encoding());
+    key_input = interned("rack.input", rb_utf8_encoding());
     key_counted = interned("dynoscale.counted", rb_utf8_encoding());
     key_queue_time = interned("dynoscale.queue_time_ms", rb_utf8_encoding());
 

@@ -4,6 +4,7 @@
 
 #include <ruby.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Nil for what is not there. */
@@ -19,6 +20,9 @@ ds_rb_env ds_rb_env_read(VALUE env);
 
 /* HTTP_X_QUEUE_START of a Hash, nil where it is not there: asked of few requests. */
 VALUE ds_rb_env_queue_start(VALUE env);
+
+/* Whether a Hash has rack.input, as the env of a server's request does. */
+bool ds_rb_env_has_input(VALUE env);
 
 /*
  * Sets dynoscale.queue_time_ms for the app, or takes away what an earlier request left there: a

@@ -64,25 +64,102 @@ static double body_wait_of(VALUE value) {
     return 0;
 }
 
+/* ---- Requests that come again ------------------------------------------------------------- */
+
+/*
+ * A middleware further out may call the app again for the same request: a retry, a forward, a batch
+ * of requests made of one. Its env may be a copy by then, but the header's String is the same
+ * object, which no server gives to two requests. (Programs that make an env by hand may; theirs has
+ * no rack.input.) So the Strings counted last are kept; while one is kept, no other object has its
+ * address. Two requests whose Strings fall on the same place push each other out: then one that
+ * comes again may be counted twice.
+ *
+ * Ractors share the table. A place that two of them change at once has the stamp of one and maybe
+ * the queue time of the other, which only matters to who is told it, of a request that comes again.
+ */
+enum { COUNTED_PLACES = 256 };
+
+typedef struct counted {
+    _Atomic(VALUE) stamp; /* 0: none yet */
+    int64_t queue_time_ms;
+} counted;
+
+static counted counted_last[COUNTED_PLACES];
+
+static void counted_mark(void *unused) {
+    (void)unused;
+    for (int i = 0; i < COUNTED_PLACES; i++) {
+        VALUE stamp = atomic_load_explicit(&counted_last[i].stamp, memory_order_relaxed);
+        if (stamp) rb_gc_mark(stamp); /* and not moved */
+    }
+}
+
+/* Without write barriers, so that each garbage collection marks it. */
+static const rb_data_type_t counted_type = {
+    .wrap_struct_name = "DynoscaleRuby::Counted",
+    .function = {.dmark = counted_mark},
+};
+
+static void keep_counted(void) {
+    rb_gc_register_mark_object(TypedData_Wrap_Struct(rb_cObject, &counted_type, counted_last));
+}
+
+/* The place of a request's stamp. NULL for what is no String: numbers are the same object each
+ * time. Strings lie at addresses that are multiples of 8. */
+static inline counted *counted_place(VALUE stamp) {
+    if (RB_UNLIKELY(!RB_TYPE_P(stamp, T_STRING))) return NULL;
+    return &counted_last[(stamp >> 3) % COUNTED_PLACES];
+}
+
+/* Rarely executed. Kept out of line so that flattening the hot path does not inline it. */
+__attribute__((cold, noinline)) static bool is_of_server(VALUE env) {
+    return ds_rb_env_has_input(env);
+}
+
+static inline bool is_counted(const counted *place, VALUE stamp, VALUE env) {
+    return RB_UNLIKELY(place &&
+                       atomic_load_explicit(&place->stamp, memory_order_relaxed) == stamp) &&
+           is_of_server(env);
+}
+
+static inline void remember(counted *place, VALUE stamp, int64_t queue_time_ms) {
+    if (!place) return;
+    place->queue_time_ms = queue_time_ms;
+    atomic_store_explicit(&place->stamp, stamp, memory_order_relaxed);
+}
+
+/* ---- Counting ----------------------------------------------------------------------------- */
+
 /* Where X-Request-Start is not one plausible time. */
 __attribute__((cold, noinline)) static int64_t count_by_both(VALUE env, const ds_rb_env *values) {
     VALUE stand_in = RB_TYPE_P(env, T_HASH) ? ds_rb_env_queue_start(env) : Qnil;
     dynoscale_agent *agent = ds_rb_agent_now(); /* a key of the env's may be code of the app's */
+    counted *place = NIL_P(values->start) ? counted_place(stand_in) : NULL;
+    if (is_counted(place, stand_in, env)) return place->queue_time_ms;
+
     text start = text_of(values->start), queue_start = text_of(stand_in);
-    return dynoscale_agent_request(agent, start.start, start.length, queue_start.start,
-                                   queue_start.length, body_wait_of(values->body_wait));
+    int64_t queue_time_ms =
+        dynoscale_agent_request(agent, start.start, start.length, queue_start.start,
+                                queue_start.length, body_wait_of(values->body_wait));
+    remember(place, stand_in, queue_time_ms);
+    return queue_time_ms;
 }
 
-/* The queue time in ms, negative where there is none. */
+/* The queue time in ms, negative where there is none. Of a request that comes again, the first. */
 static int64_t count_request(VALUE env) {
     ds_rb_env values = {Qnil, Qnil};
     if (RB_LIKELY(RB_TYPE_P(env, T_HASH))) values = ds_rb_env_read(env);
     dynoscale_agent *agent = ds_rb_agent_now(); /* a key of the env's may be code of the app's */
     if (RB_UNLIKELY(!agent)) return -1;
+    counted *place = counted_place(values.start);
+    if (is_counted(place, values.start, env)) return place->queue_time_ms;
+
     text start = text_of(values.start);
     int64_t queue_time_ms = dynoscale_agent_request_start(agent, start.start, start.length,
                                                           body_wait_of(values.body_wait));
-    return RB_LIKELY(queue_time_ms >= 0) ? queue_time_ms : count_by_both(env, &values);
+    if (RB_UNLIKELY(queue_time_ms < 0)) queue_time_ms = count_by_both(env, &values);
+    remember(place, values.start, queue_time_ms);
+    return queue_time_ms;
 }
 
 static VALUE call_app(VALUE app, VALUE env) {
@@ -154,6 +231,7 @@ static VALUE middleware_call_with_care(VALUE self, VALUE app, VALUE env) {
 
 void ds_rb_middleware_init(VALUE module) {
     ds_rb_env_init();
+    keep_counted();
     VALUE door_class = rb_define_class_under(module, "Door", rb_cObject);
     rb_define_alloc_func(door_class, door_allocate);
     rb_undef_method(door_class, "initialize_copy");

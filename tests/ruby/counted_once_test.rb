@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require 'test_helper'
+require 'stringio'
 
 # A request is counted once, however many middlewares of ours it passes.
 class CountedOnceTest < DynoscaleTests::AgentTest
@@ -46,6 +47,65 @@ class CountedOnceTest < DynoscaleTests::AgentTest
     3.times { app.call(env) }
     DynoscaleRuby::Middleware.new(DynoscaleTests::APP).call(env)
     assert_equal 4, stats[:recorded]
+  end
+
+  # As a server makes it.
+  def request_env(**more)
+    { 'REQUEST_METHOD' => 'GET', 'rack.input' => StringIO.new, 'HTTP_X_REQUEST_START' => stamp(1) }
+      .merge(more.transform_keys(&:to_s))
+  end
+
+  # A middleware further out calls the app again, with the same env or copies of it.
+  {
+    'a_retry' => ->(app, env) { 2.times { app.call(env) } },
+    'a_forward' => ->(app, env) { 2.times { |i| app.call(env.merge('PATH_INFO' => "/#{i}")) } },
+    'a_batch' => ->(app, env) { Array.new(5) { |i| Thread.new { app.call(env.merge('x' => i)) } }.each(&:join) },
+    'a_retry_after_an_exception' => lambda do |app, env|
+      app.call(env.merge('fail' => true))
+    rescue IOError
+      app.call(env)
+    end
+  }.each do |name, outer|
+    define_method(:"test_#{name}_of_a_request_is_counted_once_with_the_first_time") do
+      app = DynoscaleRuby::Middleware.new(->(env) { env['fail'] ? raise(IOError) : sleep(0.2) })
+      started = stamp(1)
+      outer.call(app, request_env(HTTP_X_REQUEST_START: started))
+      assert_equal :recorded, outcome
+      assert_flushed
+      assert_equal 1, metrics.size
+      outer.call(app, request_env(HTTP_X_REQUEST_START: nil, HTTP_X_QUEUE_START: stamp(1)))
+      assert_equal 2, stats[:recorded]
+    end
+  end
+
+  def test_the_first_queue_time_is_told_when_a_request_comes_again
+    start_agent(queue_time: true)
+    seen = []
+    app = DynoscaleRuby::Middleware.new(->(env) { seen << env['dynoscale.queue_time_ms'] })
+    env = request_env(HTTP_X_REQUEST_START: stamp(3000))
+    app.call(env.dup)
+    sleep 0.01
+    app.call(env.dup)
+    assert_equal 1, seen.uniq.size
+    assert_operator seen.first, :>=, 3000
+  end
+
+  def test_a_stamp_of_no_use_that_comes_again_is_counted_once
+    app = DynoscaleRuby::Middleware.new(DynoscaleTests::APP)
+    env = request_env(HTTP_X_REQUEST_START: +'nonsense')
+    2.times { app.call(env) }
+    assert_equal :malformed, outcome
+  end
+
+  # While garbage is collected all the time, and moved.
+  def test_requests_whose_stamps_get_the_place_of_others_in_memory_are_all_counted
+    app = DynoscaleRuby::Middleware.new(DynoscaleTests::APP)
+    3_000.times do |i|
+      app.call(request_env)
+      GC.start if (i % 300).zero?
+      GC.compact if (i % 1000).zero? && GC.respond_to?(:compact)
+    end
+    assert_equal 3_000, stats[:recorded]
   end
 
   def test_what_is_no_hash_or_is_frozen_reaches_the_app_all_the_same

@@ -70,8 +70,10 @@ class RailsTest < DynoscaleTests::AgentTest
 
   def test_a_request_is_counted_once_even_if_the_app_uses_the_middleware_too
     server(<<~RUBY, config: "config.middleware.use #{OURS}")
-      env = Rack::MockRequest.env_for('/', 'HTTP_X_REQUEST_START' => (Time.now.to_f * 1000).to_i.to_s)
-      5.times { Rails.application.call(env.dup)[0] == 200 or abort }
+      5.times do
+        env = Rack::MockRequest.env_for('/', 'HTTP_X_REQUEST_START' => (Time.now.to_f * 1000).to_i.to_s)
+        Rails.application.call(env)[0] == 200 or abort
+      end
     RUBY
     assert_equal 5, receiver.rows.size
   end

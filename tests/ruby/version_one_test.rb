@@ -28,8 +28,10 @@ class VersionOneTest < DynoscaleTests::AgentTest
       use Rack::Runtime
       run ->(_env) { [200, { 'Content-Type' => 'text/plain' }, ['ok']] }
     end
-    start = (Time.now.to_f * 1000).to_i.to_s
-    3.times { Rack::MockRequest.new(APP).get('/', 'HTTP_X_REQUEST_START' => start).status == 200 or abort }
+    3.times do
+      start = (Time.now.to_f * 1000).to_i.to_s
+      Rack::MockRequest.new(APP).get('/', 'HTTP_X_REQUEST_START' => start).status == 200 or abort
+    end
   RUBY
 
   def test_the_rack_lines_report
