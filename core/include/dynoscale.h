@@ -408,6 +408,26 @@ dynoscale_error dynoscale_agent_flush(dynoscale_agent *agent, int64_t timeout_ms
 dynoscale_error dynoscale_agent_stop(dynoscale_agent *agent, int64_t timeout_ms,
                                      dynoscale_interrupted interrupted, void *context);
 
+/* ---- The end of the process ---------------------------------------------------------------- */
+
+/*
+ * For hosts that give SIGTERM, SIGQUIT or SIGHUP no action: where they have the system's default,
+ * gives them one that first sends what was recorded, for at most 2 seconds, and then ends the
+ * process by the signal as before. In a process with the number 1, which the default action does
+ * not end, it only sends. Looks again at each process's first sample. Whoever sets an action later
+ * replaces this one; a program started by exec does not have it. Any thread; does not block.
+ */
+void dynoscale_send_at_signals(void);
+
+/*
+ * Holds back these of SIGTERM, SIGINT, SIGQUIT and SIGHUP, in all threads, while the process ends
+ * and its last report is under way: for those that the host's interpreter does not handle itself.
+ * False when they are held back already; do not release them then. The release puts the actions
+ * from before back, and raises each signal that came. Any thread; neither blocks.
+ */
+bool dynoscale_hold_signals(const int *numbers, size_t count);
+void dynoscale_release_signals(void);
+
 /* ---- What happened ----------------------------------------------------------------------- */
 
 /*

@@ -1,7 +1,11 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sigaction, SA_ONSTACK */
+#endif
 #include "agent.h"
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +19,7 @@
 #include "queue_time.h"
 #include "random.h"
 #include "report.h"
+#include "signals.h"
 #include "worker.h"
 
 enum { STAMP_REASONS = 4, FREE_TIMEOUT_MS = 2000, EXIT_TIMEOUT_MS = 2000 };
@@ -126,12 +131,11 @@ static void linger(ds_worker *worker) {
  *
  * The interrupted thread may hold any lock, so none is taken: the lists are whole at every moment.
  */
-static void stop_at_exit(void) {
+static void send_the_rest(void) {
     int64_t now = ds_clock_monotonic_ms();
     for (dynoscale_agent *a = agents; a; a = a->next) {
         ds_worker *worker = atomic_load(&a->worker);
-        if (worker)
-            ds_worker_hasten(worker, atomic_load(&a->stopped) ? now : now + EXIT_TIMEOUT_MS);
+        if (worker) ds_worker_hasten(worker, now + EXIT_TIMEOUT_MS);
     }
     for (ds_worker *w = lingering; w; w = w->lingering) ds_worker_hasten(w, now + EXIT_TIMEOUT_MS);
 
@@ -141,6 +145,63 @@ static void stop_at_exit(void) {
     }
     for (ds_worker *w = lingering; w; w = w->lingering) ds_worker_await(w);
 }
+
+/* A second signal would end the wait, or call exit() once more, which goes on behind this. */
+static void stop_at_exit(void) {
+    bool held = ds_signals_hold_all();
+    send_the_rest();
+    if (held) ds_signals_release();
+}
+
+/* ---- Signals that the app gives no action ---------------------------------------------------- */
+
+static _Atomic(bool) sends_at_signals;
+
+static void hurry_all(void) {
+    for (dynoscale_agent *a = agents; a; a = a->next) {
+        ds_worker *worker = atomic_load(&a->worker);
+        if (worker) ds_worker_hurry(worker);
+    }
+}
+
+/* The default action follows: the signal is raised again, and delivered when this returns. The
+ * kernel leaves it out for the first process of a system or a container, which goes on. */
+static void at_signal(int number) {
+    if (getpid() == 1) {
+        hurry_all();
+        return;
+    }
+    send_the_rest();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void act_at(int number) {
+    struct sigaction before, ours = {.sa_handler = at_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+    if (sigaction(number, NULL, &before) != 0) return;
+    if ((before.sa_flags & SA_SIGINFO) != 0 || before.sa_handler != SIG_DFL) return;
+    sigemptyset(&ours.sa_mask);
+    sigaction(number, &ours, NULL);
+}
+
+/* At a process's first sample once more: servers reset signals in their workers. */
+static void act_at_signals(void) {
+    if (!atomic_load(&sends_at_signals)) return;
+    act_at(SIGTERM);
+    act_at(SIGQUIT);
+    act_at(SIGHUP);
+}
+
+void dynoscale_send_at_signals(void) {
+    atomic_store(&sends_at_signals, true);
+    act_at_signals();
+}
+
+bool dynoscale_hold_signals(const int *numbers, size_t count) {
+    return ds_signals_hold(numbers, count);
+}
+
+void dynoscale_release_signals(void) { ds_signals_release(); }
 
 /* ---- Opening and closing ------------------------------------------------------------------ */
 
@@ -226,6 +287,7 @@ DS_COLD static ds_worker *make_worker(dynoscale_agent *agent) {
     if (atomic_load(&agent->stopped)) return NULL;
     ds_worker *fresh = ds_worker_new(agent->settings, agent->transport), *there = NULL;
     if (!fresh) return NULL;
+    act_at_signals();
     fresh->inherited = atomic_load(&agent->inherited);
     if (!atomic_compare_exchange_strong(&agent->worker, &there, fresh)) {
         ds_worker_release(fresh);

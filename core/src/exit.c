@@ -3,17 +3,28 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+/*
+ * A signal's handler that calls exit() while exit() runs goes on with the functions that have not
+ * been called yet, and never comes back: one that it interrupted at its first step must be there
+ * again. Once for each signal that ends processes, none of which interrupts its own handler.
+ */
+enum { SIGNALS = 4 };
+
 static _Atomic(int) times;
 static void (*handler)(void); /* written before `times` becomes 1 */
 
 /* Without memory there is none: the hosts' own hooks remain. */
+static void watch(void) {
+    for (int i = 0; i < SIGNALS; i++) atexit(handler);
+}
+
 void ds_exit_watch(void (*at_exit)(void)) {
     if (atomic_load(&times) > 0) return;
     handler = at_exit;
-    if (atomic_exchange(&times, 1) == 0) atexit(at_exit);
+    if (atomic_exchange(&times, 1) == 0) watch();
 }
 
 void ds_exit_watch_again(void) {
     int once = 1;
-    if (atomic_compare_exchange_strong(&times, &once, 2)) atexit(handler);
+    if (atomic_compare_exchange_strong(&times, &once, 2)) watch();
 }

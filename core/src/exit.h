@@ -6,8 +6,9 @@
 #define DS_EXIT_H
 
 /*
- * Has `at_exit` called in exit(), once a process, whatever is given later. It may run in a signal's
- * handler, in the middle of anything: it must not allocate or lock.
+ * Has `at_exit` called in exit(), in this process, whatever is given later: several times, of which
+ * later ones find little to do. It may run in a signal's handler, in the middle of anything, and of
+ * itself: it must not allocate or lock.
  */
 void ds_exit_watch(void (*at_exit)(void));
 

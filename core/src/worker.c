@@ -315,6 +315,8 @@ static int64_t rest(ds_worker *w, int64_t now, bool moved) {
     return until > now ? until - now : 0;
 }
 
+static uint64_t hurry(ds_worker *w, int64_t now);
+
 /* With the lock held. */
 static void heed_exit(ds_worker *w) {
     int64_t deadline_ms = atomic_load(&w->exit_deadline_ms);
@@ -334,6 +336,7 @@ bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
     int64_t now = ds_clock_monotonic_ms();
     bool moved = drain(w);
     heed_exit(w);
+    if (atomic_exchange(&w->hurried, false)) hurry(w, now);
     if (answer) conclude(w, now, answer);
     if (!w->in_flight) drop_expired(w, now);
     schedule(w, now);
@@ -457,7 +460,8 @@ ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport) {
     w->transport = transport;
     w->interval_ms = settings->publish_frequency_ms;
     w->last_due_ms = w->next_due_ms = w->retry_ms = DS_NEVER_MS;
-    w->next_start_ms = w->deadline_ms = DS_NEVER_MS;
+    w->next_start_ms = DS_NEVER_MS;
+    atomic_init(&w->deadline_ms, DS_NEVER_MS);
     atomic_init(&w->exit_deadline_ms, DS_NEVER_MS);
     return w;
 }
@@ -591,7 +595,7 @@ void ds_worker_dismiss(ds_worker *w, int64_t timeout_ms) {
 }
 
 void ds_worker_hasten(ds_worker *w, int64_t deadline_ms) {
-    atomic_store(&w->exit_deadline_ms, deadline_ms);
+    atomic_store(&w->exit_deadline_ms, sooner(deadline_ms, atomic_load(&w->deadline_ms)));
     ds_wake_post(&w->wake);
 }
 
@@ -604,6 +608,11 @@ void ds_worker_await(ds_worker *w) {
         ds_wake_wait(&w->progress, seen, left < INTERRUPT_EVERY_MS ? left : INTERRUPT_EVERY_MS);
     }
     join(w);
+}
+
+void ds_worker_hurry(ds_worker *w) {
+    atomic_store(&w->hurried, true);
+    ds_wake_post(&w->wake);
 }
 
 bool ds_worker_finished(ds_worker *w) { return is_finished(w); }

@@ -56,6 +56,8 @@ typedef struct ds_worker {
     ds_wake wake;                                    /* posted for the thread */
     ds_wake progress;                                /* posted by it, for flush and stop */
     _Atomic(int64_t) exit_deadline_ms;               /* of ds_worker_hasten, or DS_NEVER_MS */
+    _Atomic(int64_t) deadline_ms;                    /* of stop, or DS_NEVER_MS */
+    _Atomic(bool) hurried;                           /* by ds_worker_hurry */
     ds_settings *settings;
     const ds_transport *transport;
     struct ds_worker *inherited; /* of the process that this one was forked from; kept, not used */
@@ -72,7 +74,6 @@ typedef struct ds_worker {
     int64_t retry_ms;       /* before this nothing is sent */
     int64_t backoff_ms;     /* the last wait after a failure, 0: the last attempt went well */
     int64_t next_start_ms;  /* before this the thread is not started again */
-    int64_t deadline_ms;    /* of stop */
     pthread_t thread;       /* while joinable */
     _Atomic(bool) joinable; /* started, and nobody has joined it yet */
     bool troubled;          /* a failure was told, no success since */
@@ -124,10 +125,14 @@ void ds_worker_dismiss(ds_worker *worker, int64_t timeout_ms);
 
 /*
  * For C's exit(). The first asks the thread to finish by a moment of the monotonic clock, the
- * second waits for its end, for a little longer than that. Neither locks or allocates.
+ * second waits for its end, for a little longer than that. A stop that is under way keeps its own
+ * moment where that is sooner. Neither locks or allocates.
  */
 void ds_worker_hasten(ds_worker *worker, int64_t deadline_ms);
 void ds_worker_await(ds_worker *worker);
+
+/* For a signal's handler: asks the thread to send at once what there is, and returns. */
+void ds_worker_hurry(ds_worker *worker);
 
 /* Whether the worker has finished: then ds_worker_stop does not wait. */
 bool ds_worker_finished(ds_worker *worker);

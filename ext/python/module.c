@@ -158,6 +158,42 @@ static PyObject *stop(PyObject *module, PyObject *args) {
     return result;
 }
 
+/* ---- Signals ------------------------------------------------------------------------------ */
+
+PyDoc_STRVAR(
+    send_at_signals_doc,
+    "send_at_signals($module, /)\n--\n\n"
+    "Gives SIGTERM, SIGQUIT and SIGHUP, where they have the default action, one that sends\n"
+    "what was recorded before it. Python's own handlers do not know of it.");
+
+static PyObject *send_at_signals(PyObject *module, PyObject *nothing) {
+    (void)module, (void)nothing;
+    dynoscale_send_at_signals();
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(hold_signals_doc,
+             "hold_signals($module, /, *numbers)\n--\n\n"
+             "Holds signals back until release_signals(); False where others do.");
+
+static PyObject *hold_signals(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    int numbers[8];
+    size_t known = 0;
+    for (Py_ssize_t i = 0; i < count && known < sizeof numbers / sizeof *numbers; i++) {
+        long number = PyLong_AsLong(args[i]);
+        if (number == -1 && PyErr_Occurred() != NULL) return NULL;
+        numbers[known++] = (int)number;
+    }
+    return PyBool_FromLong(dynoscale_hold_signals(numbers, known));
+}
+
+static PyObject *release_signals(PyObject *module, PyObject *nothing) {
+    (void)module, (void)nothing;
+    dynoscale_release_signals();
+    Py_RETURN_NONE;
+}
+
 /* ---- Job queues --------------------------------------------------------------------------- */
 
 static ds_py_text name_of(PyObject *object) {
@@ -345,6 +381,9 @@ static PyMethodDef functions[] = {
     {"is_decided", is_decided, METH_NOARGS, is_decided_doc},
     {"flush", flush, METH_VARARGS, flush_doc},
     {"stop", stop, METH_VARARGS, stop_doc},
+    {"send_at_signals", send_at_signals, METH_NOARGS, send_at_signals_doc},
+    {"hold_signals", DS_METHOD(hold_signals), METH_FASTCALL, hold_signals_doc},
+    {"release_signals", release_signals, METH_NOARGS, NULL},
     {"job_queue_time", DS_METHOD(job_queue_time), METH_VARARGS | METH_KEYWORDS, job_queue_time_doc},
     {"leads", leads, METH_NOARGS, leads_doc},
     {"watch_leader", watch_leader, METH_NOARGS, watch_leader_doc},

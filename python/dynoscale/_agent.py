@@ -289,19 +289,53 @@ def flush_before_exit() -> None:
 
 
 def _at_exit() -> None:
+    held = _hold_signals()
     try:
-        if _native.in_main_interpreter():
-            stop(_exit_left)
-        else:  # others may share the agent and go on
-            flush(_exit_left)
-    except BaseException:  # Ctrl-C ends the wait; there is nobody to tell any more
-        pass
+        _send_the_rest()
+    finally:
+        if held:
+            _native.release_signals()
+
+
+def _hold_signals() -> bool:
+    """Hold back the signals that would end the process in the middle of its last report: platforms
+    send one to every process, and masters pass it on to their workers. A handler of Python's needs
+    no holding: it runs on this thread, between two looks at the report."""
+    try:
+        import signal
+
+        numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP]
+        if "uwsgi" not in sys.modules:  # whose handlers Python does not know of
+            numbers = [number for number in numbers if not callable(signal.getsignal(number))]
+        return _native.hold_signals(*numbers)
+    except Exception:  # an interpreter that is nearly gone
+        return False
+
+
+def _send_the_rest() -> None:
+    """A handler that wants the process to end, as it does, does not end the wait; Ctrl-C does."""
+    end = time.monotonic() + _exit_left
+    left = _exit_left
+    while True:
+        try:
+            if _native.in_main_interpreter():
+                stop(left)
+            else:  # others may share the agent and go on
+                flush(left)
+            return
+        except KeyboardInterrupt:
+            return
+        except BaseException:
+            left = end - time.monotonic()
+            if left <= 0:  # there is nobody to tell any more
+                return
 
 
 def _follow_exit() -> None:
     global _follows_exit
     if not _follows_exit:
         _follows_exit = True
+        _native.send_at_signals()
         atexit.register(_at_exit)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_follow_multiprocessing_exit)

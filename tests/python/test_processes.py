@@ -119,6 +119,90 @@ def test_ctrl_c_ends_the_wait_at_exit_in_silence(receiver: Any) -> None:
     assert (process.returncode, stdout) == (0, "")
 
 
+def killed_while_it_reports(code: str, receiver: Any, *numbers: int) -> tuple[int, str]:
+    """How a process ended that got the signals while its last report was under way."""
+    receiver.behave("ok", delay=1)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(code)],
+        env=agent_tools.reporting_to(receiver.url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert receiver.wait(seconds=60, reports=1)["reached"]
+    for number in numbers:
+        process.send_signal(number)
+    stdout, _ = process.communicate(timeout=60)
+    return process.returncode, stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP])
+def test_a_signal_without_a_handler_sends_and_then_ends_the_process(
+    number: int, receiver: Any
+) -> None:
+    code = """
+        import signal
+        record(7)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        print("ready", flush=True)
+        while True: signal.pause()
+        """
+    process = subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(code)],
+        env=agent_tools.reporting_to(receiver.url),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert process.wait(timeout=60) == -number
+    process.stdout.close()
+    assert receiver.summary()["rows"] == 7
+
+
+def test_a_handler_of_the_app_is_the_only_one(receiver: Any) -> None:
+    code = """
+        import signal, time
+        record(7)
+        signal.signal(signal.SIGTERM, lambda *_: print("handled", flush=True))
+        signal.raise_signal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.raise_signal(signal.SIGTERM)
+        """
+    done = agent_tools.run(PRELUDE + textwrap.dedent(code), agent_tools.reporting_to(receiver.url))
+    assert done.stdout == "handled\n"
+    assert receiver.summary()["rows"] == 7
+
+
+def test_a_program_that_it_starts_has_the_default_action(receiver: Any) -> None:
+    code = """
+        import signal, subprocess
+        record(1)
+        child = subprocess.Popen(["sleep", "600"])
+        child.send_signal(signal.SIGTERM)
+        assert child.wait() == -signal.SIGTERM
+        """
+    run(code, receiver, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_the_last_report_waits_for_it(number: int, receiver: Any) -> None:
+    status, _ = killed_while_it_reports("record(5)", receiver, number, number)
+    assert (status, receiver.summary()["rows"]) == (-number, 5)
+
+
+def test_a_handler_that_exits_does_not_end_the_last_report(receiver: Any) -> None:
+    code = """
+        import signal
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(1))
+        record(5)
+        """
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    assert killed_while_it_reports(code, receiver, *numbers) == (0, "")
+    assert receiver.summary()["rows"] == 5
+
+
 def test_a_process_ends_while_daemon_threads_record(receiver: Any) -> None:
     code = """
         import threading

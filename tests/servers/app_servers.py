@@ -45,6 +45,7 @@ class AppServer:
     interpreter = ""
     package = ""  # Debian's
     stop_signal = signal.SIGTERM
+    handles_term = True  # or leaves it to the system
     exit_statuses: Sequence[int] = (0,)
 
     def __init__(self, name: str) -> None:
@@ -354,6 +355,11 @@ class Uwsgi(PythonServer):
         super().__init__(name)
         self._arguments = arguments
 
+    def tries(self) -> int:
+        # With threads it may lose a SIGTERM or wait for one of its locks: a few of a hundred did not
+        # end, with the agent and without.
+        return 4 if "--threads" in self._arguments else 1
+
     def installed(self) -> bool:
         return output(*UWSGI, "--python-version") is not None
 
@@ -376,6 +382,7 @@ class Flask(PythonServer):
 
     package = "python3-flask"
     module = "flask"
+    handles_term = False
     stop_signal = signal.SIGINT
 
     def command(self, port: int, directory: Path) -> List[str]:
@@ -386,6 +393,7 @@ class Flask(PythonServer):
 class Waitress(PythonServer):
     package = "python3-waitress"
     module = "waitress"
+    handles_term = False
     stop_signal = signal.SIGINT
 
     def command(self, port: int, directory: Path) -> List[str]:
@@ -497,10 +505,32 @@ class Wsgiref(PythonServer):
 
     package = "python3"
     module = "wsgiref.simple_server"
+    handles_term = False
     stop_signal = signal.SIGINT
 
     def command(self, port: int, directory: Path) -> List[str]:
         return [PYTHON, str(APPS / "wsgiref_server.py"), str(port)]
+
+
+class PassengerForPython(PythonServer):
+    """Passenger Standalone, which loads passenger_wsgi.py."""
+
+    package = "passenger"
+    module = "wsgiref"
+    exit_statuses = (2,)  # whatever ends it
+
+    def installed(self) -> bool:
+        return shutil.which("passenger") is not None
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        (directory / "passenger_wsgi.py").write_text("from wrapped_app import app as application\n")
+        command = [shutil.which("passenger") or "passenger", "start", str(directory)]
+        command += ["--address", "127.0.0.1", "--port", str(port), "--engine", "builtin"]
+        command += ["--app-type", "wsgi", "--startup-file", "passenger_wsgi.py", "--python", PYTHON]
+        command += ["--max-pool-size", "2", "--min-instances", "2"]
+        command += ["--instance-registry-dir", str(directory)]
+        command += ["--disable-security-update-check", "--disable-anonymous-telemetry"]
+        return [*command, "--pid-file", str(directory / "passenger.pid")]
 
 
 # ---- All of them -----------------------------------------------------------------------------
@@ -650,6 +680,7 @@ FRAMEWORKS: List[AppServer] = [
     Hypercorn("hypercorn", "wrapped_asgi_app:app"),
     Hypercorn("hypercorn workers", "--workers", "2", "wrapped_asgi_app:app"),
     Hypercorn("hypercorn starlette", "starlette_app:app").needing("starlette"),
+    PassengerForPython("passenger for python"),
     ModWsgi("mod_wsgi embedded"),
     ModWsgi(
         "mod_wsgi daemon",
