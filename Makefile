@@ -194,6 +194,8 @@ SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,$(call objects,service
 SERVICE_LIBRARY := $(OUT)/service/service.a
 SERVICE_TESTS   := $(call programs,tests/service/test_*.c)
 SERVICE_SUPPORT := $(call objects,tests/service/support/*.c)
+# Of the core's suite: the false clock, and the reader of tests/vectors.
+CORE_SUPPORT := $(OUT)/tests/core/support/false_clock.o $(OUT)/tests/core/support/vectors.o
 SERVICE_LIBS    = $(shell pkg-config --libs $(SERVICE_PACKAGES)) -lm $(LIBS)
 # As system headers, whose own warnings are not ours.
 SERVICE_FLAGS   = -Iservice/src $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICE_PACKAGES)))
@@ -244,7 +246,7 @@ $(SERVICE_LIBRARY): $(SERVICE_OBJECTS)
 # The harnesses read the service's parts too.
 $(FUZZERS) $(BRIEFLY) $(OUT)/tests/core/test_fuzz_failures: $(SERVICE_LIBRARY)
 
-$(SERVICE_TESTS): %: %.o $(SERVICE_SUPPORT) $(OUT)/tests/core/support/false_clock.o $(SERVICE_LIBRARY)
+$(SERVICE_TESTS): %: %.o $(SERVICE_SUPPORT) $(CORE_SUPPORT) $(SERVICE_LIBRARY)
 	@$(LINK) -o $@ $^ -lcmocka $(SERVICE_LIBS)
 
 test-service: $(SERVICE_TESTS) ## the service's suite in C

@@ -25,6 +25,7 @@ static void begin_adding(struct view *view) {
     memory->up_samples = view->now.samples;
     memory->up_running = view->now.jobs_running;
     memory->up_since = view->now.now;
+    memory->futile_ups = 0;
     memory->futile_since = 0;
 }
 
@@ -32,19 +33,15 @@ static void begin_adding(struct view *view) {
  * begins the account anew where adding did help. */
 static bool is_futile(struct view *view) {
     struct memory *memory = view->memory;
-    if (memory->futile_since) {
-        if (view_age(view, memory->futile_since) < FUTILE_AGAIN_S) return true;
-        begin_adding(view);
-        memory->futile_ups = 1; /* one more that does not help ends it again */
-        return false;
-    }
+    if (memory->futile_since && view_age(view, memory->futile_since) < FUTILE_AGAIN_S) return true;
     if (memory->up_value_ms < 0 || has_helped(view)) {
         begin_adding(view);
-        memory->futile_ups = 0;
         return false;
     }
     bool long_enough = view_age(view, memory->up_since) >= view->boot_s + view->rule->window_s;
-    if (memory->futile_ups < FUTILE_UPS || !long_enough) return false;
+    bool once_more = memory->futile_since != 0;
+    memory->futile_since = 0;
+    if (once_more || memory->futile_ups < FUTILE_UPS || !long_enough) return false;
     memory->futile_since = view->now.now;
     return true;
 }

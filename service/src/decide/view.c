@@ -43,6 +43,16 @@ static void move_moments(struct memory *memory, int64_t by, int64_t now) {
         if (*moments[i] != 0) *moments[i] = within(*moments[i] + by, 1, now > 1 ? now : 1);
 }
 
+/* Forgets whether adding dynos helped. */
+static void forget_adding(struct memory *memory) {
+    memory->up_value_ms = -1;
+    memory->up_samples = -1;
+    memory->up_running = -1;
+    memory->up_since = 0;
+    memory->futile_ups = 0;
+    memory->futile_since = 0;
+}
+
 static void bound_memory(struct memory *memory) {
 #define X(number, name, unknown, meaning) memory->name = within(memory->name, unknown, LATEST);
     int64_t value_ms = within(memory->up_value_ms, -1, MOST_MS);
@@ -50,6 +60,7 @@ static void bound_memory(struct memory *memory) {
 #undef X
     memory->up_value_ms = value_ms;
     memory->wanted = within(memory->wanted, -1, MOST_DYNOS);
+    if (memory->up_value_ms < 0 || memory->up_since == 0) forget_adding(memory);
 }
 
 /* ---- Time ----------------------------------------------------------------------------------- */
@@ -113,8 +124,7 @@ static void take_failure(struct view *view) {
     if (!view->failed || memory->wanted != now->act_wanted) return;
     memory->last_up = memory->prior_up;
     memory->last_down = memory->prior_down;
-    memory->up_value_ms = -1;
-    memory->futile_ups = 0;
+    forget_adding(memory);
     memory->wanted = now->ordered;
 }
 
@@ -139,9 +149,7 @@ static void take_outside(struct view *view) {
     memory->adopted_at = moment > 0 ? moment : 1;
     memory->wanted = now->ordered;
     memory->below_since = 0;
-    memory->up_value_ms = -1;
-    memory->futile_ups = 0;
-    memory->futile_since = 0;
+    forget_adding(memory);
     if (!view->on) return;
     if (now->ordered == 0) memory->zero_since = memory->adopted_at;
     if (now->outside_count >= OUTSIDE_TWICE && memory->stood_down_since == 0)
@@ -213,10 +221,7 @@ static void take_futility(struct view *view) {
     bool eased = view->known && view->value_ms <= view->rule->up.threshold_ms;
     bool released = now->release_age >= 0 && now->release_age < age;
     bool asked = now->person_age >= 0 && now->person_age < age;
-    if (memory->up_value_ms < 0 || !(eased || released || asked)) return;
-    memory->up_value_ms = -1;
-    memory->futile_ups = 0;
-    memory->futile_since = 0;
+    if (eased || released || asked) forget_adding(memory);
 }
 
 /* ---- Begin and end -------------------------------------------------------------------------- */
@@ -254,7 +259,7 @@ static void end_scaling(struct view *view, const struct outcome *outcome) {
     memory->last_up = view->now.now;
     memory->up_from = view->now.ordered;
     if (is_by_value(outcome->form)) memory->futile_ups++;
-    else memory->up_value_ms = -1;
+    else forget_adding(memory);
 }
 
 /* Whether a scaling down waits for running jobs, or was just ordered and may have to be again. */
@@ -266,12 +271,11 @@ static bool keeps_jobs_hold(enum sentence_form form) {
 
 void view_end(struct view *view, const struct outcome *outcome) {
     struct memory *memory = view->memory;
-    if (view->on && view->now.ordered >= 0) {
-        if (outcome->to != view->now.ordered) end_scaling(view, outcome);
-        bool ordered_before =
-            outcome->form == SENTENCE_HOLD_UNDER_WAY || outcome->form == SENTENCE_HOLD_UNSEEN;
-        memory->wanted = ordered_before ? view->now.act_wanted : outcome->to;
-    }
+    bool under_way =
+        outcome->form == SENTENCE_HOLD_UNDER_WAY || outcome->form == SENTENCE_HOLD_UNSEEN;
+    if (view->on && outcome->to != view->now.ordered) end_scaling(view, outcome);
+    if (under_way) memory->wanted = view->now.act_wanted;
+    else if (view->now.ordered >= 0) memory->wanted = view->on ? outcome->to : view->now.ordered;
     if (!keeps_jobs_hold(outcome->form)) memory->jobs_hold_since = 0;
     memory->last_tick = view->now.now;
     memory->last_value_ms = view->known ? view->value_ms : -1;
