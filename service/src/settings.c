@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "http/address.h"
@@ -61,9 +62,8 @@ static bool check_url(const char *value, char *error, size_t size) {
 
 static const struct setting table[] = {
     {"data", "DIR", "",
-     "the folder of all data, made (0700) where it is not there; by default /var/lib/dynoscaled "
-     "for "
-     "root, ~/.local/share/dynoscaled for others",
+     "the folder of all data, made (0700) where it is not there; by default ./dynoscaled-data if "
+     "there is one, else /var/lib/dynoscaled for root, ~/.local/share/dynoscaled for others",
      TEXT, AT(data), 0, 0, NULL},
     {"listen", "ADDRESS", "127.0.0.1:8080",
      "where to listen: 127.0.0.1:8080, [::]:8080 or, for a proxy in front, unix:/path; up to 8, "
@@ -306,9 +306,15 @@ static bool put_folder(char *folder, size_t size, const char *parent, const char
     return parent && *parent && snprintf(folder, size, "%s%s", parent, name) < (int)size;
 }
 
+static bool is_folder(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 bool settings_data_folder(char *folder, size_t folder_size, char *error, size_t size) {
     if (put_folder(folder, folder_size, getenv("DYNOSCALED_DATA"), "") ||
         put_folder(folder, folder_size, getenv("STATE_DIRECTORY"), "") ||
+        (is_folder("dynoscaled-data") && put_folder(folder, folder_size, "dynoscaled-data", "")) ||
         (geteuid() == 0 && put_folder(folder, folder_size, "/var/lib", "/dynoscaled")) ||
         put_folder(folder, folder_size, getenv("XDG_DATA_HOME"), "/dynoscaled") ||
         put_folder(folder, folder_size, getenv("HOME"), "/.local/share/dynoscaled"))

@@ -167,7 +167,7 @@ static bool move_rules(struct api_call *call, const char *zone) {
         after->zone = zone_find(zone);
         rule_write_yaml(&text, after);
         done = !text.failed && api_put_rules(call, before, after, text.bytes,
-                                             "changed the rules' time zone", &version);
+                                             "changed the time zone of the rules", &version);
         text_free(&text);
     }
     rule_free(before);
@@ -248,7 +248,7 @@ void apps_remove(struct api_call *call) {
 void apps_rotate_token(struct api_call *call) {
     int64_t overlap_s = OVERLAP_S;
     const struct field fields[] = {
-        {.name = "overlap_s", .kind = FIELD_INTEGER, .most = LONGEST_OVERLAP_S, .to = &overlap_s},
+        {.name = "overlap", .kind = FIELD_INTEGER, .most = LONGEST_OVERLAP_S, .to = &overlap_s},
     };
     if (!input_body(call, fields, INPUT_COUNT(fields))) return;
     text_char(&call->answer, '{');

@@ -82,7 +82,10 @@ const struct cli_command cli_commands[] = {
     {"user password", "NAME", "", 1, 1, false,
      "Sets a password, read from the terminal or the first line of standard input; sessions end.",
      cli_user_password},
-    {"user link", "NAME", "", 1, 1, false, "Prints a new link to set a password.", cli_user_link},
+    {"user link", "[NAME]", "", 0, 1, true,
+     "Prints a new link with which a person sets a password; without NAME the link for the first "
+     "person, while there is none.",
+     cli_user_link},
     {"audit", "[APP] [--limit N]", "limit=", 0, 1, false, "Shows who did what.", cli_audit},
     {"series", "APP SOURCE [--from TIME] [--to TIME] [--step SECONDS] [--signal NAME]",
      "from= to= step= signal=", 2, 2, false, "Shows what was measured.", cli_series},

@@ -123,7 +123,7 @@ int cli_app_token(struct cli *cli) {
     char *end;
     if (overlap && (strtol(overlap, &end, 10) < 0 || *end || !*overlap))
         return cli_fail(CLI_USAGE, "--overlap must be seconds");
-    if (overlap) text_format(&body, "{\"overlap_s\":%s}", overlap);
+    if (overlap) text_format(&body, "{\"overlap\":%s}", overlap);
     else text_put(&body, "{}");
     int code = call(cli, HTTP_POST, cli_path("/api/v1/apps/%s/report-token", cli->arguments[0]),
                     &body, &reply, &print);

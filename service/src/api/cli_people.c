@@ -209,9 +209,12 @@ int cli_user_password(struct cli *cli) {
 
 int cli_user_link(struct cli *cli) {
     struct cli_reply reply = {0};
-    bool done =
-        send(cli, HTTP_POST, cli_path("/api/v1/people/%s/link", cli->arguments[0]), NULL, &reply);
-    if (done) print_link(cli, &reply);
+    bool first = cli->count == 0;
+    char *path = first ? cli_path("/api/v1/setup/link")
+                       : cli_path("/api/v1/people/%s/link", cli->arguments[0]);
+    bool done = send(cli, HTTP_POST, path, NULL, &reply);
+    if (done && first && !cli->json) puts(cli_string(reply.json, "link"));
+    else if (done) print_link(cli, &reply);
     cli_reply_free(&reply);
     return done ? CLI_DONE : CLI_REFUSED;
 }

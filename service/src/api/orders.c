@@ -130,15 +130,16 @@ void orders_switch(struct api_call *call) {
     const struct rule_process *process = api_process(call, &before);
     if (!process) return;
     after = api_rules(call->store, &call->app, 0, &version, NULL);
+    char what[200];
     bool done = true;
+    snprintf(what, sizeof what, "switched scaling of %s of %s %s", process->name, call->app.name,
+             scaling ? "on" : "off");
     if (after && process->scaling != scaling) {
         for (int i = 0; i < after->process_count; i++)
             if (strcmp(after->processes[i].name, process->name) == 0)
                 after->processes[i].scaling = scaling;
         rule_write_yaml(&text, after);
-        done = !text.failed &&
-               api_put_rules(call, before, after, text.bytes,
-                             scaling ? "switched scaling on" : "switched scaling off", &version);
+        done = !text.failed && api_put_rules(call, before, after, text.bytes, what, &version);
     }
     text_free(&text);
     rule_free(before);

@@ -213,6 +213,15 @@ void account_set_password(struct api_call *call) {
     if (api_end(call)) call->status = 204;
 }
 
+static bool is_number(const char *text) { return *text && !text[strspn(text, "0123456789")]; }
+
+/* A name is no number alone, so that a path can hold a name or an id. */
+static bool check_name(struct api_call *call, const char *name) {
+    if (!is_number(name)) return true;
+    api_problem(call, 400, "the field “name” must not be a number alone");
+    return false;
+}
+
 /* ---- Links ----------------------------------------------------------------------------------- */
 
 /* A new link for a person (0: the first one), which ends earlier ones; in a transaction. */
@@ -252,6 +261,23 @@ bool api_first_link(struct store *store, const char *public_url, int64_t now_s, 
     return false;
 }
 
+/* By the command line, where the one that `serve` printed is lost. */
+void setup_link(struct api_call *call) {
+    char link[1024], error[300];
+    if (!input_body(call, NULL, 0)) return;
+    if (api_first_link(call->store, call->public_url, call->now_s, link, sizeof link, error,
+                       sizeof error)) {
+        text_put(&call->answer, "{\"link\":");
+        text_json(&call->answer, link);
+        text_char(&call->answer, '}');
+        call->status = 201;
+    } else if (error[0]) {
+        api_problem(call, 503, "%s", error);
+    } else {
+        api_problem(call, 409, "there is a person already: dynoscaled user link NAME");
+    }
+}
+
 /* The link that a call brings, if it still works. Tries are limited as those of passwords are. */
 static bool find_link(struct api_call *call, const char *text, struct link *link,
                       struct person *person) {
@@ -280,7 +306,8 @@ void link_check(struct api_call *call) {
     };
     if (!input_body(call, fields, INPUT_COUNT(fields))) return;
     if (!find_link(call, text, &link, &person)) return;
-    text_format(&call->answer, "{\"kind\":\"%s\",\"name\":", link.kind);
+    bool invited = strcmp(link.kind, "password") == 0 && !person.has_password;
+    text_format(&call->answer, "{\"kind\":\"%s\",\"name\":", invited ? "invite" : link.kind);
     text_json(&call->answer, person.name[0] ? person.name : NULL);
     text_format(&call->answer, ",\"role\":\"%s\",\"expires\":%" PRId64 "}",
                 role_person_name(person.role), link.expires_s);
@@ -321,6 +348,7 @@ void link_use(struct api_call *call) {
         api_problem(call, 400, "the field “name” is missing: how you will sign in");
         return;
     }
+    if (first && !check_name(call, name)) return;
     if (!hash_new(call, password, first ? name : person.name, hash) || !api_begin(call)) return;
     token_hash(link_hash, text, strlen(text));
     /* Looked up again: of two that use a link at once, one finds it. */
@@ -349,7 +377,7 @@ static void put_person(void *context, const struct person *person) {
     struct api_call *call = context;
     struct text *text = &call->answer;
     if (text->length > 0 && text->bytes[text->length - 1] == '}') text_char(text, ',');
-    text_put(text, "{\"name\":");
+    text_format(text, "{\"id\":%" PRId64 ",\"name\":", person->id);
     text_json(text, person->name);
     text_format(text,
                 ",\"role\":\"%s\",\"you\":%s,\"invited\":%s,\"created\":%" PRId64 ",\"seen\":",
@@ -373,7 +401,10 @@ static bool read_role(struct api_call *call, const char *name, enum api_role *ro
 }
 
 static bool find_person(struct api_call *call, struct person *person) {
-    if (person_by_name(call->store, call->parameters[0], person)) return true;
+    const char *text = call->parameters[0];
+    if (is_number(text) ? person_by_id(call->store, strtoll(text, NULL, 10), person)
+                        : person_by_name(call->store, text, person))
+        return true;
     api_problem(call, 404, "there is nobody called “%.100s”", call->parameters[0]);
     return false;
 }
@@ -408,7 +439,7 @@ void people_add(struct api_call *call) {
         {.name = "role", .kind = FIELD_TEXT, .needed = true, .to = &role},
     };
     if (!input_body(call, fields, INPUT_COUNT(fields))) return;
-    if (!read_role(call, role, &person.role)) return;
+    if (!check_name(call, name) || !read_role(call, role, &person.role)) return;
     struct person other;
     if (person_by_name(call->store, name, &other)) {
         api_problem(call, 409, "there is somebody called “%s” already", name);

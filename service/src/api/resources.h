@@ -59,6 +59,7 @@ void platform_forget(struct api_call *call);
 
 /* people.c */
 void setup_show(struct api_call *call);
+void setup_link(struct api_call *call);
 void session_show(struct api_call *call);
 void session_sign_in(struct api_call *call);
 void session_sign_out(struct api_call *call);
@@ -116,8 +117,8 @@ void api_put_lines(struct text *text, const char *lines);
 struct rule_set *api_rules(struct store *store, const struct app *app, int64_t version,
                            int64_t *found, char **text);
 
-/* Stores rules that were read, with the audit log's entry and the app's zone as theirs. False: the
- * call is answered. */
+/* Stores rules that were read, with the audit log's entry ("changed the rules of shop") and the
+ * app's zone as theirs. False: the call is answered. */
 bool api_put_rules(struct api_call *call, const struct rule_set *before, struct rule_set *after,
                    const char *text, const char *what, int64_t *version);
 

@@ -11,6 +11,7 @@
 const struct api_route api_routes[] = {
     {HTTP_GET, "/api/v1/openapi.yaml", API_NOBODY, false, true, openapi_show},
     {HTTP_GET, "/api/v1/setup", API_NOBODY, false, true, setup_show},
+    {HTTP_POST, "/api/v1/setup/link", API_LOCAL, false, false, setup_link},
 
     {HTTP_GET, "/api/v1/session", API_READ, false, true, session_show},
     {HTTP_POST, "/api/v1/session", API_NOBODY, false, true, session_sign_in},

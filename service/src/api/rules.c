@@ -78,9 +78,7 @@ bool api_put_rules(struct api_call *call, const struct rule_set *before, struct 
     if (done && strcmp(after->zone_name, call->app.zone) != 0)
         done = app_set_zone(call->store, call->app.id, after->zone_name);
     if (!done) api_store_failed(call);
-    else
-        api_audit(call, call->app.id, difference.bytes, "%s of %s: version %" PRId64, what,
-                  call->app.name, *version);
+    else api_audit(call, call->app.id, difference.bytes, "%s: version %" PRId64, what, *version);
     call->config_changed = true;
     text_free(&difference);
     return !api_failed(call);
@@ -128,8 +126,11 @@ void rules_change(struct api_call *call) {
         put_etag(call, version);
     } else if (text && strlen(text) == call->body_length && strcmp(text, call->body) == 0) {
         put_changed(call, version, before, after); /* sent again: nothing to do */
-    } else if (api_put_rules(call, before, after, call->body, "changed the rules", &version)) {
-        put_changed(call, version, before, after);
+    } else {
+        char what[160];
+        snprintf(what, sizeof what, "changed the rules of %s", call->app.name);
+        if (api_put_rules(call, before, after, call->body, what, &version))
+            put_changed(call, version, before, after);
     }
     free(text);
     rule_free(before);
@@ -138,7 +139,7 @@ void rules_change(struct api_call *call) {
 
 void rules_roll_back(struct api_call *call) {
     int64_t version = 0, newest = 0;
-    char *text = NULL, what[64];
+    char *text = NULL, what[160];
     const struct field fields[] = {
         {.name = "version",
          .kind = FIELD_INTEGER,
@@ -150,7 +151,8 @@ void rules_roll_back(struct api_call *call) {
     if (!input_body(call, fields, INPUT_COUNT(fields))) return;
     struct rule_set *before = api_rules(call->store, &call->app, 0, &newest, NULL);
     struct rule_set *after = api_rules(call->store, &call->app, version, NULL, &text);
-    snprintf(what, sizeof what, "rolled the rules back to version %" PRId64, version);
+    snprintf(what, sizeof what, "rolled the rules of %s back to version %" PRId64, call->app.name,
+             version);
     if (!after)
         api_problem(call, 404, "%s has no version %" PRId64 " of its rules", call->app.name,
                     version);
@@ -228,8 +230,9 @@ static void put_plan(struct api_call *call, const char *name, const struct rule_
     const struct rule_process *old = before ? rule_process(before, name) : NULL;
     const struct rule_process *new = rule_process(after, name);
     bool ticked = ledger_last(call->store, call->app.id, name, call->now_s, &tick);
-    bool same = old && new &&same_measure(&old->rules[week_rule(old, before->zone, call->now_s)],
-                                          &new->rules[week_rule(new, after->zone, call->now_s)]);
+    bool same = !old || !new ||
+                same_measure(&old->rules[week_rule(old, before->zone, call->now_s)],
+                             &new->rules[week_rule(new, after->zone, call->now_s)]);
     text_put(&call->answer, "{\"process\":");
     text_json(&call->answer, name);
     text_put(&call->answer, ",\"now\":");
