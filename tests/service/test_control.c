@@ -219,6 +219,29 @@ static void a_breach_is_ordered_by_the_next_tick(void **state) {
     assert_int_equal(tick.situation.outside_count, 0);
 }
 
+static bool holds_at_seventy(void *context, const struct ledger_tick *tick) {
+    ++*(int *)context;
+    assert_int_equal(tick->decision.action, DECISION_HOLD);
+    bool recent = tick->situation.heard_age < 30;
+    assert_int_equal(tick->situation.value_ms, recent ? 70 : -1);
+    return true;
+}
+
+static void a_time_without_reports_is_not_read_as_one_without_requests(void **state) {
+    (void)state;
+    set_rules("processes: {web: {rules: [{name: default, dynos: {min: 1, max: 5}, window: 10,"
+              " up: {wait: 10}, down: {wait: 10}}]}}");
+    runs(3);
+    pass(60, 70);
+    int64_t silent_s = now_s();
+    pass(60, -1);
+    int ticks = 0;
+    assert_true(
+        ledger_each(store, app.id, "web", silent_s, INT64_MAX, false, holds_at_seventy, &ticks));
+    assert_true(ticks >= 6);
+    assert_string_equal(calls(), "");
+}
+
 static void with_scaling_off_all_is_decided_and_nothing_done(void **state) {
     (void)state;
     set_rules(
@@ -639,6 +662,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(each_ten_seconds_every_process_is_decided_for_and_written_down),
         TEST(a_breach_is_ordered_by_the_next_tick),
+        TEST(a_time_without_reports_is_not_read_as_one_without_requests),
         TEST(with_scaling_off_all_is_decided_and_nothing_done),
         TEST(a_change_is_obeyed_within_a_second),
         TEST(a_clock_that_was_set_is_told),

@@ -19,21 +19,31 @@ static int64_t wall_age(int64_t now_s, int64_t at_s) {
     return now_s > at_s ? now_s - at_s : 0;
 }
 
+/* The end of the time that a rule looks at: that of the newest report. What came after it is not
+ * known yet, and must not look like a time without requests. */
+static int64_t known_until(const struct situation *situation) {
+    bool recent = situation->heard_age >= 0 && situation->heard_age < 3 * situation->report_s;
+    int64_t until_s = situation->now - situation->heard_age + 1;
+    return recent && until_s < situation->now ? until_s : situation->now;
+}
+
 static void add_signals(const struct control *control, const struct process *process,
                         const struct rule *rule, struct situation *situation) {
     struct live *live = control->live;
     int64_t app = process->app->id, now_s = situation->now;
     bool web = strcmp(process->name, "web") == 0;
-    struct live_measure measure = live_measure(live, app, rule, web, now_s - rule->window_s, now_s);
     situation->jobs = !web;
+    situation->report_s = control->settings.report_s;
+    /* Whoever leads reads the queues: any dyno's report tells of them. */
+    int64_t heard_s = live_heard_at(live, app, web ? process->name : NULL);
+    situation->heard_age = wall_age(now_s, heard_s);
+    int64_t until_s = known_until(situation);
+    struct live_measure measure =
+        live_measure(live, app, rule, web, until_s - rule->window_s, until_s);
     situation->value_ms = measure.value_ms;
     situation->samples = measure.samples;
     situation->samples_above = measure.above;
     if (!web) snprintf(situation->queue, sizeof situation->queue, "%s", measure.source);
-    /* Whoever leads reads the queues: any dyno's report tells of them. */
-    int64_t heard_s = live_heard_at(live, app, web ? process->name : NULL);
-    situation->heard_age = wall_age(now_s, heard_s);
-    situation->report_s = control->settings.report_s;
     int64_t recent_s = now_s - 3 * situation->report_s;
     situation->dynos_heard = live_dynos(live, app, process->name, recent_s);
     if (!web)

@@ -47,8 +47,8 @@ static bool may_decide(struct control *control, struct process *process) {
 static void tell(const struct process *process) {
     const struct decision *decision = &process->tick.decision;
     if (decision->action != DECISION_HOLD)
-        log_line(LOG_INFO, "control", "%s %s: %s%s", process->app->name, process->name,
-                 process->rules->scaling ? "" : "(scaling is off) ", decision->sentence);
+        log_line(LOG_INFO, "control", "%s %s: %s", process->app->name, process->name,
+                 decision->sentence);
 }
 
 static bool write_some(struct control *control, struct process **processes, int count,
