@@ -310,7 +310,7 @@ bool ds_report_frequency(const char *text, size_t length, int64_t *ms) {
 }
 
 bool ds_report_retry_after(const char *text, size_t length, int64_t *ms) {
-    const int64_t longest_s = 300;
+    const int64_t longest_s = 120;
     int64_t seconds = 0;
     if (length == 0) return false;
     for (size_t i = 0; i < length; i++) {

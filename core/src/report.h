@@ -59,7 +59,7 @@ bool ds_report_frequency(const char *text, size_t length, int64_t *ms);
  * unless the body is JSON and has a usable N. Any bytes. */
 bool ds_report_answer(const char *body, size_t length, int64_t *ms);
 
-/* Reads a Retry-After of whole seconds; gives ms, at most 5 minutes. False for anything else, a
+/* Reads a Retry-After of whole seconds; gives ms, at most 2 minutes. False for anything else, a
  * date too: the agent's own steps are no worse than a guess about the service's clock. */
 bool ds_report_retry_after(const char *text, size_t length, int64_t *ms);
 

@@ -436,7 +436,8 @@ static const ds_answer *curl_poll(void *opened) {
 
 static void curl_wait(void *opened, int64_t ms) {
     connection *c = opened;
-    curl.multi_poll(c->multi, NULL, 0, (int)ms, NULL);
+    const struct timespec moment = {.tv_nsec = 100 * 1000 * 1000};
+    if (curl.multi_poll(c->multi, NULL, 0, (int)ms, NULL) != CURLM_OK) nanosleep(&moment, NULL);
 }
 
 static bool curl_describe(char text[DS_ANSWER_REASON_SIZE], char reason[DS_ANSWER_REASON_SIZE]) {

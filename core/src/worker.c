@@ -1,8 +1,10 @@
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* pthread_setname_np, pthread_timedjoin_np, MAP_ANONYMOUS */
+#define _GNU_SOURCE /* pthread_setname_np, pthread_timedjoin_np, MAP_ANONYMOUS, RTLD_DEFAULT */
 #endif
 #include "worker.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,8 +23,12 @@ enum {
     DRAIN_EVERY_MS = 1000, /* while samples come; the ring holds 16,000 */
     GATHER_MS = 4000,      /* from the first sample after a silence to its report */
     FIRST_BACKOFF_MS = 1000,
-    RELEASE_EVERY_MS = 5000, /* at the least, while reports fail: 60 batches in 5 minutes */
-    POLL_MS = 100,           /* of a transfer: how late a stop is noticed at most */
+    LONGEST_BACKOFF_MS = 60 * 1000, /* far below the 5 minutes after which batches expire */
+    LONGEST_RETRY_AFTER_MS = 120 * 1000,
+    ANSWER_GRACE_MS = 1000,         /* past the transport's own deadline */
+    TROUBLES_EVERY_MS = 600 * 1000, /* in which two are logged at most */
+    RELEASE_EVERY_MS = 5000,        /* at the least, while reports fail: 60 batches in 5 minutes */
+    POLL_MS = 100,                  /* of a transfer: how late a stop is noticed at most */
     INTERRUPT_EVERY_MS = 50,
     STOP_GRACE_MS = 250, /* for the thread to leave the TLS library before the process exits */
     START_AGAIN_MS = 1000,
@@ -35,11 +41,15 @@ enum {
 
 static void count(ds_worker *w, dynoscale_counter counter, int64_t n) { w->counters[counter] += n; }
 
-/* A trouble is told once, at its beginning; the counters tell the rest. */
-__attribute__((format(printf, 2, 3))) static void tell_trouble(ds_worker *w, const char *format,
-                                                               ...) {
-    if (w->troubled) return;
+/* A trouble is logged when it begins and when it ends; the counters tell the rest. Of a service
+ * that fails time and again two beginnings in 10 minutes are logged. */
+__attribute__((format(printf, 3, 4))) static void tell_trouble(ds_worker *w, int64_t now,
+                                                               const char *format, ...) {
+    bool often = w->troubles_ms[1] != DS_NEVER_MS && now - w->troubles_ms[1] < TROUBLES_EVERY_MS;
+    if (w->troubled || often) return;
     w->troubled = true;
+    w->troubles_ms[1] = w->troubles_ms[0];
+    w->troubles_ms[0] = now;
     va_list arguments;
     va_start(arguments, format);
     ds_events_add_list(&w->events, DYNOSCALE_LEVEL_WARN, format, arguments);
@@ -49,7 +59,8 @@ __attribute__((format(printf, 2, 3))) static void tell_trouble(ds_worker *w, con
 /* ---- Taking samples in; with the lock held ------------------------------------------------ */
 
 static void note_full(ds_worker *w, int64_t n) {
-    if (w->counters[DYNOSCALE_COUNTER_DROPPED_FULL] == 0)
+    if (w->troubled) w->lost += n; /* told at its end */
+    else if (w->counters[DYNOSCALE_COUNTER_DROPPED_FULL] == 0)
         ds_events_add(&w->events, DYNOSCALE_LEVEL_WARN,
                       "the buffer of unsent samples is full: the newest are dropped, and counted "
                       "as dropped_full");
@@ -150,19 +161,28 @@ static int64_t settle(ds_worker *w, bool given_up) {
     return rows;
 }
 
+static void tell_success(ds_worker *w, int64_t rows) {
+    if (w->counters[DYNOSCALE_COUNTER_REPORTS_ACCEPTED] == 1)
+        ds_events_add(&w->events, DYNOSCALE_LEVEL_INFO,
+                      "%s accepted the first report of this process: %" PRId64 " samples",
+                      w->settings->host, rows);
+    if (w->lost > 0)
+        ds_events_add(&w->events, DYNOSCALE_LEVEL_WARN,
+                      "%s accepts reports again; %" PRId64 " samples were dropped meanwhile",
+                      w->settings->host, w->lost);
+    else if (w->troubled)
+        ds_events_add(&w->events, DYNOSCALE_LEVEL_INFO, "%s accepts reports again",
+                      w->settings->host);
+    w->troubled = false;
+    w->lost = 0;
+}
+
 static void accepted(ds_worker *w, int64_t now, const ds_answer *answer) {
     int64_t rows = settle(w, false), ms;
     count(w, DYNOSCALE_COUNTER_SENT, rows);
     count(w, DYNOSCALE_COUNTER_REPORTS_ACCEPTED, 1);
     w->counters[DYNOSCALE_COUNTER_LAST_REPORT_AT] = ds_clock_wall_ns() / 1000000000;
-    if (w->counters[DYNOSCALE_COUNTER_REPORTS_ACCEPTED] == 1)
-        ds_events_add(&w->events, DYNOSCALE_LEVEL_INFO,
-                      "%s accepted the first report of this process: %" PRId64 " samples",
-                      w->settings->host, rows);
-    else if (w->troubled)
-        ds_events_add(&w->events, DYNOSCALE_LEVEL_INFO, "%s accepts reports again",
-                      w->settings->host);
-    w->troubled = false;
+    tell_success(w, rows);
     w->backoff_ms = 0;
     w->retry_ms = DS_NEVER_MS;
     if (answer->body_whole && ds_report_answer(answer->body, answer->body_length, &ms) &&
@@ -175,31 +195,36 @@ static void accepted(ds_worker *w, int64_t now, const ds_answer *answer) {
 }
 
 /* A 4xx will not get better by trying again. */
-static void rejected(ds_worker *w, int status) {
+static void rejected(ds_worker *w, int64_t now, int status) {
     int64_t rows = settle(w, true);
     count(w, DYNOSCALE_COUNTER_REPORTS_FAILED, 1);
     count(w, DYNOSCALE_COUNTER_DROPPED_REJECTED, rows);
     w->backoff_ms = 0;
     w->retry_ms = DS_NEVER_MS;
-    tell_trouble(w,
+    tell_trouble(w, now,
                  "%s refused a report with status %d, and %" PRId64 " samples were dropped: check "
                  "DYNOSCALE_URL",
                  w->settings->host, status, rows);
 }
 
-/* What the service asks for, if it does, but not at once; else the next step of 1, 2, 4 ... s. */
+static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* What the service asks for, if it does: not at once, not so long that batches expire meanwhile,
+ * and up to a quarter more, so that the processes it sent away don't come back together. Else the
+ * next step of 1, 2, 4 ... s. */
 static int64_t retry_wait(const ds_worker *w, int64_t retry_after_ms) {
     if (retry_after_ms == DS_ANSWER_NO_RETRY) return with_jitter(w->backoff_ms);
-    return retry_after_ms > FIRST_BACKOFF_MS ? retry_after_ms : FIRST_BACKOFF_MS;
+    int64_t asked = at_most(at_least(retry_after_ms, FIRST_BACKOFF_MS), LONGEST_RETRY_AFTER_MS);
+    return with_jitter(asked + asked / 3); /* a quarter less than that is what was asked for */
 }
 
 static void failed(ds_worker *w, int64_t now, const char *reason, int64_t retry_after_ms) {
-    int64_t longest = w->interval_ms > FIRST_BACKOFF_MS ? w->interval_ms : FIRST_BACKOFF_MS;
-    w->backoff_ms = w->backoff_ms > 0 ? w->backoff_ms * 2 : FIRST_BACKOFF_MS;
-    if (w->backoff_ms > longest) w->backoff_ms = longest;
+    int64_t longest = at_most(at_least(w->interval_ms, FIRST_BACKOFF_MS), LONGEST_BACKOFF_MS);
+    w->backoff_ms = at_most(at_least(w->backoff_ms * 2, FIRST_BACKOFF_MS), longest);
     w->retry_ms = now + retry_wait(w, retry_after_ms);
     count(w, DYNOSCALE_COUNTER_REPORTS_FAILED, 1);
-    tell_trouble(w, "a report to %s failed: %s; %zu samples are kept and sent again",
+    tell_trouble(w, now, "a report to %s failed: %s; %zu samples are kept and sent again",
                  w->settings->host, reason, ds_batches_rows(&w->batches));
 }
 
@@ -213,7 +238,7 @@ static void conclude(ds_worker *w, int64_t now, const ds_answer *answer) {
     if (answer->status >= 200 && answer->status <= 299) {
         accepted(w, now, answer);
     } else if (!may_get_better(answer->status)) {
-        rejected(w, answer->status);
+        rejected(w, now, answer->status);
     } else if (answer->status == 0) {
         failed(w, now, answer->reason, DS_ANSWER_NO_RETRY);
     } else {
@@ -230,9 +255,20 @@ static void drop_expired(ds_worker *w, int64_t now) {
         rows += settle(w, true);
     if (rows == 0) return;
     count(w, DYNOSCALE_COUNTER_DROPPED_EXPIRED, rows);
-    ds_events_add(&w->events, DYNOSCALE_LEVEL_WARN,
-                  "%" PRId64 " samples were dropped: %s accepted none for 5 minutes", rows,
-                  w->settings->host);
+    w->lost += rows; /* told when the service accepts reports again */
+    ds_wake_post(&w->progress);
+}
+
+/* The transport has deadlines of its own; where they fail, the request would stay in flight for
+ * ever, and all that comes later with it. */
+static bool is_overdue(const ds_worker *w, int64_t now) {
+    return w->in_flight && now >= w->sent_ms + w->settings->timeout_ms + ANSWER_GRACE_MS;
+}
+
+static void give_up_answer(ds_worker *w, int64_t now) {
+    w->in_flight = false; /* so that the connection is closed */
+    w->counters[DYNOSCALE_COUNTER_LAST_STATUS] = 0;
+    failed(w, now, "there was no answer in time", DS_ANSWER_NO_RETRY);
     ds_wake_post(&w->progress);
 }
 
@@ -287,6 +323,7 @@ static bool begin(ds_worker *w, const ds_batch *batch, char reason[DS_ANSWER_REA
     ds_fork_hold();        /* the C library's list of handlers has a lock */
     ds_exit_watch_again(); /* libcurl is loaded, and with it a TLS library that cleans up at exit */
     ds_fork_release();
+    w->sent_ms = ds_clock_monotonic_ms();
     w->in_flight = w->transport->start(w->connection, &w->request, reason);
     return w->in_flight;
 }
@@ -338,6 +375,7 @@ bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
     heed_exit(w);
     if (atomic_exchange(&w->hurried, false)) hurry(w, now);
     if (answer) conclude(w, now, answer);
+    else if (is_overdue(w, now)) give_up_answer(w, now);
     if (!w->in_flight) drop_expired(w, now);
     schedule(w, now);
 
@@ -386,34 +424,56 @@ static void *run(void *context) {
 
 /* ---- Starting ----------------------------------------------------------------------------- */
 
-/* With all signals blocked, which the new thread inherits: handlers are the app's and run on its
- * threads, and a broken pipe must not end the process. */
-static bool create_thread(pthread_t *thread, void *(*function)(void *), void *context) {
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    if (pthread_attr_init(&attributes) != 0) return false;
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool created = pthread_create(thread, &attributes, function, context) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return created;
+/* What the C library itself takes of a thread's stack: its bookkeeping, and the thread-local
+ * variables of all libraries that were there at the start, which may be more than all that we need.
+ * glibc has it for those who ask by name; others add it themselves. */
+static size_t library_stack(const pthread_attr_t *attributes) {
+    static _Atomic(size_t) known;
+    size_t size = atomic_load(&known);
+    if (size > 0) return size;
+    size_t (*minimum)(const pthread_attr_t *);
+    *(void **)&minimum = dlsym(RTLD_DEFAULT, "__pthread_get_minstack");
+    size = minimum ? minimum(attributes) : 16 * 1024;
+    atomic_store(&known, size);
+    return size;
 }
 
-static bool create_own_thread(ds_worker *w) {
+/* 0 or an errno. With all signals blocked, which the new thread inherits: handlers are the app's
+ * and run on its threads, and a broken pipe must not end the process. */
+static int create_thread(pthread_t *thread, void *(*function)(void *), void *context) {
+    const size_t whole_pages = 64 * 1024;
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    if (pthread_attr_init(&attributes) != 0) return ENOMEM;
+    size_t size = STACK_SIZE + library_stack(&attributes) + whole_pages - 1;
+    pthread_attr_setstacksize(&attributes, size - size % whole_pages);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(thread, &attributes, function, context);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+static int create_own_thread(ds_worker *w) {
     atomic_fetch_add(&w->references, 1);
-    bool created = create_thread(&w->thread, run, w);
-    if (!created) atomic_fetch_sub(&w->references, 1);
-    atomic_store(&w->joinable, created);
-    return created;
+    int error = create_thread(&w->thread, run, w);
+    if (error != 0) atomic_fetch_sub(&w->references, 1);
+    atomic_store(&w->joinable, error == 0);
+    return error;
 }
 
 static void *do_nothing(void *context) { return context; }
 
 void ds_worker_rehearse_start(void) {
     pthread_t thread;
-    if (create_thread(&thread, do_nothing, NULL)) pthread_join(thread, NULL);
+    if (create_thread(&thread, do_nothing, NULL) == 0) pthread_join(thread, NULL);
+}
+
+static const char *thread_remedy(int error) {
+    if (error == EAGAIN) return "raise the limit of threads or processes";
+    if (error == EPERM || error == ENOSYS) return "let the sandbox allow threads (clone3, clone)";
+    return "give the process more memory";
 }
 
 /* With the lock held. */
@@ -421,7 +481,8 @@ static void start(ds_worker *w) {
     int64_t now = ds_clock_monotonic_ms();
     if (atomic_load(&w->stage) != DS_STAGE_NEW) return;
     if (w->next_start_ms != DS_NEVER_MS && now < w->next_start_ms) return;
-    if (create_own_thread(w)) {
+    int error = create_own_thread(w);
+    if (error == 0) {
         atomic_store(&w->stage, DS_STAGE_RUNNING);
         count(w, DYNOSCALE_COUNTER_THREAD_STARTS, 1);
         return;
@@ -429,8 +490,8 @@ static void start(ds_worker *w) {
     w->next_start_ms = now + START_AGAIN_MS;
     if (w->counters[DYNOSCALE_COUNTER_THREAD_FAILURES] == 0)
         ds_events_add(&w->events, DYNOSCALE_LEVEL_WARN,
-                      "the system refused a thread, so nothing is sent: raise the limit of "
-                      "threads or processes; trying again");
+                      "the system refused a thread (%s), so nothing is sent: %s; trying again",
+                      strerror(error), thread_remedy(error));
     count(w, DYNOSCALE_COUNTER_THREAD_FAILURES, 1);
 }
 
@@ -461,6 +522,7 @@ ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport) {
     w->interval_ms = settings->publish_frequency_ms;
     w->last_due_ms = w->next_due_ms = w->retry_ms = DS_NEVER_MS;
     w->next_start_ms = DS_NEVER_MS;
+    w->troubles_ms[0] = w->troubles_ms[1] = DS_NEVER_MS;
     atomic_init(&w->deadline_ms, DS_NEVER_MS);
     atomic_init(&w->exit_deadline_ms, DS_NEVER_MS);
     return w;

@@ -76,7 +76,9 @@ typedef struct ds_worker {
     int64_t next_start_ms;  /* before this the thread is not started again */
     pthread_t thread;       /* while joinable */
     _Atomic(bool) joinable; /* started, and nobody has joined it yet */
-    bool troubled;          /* a failure was told, no success since */
+    bool troubled;          /* a failure was logged, no success since */
+    int64_t troubles_ms[2]; /* when the last two were logged */
+    int64_t lost;           /* samples, since the last success */
     uint64_t settled;       /* the number of the last batch sent or given up */
     uint64_t last_given_up; /* the number of the last one given up */
 
@@ -86,6 +88,7 @@ typedef struct ds_worker {
     /* The thread's own. */
     void *connection;
     bool in_flight;
+    int64_t sent_ms; /* when that began */
     ds_request request;
 } ds_worker;
 

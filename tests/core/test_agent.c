@@ -514,8 +514,9 @@ static void a_refused_thread_is_told_and_tried_again_each_second(void **state) {
     assert_true(dynoscale_agent_has_event(agent));
     assert_true(dynoscale_agent_next_event(agent, &level, text));
     assert_int_equal(level, DYNOSCALE_LEVEL_WARN);
-    assert_string_equal(text, "the system refused a thread, so nothing is sent: raise the limit of "
-                              "threads or processes; trying again");
+    assert_string_equal(text, "the system refused a thread (Resource temporarily unavailable), so "
+                              "nothing is sent: raise the limit of threads or processes; trying "
+                              "again");
     false_clock_advance_ms(1000);
     request(agent, 1);
     assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_FAILURES), 2);
@@ -524,6 +525,31 @@ static void a_refused_thread_is_told_and_tried_again_each_second(void **state) {
     request(agent, 1);
     assert_int_equal(flush(agent), DYNOSCALE_OK);
     assert_int_equal(false_transport_rows(), 102);
+}
+
+static void a_refused_thread_is_told_with_its_own_reason(void **state) {
+    dynoscale_agent *agent = *state;
+    const struct {
+        int error;
+        const char *text;
+    } cases[] = {
+        {EPERM, "(Operation not permitted), so nothing is sent: let the sandbox allow threads"},
+        {ENOMEM, "(Cannot allocate memory), so nothing is sent: give the process more memory"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int status;
+        pid_t child = fork(); /* it is told once a process */
+        if (child == 0) {
+            dynoscale_level level;
+            char text[DYNOSCALE_EVENT_SIZE] = "";
+            faults_refuse_threads_with(cases[i].error);
+            request(agent, 1);
+            dynoscale_agent_next_event(agent, &level, text);
+            leave_child(strstr(text, cases[i].text) ? 0 : 1);
+        }
+        waitpid(child, &status, 0);
+        assert_int_equal(status, 0);
+    }
 }
 
 static void a_stop_without_a_thread_gives_up_what_is_there(void **state) {
@@ -933,6 +959,7 @@ int main(void) {
         cmocka_unit_test(a_stop_waits_for_the_threads_of_agents_that_were_freed),
         WITH_AGENT(signals_stay_the_apps),
         WITH_AGENT(a_refused_thread_is_told_and_tried_again_each_second),
+        WITH_AGENT(a_refused_thread_is_told_with_its_own_reason),
         WITH_AGENT(a_stop_without_a_thread_gives_up_what_is_there),
         cmocka_unit_test(each_allocation_may_fail),
         WITH_AGENT(a_child_starts_empty_and_reports_its_own),

@@ -89,7 +89,7 @@ static void check_retry_after(const char *text, size_t length) {
     }
     REQUIRE(read == digits, "%lld", (long long)ms);
     if (!read) REQUIRE(ms == UNTOUCHED, "%lld", (long long)ms);
-    else REQUIRE(ms == (seconds < 300 ? (int64_t)seconds * 1000 : 300000), "%lld", (long long)ms);
+    else REQUIRE(ms == (seconds < 120 ? (int64_t)seconds * 1000 : 120000), "%lld", (long long)ms);
 }
 
 /* The text as it is, for all three. */

@@ -9,7 +9,8 @@
 #include <sys/mman.h>
 
 static _Atomic(int) calls_left = -1;
-static _Atomic(bool) allocation_failed, threads_refused, handlers_refused;
+static _Atomic(bool) allocation_failed, handlers_refused;
+static _Atomic(int) thread_error;
 static _Atomic(bool) entropy_refused, libraries_refused;
 
 typedef void function(void *context);
@@ -29,7 +30,9 @@ void faults_during_allocation(function *called, void *context) {
     atomic_store(&meanwhile, called);
 }
 
-void faults_refuse_threads(bool refuse) { atomic_store(&threads_refused, refuse); }
+void faults_refuse_threads_with(int error) { atomic_store(&thread_error, error); }
+
+void faults_refuse_threads(bool refuse) { faults_refuse_threads_with(refuse ? EAGAIN : 0); }
 
 void faults_refuse_fork_handlers(bool refuse) { atomic_store(&handlers_refused, refuse); }
 
@@ -61,7 +64,7 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*routine)(void *), void *argument);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*routine)(void *), void *argument) {
-    if (atomic_load(&threads_refused)) return EAGAIN;
+    if (atomic_load(&thread_error) != 0) return atomic_load(&thread_error);
     return __real_pthread_create(thread, attributes, routine, argument);
 }
 

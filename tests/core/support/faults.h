@@ -20,6 +20,7 @@ void faults_during_allocation(void (*meanwhile)(void *), void *context);
 
 /* Has every pthread_create refused, or none. */
 void faults_refuse_threads(bool refuse);
+void faults_refuse_threads_with(int error); /* another one than EAGAIN; 0: refuses none */
 
 /* Has every pthread_atfork refused, or none. */
 void faults_refuse_fork_handlers(bool refuse);
