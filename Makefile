@@ -25,7 +25,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
         test-service-http test-loop \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model ring run-ring test-fuzz run-briefly \
-        valgrind run-valgrind bench accept-instructions format lint
+        valgrind run-valgrind bench bench-service-http accept-instructions format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -193,6 +193,7 @@ SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,$(call objects,service
                    $(OUT)/service/openapi.o $(OUT)/service/pages.o
 SERVICE_LIBRARY := $(OUT)/service/service.a
 SERVICE_TESTS   := $(call programs,tests/service/test_*.c)
+SERVICE_BENCHES := $(call programs,bench/service/*.c)
 SERVICE_SUPPORT := $(call objects,tests/service/support/*.c)
 # Of the core's suite: the false clock, and the reader of tests/vectors.
 CORE_SUPPORT := $(OUT)/tests/core/support/false_clock.o $(OUT)/tests/core/support/vectors.o
@@ -248,6 +249,9 @@ $(FUZZERS) $(BRIEFLY) $(OUT)/tests/core/test_fuzz_failures: $(SERVICE_LIBRARY)
 
 $(SERVICE_TESTS): %: %.o $(SERVICE_SUPPORT) $(CORE_SUPPORT) $(SERVICE_LIBRARY)
 	@$(LINK) -o $@ $^ -lcmocka $(SERVICE_LIBS)
+
+$(SERVICE_BENCHES): %: %.o $(SERVICE_LIBRARY)
+	@$(LINK) -o $@ $^ $(SERVICE_LIBS)
 
 test-service: $(SERVICE_TESTS) ## the service's suite in C
 	@failed=0; for program in $^; do echo "# $$program"; $$program || failed=1; done; exit $$failed
@@ -365,6 +369,9 @@ bench: ## what the agents cost, beside what can't be avoided; QUICK=1 ONLY=core,
 	@mkdir -p build; $(SUBMAKE) build $(BENCHES) >build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
 	@BENCH_NATIVE=$(abspath $(OUT))/bench/native $(PYTHON) bench/bench.py $(if $(QUICK),--quick) \
 	    $(ONLY:%=--only %) $(MINUTES:%=--minutes %) $(TO:%=--to %)
+
+bench-service-http: build-service $(OUT)/bench/service/load ## what HTTP costs the service, beside nginx; QUICK=1
+	@$(PYTHON) bench/service/over_http.py $(OUT)/bench/service/load $(if $(QUICK),--quick)
 
 # Instructions of a request: the same on a fast machine and a slow one, idle or busy.
 COUNT = BENCH_REQUEST_PATH=$(abspath $(COUNTED))

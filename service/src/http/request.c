@@ -6,7 +6,7 @@
 #include "http/engine.h"
 #include "http/gzip.h"
 
-enum { FIRST_ROOM = 4096, READ_ROOM = 2048 };
+enum { FIRST_ROOM = 4096, READ_ROOM = 2048, USUAL_ROOM = 64 << 10 };
 
 struct http_request *request_new(struct connection *connection) {
     struct http_server *server = connection->server;
@@ -30,10 +30,22 @@ void request_free(struct http_request *request) {
     free(request);
 }
 
+/* Twice as much each time, so that what is promised takes no memory before it is sent; but all of
+ * a body of usual size at once. */
+static size_t next_room(const struct http_request *request) {
+    const struct frame *frame = &request->frame;
+    size_t room = request->room ? request->room * 2 : FIRST_ROOM;
+    size_t whole = frame->head_length > 0 ? request->length + (size_t)frame->left : 0;
+    return whole > room && whole <= USUAL_ROOM ? whole : room;
+}
+
 bool request_make_room(struct http_request *request) {
     struct http_server *server = request->server;
-    if (request->room - request->length >= READ_ROOM) return true;
-    size_t room = request->room ? request->room * 2 : FIRST_ROOM;
+    const struct frame *frame = &request->frame;
+    bool in_body = frame->head_length > 0 && !frame->chunked;
+    size_t wanted = in_body && frame->left < READ_ROOM ? (size_t)frame->left : READ_ROOM;
+    if (request->room - request->length >= wanted) return true;
+    size_t room = next_room(request);
     size_t more = room - request->room;
     if (server->counts.held_bytes + more > server->limits.held_bytes) return false;
     char *bytes = realloc(request->bytes, room + 1); /* and a NUL behind the body */
