@@ -1,6 +1,7 @@
 #include "rules/zone.h"
 
 #include <glib.h>
+#include <stdio.h>
 #include <string.h>
 
 /* GLib's zones are shared and counted, and safe on any thread; ours add the name and are kept. */
@@ -20,16 +21,23 @@ static bool may_be_name(const char *name) {
     if (length == 0 || length > 63 || !g_ascii_isalpha(name[0])) return false;
     for (const char *c = name; *c; c++)
         if (!g_ascii_isalnum(*c) && !strchr("_+-/", *c)) return false;
-    return strcmp(name, "localtime") != 0 && !g_str_has_prefix(name, "right/") &&
-           !g_str_has_prefix(name, "posix/");
+    if (strcmp(name, "localtime") == 0 || strcmp(name, "posixrules") == 0) return false;
+    if (strstr(name, "//") || name[length - 1] == '/') return false;
+    return !g_str_has_prefix(name, "right/") && !g_str_has_prefix(name, "posix/");
 }
 
-/* Whether the database has a file of the name, at the place where GLib looks for it. */
+/* Whether the database has a zone of the name, at the place where GLib looks for it. GLib would
+ * take a name that has none for a rule, and complain on standard error of a file that is no zone.
+ */
 static bool is_in_database(const char *name) {
+    char magic[4] = "";
     const char *folder = g_getenv("TZDIR");
     char *path = g_build_filename(folder ? folder : "/usr/share/zoneinfo", name, NULL);
-    bool is = g_file_test(path, G_FILE_TEST_IS_REGULAR);
+    FILE *file = g_file_test(path, G_FILE_TEST_IS_REGULAR) ? fopen(path, "rbe") : NULL;
     g_free(path);
+    if (!file) return false;
+    bool is = fread(magic, 1, sizeof magic, file) == sizeof magic && memcmp(magic, "TZif", 4) == 0;
+    fclose(file);
     return is;
 }
 
