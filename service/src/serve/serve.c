@@ -24,7 +24,9 @@ static void prepare_process(struct service *service) {
     log_level_named(service->settings.log_level, &level);
     log_set_level(level);
     umask(077);
+    /* Both are errors of a write, and told as such. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     /* Each arena keeps what its threads have freed; a few threads do not contend for two. */
     mallopt(M_ARENA_MAX, 2);
     service->started_s = ds_clock_wall_ns() / 1000000000;

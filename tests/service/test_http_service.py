@@ -1,0 +1,214 @@
+"""The whole service over HTTP: reports through a drain, streams of events, a disk that is full."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import resource
+import signal
+import subprocess
+import threading
+import time
+from typing import List, Tuple
+
+from conftest import Started
+from service import Service
+from wire import Wire, statuses
+
+PATIENCE = 60.0
+
+
+def run(service: Service, *arguments: str) -> str:
+    command = [service.program, *arguments, "--data", str(service.data)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def add_app(service: Service, name: str = "shop") -> str:
+    """The path of its reports."""
+    found = re.search(r"DYNOSCALE_URL=\S*?(/api/v1/report/\S+)", run(service, "app", "add", name))
+    assert found
+    return found.group(1)
+
+
+def report(path: str, key: str, rows: int = 1) -> bytes:
+    now = int(time.time())
+    body = f"{now - 1},12,web,\r\n".encode() * rows
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: text/csv\r\nX_DYNO: web.1\r\n"
+        f"HTTP_X_DYNO: web.1\r\nX_REQUEST_START: t={now}\r\nUser-Agent: dynoscale-ruby;2.0.0\r\n"
+        f"Idempotency-Key: {key:0>32}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def counted(service: Service, app: str = "shop") -> int:
+    """Samples that the service has of the app's requests in the last minutes."""
+    now = int(time.time()) // 10 * 10
+    path = f"/api/v1/apps/{app}/series?source=web&from={now - 900}&to={now + 10}&step=10"
+    request = f"GET {path} HTTP/1.0\r\n\r\n".encode()
+    answer = Wire(0, str(service.data / "control.sock")).send(request).end()
+    assert statuses(answer) == [200], answer
+    points = json.loads(answer.split(b"\r\n\r\n", 1)[1])["points"]
+    return sum(point["count"] for point in points)
+
+
+def keep_reporting(port: int, path: str, number: int, answered: List[int], ended: List[int]) -> None:
+    """Report after report, each when the one before is answered, until the service closes."""
+    wire = Wire(port)
+    for count in range(100000):
+        wire.received = b""
+        wire.send(report(path, f"{number:x}a{count:x}"))
+        try:
+            wire.until(b'}}')
+        except (AssertionError, OSError):
+            break
+        answered.append(statuses(wire.received)[0])
+    wire.close()
+    ended.append(number)
+
+
+def test_every_report_that_is_answered_before_the_end_is_there_after_a_start(
+    serve: Started,
+) -> None:
+    service = serve()
+    path = add_app(service)
+    answered: List[int] = []
+    ended: List[int] = []
+    threads = [
+        threading.Thread(target=keep_reporting, args=(service.port, path, i, answered, ended))
+        for i in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    service.wait_until(lambda: len(answered) > 100, "answer 100 reports", PATIENCE)
+    service.stop(signal.SIGTERM, seconds=PATIENCE)
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(ended) == 8
+    assert set(answered) == {200}
+    again = Service(service.log_path.parent, data=service.data, name="again")
+    with again.start():
+        assert counted(again) == len(answered)
+
+
+def test_a_report_in_gzip_or_chunks_counts_like_any_other(service: Service) -> None:
+    path = add_app(service)
+    plain = report(path, "1").split(b"\r\n\r\n", 1)[1]
+    headers = {
+        "X_DYNO": "web.1", "HTTP_X_DYNO": "web.1", "User-Agent": "dynoscale-ruby;2.0.0",
+        "X_REQUEST_START": f"t={int(time.time())}", "Content-Type": "text/csv",
+    }  # fmt: skip
+    packed = {**headers, "Content-Encoding": "gzip", "Idempotency-Key": "2" * 32}
+    assert service.request("POST", path, gzip.compress(plain), packed).status == 200
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    wire = Wire(service.port).send(
+        f"POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n"
+        f"Idempotency-Key: {'3' * 32}\r\n{lines}\r\n".encode()
+    )
+    for at in range(0, len(plain), 7):
+        piece = plain[at : at + 7]
+        wire.send(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+    assert statuses(wire.send(b"0\r\n\r\n").end()) == [200]
+    assert counted(service) == 2
+
+
+def event_stream(service: Service, token: str, path: str = "/api/v1/events") -> Wire:
+    wire = Wire(service.port).send(
+        f"GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    )
+    wire.until(b"\r\n\r\n")
+    return wire
+
+
+RULES = """
+zone: UTC
+processes:
+  web:
+    scaling: off
+    rules:
+      - {name: default, dynos: {min: 1, max: 3}}
+"""
+
+
+def tokens_of_two_apps(service: Service) -> Tuple[str, str]:
+    tokens = []
+    for app in ("shop", "other"):
+        add_app(service, app)
+        printed = run(service, "token", "add", "--app", app, "--scope", "read")
+        found = re.search(r"^ds_\S+", printed, re.MULTILINE)
+        assert found, printed
+        tokens.append(found.group(0))
+    return tokens[0], tokens[1]
+
+
+def put_rules(service: Service, app: str) -> None:
+    file = service.log_path.parent / "rules.yaml"
+    file.write_text(RULES)
+    run(service, "rules", "put", app, str(file))
+
+
+def test_a_change_and_each_tick_are_streamed_to_who_may_see_the_app(serve: Started) -> None:
+    service = serve("--tick-s", "1", "--stream-ms", "500")
+    token, of_other = tokens_of_two_apps(service)
+    stream, blind = event_stream(service, token), event_stream(service, of_other)
+    assert b"Content-Type: text/event-stream" in stream.received
+    put_rules(service, "shop")
+    stream.until(b"event: app\n")
+    deadline = time.monotonic() + PATIENCE
+    while stream.received.count(b"event: app\n") < 4:  # the ticks after it
+        assert time.monotonic() < deadline
+        stream.received += stream.socket.recv(65536)
+    event = stream.received.split(b"event: app\ndata: ", 1)[1].split(b"\n", 1)[0]
+    assert b'"shop"' in event and json.loads(event)
+    blind.until(b":\n\n")  # a sign of life, and nothing else
+    assert b"shop" not in blind.received
+    service.stop(seconds=PATIENCE)
+    assert stream.end() and blind.end()
+
+
+def test_streams_are_for_who_is_signed_in(service: Service) -> None:
+    assert service.get("/api/v1/events").status == 401
+
+
+def limit_files(service: Service, size: int) -> None:
+    resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def test_a_store_that_can_not_be_written_to_is_503_and_well_again_without_a_start(
+    serve: Started,
+) -> None:
+    """Files that may not grow stand for a disk that is full."""
+    service = serve("--tick-s", "1")
+    path = add_app(service)
+    limit_files(service, 1)
+    wire = Wire(service.port).send(report(path, "1"))
+    answer = wire.until(b"}")
+    assert statuses(answer) == [503] and b"Retry-After: " in answer
+    service.wait_until(lambda: service.get("/readyz").status == 503, "see it", PATIENCE)
+    assert json.loads(service.get("/readyz").text)["store"] != "ok"
+    assert service.get("/healthz").status == 200
+    limit_files(service, resource.RLIM_INFINITY)
+    service.wait_until(lambda: service.get("/readyz").status == 200, "be ready again", PATIENCE)
+    wire = Wire(service.port).send(report(path, "1"))
+    assert statuses(wire.until(b"}}")) == [200]
+    assert counted(service) == 1
+
+
+def test_metrics_of_apps_need_a_token(serve: Started) -> None:
+    service = serve("--tick-s", "1")
+    token, of_other = tokens_of_two_apps(service)
+    put_rules(service, "shop")
+    assert "dynoscale_dynos" not in service.get("/metrics").text
+
+    def seen(by: str) -> str:
+        answer = service.get("/metrics", {"Authorization": f"Bearer {by}"})
+        assert answer.status == 200
+        assert "dynoscaled_http_requests_total" in answer.text
+        return answer.text
+
+    service.wait_until(lambda: 'app="shop"' in seen(token), "show the app", PATIENCE)
+    assert 'app="shop"' not in seen(of_other)
+    assert service.get("/metrics", {"Authorization": "Bearer ds_no"}).status == 401
