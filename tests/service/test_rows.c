@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ingest/rows.h"
+#include "support/random.h"
 
 static struct rows rows;
 
@@ -43,11 +44,11 @@ static void rows_are_read_with_either_line_end(void **unused) {
                     : "1700000000,12,web,\r\n1700000001,13,web,\r\n1700000001,0,a:b,\r\n"
                       "1700000002,1,web,\r\n");
         expect_row(1700000000, 12, "web", SIGNAL_WAIT);
-        assert_false(rows.again);
+        assert_true(rows.fresh);
         expect_row(1700000001, 13, "web", SIGNAL_WAIT);
-        assert_true(rows.again);
+        assert_false(rows.fresh);
         expect_row(1700000001, 0, "a:b", SIGNAL_WAIT);
-        assert_false(rows.again);
+        assert_true(rows.fresh);
         expect_row(1700000002, 1, "web", SIGNAL_WAIT);
         assert_int_equal(rows.number, 4);
         expect_end();
@@ -61,10 +62,35 @@ static void quoted_fields_are_read(void **unused) {
           "1,6,\"rq:Grüße\",\"depth\"");
     expect_row(1, 2, "rq:low,slow", SIGNAL_WAIT);
     expect_row(1, 3, "rq:low,slow", SIGNAL_WAIT);
-    assert_true(rows.again);
     expect_row(1, 4, "rq:a\"b", SIGNAL_WAIT);
     expect_row(1, 5, "web", SIGNAL_WAIT);
     expect_row(1, 6, "rq:Grüße", SIGNAL_DEPTH);
+    expect_end();
+}
+
+/* Rows of several sources by turns, of all lengths of numbers, are each read by their own words. */
+static void rows_like_one_before_are_read_as_such(void **unused) {
+    (void)unused;
+    static const char *const sources[] = {"web",           "a",    "\"rq:low,slow\"",
+                                          "rq:0123456789", "web2", "webs"};
+    static const char *const plain[] = {"web", "a", "rq:low,slow", "rq:0123456789", "web2", "webs"};
+    static char text[60 * 4000];
+    uint64_t state = 11, again = 0;
+    uint32_t metrics[4000];
+    int which[4000];
+    char *at = text;
+    for (int i = 0; i < 4000; i++) {
+        which[i] = (int)random_below(&state, i < 2000 ? 4 : 6);
+        metrics[i] = (uint32_t)random_next(&state) >> random_below(&state, 32);
+        at += sprintf(at, "%d,%u,%s,\n", 1700000000 + i / 7, metrics[i], sources[which[i]]);
+    }
+    begin(text);
+    for (int i = 0; i < 4000; i++) {
+        expect_row(1700000000 + i / 7, metrics[i], plain[which[i]], SIGNAL_WAIT);
+        again += !rows.fresh;
+        assert_int_equal(rows.number, i + 1);
+    }
+    assert_true(again > 1000);
     expect_end();
 }
 
@@ -175,6 +201,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_read_with_either_line_end),
         cmocka_unit_test(quoted_fields_are_read),
+        cmocka_unit_test(rows_like_one_before_are_read_as_such),
         cmocka_unit_test(signals_are_told_apart),
         cmocka_unit_test(unknown_metadata_refuses_its_row_alone),
         cmocka_unit_test(the_largest_numbers_are_read),

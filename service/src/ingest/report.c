@@ -27,8 +27,11 @@ struct reader {
     enum agent agent;
     int64_t correction_s;
     uint16_t places[PLACES]; /* number of a series plus 1; 0: free */
-    int current;             /* series of the row before; -1: more than REPORT_SERIES */
-    struct part *part;       /* of the row before */
+    /* Of the rows of a slot: the series, -1 where there are more than REPORT_SERIES, and where the
+     * part of the row before is in it; -1: none. */
+    struct {
+        int series, part;
+    } slots[ROWS_SLOTS];
 };
 
 /* ---- Headers ------------------------------------------------------------------------------- */
@@ -127,16 +130,16 @@ static uint16_t *place_of(struct reader *reader, const struct rows *rows) {
     }
 }
 
-/* Sets reader->current. False without memory. */
+/* The series of the row's slot. False without memory. */
 static bool find_series(struct reader *reader, const struct rows *rows) {
     struct report *report = reader->report;
     uint16_t *place = place_of(reader, rows);
-    reader->part = NULL;
-    reader->current = *place - 1;
+    reader->slots[rows->slot].part = -1;
+    reader->slots[rows->slot].series = *place - 1;
     if (*place != 0 || report->series_count == REPORT_SERIES) return true;
     if (report->series_count == report->series_room) {
         int room = report->series_room ? report->series_room * 2 : 4;
-        struct report_series *more = realloc(report->series, (size_t)room * sizeof *report->series);
+        struct report_series *more = realloc(report->series, (size_t)room * sizeof *more);
         if (!more) return false;
         report->series = more;
         report->series_room = room;
@@ -145,29 +148,24 @@ static bool find_series(struct reader *reader, const struct rows *rows) {
     *series = (struct report_series){.source_length = rows->source_length, .signal = rows->signal};
     series->source = strndup(rows->source, rows->source_length);
     if (!series->source) return false;
-    reader->current = report->series_count++;
+    reader->slots[rows->slot].series = report->series_count++;
     *place = (uint16_t)report->series_count;
     return true;
 }
 
-/* Sets reader->part. False without memory. */
-static bool find_part(struct reader *reader, int64_t start_s) {
-    struct report_series *series = &reader->report->series[reader->current];
+/* The number of a series' part, which is made where it is new; -1 without memory. */
+static int find_part(struct report_series *series, int64_t start_s) {
     for (int i = series->part_count - 1; i >= 0; i--)
-        if (series->parts[i].start_s == start_s) {
-            reader->part = &series->parts[i];
-            return true;
-        }
+        if (series->parts[i].start_s == start_s) return i;
     if (series->part_count == series->part_room) {
         int room = series->part_room ? series->part_room * 2 : 2;
         struct part *more = realloc(series->parts, (size_t)room * sizeof *more);
-        if (!more) return false;
+        if (!more) return -1;
         series->parts = more;
         series->part_room = room;
     }
-    reader->part = &series->parts[series->part_count++];
-    *reader->part = PART_EMPTY(start_s);
-    return true;
+    series->parts[series->part_count] = PART_EMPTY(start_s);
+    return series->part_count++;
 }
 
 /* ---- Rows ---------------------------------------------------------------------------------- */
@@ -186,17 +184,19 @@ static bool in_ms(const struct reader *reader, struct rows *rows) {
 static bool add_row(struct reader *reader, struct rows *rows) {
     struct report *report = reader->report;
     int64_t second = rows->second + reader->correction_s;
-    if (!rows->again && !find_series(reader, rows)) return false;
-    if (reader->current < 0 || llabs(second - report->arrived_s) > REPORT_OFF_S ||
-        !in_ms(reader, rows)) {
+    if (rows->fresh && !find_series(reader, rows)) return false;
+    int number = reader->slots[rows->slot].series, *at = &reader->slots[rows->slot].part;
+    if (number < 0 || llabs(second - report->arrived_s) > REPORT_OFF_S || !in_ms(reader, rows)) {
         report->rows_refused++;
         return true;
     }
-    int64_t start_s = part_start(second);
-    if ((!reader->part || reader->part->start_s != start_s) && !find_part(reader, start_s))
-        return false;
+    struct report_series *series = &report->series[number];
+    if (*at < 0 || (uint64_t)(second - series->parts[*at].start_s) >= PART_SECONDS)
+        *at = find_part(series, part_start(second));
+    if (*at < 0) return false;
+    struct part *part = &series->parts[*at];
     report->rows++;
-    return part_add(reader->part, (int)(second - start_s), rows->metric);
+    return part_add(part, (int)(second - part->start_s), rows->metric);
 }
 
 static enum report_kind read_rows(struct reader *reader, const char *body, size_t length,
@@ -233,7 +233,6 @@ enum report_kind report_read(struct report *report, const struct report_head *he
         .report = report,
         .agent = agent_of(head->user_agent),
         .correction_s = correction(head->request_start, arrived_s),
-        .current = -1,
     };
     return read_rows(&reader, body, length, sentence);
 }

@@ -15,7 +15,7 @@
 
 #include "ingest/signal.h"
 
-enum { ROWS_SOURCE_SIZE = 256, ROWS_SENTENCE_SIZE = 240 };
+enum { ROWS_SOURCE_SIZE = 256, ROWS_SENTENCE_SIZE = 240, ROWS_SLOTS = 4 };
 
 enum rows_result {
     ROWS_ROW,
@@ -31,22 +31,37 @@ enum rows_leniency {
     ROWS_OLD, /* negative metrics, and sources with commas that are not quoted */
 };
 
+/* What rows say after their numbers: most rows say what one shortly before said. */
+struct rows_slot {
+    const char *tail; /* the bytes from the source to the end of the row; NULL: none */
+    size_t tail_length;
+    uint64_t head, head_mask; /* the first bytes of it, up to 8 */
+    const char *source;
+    size_t source_length;
+    enum signal signal;
+    char buffer[ROWS_SOURCE_SIZE]; /* of a source that has quotes in it */
+};
+
 struct rows {
     const char *at, *end;
     enum rows_leniency leniency;
     int number; /* of the row that was read last; the first is 1 */
 
-    /* Of the row read last. `again`: source and signal are those of the row before. */
-    bool again;
+    /* Of the row read last. `slot` counts from 0 to ROWS_SLOTS - 1; while `fresh` is false, source
+     * and signal are those of the row that had the slot before. */
+    int slot;
+    bool fresh;
     int64_t second;
     uint32_t metric;
     const char *source; /* until rows_next is called again; not ended by NUL */
     size_t source_length;
     enum signal signal;
 
-    const char *tail; /* that row from its source to its end */
-    size_t tail_length;
-    char buffer[ROWS_SOURCE_SIZE]; /* of a source that was quoted */
+    uint64_t stamp; /* the last timestamp as it stands in the text: 8 bytes and 2 */
+    uint16_t stamp_rest;
+    int64_t stamp_second;
+    int next_slot; /* to be used anew */
+    struct rows_slot slots[ROWS_SLOTS];
     char sentence[ROWS_SENTENCE_SIZE];
 };
 

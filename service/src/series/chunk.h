@@ -15,7 +15,7 @@
 
 enum chunk_level { LEVEL_WINDOWS, LEVEL_MINUTES, LEVEL_HOURS, LEVELS };
 
-enum { CHUNK_WINDOWS = 360 }; /* the most in a chunk of any level */
+enum { CHUNK_WINDOWS = 720 }; /* the most in a chunk of any level */
 
 /* Seconds of a window (10, 60, 3600), and of a chunk. */
 int64_t chunk_step(enum chunk_level level);
@@ -29,10 +29,12 @@ struct chunk {
     uint64_t sum[CHUNK_WINDOWS];
     uint32_t max[CHUNK_WINDOWS];
     bool used_bin[SKETCH_BINS];
+    int bin_count;
+    uint16_t listed[SKETCH_BINS]; /* the bins that are used, in any order */
     uint32_t bins[SKETCH_BINS][CHUNK_WINDOWS];
 };
 
-/* 1.3 MB, of which only what is used takes memory. NULL without memory. */
+/* 2.6 MB, of which only what is used takes memory. NULL without memory. */
 struct chunk *chunk_new(void);
 void chunk_free(struct chunk *chunk);
 void chunk_clear(struct chunk *chunk, enum chunk_level level, int64_t start_s);
@@ -64,7 +66,9 @@ struct chunk_point {
 /* Reads the points one after the other. */
 struct chunk_points {
     const uint8_t *at, *end;
-    int next;
+    int next, run; /* the next window, and how many follow without a gap */
+    uint64_t count;
+    int bin;
 };
 bool chunk_points_begin(struct chunk_points *points, const uint8_t *bytes, size_t length);
 /* False at the end, and for what encode can't have written (at != end). */

@@ -119,10 +119,23 @@ static void bring_in_order(struct part *part) {
     put_together(part);
 }
 
+/* Both in order: from the ends on, into the room behind the first. */
+static void merge_ordered(uint32_t *entries, size_t length, const uint32_t *other,
+                          size_t other_length) {
+    size_t to = length + other_length;
+    while (other_length > 0) {
+        bool ours = length > 0 && key_of(entries[length - 1]) > key_of(other[other_length - 1]);
+        entries[--to] = ours ? entries[--length] : other[--other_length];
+    }
+}
+
 bool part_merge(struct part *part, const struct part *other) {
     if (other->length == 0) return true;
     if (!make_room(part, other->length)) return false;
-    memcpy(part->entries + part->length, other->entries, other->length * sizeof *part->entries);
+    if (part->sorted == part->length && other->sorted == other->length)
+        merge_ordered(part->entries, part->length, other->entries, other->length);
+    else
+        memcpy(part->entries + part->length, other->entries, other->length * sizeof *part->entries);
     part->length += other->length;
     part->sum += other->sum;
     if (other->max > part->max) part->max = other->max;

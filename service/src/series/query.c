@@ -27,7 +27,10 @@ struct chart {
     int64_t app, series, from_s, to_s, step_s;
     bool waits; /* percentiles, else sums */
 
-    int64_t at_s;         /* the step that is being put together; all before it are written */
+    int64_t at_s; /* the step that is being put together; all before it are written */
+    int64_t high; /* of the last step, without its last four digits */
+    char high_digits[20];
+    size_t high_length;
     struct sketch sketch; /* of it */
 
     size_t part_count, part_room, next_part;
@@ -40,28 +43,66 @@ struct chart {
 
 /* ---- Writing ------------------------------------------------------------------------------- */
 
-static void put_field(struct text *text, const char *name, size_t length, int64_t value) {
-    text_add(text, name, length);
-    text_int(text, value);
+/* Two digits at a time: most of a chart's time goes into its numbers. */
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                            "25262728293031323334353637383940414243444546474849"
+                            "50515253545556575859606162636465666768697071727374"
+                            "75767778798081828384858687888990919293949596979899";
+
+enum { POINT_SIZE = 256 };
+
+static char *put_pair(char *at, uint64_t value) {
+    memcpy(at, pairs + value * 2, 2);
+    return at + 2;
 }
 
-#define PUT(text, name, value) put_field(text, name, sizeof name - 1, (int64_t)(value))
+static char *put_number(char *at, uint64_t value) {
+    if (value >= 10000) {
+        at = put_number(at, value / 10000);
+        value %= 10000;
+        return put_pair(put_pair(at, value / 100), value % 100);
+    }
+    if (value >= 1000) return put_pair(put_pair(at, value / 100), value % 100);
+    if (value >= 100) *at++ = (char)('0' + value / 100);
+    if (value >= 10) return put_pair(at, value % 100);
+    *at = (char)('0' + value);
+    return at + 1;
+}
+
+/* `name` is a literal: its length is known where it is compiled. */
+#define PUT(at, name, value) \
+    (memcpy(at, name, sizeof name - 1), put_number(at + sizeof name - 1, (uint64_t)(value)))
+
+/* Most digits of a step's time are those of the step before. */
+static char *put_time(struct chart *chart, char *at) {
+    uint64_t low = (uint64_t)chart->at_s % 10000;
+    int64_t high = chart->at_s / 10000;
+    if (high == 0) return put_number(at, low);
+    if (high != chart->high) {
+        char *end = put_number(chart->high_digits, (uint64_t)high);
+        chart->high_length = (size_t)(end - chart->high_digits);
+        chart->high = high;
+    }
+    memcpy(at, chart->high_digits, sizeof chart->high_digits);
+    return put_pair(put_pair(at + chart->high_length, low / 100), low % 100);
+}
 
 static void put_point(struct chart *chart, const struct chunk_point *point) {
-    struct text *text = chart->text;
-    if (chart->at_s > chart->from_s) text_char(text, ',');
-    PUT(text, "{\"t\":", chart->at_s);
-    PUT(text, ",\"count\":", point->count);
+    char bytes[POINT_SIZE], *at = bytes;
+    if (chart->at_s > chart->from_s) *at++ = ',';
+    memcpy(at, "{\"t\":", 5);
+    at = put_time(chart, at + 5);
+    at = PUT(at, ",\"count\":", point->count);
     if (point->count > 0 && chart->waits) {
-        PUT(text, ",\"p50\":", point->p50);
-        PUT(text, ",\"p95\":", point->p95);
-        PUT(text, ",\"p99\":", point->p99);
-        PUT(text, ",\"max\":", point->max);
+        at = PUT(at, ",\"p50\":", point->p50);
+        at = PUT(at, ",\"p95\":", point->p95);
+        at = PUT(at, ",\"p99\":", point->p99);
     } else if (point->count > 0) {
-        PUT(text, ",\"sum\":", point->sum);
-        PUT(text, ",\"max\":", point->max);
+        at = PUT(at, ",\"sum\":", point->sum);
     }
-    text_char(text, '}');
+    if (point->count > 0) at = PUT(at, ",\"max\":", point->max);
+    *at++ = '}';
+    text_add(chart->text, bytes, (size_t)(at - bytes));
     chart->at_s += chart->step_s;
 }
 

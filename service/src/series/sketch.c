@@ -52,8 +52,7 @@ void sketch_merge(struct sketch *sketch, const struct sketch *other) {
     if (other->max > sketch->max) sketch->max = other->max;
 }
 
-int64_t sketch_percentile(const struct sketch *sketch, int per_mille) {
-    if (sketch->count == 0) return -1;
+int sketch_percentile_bin(const struct sketch *sketch, int per_mille) {
     /* ceil(count * per_mille / 1000) without an overflow */
     uint64_t whole = sketch->count / 1000 * (uint64_t)per_mille;
     uint64_t rank = whole + (sketch->count % 1000 * (uint64_t)per_mille + 999) / 1000;
@@ -61,7 +60,12 @@ int64_t sketch_percentile(const struct sketch *sketch, int per_mille) {
     uint64_t seen = 0;
     int bin = sketch->first;
     while (bin < sketch->end - 1 && (seen += sketch->bins[bin]) < rank) bin++;
-    uint32_t middle = sketch_middle(bin);
+    return bin;
+}
+
+int64_t sketch_percentile(const struct sketch *sketch, int per_mille) {
+    if (sketch->count == 0) return -1;
+    uint32_t middle = sketch_middle(sketch_percentile_bin(sketch, per_mille));
     return middle < sketch->max ? middle : sketch->max;
 }
 

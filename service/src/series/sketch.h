@@ -48,6 +48,8 @@ void sketch_merge(struct sketch *sketch, const struct sketch *other);
 /* The nearest rank: the smallest value that at least per_mille of 1000 of the samples don't
  * exceed. -1: no samples. */
 int64_t sketch_percentile(const struct sketch *sketch, int per_mille);
+/* The bin that it is in; the sketch has samples. */
+int sketch_percentile_bin(const struct sketch *sketch, int per_mille);
 /* Rounded down. -1: no samples. */
 int64_t sketch_mean(const struct sketch *sketch);
 /* Samples that are greater than a value, by the middles of their bins. */

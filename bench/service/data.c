@@ -1,0 +1,467 @@
+/*
+ * What the service's data costs, each figure beside a reference of the same run: medians of
+ * rounds. `data rows|chart|disk|live|commit DIR`; prints one line a figure:
+ *
+ *     name  value  reference  unit
+ */
+#define _GNU_SOURCE /* a whole POSIX */
+#include <math.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ingest/commit.h"
+#include "ingest/live.h"
+#include "ingest/report.h"
+#include "ingest/rows.h"
+#include "series/chunk.h"
+#include "series/query.h"
+#include "store/series.h"
+
+#define BEGIN_S 1700006400 /* midnight */
+
+enum { ROUNDS = 21, DAY_S = 86400, ROWS_A_SECOND = 10, DAYS = 30 };
+
+static uint64_t state = 88172645463325252u;
+
+static double random_unit(void) {
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    return (double)((state * 0x2545F4914F6CDD1DULL) >> 11) / 9007199254740992.0;
+}
+
+/* Waits are about lognormal: most are near the median, some many times it. */
+static uint32_t some_wait(double median_ms, double spread) {
+    double normal = sqrt(-2 * log(1 - random_unit())) * cos(6.283185307179586 * random_unit());
+    double wait = median_ms * exp(spread * normal);
+    return wait > 3600000 ? 3600000 : (uint32_t)wait;
+}
+
+static double cpu_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static int by_size(const void *one, const void *other) {
+    double a = *(const double *)one, b = *(const double *)other;
+    return (a > b) - (a < b);
+}
+
+static double median(double *values, size_t count) {
+    qsort(values, count, sizeof *values, by_size);
+    return values[count / 2];
+}
+
+static void say(const char *name, double value, double reference, const char *unit) {
+    printf("%s\t%.2f\t%.2f\t%s\n", name, value, reference, unit);
+    fflush(stdout);
+}
+
+static void must(bool ok, const char *what) {
+    if (ok) return;
+    fprintf(stderr, "%s failed\n", what);
+    exit(1);
+}
+
+/* ---- Rows ---------------------------------------------------------------------------------- */
+
+/* A report of ten seconds: nine rows of ten are a request's, one is a quoted queue's. */
+static char *make_body(int rows, size_t *length) {
+    char *body = malloc((size_t)rows * 48), *at = body;
+    for (int i = 0; i < rows; i++) {
+        long second = BEGIN_S + 10L * i / rows;
+        uint32_t wait = some_wait(20, 0.8);
+        if (i % 10 == 9) at += sprintf(at, "%ld,%u,\"rq:low,slow\",\r\n", second, wait);
+        else at += sprintf(at, "%ld,%u,web,\r\n", second, wait);
+    }
+    *length = (size_t)(at - body);
+    return body;
+}
+
+/* Only what can't be left out: the digits of two fields, and where the row ends. */
+static uint64_t bare_loop(const char *at, const char *end) {
+    uint64_t sum = 0;
+    while (at < end) {
+        uint64_t second = 0, metric = 0;
+        for (; *at != ','; at++) second = second * 10 + (uint64_t)(*at - '0');
+        for (at++; *at != ','; at++) metric = metric * 10 + (uint64_t)(*at - '0');
+        bool quoted = false;
+        for (at++; *at != '\n' || quoted; at++) quoted ^= *at == '"';
+        at++;
+        sum += second ^ metric;
+    }
+    return sum;
+}
+
+static void bench_rows(int count) {
+    enum { TIMES = 400 };
+    size_t length;
+    char *body = make_body(count, &length), name[64];
+    double bare[ROUNDS], ours[ROUNDS], whole[ROUNDS];
+    static volatile uint64_t sink;
+    static struct sketch sketch;
+    for (int round = 0; round < ROUNDS; round++) {
+        int times = TIMES * 100 / count + 1;
+        double began = cpu_ns();
+        for (int i = 0; i < times; i++) sink += bare_loop(body, body + length);
+        bare[round] = (cpu_ns() - began) / times / count;
+        began = cpu_ns();
+        for (int i = 0; i < times; i++) {
+            struct rows rows;
+            rows_begin(&rows, body, length, ROWS_STRICT);
+            while (rows_next(&rows) == ROWS_ROW) sketch_add(&sketch, rows.metric);
+        }
+        ours[round] = (cpu_ns() - began) / times / count;
+        began = cpu_ns();
+        for (int i = 0; i < times; i++) {
+            struct report report;
+            struct report_head head = {.user_agent = "dynoscale-ruby;2.0.0",
+                                       .dyno = "web.1",
+                                       .request_start = "t=1700006410",
+                                       .key = "0123456789abcdef0123456789abcdef"};
+            char sentence[REPORT_SENTENCE_SIZE];
+            must(report_read(&report, &head, body, length, BEGIN_S + 10, sentence) == REPORT_ROWS,
+                 "reading a report");
+            report_free(&report);
+        }
+        whole[round] = (cpu_ns() - began) / times / count;
+    }
+    double reference = median(bare, ROUNDS);
+    snprintf(name, sizeof name, "rows into a sketch, %d rows", count);
+    say(name, median(ours, ROUNDS), reference, "ns a row");
+    snprintf(name, sizeof name, "report into parts by the second, %d rows", count);
+    say(name, median(whole, ROUNDS), reference, "ns a row");
+    free(body);
+}
+
+/* ---- Disk and charts ----------------------------------------------------------------------- */
+
+struct kind {
+    const char *source;
+    double rows_a_second, median, spread;
+    int of_ten; /* series of the ten that an app has */
+};
+
+/* Ten processes of an app that is asked 100 times a second, and three queues that each of them
+ * reads each ten seconds. The last is none of the ten: as if all series were requests. */
+static const struct kind kinds[] = {
+    {"web", 100, 12, 0.8, 1},     {"web busy", 10, 300, 0.5, 1},
+    {"web slots", 1, 5, 0, 1},    {"rq:fast", 1, 60, 0.6, 1},
+    {"rq:slow", 1, 4000, 0.9, 2}, {"depth", 1, 20, 0.7, 3},
+    {"working", 1, 5, 0.3, 1},    {"requests, 10 a second", 10, 12, 0.8, 0},
+};
+
+/* A day's calm and its rush: rows and median follow the hour. */
+static void fill_window(struct sketch *sketch, int64_t second, int64_t seconds,
+                        const struct kind *kind) {
+    double hour = (double)(second % DAY_S) / 3600;
+    double busy = 1 + 0.8 * sin((hour - 9) * 6.283185307179586 / 24);
+    sketch_clear(sketch);
+    int64_t rows = (int64_t)((double)seconds * kind->rows_a_second * busy);
+    for (int64_t i = 0; i < rows; i++)
+        sketch_add(sketch, some_wait(kind->median * busy, kind->spread));
+}
+
+static void put_chunk(struct store *store, int64_t series, const struct chunk *chunk) {
+    struct chunk_stored stored;
+    must(chunk_encode(chunk, &stored), "encoding a chunk");
+    struct series_chunk row = {chunk->start_s, stored.points, stored.sketches, stored.points_length,
+                               stored.sketches_length};
+    must(series_put_chunk(store, 1, series, (int)chunk->level, &row), "storing a chunk");
+    free(stored.points);
+}
+
+/* 30 days of a series as folding leaves them. */
+static void fill_series(struct store *store, int64_t series, const struct kind *kind, int days) {
+    struct chunk *minutes = chunk_new(), *hours = chunk_new();
+    struct sketch sketch = {0};
+    must(minutes && hours, "memory");
+    chunk_clear(minutes, LEVEL_MINUTES, BEGIN_S);
+    chunk_clear(hours, LEVEL_HOURS, chunk_start(LEVEL_HOURS, BEGIN_S));
+    must(store_begin(store), "a transaction");
+    for (int64_t second = BEGIN_S; second < BEGIN_S + (int64_t)days * DAY_S; second += 60) {
+        if (chunk_start(LEVEL_MINUTES, second) != minutes->start_s) {
+            put_chunk(store, series, minutes);
+            chunk_clear(minutes, LEVEL_MINUTES, second);
+        }
+        if (chunk_start(LEVEL_HOURS, second) != hours->start_s) {
+            put_chunk(store, series, hours);
+            chunk_clear(hours, LEVEL_HOURS, chunk_start(LEVEL_HOURS, second));
+        }
+        fill_window(&sketch, second, 60, kind);
+        chunk_add(minutes, second, &sketch);
+        chunk_add(hours, second, &sketch);
+    }
+    put_chunk(store, series, minutes);
+    put_chunk(store, series, hours);
+    must(store_commit(store), "committing");
+    chunk_free(minutes);
+    chunk_free(hours);
+}
+
+static double file_bytes(const char *folder) {
+    char path[512];
+    struct stat found;
+    snprintf(path, sizeof path, "%s/dynoscaled.db", folder);
+    must(stat(path, &found) == 0, "looking at the file");
+    return (double)found.st_size;
+}
+
+static struct store *open_store(const char *folder) {
+    char error[512];
+    struct store *store = store_open(folder, STORE_CREATE, error, sizeof error);
+    if (!store) fprintf(stderr, "%s\n", error), exit(1);
+    return store;
+}
+
+static void bench_disk(const char *folder) {
+    double all = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct store *store = open_store(folder);
+        int64_t series = series_number(store, 1, kinds[i].source, "wait");
+        store_close(store);
+        double before = file_bytes(folder);
+        store = open_store(folder);
+        fill_series(store, series, &kinds[i], DAYS);
+        store_close(store);
+        double bytes = file_bytes(folder) - before;
+        char name[64];
+        all += bytes * kinds[i].of_ten / 10;
+        snprintf(name, sizeof name, "disk of 30 days, 1000 series: %s", kinds[i].source);
+        say(name, bytes * 1000 / 1e9, 2, "GB");
+    }
+    say("disk of 30 days, 100 apps of 10 series", all * 1000 / 1e9, 2, "GB");
+}
+
+/* SQLite's own read: every byte of the rows that hold what the chart shows. */
+static double read_bytes(sqlite3 *file, int level, int64_t from_s, int64_t to_s, double *bytes) {
+    static const char sql[] = "SELECT start_s, points, sketches FROM chunk WHERE app = 1 AND "
+                              "series = 1 AND level = ?1 AND start_s >= ?2 AND start_s < ?3 "
+                              "ORDER BY start_s";
+    sqlite3_stmt *statement;
+    static volatile uint64_t sink;
+    *bytes = 0;
+    double began = cpu_ns();
+    must(sqlite3_prepare_v2(file, sql, -1, &statement, NULL) == SQLITE_OK, "preparing");
+    sqlite3_bind_int(statement, 1, level);
+    sqlite3_bind_int64(statement, 2, from_s);
+    sqlite3_bind_int64(statement, 3, to_s);
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        for (int column = 1; column <= 2; column++) {
+            const uint8_t *at = sqlite3_column_blob(statement, column);
+            int length = sqlite3_column_bytes(statement, column);
+            for (int i = 0; i < length; i++) sink += at[i];
+            *bytes += length;
+        }
+    }
+    double took = cpu_ns() - began;
+    sqlite3_finalize(statement);
+    return took;
+}
+
+static void bench_one_chart(const char *folder, const char *name, int level, int64_t from_s,
+                            int64_t to_s, int64_t step_s, bool cold) {
+    double ours[ROUNDS], theirs[ROUNDS], bytes = 0, length = 0;
+    char path[512];
+    snprintf(path, sizeof path, "%s/dynoscaled.db", folder);
+    struct store *store = NULL;
+    sqlite3 *file = NULL;
+    for (int round = 0; round < ROUNDS; round++) {
+        if (!store || cold) {
+            store_close(store);
+            sqlite3_close(file);
+            store = open_store(folder);
+            must(sqlite3_open(path, &file) == SQLITE_OK, "opening");
+            sqlite3_exec(file, "PRAGMA cache_size = -1024; SELECT count(*) FROM series", NULL, NULL,
+                         NULL);
+            store_config_version(store);
+        }
+        struct text text = TEXT_EMPTY;
+        double began = cpu_ns();
+        must(series_points_json(&text, store, 1, "web", "wait", from_s, to_s, step_s), "a chart");
+        ours[round] = (cpu_ns() - began) / 1000;
+        length = (double)text.length;
+        text_free(&text);
+        theirs[round] = read_bytes(file, level, from_s, to_s, &bytes) / 1000;
+    }
+    store_close(store);
+    sqlite3_close(file);
+    say(name, median(ours, ROUNDS), median(theirs, ROUNDS), "us");
+    fprintf(stderr, "%s: %.0f bytes read, %.0f of JSON\n", name, bytes, length);
+}
+
+static void bench_chart(const char *folder) {
+    struct store *store = open_store(folder);
+    int64_t series = series_number(store, 1, "web", "wait");
+    fill_series(store, series, &kinds[sizeof kinds / sizeof *kinds - 1], DAYS);
+    store_close(store);
+    int64_t end_s = BEGIN_S + (int64_t)DAYS * DAY_S;
+    bench_one_chart(folder, "a day by minutes, pages in memory", LEVEL_MINUTES, end_s - DAY_S,
+                    end_s, 60, false);
+    bench_one_chart(folder, "a day by minutes, a new connection", LEVEL_MINUTES, end_s - DAY_S,
+                    end_s, 60, true);
+    bench_one_chart(folder, "30 days by hours, pages in memory", LEVEL_HOURS, BEGIN_S, end_s, 3600,
+                    false);
+    bench_one_chart(folder, "30 days by hours, a new connection", LEVEL_HOURS, BEGIN_S, end_s, 3600,
+                    true);
+    bench_one_chart(folder, "a week by 5 minutes (merged)", LEVEL_MINUTES, end_s - 7 * DAY_S, end_s,
+                    300, false);
+}
+
+/* ---- Live windows -------------------------------------------------------------------------- */
+
+static double resident_mb(void) {
+    long pages = 0, size = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    must(file && fscanf(file, "%ld %ld", &size, &pages) == 2, "reading statm");
+    fclose(file);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1048576;
+}
+
+static void bench_live(void) {
+    enum { APPS = 100, SERIES = 10 };
+    double before = resident_mb(), began = cpu_ns();
+    struct live *live = live_new();
+    struct part part = {0};
+    for (int64_t start_s = BEGIN_S; start_s < BEGIN_S + 900; start_s += 10)
+        for (int app = 1; app <= APPS; app++)
+            for (int series = 0; series < SERIES; series++) {
+                char source[32];
+                snprintf(source, sizeof source, series ? "rq:queue%d" : "web", series);
+                part_clear(&part, start_s);
+                for (int i = 0; i < 10 * ROWS_A_SECOND; i++)
+                    part_add(&part, i / ROWS_A_SECOND, some_wait(20 + 10 * series, 0.8));
+                live_add(live, app, source, "wait", &part);
+            }
+    say("live windows of 100 apps by 10 series", resident_mb() - before, 45, "MB");
+    say("a part into the live windows", (cpu_ns() - began) / 1000 / 90000, 0, "us");
+    struct rule rule = {.statistic = RULE_P95, .up = {.threshold_ms = 100}};
+    began = cpu_ns();
+    for (int app = 1; app <= APPS; app++)
+        live_measure(live, app, &rule, true, BEGIN_S + 840, BEGIN_S + 900);
+    say("a statistic of a minute", (cpu_ns() - began) / 1000 / APPS, 0, "us");
+    part_free(&part);
+    live_free(live);
+}
+
+/* ---- Commits ------------------------------------------------------------------------------- */
+
+static void ignore_done(void *context, struct commit_item *first) {
+    (void)context;
+    while (first) {
+        struct commit_item *next = first->next;
+        report_free(&first->report);
+        free(first);
+        first = next;
+    }
+}
+
+static void ignore_call(void *context, struct store *store) {
+    (void)context;
+    (void)store;
+}
+
+/* What SQLite needs for the same rows of the same group: a key and a part for each report. */
+static double bare_commits(const char *folder, int groups, int reports, size_t part_bytes) {
+    char path[512], part[4096] = "";
+    sqlite3 *file;
+    sqlite3_stmt *key, *row;
+    snprintf(path, sizeof path, "%s/bare.db", folder);
+    must(sqlite3_open(path, &file) == SQLITE_OK, "opening");
+    sqlite3_exec(file,
+                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                 "CREATE TABLE report (app, key, at, PRIMARY KEY (app, key)) WITHOUT ROWID;"
+                 "CREATE TABLE part (app, series, start, number, data, "
+                 "PRIMARY KEY (app, series, start, number)) WITHOUT ROWID",
+                 NULL, NULL, NULL);
+    sqlite3_prepare_v2(file, "INSERT INTO report VALUES (?1, randomblob(16), ?2)", -1, &key, NULL);
+    sqlite3_prepare_v2(file, "INSERT INTO part VALUES (?1, ?2, ?3, ?4, ?5)", -1, &row, NULL);
+    double began = cpu_ns();
+    for (int group = 0; group < groups; group++) {
+        sqlite3_exec(file, "BEGIN", NULL, NULL, NULL);
+        for (int i = 0; i < reports; i++) {
+            int app = 1 + (int)(random_unit() * 100);
+            sqlite3_bind_int(key, 1, app);
+            sqlite3_bind_int(key, 2, BEGIN_S + group / 10);
+            sqlite3_step(key);
+            sqlite3_reset(key);
+            for (int series = 0; series < 2; series++) {
+                sqlite3_bind_int(row, 1, app);
+                sqlite3_bind_int(row, 2, app * 10 + series);
+                sqlite3_bind_int(row, 3, BEGIN_S + group / 100 * 10);
+                sqlite3_bind_int(row, 4, group * 1000 + i);
+                sqlite3_bind_blob(row, 5, part, (int)(series ? part_bytes / 8 : part_bytes), NULL);
+                sqlite3_step(row);
+                sqlite3_reset(row);
+            }
+        }
+        sqlite3_exec(file, "COMMIT", NULL, NULL, NULL);
+    }
+    double took = cpu_ns() - began;
+    sqlite3_finalize(key);
+    sqlite3_finalize(row);
+    sqlite3_close(file);
+    return took / 1000 / groups / reports;
+}
+
+static void bench_commit(const char *folder, int rows) {
+    enum { GROUPS = 200, REPORTS = 20 };
+    char error[512], name[64];
+    struct live *live = live_new();
+    struct commit_settings settings = {
+        .folder = folder, .commit_ms = 1, .done = ignore_done, .called = ignore_call};
+    struct commit *commit = commit_new(live, &settings, error, sizeof error);
+    if (!commit) fprintf(stderr, "%s\n", error), exit(1);
+    size_t length;
+    char *body = make_body(rows, &length);
+    double reading = 0, began = cpu_ns();
+    for (int group = 0; group < GROUPS; group++) {
+        for (int i = 0; i < REPORTS; i++) {
+            struct commit_item *item = calloc(1, sizeof *item);
+            char key[33], sentence[REPORT_SENTENCE_SIZE];
+            snprintf(key, sizeof key, "%d-%d-%d-%d", rows, group, i, (int)getpid());
+            struct report_head head = {.user_agent = "dynoscale-ruby;2.0.0",
+                                       .dyno = "web.1",
+                                       .request_start = "t=1700006410",
+                                       .key = key};
+            item->app = 1 + (int)(random_unit() * 100);
+            double before = cpu_ns();
+            must(report_read(&item->report, &head, body, length, BEGIN_S + 10 + group / 20,
+                             sentence) == REPORT_ROWS,
+                 "reading a report");
+            reading += cpu_ns() - before;
+            commit_add(commit, item);
+        }
+        while (commit_count(commit) <= (uint64_t)group) usleep(200);
+    }
+    commit_free(commit);
+    double took = (cpu_ns() - began) / 1000 / GROUPS / REPORTS;
+    snprintf(name, sizeof name, "a report of %d rows, read and committed", rows);
+    say(name, took, bare_commits(folder, GROUPS, REPORTS, rows == 100 ? 180 : 900), "us");
+    fprintf(stderr, "of this, reading (with a busy thread beside it): %.1f us\n",
+            reading / 1000 / GROUPS / REPORTS);
+    live_free(live);
+    free(body);
+}
+
+int main(int count, char **arguments) {
+    if (count != 3) {
+        fprintf(stderr, "usage: data rows|chart|disk|live|commit DIR\n");
+        return 2;
+    }
+    const char *what = arguments[1], *folder = arguments[2];
+    if (strcmp(what, "rows") == 0) bench_rows(100), bench_rows(1000);
+    else if (strcmp(what, "chart") == 0) bench_chart(folder);
+    else if (strcmp(what, "disk") == 0) bench_disk(folder);
+    else if (strcmp(what, "live") == 0) bench_live();
+    else if (strcmp(what, "commit") == 0) bench_commit(folder, 100), bench_commit(folder, 1000);
+    else return 2;
+    return 0;
+}
