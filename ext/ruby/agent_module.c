@@ -110,6 +110,7 @@ static VALUE agent_mounted(VALUE self) {
 /* close -> true, or false where the agent has to stay; see share. */
 static VALUE agent_close(VALUE self) {
     (void)self;
+    if (!ds_rb_in_main_ractor()) return Qfalse;
     ds_rb_agent *current = atomic_exchange(&ds_rb_agent_slot, NULL);
     if (current && atomic_load(&shared)) {
         atomic_store(&ds_rb_agent_slot, current);
@@ -352,6 +353,7 @@ static VALUE agent_job_queue_time(VALUE self, VALUE backend, VALUE queue, VALUE 
 /* leads? -> whether this process is the one of its dyno that reads the job queues. */
 static VALUE agent_leads(VALUE self) {
     (void)self;
+    share();
     return dynoscale_agent_leads(ds_rb_agent_now()) ? Qtrue : Qfalse;
 }
 
@@ -359,6 +361,7 @@ static VALUE agent_leads(VALUE self) {
  * caller to close; nil where there is none. */
 static VALUE agent_watch_leader(VALUE self) {
     (void)self;
+    share();
     int ended = dynoscale_agent_watch_leader(ds_rb_agent_now());
     return ended < 0 ? Qnil : INT2NUM(ended);
 }

@@ -6,17 +6,32 @@
 
 #include <ruby/thread.h>
 
-static void doctor_free(void *doctor) { dynoscale_doctor_free(doctor); }
+typedef struct holder {
+    dynoscale_doctor *doctor; /* NULL before initialize */
+    VALUE lock;               /* a Mutex: one thread at a time uses a doctor */
+} holder;
+
+static void holder_mark(void *data) { rb_gc_mark(((holder *)data)->lock); }
+
+static void holder_free(void *data) {
+    dynoscale_doctor_free(((holder *)data)->doctor);
+    xfree(data);
+}
 
 static const rb_data_type_t doctor_type = {
     .wrap_struct_name = "DynoscaleRuby::Doctor",
-    .function = {.dfree = doctor_free},
-    .flags = RUBY_TYPED_FREE_IMMEDIATELY | RUBY_TYPED_WB_PROTECTED,
+    .function = {.dmark = holder_mark, .dfree = holder_free},
+    .flags = RUBY_TYPED_FREE_IMMEDIATELY,
 };
 
 static VALUE doctor_allocate(VALUE class) {
-    return TypedData_Wrap_Struct(class, &doctor_type, NULL);
+    holder *h;
+    VALUE self = TypedData_Make_Struct(class, holder, &doctor_type, h);
+    h->lock = rb_mutex_new();
+    return self;
 }
+
+static holder *holder_of(VALUE self) { return rb_check_typeddata(self, &doctor_type); }
 
 /* initialize(settings, runtime, app's address or nil, timeout_ms) */
 static VALUE doctor_initialize(VALUE self, VALUE settings, VALUE runtime, VALUE app_url,
@@ -25,20 +40,25 @@ static VALUE doctor_initialize(VALUE self, VALUE settings, VALUE runtime, VALUE 
     const char *runtime_text = StringValueCStr(runtime);
     const char *url = NIL_P(app_url) ? NULL : StringValueCStr(app_url);
     int64_t timeout = NUM2LL(timeout_ms);
-    if (rb_check_typeddata(self, &doctor_type)) rb_raise(rb_eArgError, "already initialized");
+    if (holder_of(self)->doctor) rb_raise(rb_eArgError, "already initialized");
     dynoscale_error error = dynoscale_doctor_new(ds_rb_settings_options(settings), "ruby",
                                                  runtime_text, url, timeout, &doctor);
     if (error == DYNOSCALE_ERROR_NO_MEMORY) rb_memerror();
     if (error != DYNOSCALE_OK)
         rb_raise(rb_eArgError, "%s", dynoscale_text_of(DYNOSCALE_TEXT_WRONG_URL));
-    RTYPEDDATA_DATA(self) = doctor;
+    holder_of(self)->doctor = doctor;
     return self;
 }
 
 static dynoscale_doctor *doctor_of(VALUE self) {
-    dynoscale_doctor *doctor = rb_check_typeddata(self, &doctor_type);
+    dynoscale_doctor *doctor = holder_of(self)->doctor;
     if (!doctor) rb_raise(rb_eArgError, "uninitialized");
     return doctor;
+}
+
+/* Calls the function with the doctor's Mutex held. */
+static VALUE in_turn(VALUE self, VALUE (*function)(VALUE)) {
+    return rb_mutex_synchronize(holder_of(self)->lock, function, self);
 }
 
 /* ---- Waiting without the interpreter's lock ----------------------------------------------- */
@@ -76,7 +96,7 @@ static VALUE text_of(const char *text) {
 
 /* next -> [check, health, text, remedy, measure, value], or nil past the last. An interrupt may be
  * a signal whose handler returns: then the wait goes on. One that raises leaves from here. */
-static VALUE doctor_next(VALUE self) {
+static VALUE next_in_turn(VALUE self) {
     wait w = {.doctor = doctor_of(self)};
     do {
         rb_thread_check_ints();
@@ -92,12 +112,16 @@ static VALUE doctor_next(VALUE self) {
                                 rb_utf8_str_new_cstr(found->measure), LL2NUM(found->value));
 }
 
+static VALUE doctor_next(VALUE self) { return in_turn(self, next_in_turn); }
+
 /* verdict -> [whether all so far is well, a sentence] */
-static VALUE doctor_verdict(VALUE self) {
+static VALUE verdict_in_turn(VALUE self) {
     const char *text;
     bool well = dynoscale_doctor_verdict(doctor_of(self), &text);
     return rb_assoc_new(well ? Qtrue : Qfalse, rb_utf8_str_new_cstr(text));
 }
+
+static VALUE doctor_verdict(VALUE self) { return in_turn(self, verdict_in_turn); }
 
 /* {name: text}, deeply frozen. */
 static VALUE texts(void) {

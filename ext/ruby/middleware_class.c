@@ -54,6 +54,9 @@ static inline text text_of(VALUE value) {
     return (text){"?", 1};
 }
 
+/* A wait that is unknown: see ruby/lib/dynoscale_ruby/body_waits.rb. */
+static const VALUE unknown_wait = Qfalse;
+
 static double body_wait_of(VALUE value) {
     if (NIL_P(value)) return 0;
     if (FIXNUM_P(value)) return (double)FIX2LONG(value);
@@ -133,6 +136,7 @@ static inline void remember(counted *place, VALUE stamp, int64_t queue_time_ms) 
 /* Where X-Request-Start is not one plausible time. */
 __attribute__((cold, noinline)) static int64_t count_by_both(VALUE env, const ds_rb_env *values) {
     VALUE stand_in = RB_TYPE_P(env, T_HASH) ? ds_rb_env_queue_start(env) : Qnil;
+    if (values->body_wait == unknown_wait) stand_in = Qnil;
     dynoscale_agent *agent = ds_rb_agent_now(); /* a key of the env's may be code of the app's */
     counted *place = NIL_P(values->start) ? counted_place(stand_in) : NULL;
     if (is_counted(place, stand_in, env)) return place->queue_time_ms;
@@ -149,6 +153,7 @@ __attribute__((cold, noinline)) static int64_t count_by_both(VALUE env, const ds
 static int64_t count_request(VALUE env) {
     ds_rb_env values = {Qnil, Qnil};
     if (RB_LIKELY(RB_TYPE_P(env, T_HASH))) values = ds_rb_env_read(env);
+    if (RB_UNLIKELY(values.body_wait == unknown_wait)) values.start = Qnil;
     dynoscale_agent *agent = ds_rb_agent_now(); /* a key of the env's may be code of the app's */
     if (RB_UNLIKELY(!agent)) return -1;
     counted *place = counted_place(values.start);

@@ -30,11 +30,12 @@ module DynoscaleRuby
     #   DynoscaleRuby.configure { |c| c.publish_frequency = 10 }
     #
     # What is not given stays as an earlier call left it; the environment is read again. A value
-    # that can't be used is one warning and changes nothing. Yields a Settings.
+    # that can't be used is one warning and changes nothing. Yields a Settings. In a signal's handler,
+    # where Ruby allows no lock, the settings are in force a moment later.
     def configure
       settings = Settings.new(@settings)
       yield settings if block_given?
-      apply(settings)
+      in_trap? ? Thread.new { apply(settings) } : apply(settings)
       nil
     end
 
@@ -101,6 +102,12 @@ module DynoscaleRuby
 
     private
 
+    def in_trap?
+      Mutex.new.synchronize { false }
+    rescue ThreadError
+      true
+    end
+
     # Replaces the agent by one with these settings, unless the block says that there is no need. A
     # block means that nobody gave settings: then it is no news where a Ractor was first.
     def apply(settings)
@@ -114,10 +121,17 @@ module DynoscaleRuby
         if Agent.close
           open_agent
         elsif !block_given?
-          Log.add(:warn, 'the agent is in use by a Ractor and keeps the settings that it has')
+          tell_kept
         end
       end
       Jobs.configured
+    end
+
+    def tell_kept
+      return if @told_kept
+
+      @told_kept = true
+      Log.add(:warn, 'the agent is in use by a Ractor and keeps the settings that it has')
     end
 
     def open_agent

@@ -287,4 +287,15 @@ class CommandLineTest < DynoscaleTests::AgentTest
     assert_raises(ArgumentError) { doctor.send(:initialize, DynoscaleRuby::Settings.new, '', nil, 0) }
     assert_raises(NoMethodError) { doctor.dup }
   end
+
+  def test_a_doctor_that_several_threads_ask_answers_each_in_turn
+    settings = DynoscaleRuby::Settings.new
+    settings.url = url
+    settings.dyno = 'web.1'
+    20.times do
+      doctor = DynoscaleRuby::Doctor.new(settings, 'Ruby', "#{receiver.url}/", 20_000)
+      found = Array.new(8) { Thread.new { Array.new(12) { (doctor.next if doctor.verdict) } } }.flat_map(&:value)
+      assert_equal 9, found.compact.map(&:first).uniq.size
+    end
+  end
 end

@@ -63,6 +63,25 @@ class RactorTest < DynoscaleTests::AgentTest
     assert_includes %W[7000\n 30000\n], result.out
   end
 
+  # Each function that reads the agent, alone in its process.
+  %w[leads? watch_leader stats flush(0) job_queue_time("b","q",1)].each do |call|
+    define_method(:"test_an_agent_that_a_ractor_uses_by_#{call[/\w+/]}_is_not_freed") do
+      assert_equal "false\n", run_script(<<~RUBY)
+        DynoscaleRuby.start
+        result(ractor { DynoscaleRuby::Agent.#{call}; nil })
+        p DynoscaleRuby::Agent.close
+        DynoscaleRuby.stop(timeout: 0)
+      RUBY
+    end
+  end
+
+  def test_a_ractor_can_not_free_the_agent
+    assert_equal "false\n", run_script(<<~RUBY)
+      DynoscaleRuby.start
+      p result(ractor { DynoscaleRuby::Agent.close })
+    RUBY
+  end
+
   def test_a_middleware_is_not_shared_between_ractors
     refute Ractor.shareable?(DynoscaleRuby::Middleware.new(nil).freeze)
   end

@@ -223,6 +223,20 @@ class SettingsTest < DynoscaleTests::AgentTest
     assert_raises(ArgumentError) { settings.source(:nothing) }
   end
 
+  def test_a_signals_handler_may_give_settings
+    failure = nil
+    before = trap(:USR2) do
+      DynoscaleRuby.configure { |c| c.publish_frequency = 7 }
+    rescue Exception => e # rubocop:disable Lint/RescueException
+      failure = e
+    end
+    Process.kill(:USR2, Process.pid)
+    wait_until('they are in force') { failure || settings.publish_frequency == 7 }
+    assert_nil failure
+  ensure
+    trap(:USR2, before || 'DEFAULT')
+  end
+
   def test_many_settings_and_warnings_leave_nothing_behind
     configure
     1000.times { |i| DynoscaleRuby.configure { |c| c.publish_frequency = "x#{i}" } }

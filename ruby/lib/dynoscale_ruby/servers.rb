@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative 'body_waits'
+
 module DynoscaleRuby
   # Servers and workers that end a process without its at_exit: unicorn's and Pitchfork's workers
   # leave by exit! at SIGTERM and SIGINT, Falcon's at SIGTERM, Puma's when their master is gone, Thin
@@ -29,11 +31,25 @@ module DynoscaleRuby
     # Falcon's, whose class methods call exit!: of async-container's versions, the newer last.
     WAYS_OUT_OF_CLASSES = %w[Async::Container::Process Async::Container::Forked::Child].freeze
 
+    # What rackup and its like load a server by, when the app is made.
+    HANDLERS = %w[Rack::Handler Rackup::Handler].freeze
+
+    # Of these.
+    module Loading
+      def get(*)
+        super.tap { Servers.follow }
+      end
+    end
+
     class << self
       # Sees to the servers that are loaded by now. A server may be loaded after the app; so this is
       # called again when there is something to log, the first time after the first report.
       def follow
         WAYS_OUT.each { |name, way_out| prepend(loaded(name), way_out) }
+        BodyWaits::SERVERS.each do |name, (known_by, body_wait)|
+          prepend(now(name), body_wait) if loaded(known_by)
+        end
+        HANDLERS.each { |name| follow_loading(name) }
         WAYS_OUT_OF_CLASSES.each do |name|
           server = loaded(name)
           prepend(server.singleton_class, Agent::LeavingAtOnce) if server.is_a?(Class)
@@ -42,8 +58,20 @@ module DynoscaleRuby
 
       private
 
-      def prepend(server, way_out)
-        server.prepend(way_out) if server.is_a?(Class)
+      # It may be an autoload's still.
+      def follow_loading(name)
+        now(name)&.singleton_class&.prepend(Loading)
+      end
+
+      # What has the name, loaded if it must be; nil where there is no such thing.
+      def now(name)
+        Object.const_get(name) if Object.const_defined?(name)
+      rescue StandardError, LoadError
+        nil
+      end
+
+      def prepend(server, ours)
+        server.prepend(ours) if server.is_a?(Class)
       rescue StandardError
         nil # a class of that name that is none of the server's, and can't be changed
       end
