@@ -95,6 +95,23 @@ def test_connections_beyond_the_limits_are_closed_at_once(serve: Started) -> Non
         wire.close()
 
 
+def test_the_command_line_gets_in_however_many_others_there_are(serve: Started) -> None:
+    service = serve("--connections", "3")
+    wires = [Wire(service.port).send(GET) for _ in range(3)]
+    for wire in wires:
+        wire.until(b"ok\n")
+    assert Wire(service.port).end() == b""
+    local = Wire(0, str(service.data / "control.sock")).send(GET)
+    local.until(b"ok\n")
+    for wire in [local, *wires]:
+        wire.close()
+
+
+def test_the_public_address_is_not_every_address(serve: Started) -> None:
+    service = serve(listen="0.0.0.0:0")
+    assert service.first_link.startswith(f"http://{socket.gethostname()}:{service.port}/")  # type: ignore[union-attr]
+
+
 def is_well(service: Service) -> bool:
     try:
         return service.get("/healthz").status == 200

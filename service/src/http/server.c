@@ -108,7 +108,8 @@ static bool accept_one(struct http_listener *listener) {
             rest_from_accepting(server);
         return errno == ECONNABORTED || errno == EINTR;
     }
-    if (server->counts.open >= server->limits.connections) {
+    /* The command line gets in however many others there are. */
+    if (server->counts.open >= server->limits.connections && listener->peer != HTTP_PEER_LOCAL) {
         server->counts.refused_connections++;
         close(fd);
         return true;

@@ -80,16 +80,23 @@ static bool open_control_socket(struct service *service, char *error, size_t siz
     return http_listen(service->http, address, HTTP_PEER_LOCAL, error, size);
 }
 
+static bool is_any(const char *host) {
+    return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "[::]") == 0;
+}
+
 /* Where nobody said it: "http://" and the first address that is not a file, with the port that the
- * system chose where it was 0. */
+ * system chose where it was 0, and this machine's name where it is every address. */
 static void find_public_url(struct service *service) {
     const struct settings *settings = &service->settings;
     snprintf(service->public_url, sizeof service->public_url, "%s", settings->public_url);
     for (int i = 0; !*service->public_url && i < settings->listen_count; i++) {
         const char *address = settings->listen[i], *port = strrchr(address, ':');
+        char host[SETTINGS_TEXT_SIZE];
         if (strncmp(address, "unix:", 5) == 0) continue;
-        snprintf(service->public_url, sizeof service->public_url, "http://%.*s:%d",
-                 (int)(port - address), address, http_port(service->http));
+        snprintf(host, sizeof host, "%.*s", (int)(port - address), address);
+        if (is_any(host) && gethostname(host, sizeof host - 1) != 0) strcpy(host, "localhost");
+        snprintf(service->public_url, sizeof service->public_url, "http://%.900s:%d", host,
+                 http_port(service->http));
     }
     if (!*service->public_url)
         snprintf(service->public_url, sizeof service->public_url, "http://localhost");
