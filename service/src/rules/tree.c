@@ -9,7 +9,7 @@
 
 #include "rules/rule.h"
 
-enum { MOST_LEVELS = 6 };
+enum { MOST_LEVELS = 8 };
 
 struct tree {
     yaml_document_t document;

@@ -1,7 +1,7 @@
 /*
  * A YAML text as a tree, for one purpose: rules of people whom nobody trusts. JSON is YAML too.
  * What rules never need is refused with a sentence: anchors and aliases, tags, a second document,
- * keys that are no words, more than six levels, more than 256 KiB, NUL, bytes that are not UTF-8.
+ * keys that are no words, more than eight levels, more than 256 KiB, NUL, bytes that are not UTF-8.
  * The only part that knows libyaml.
  */
 #ifndef TREE_H
