@@ -34,7 +34,7 @@ def timers(kind: str, values: Dict[str, Any]) -> Dict[str, Timer]:
             "passthrough": reference.Passthrough(app),
             "middleware": DynoscaleWsgiApp(app),
         }
-        statement = "call(environ, start_response)"
+        statement = "call(environ.copy(), start_response)"
     elif kind == "asgi":
         from dynoscale.asgi import DynoscaleAsgiApp
 
@@ -44,7 +44,7 @@ def timers(kind: str, values: Dict[str, Any]) -> Dict[str, Timer]:
             "passthrough": reference.Passthrough(app),
             "middleware": DynoscaleAsgiApp(app),
         }
-        statement = "call(scope, receive, send)"
+        statement = "call(scope.copy(), receive, send)"
     else:
         from dynoscale.hooks.gunicorn import pre_request
 

@@ -33,7 +33,7 @@ if sys.argv[1] == "dynoscale.wsgi":
         os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
     for number in ("first", "second"):
         started = milliseconds()
-        wrapped(environ, wsgi_environ.start_response)
+        wrapped(environ.copy(), wsgi_environ.start_response)
         print(f"{number}\t{(milliseconds() - started) * 1e3}")
     dynoscale.stop(0)
 else:

@@ -56,7 +56,7 @@ def main() -> None:
             values = {"call": app, "start_response": lambda *_: None}
             setup = "environ = make()"
             timer = Timer(
-                "call(environ, start_response)",
+                "call(environ.copy(), start_response)",
                 setup,
                 globals={**values, "make": wsgi_environ.environ},
             )

@@ -30,6 +30,6 @@ due = time.monotonic()
 while True:
     environ = wsgi_environ.environ()
     for _ in range(round(rate * BURST_S)):
-        app(environ, wsgi_environ.start_response)
+        app(environ.copy(), wsgi_environ.start_response)
     due += BURST_S
     time.sleep(max(0.0, due - time.monotonic()))

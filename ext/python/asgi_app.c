@@ -94,16 +94,22 @@ DS_COLD static int measure_by_both(ds_py_state *state, PyObject *headers, PyObje
     return result;
 }
 
-static int measure(ds_py_state *state, PyObject *scope, int64_t *queue_time_ms) {
+static ds_py_claim measure(ds_py_wrapper *self, PyObject *scope, int64_t *queue_time_ms) {
+    ds_py_state *state = self->state;
     PyObject *headers, *start = NULL;
+    ds_py_claim claim = DS_PY_CLAIM_OURS;
     int result = ds_py_lookup(scope, state->name_headers, &headers);
     if (DS_LIKELY(result > 0)) result = scan(headers, &ds_py_request_start, &start);
-    if (DS_LIKELY(result == 0)) result = ds_py_record_start(state, start, queue_time_ms);
-    if (DS_LIKELY(result == 0) && DS_UNLIKELY(*queue_time_ms < 0))
-        result = measure_by_both(state, headers, start, queue_time_ms);
+    if (DS_LIKELY(result == 0))
+        claim = ds_py_doors_claim(&state->doors, self, scope, state->doors.key_asgi, start);
+    if (DS_LIKELY(result == 0) && DS_LIKELY(claim == DS_PY_CLAIM_OURS)) {
+        result = ds_py_record_start(state, start, queue_time_ms);
+        if (DS_LIKELY(result == 0) && DS_UNLIKELY(*queue_time_ms < 0))
+            result = measure_by_both(state, headers, start, queue_time_ms);
+    }
     Py_XDECREF(start);
     Py_XDECREF(headers);
-    return result;
+    return DS_LIKELY(result == 0) ? claim : DS_PY_CLAIM_RAISED;
 }
 
 typedef enum scope_type {
@@ -145,7 +151,7 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
                                                   "dynoscale.asgi", "_lifespan_send", NULL);
         if (type == SCOPE_HTTP && DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
             return ds_py_wrapper_call_with_care(self, args, flagged_count, names);
-        if (type == SCOPE_HTTP && DS_UNLIKELY(measure(state, args[0], &queue_time_ms) < 0))
+        if (type == SCOPE_HTTP && DS_UNLIKELY(measure(self, args[0], &queue_time_ms) < 0))
             return NULL;
     }
     return PyObject_Vectorcall(self->app, args, flagged_count, names);

@@ -78,6 +78,16 @@ static inline int PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **va
     return PyErr_Occurred() != NULL ? -1 : 0;
 }
 
+/* The value at the key, in *value a new reference; put there where there was none. 1 when there was
+ * one, 0 when not; -1 and NULL with an exception. */
+static inline int PyDict_SetDefaultRef(PyObject *dict, PyObject *key, PyObject *standard,
+                                       PyObject **value) {
+    Py_ssize_t before = PyDict_GET_SIZE(dict);
+    *value = Py_XNewRef(PyDict_SetDefault(dict, key, standard));
+    if (*value == NULL) return -1;
+    return PyDict_GET_SIZE(dict) == before;
+}
+
 static inline PyObject *PyList_GetItemRef(PyObject *list, Py_ssize_t index) {
     return Py_XNewRef(PyList_GetItem(list, index));
 }

@@ -14,7 +14,9 @@ int ds_py_doors_init(ds_py_doors *doors, PyObject *key_request_start, PyObject *
     doors->mark_name = PyUnicode_InternFromString("_dynoscale_counted");
     doors->key_counted = PyUnicode_InternFromString("dynoscale.counted");
     doors->key_input = PyUnicode_InternFromString("wsgi.input");
-    bool made = doors->mark_name != NULL && doors->key_counted != NULL && doors->key_input != NULL;
+    doors->key_asgi = PyUnicode_InternFromString("asgi");
+    bool made = doors->mark_name != NULL && doors->key_counted != NULL &&
+                doors->key_input != NULL && doors->key_asgi != NULL;
     return made ? 0 : -1;
 }
 
@@ -31,13 +33,10 @@ void ds_py_doors_clear(ds_py_doors *doors) {
     Py_CLEAR(doors->mark_name);
     Py_CLEAR(doors->key_counted);
     Py_CLEAR(doors->key_input);
+    Py_CLEAR(doors->key_asgi);
 }
 
-PyObject *ds_py_doors_open_wrapper(ds_py_doors *doors) {
-    PyObject *number = PyLong_FromLong(atomic_fetch_add(&doors->wrappers_made, 1) + 1);
-    if (number != NULL) atomic_fetch_add(&doors->open, 1);
-    return number;
-}
+void ds_py_doors_open_wrapper(ds_py_doors *doors) { atomic_fetch_add(&doors->open, 1); }
 
 void ds_py_doors_close_wrapper(ds_py_doors *doors) { atomic_fetch_sub(&doors->open, 1); }
 
@@ -114,8 +113,7 @@ static int take_mark(ds_py_doors *doors, PyObject *body, int64_t *queue_time_ms)
     return 1;
 }
 
-/* 1 when the hook counted this request, 0 when not, -1 with an exception. */
-static int counted_by_hook(ds_py_doors *doors, PyObject *environ, int64_t *queue_time_ms) {
+int ds_py_doors_hooked(ds_py_doors *doors, PyObject *environ, int64_t *queue_time_ms) {
     if (!atomic_load_explicit(&doors->hook_called, memory_order_relaxed)) return 0;
     PyObject *body;
     if (PyDict_GetItemRef(environ, doors->key_input, &body) < 0) return ds_py_swallow();
@@ -130,29 +128,37 @@ static int counted_by_hook(ds_py_doors *doors, PyObject *environ, int64_t *queue
     return remembered != 0 ? remembered : marked;
 }
 
-static int counted_by_wrapper(ds_py_doors *doors, PyObject *number, PyObject *environ) {
-    PyObject *mark;
-    if (PyDict_GetItemRef(environ, doors->key_counted, &mark) < 0) return ds_py_swallow();
-    if (mark == NULL) return 0;
-    bool other = mark != number;
-    Py_DECREF(mark);
-    return other;
+/* Of two values of a header, whether they are the same object or say the same: a server that has a
+ * list of headers may make the value anew. */
+static bool is_same(PyObject *one, PyObject *other) {
+    if (one == other) return true;
+    bool comparable = (PyUnicode_CheckExact(one) && PyUnicode_CheckExact(other)) ||
+                      (PyBytes_CheckExact(one) && PyBytes_CheckExact(other));
+    return comparable && PyObject_RichCompareBool(one, other, Py_EQ) > 0;
 }
 
-ds_py_claim ds_py_doors_claim(ds_py_doors *doors, PyObject *number, PyObject *environ, bool *marked,
-                              int64_t *queue_time_ms) {
-    int counted = counted_by_wrapper(doors, number, environ);
-    if (counted != 0) return counted < 0 ? DS_PY_CLAIM_RAISED : DS_PY_CLAIM_COUNTED;
-    counted = counted_by_hook(doors, environ, queue_time_ms);
-    if (counted < 0) return DS_PY_CLAIM_RAISED;
-    if (PyDict_SetItem(environ, doors->key_counted, number) == 0) *marked = true;
-    else if (ds_py_swallow() < 0) return DS_PY_CLAIM_RAISED;
-    return counted ? DS_PY_CLAIM_HOOKED : DS_PY_CLAIM_OURS;
+/* 1 or 0; -1 with an exception that is not an Exception: propagate it. */
+static int is_of_server(PyObject *request, PyObject *key) {
+    PyObject *value;
+    if (PyDict_GetItemRef(request, key, &value) < 0) return ds_py_swallow();
+    bool given = value != NULL && value != Py_None;
+    Py_XDECREF(value);
+    return given;
 }
 
-void ds_py_doors_unmark(ds_py_doors *doors, PyObject *environ) {
-    PyObject *type, *value, *traceback; /* the app's exception stays as it was */
-    PyErr_Fetch(&type, &value, &traceback);
-    if (PyDict_DelItem(environ, doors->key_counted) < 0) PyErr_Clear(); /* the app took it off */
-    PyErr_Restore(type, value, traceback);
+ds_py_claim ds_py_doors_claim_again(ds_py_doors *doors, const void *wrapper, PyObject *request,
+                                    PyObject *key_of_server, PyObject *stamp, PyObject *found,
+                                    int there) {
+    if (there < 0) return ds_py_swallow() < 0 ? DS_PY_CLAIM_RAISED : DS_PY_CLAIM_OURS;
+    bool same = is_same(found, stamp);
+    Py_DECREF(found);
+    if (same) {
+        int of_server = is_of_server(request, key_of_server);
+        if (of_server < 0) return DS_PY_CLAIM_RAISED;
+        if (of_server || atomic_load(&doors->counted_last) != wrapper) return DS_PY_CLAIM_COUNTED;
+    } else if (PyDict_SetItem(request, doors->key_counted, stamp) < 0 && ds_py_swallow() < 0) {
+        return DS_PY_CLAIM_RAISED;
+    }
+    atomic_store(&doors->counted_last, wrapper);
+    return DS_PY_CLAIM_OURS;
 }

@@ -1,22 +1,22 @@
 /*
- * A request is counted once, whichever doors it comes through. A door is a wrapper, WSGI's or
- * ASGI's, or gunicorn's hook once it has been called.
+ * A request is counted once, whichever doors it comes through and however often. A door is a
+ * wrapper, WSGI's or ASGI's, or gunicorn's hook once it has been called.
  *
- * While a process has one door, and nobody is told the queue time (settings queue_time and
- * server_timing), nothing is marked and nothing is looked for: ds_py_doors_careful is all that a
- * request costs. With several:
- *
+ *   wrapper -> wrapper   The wrapper that counts leaves the stamp itself in environ, or in ASGI's
+ *                        scope. A stamp there that is the request's own means counted: by a wrapper
+ *                        further out, by one that was asked before (a cascade), or by this one (a
+ *                        retry, a forward, also with a copy of environ). Another stamp is left from
+ *                        another request of which the dict was made.
  *   hook -> wrapper      The hook marks the request's body by an attribute, its queue time;
  *                        gunicorn hands the same object on as environ['wsgi.input'], where the
  *                        wrapper looks for it and takes the mark off. A body that can't be marked,
  *                        or that something replaced on the way, is made up for by remembering the
  *                        header's value: gunicorn puts the very same str object into environ.
- *   wrapper -> wrapper   The wrapper that counted leaves its own number in environ, or in ASGI's
- *                        scope. Another's number there means counted; its own is left from an
- *                        earlier request, since no wrapper is inside itself, and means nothing.
  *
- * Strong references and identity are all that is compared: no address is ever reused meanwhile,
- * and no code of the app's objects runs.
+ * An environ without 'wsgi.input', and a scope without 'asgi', is no server's: programs that make
+ * one by hand use it for many requests. There the wrapper that counted last counts again.
+ *
+ * No code of the app's objects runs.
  */
 #ifndef DYNOSCALE_PYTHON_DOORS_H
 #define DYNOSCALE_PYTHON_DOORS_H
@@ -40,12 +40,13 @@ typedef struct ds_py_doors {
      * request asks for both by one load. */
     atomic_long open;
     atomic_bool hook_called;
-    atomic_long wrappers_made;         /* the last wrapper's number */
-    _Atomic(PyTypeObject *) body_type; /* of the bodies that take a mark; strong */
+    _Atomic(const void *) counted_last; /* the wrapper that did; only compared */
+    _Atomic(PyTypeObject *) body_type;  /* of the bodies that take a mark; strong */
     atomic_uint next;
     _Atomic(PyObject *) remembered[DS_PY_REMEMBERED]; /* header values; strong */
     PyObject *mark_name;                              /* of the attribute on a body */
-    PyObject *key_counted, *key_input;                /* in environ */
+    PyObject *key_counted, *key_input;                /* in environ; the first in scope, too */
+    PyObject *key_asgi;                               /* in scope */
     PyObject *key_request_start, *key_queue_start;    /* in environ; borrowed */
 } ds_py_doors;
 
@@ -76,8 +77,7 @@ static inline void ds_py_doors_open_hook(ds_py_doors *doors) {
     if (!atomic_exchange(&doors->hook_called, true)) atomic_fetch_add(&doors->open, 1);
 }
 
-/* Opens a wrapper's door: a new reference to its number. NULL with an exception. */
-PyObject *ds_py_doors_open_wrapper(ds_py_doors *doors);
+void ds_py_doors_open_wrapper(ds_py_doors *doors);
 void ds_py_doors_close_wrapper(ds_py_doors *doors);
 
 /* In the hook, after it has counted a request: `value` is the stamp's str, NULL without one.
@@ -86,17 +86,36 @@ int ds_py_doors_mark_request(ds_py_doors *doors, PyObject *body, PyObject *value
                              int64_t queue_time_ms);
 
 typedef enum ds_py_claim {
-    DS_PY_CLAIM_RAISED = -1, /* an exception that is none of ours to swallow */
+    DS_PY_CLAIM_RAISED = -1, /* an exception that is not an Exception: propagate it */
     DS_PY_CLAIM_OURS,        /* not counted yet: this wrapper does */
     DS_PY_CLAIM_HOOKED,      /* by the hook, which could tell nobody */
-    DS_PY_CLAIM_COUNTED,     /* by another wrapper */
+    DS_PY_CLAIM_COUNTED,     /* by another wrapper, or by this one before */
 } ds_py_claim;
 
-/* In a wrapper, before it counts. `marked`: take the mark off with ds_py_doors_unmark once the app
- * has nothing more to do with environ. Sets *queue_time_ms where the hook left it. */
-ds_py_claim ds_py_doors_claim(ds_py_doors *doors, PyObject *number, PyObject *environ, bool *marked,
-                              int64_t *queue_time_ms);
-void ds_py_doors_unmark(ds_py_doors *doors, PyObject *environ);
+/* Of a request in which a stamp was left already, or could not be (`there` < 0). Consumes
+ * `found`. */
+DS_COLD ds_py_claim ds_py_doors_claim_again(ds_py_doors *doors, const void *wrapper,
+                                            PyObject *request, PyObject *key_of_server,
+                                            PyObject *stamp, PyObject *found, int there);
+
+/* In a wrapper, before it counts: `stamp` is the header's value, NULL without one. A request that
+ * has `key_of_server` comes from a server. */
+static inline ds_py_claim ds_py_doors_claim(ds_py_doors *doors, const void *wrapper,
+                                            PyObject *request, PyObject *key_of_server,
+                                            PyObject *stamp) {
+    PyObject *found;
+    if (stamp == NULL) stamp = Py_None;
+    int there = PyDict_SetDefaultRef(request, doors->key_counted, stamp, &found);
+    if (DS_UNLIKELY(there != 0))
+        return ds_py_doors_claim_again(doors, wrapper, request, key_of_server, stamp, found, there);
+    Py_DECREF(found);
+    atomic_store_explicit(&doors->counted_last, wrapper, memory_order_relaxed);
+    return DS_PY_CLAIM_OURS;
+}
+
+/* Whether the hook counted the request: then 1, and *queue_time_ms is what it left. 0 when it did
+ * not, -1 with an exception that is not an Exception: propagate it. */
+int ds_py_doors_hooked(ds_py_doors *doors, PyObject *environ, int64_t *queue_time_ms);
 
 /* Clears the exception that is set if it is an ordinary one. Others (KeyboardInterrupt,
  * SystemExit, a server's time-out) come from outside and are not ours: -1 and it stays. */

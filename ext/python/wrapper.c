@@ -50,35 +50,19 @@ static PyObject *call_app_timed(ds_py_wrapper *self, PyObject *const *args, size
     return result;
 }
 
-/* WSGI's app is done with environ when its answer is all there; an iterator may still call on.
- * ASGI's has only begun, and its scope is of one request. */
-static bool is_finished(PyObject *result) {
-    return result == NULL || PyList_CheckExact(result) || PyTuple_CheckExact(result);
-}
-
 DS_COLD PyObject *ds_py_wrapper_call_with_care(ds_py_wrapper *self, PyObject *const *args,
                                                size_t flagged_count, PyObject *names) {
     ds_py_state *state = self->state;
-    PyObject *request = Py_NewRef(args[0]), *result = NULL;
+    PyObject *request = args[0];
     int64_t queue_time_ms = DYNOSCALE_STAMP_OFF;
     long told = ds_py_doors_told(&state->doors);
-    bool marked = false;
-    ds_py_claim claim = DS_PY_CLAIM_OURS;
-    if (ds_py_doors_several(&state->doors))
-        claim = ds_py_doors_claim(&state->doors, self->number, request, &marked, &queue_time_ms);
+    ds_py_claim claim = self->kind->measure(self, request, &queue_time_ms);
+    if (claim == DS_PY_CLAIM_RAISED) return NULL;
     if (claim == DS_PY_CLAIM_COUNTED) told = 0; /* by who counted */
-    if (claim == DS_PY_CLAIM_OURS && self->kind->measure(state, request, &queue_time_ms) < 0)
-        claim = DS_PY_CLAIM_RAISED;
-    if (claim != DS_PY_CLAIM_RAISED && (told & DS_PY_TOLD_APP) != 0 &&
-        tell_app(state, request, queue_time_ms) < 0)
-        claim = DS_PY_CLAIM_RAISED;
-    if (claim != DS_PY_CLAIM_RAISED)
-        result = (told & DS_PY_TOLD_BROWSER) != 0 && queue_time_ms >= 0
-                     ? call_app_timed(self, args, flagged_count, names, queue_time_ms)
-                     : PyObject_Vectorcall(self->app, args, flagged_count, names);
-    if (marked && is_finished(result)) ds_py_doors_unmark(&state->doors, request);
-    Py_DECREF(request);
-    return result;
+    if ((told & DS_PY_TOLD_APP) != 0 && tell_app(state, request, queue_time_ms) < 0) return NULL;
+    if ((told & DS_PY_TOLD_BROWSER) != 0 && queue_time_ms >= 0)
+        return call_app_timed(self, args, flagged_count, names, queue_time_ms);
+    return PyObject_Vectorcall(self->app, args, flagged_count, names);
 }
 
 DS_COLD PyObject *ds_py_wrapper_raise_no_app(const ds_py_wrapper *self) {
@@ -168,8 +152,8 @@ static int wrap(ds_py_wrapper *self, PyObject *app) {
     PyObject *module = PyType_GetModuleByDef(Py_TYPE(self), &ds_py_module);
     if (module == NULL) return -1;
     ds_py_state *state = ds_py_state_of(module);
-    self->number = ds_py_doors_open_wrapper(&state->doors);
-    if (self->number == NULL) return -1;
+    ds_py_doors_open_wrapper(&state->doors);
+    self->open = true;
     self->state = state;
     self->module = Py_NewRef(module);
     self->app = Py_NewRef(app);
@@ -225,9 +209,8 @@ static void end(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     if (self->weak_references != NULL) PyObject_ClearWeakRefs(object);
-    if (self->number != NULL) ds_py_doors_close_wrapper(&self->state->doors);
+    if (self->open) ds_py_doors_close_wrapper(&self->state->doors);
     Py_XDECREF(self->app);
-    Py_XDECREF(self->number);
     Py_XDECREF(self->module);
     type->tp_free(object);
     Py_DECREF(type);

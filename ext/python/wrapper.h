@@ -10,12 +10,14 @@
 
 #include "module.h"
 
+typedef struct ds_py_wrapper ds_py_wrapper;
+
 typedef struct ds_py_wrapper_kind {
     const char *name; /* of the class */
     vectorcallfunc call;
-    /* Counts a request, which is a dict: environ, or a scope of type http. *queue_time_ms is what
-     * dynoscale_agent_request returns. -1 with an exception that is none of ours to swallow. */
-    int (*measure)(ds_py_state *state, PyObject *request, int64_t *queue_time_ms);
+    /* Counts a request, which is a dict (environ, or a scope of type http) unless it was counted
+     * before. *queue_time_ms is what dynoscale_agent_request returns, or what the hook left. */
+    ds_py_claim (*measure)(ds_py_wrapper *self, PyObject *request, int64_t *queue_time_ms);
     Py_ssize_t answer; /* the place of start_response, or of send, among the arguments */
     const char *timed; /* in dynoscale._server_timing: what takes that place and adds the header */
     /* What getattr(wrapper, "__call__") gives, NULL for the type's: servers look at it. The
@@ -23,15 +25,15 @@ typedef struct ds_py_wrapper_kind {
     PyObject *(*get_call)(PyObject *object);
 } ds_py_wrapper_kind;
 
-typedef struct ds_py_wrapper {
+struct ds_py_wrapper {
     PyObject_HEAD vectorcallfunc vectorcall;
     ds_py_state *state; /* of `module`: kept, since the type may let go of it first at the end */
     PyObject *app;      /* NULL before __init__, and after the collector has cleared it */
     PyObject *module;
-    PyObject *number; /* at the doors; NULL: none opened */
+    bool open; /* its door */
     PyObject *weak_references;
     const ds_py_wrapper_kind *kind;
-} ds_py_wrapper;
+};
 
 /* 1 with a new reference, 0 with NULL, -1 with an exception that is none of ours to swallow. */
 static inline int ds_py_lookup(PyObject *dict, PyObject *key, PyObject **value) {

@@ -10,14 +10,25 @@ DS_COLD static int measure_by_both(ds_py_state *state, PyObject *environ, PyObje
     return 0;
 }
 
-static inline int measure(ds_py_state *state, PyObject *environ, int64_t *queue_time_ms) {
+/* `several`: the hook may have counted the request. */
+static inline ds_py_claim measure(ds_py_wrapper *self, PyObject *environ, bool several,
+                                  int64_t *queue_time_ms) {
+    ds_py_state *state = self->state;
     PyObject *start;
-    if (ds_py_lookup(environ, state->key_request_start, &start) < 0) return -1;
-    int result = ds_py_record_start(state, start, queue_time_ms);
-    if (DS_UNLIKELY(*queue_time_ms < 0) && result == 0)
-        result = measure_by_both(state, environ, start, queue_time_ms);
+    if (ds_py_lookup(environ, state->key_request_start, &start) < 0) return DS_PY_CLAIM_RAISED;
+    ds_py_claim claim =
+        ds_py_doors_claim(&state->doors, self, environ, state->doors.key_input, start);
+    int hooked = 0, result = 0;
+    if (several && claim == DS_PY_CLAIM_OURS)
+        hooked = ds_py_doors_hooked(&state->doors, environ, queue_time_ms);
+    if (DS_UNLIKELY(hooked != 0)) claim = hooked < 0 ? DS_PY_CLAIM_RAISED : DS_PY_CLAIM_HOOKED;
+    if (DS_LIKELY(claim == DS_PY_CLAIM_OURS)) {
+        result = ds_py_record_start(state, start, queue_time_ms);
+        if (DS_UNLIKELY(*queue_time_ms < 0) && result == 0)
+            result = measure_by_both(state, environ, start, queue_time_ms);
+    }
     Py_XDECREF(start);
-    return result;
+    return DS_LIKELY(result == 0) ? claim : DS_PY_CLAIM_RAISED;
 }
 
 DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged_count,
@@ -31,13 +42,14 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
         int64_t queue_time_ms;
         if (DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
             return ds_py_wrapper_call_with_care(self, args, flagged_count, names);
-        if (DS_UNLIKELY(measure(state, args[0], &queue_time_ms) < 0)) return NULL;
+        if (DS_UNLIKELY(measure(self, args[0], false, &queue_time_ms) < 0)) return NULL;
     }
     return PyObject_Vectorcall(self->app, args, flagged_count, names);
 }
 
-static int measure_with_care(ds_py_state *state, PyObject *environ, int64_t *queue_time_ms) {
-    return measure(state, environ, queue_time_ms);
+static ds_py_claim measure_with_care(ds_py_wrapper *self, PyObject *environ,
+                                     int64_t *queue_time_ms) {
+    return measure(self, environ, ds_py_doors_several(&self->state->doors), queue_time_ms);
 }
 
 static const ds_py_wrapper_kind kind = {

@@ -67,7 +67,7 @@ def test_app_and_server_see_each_other_s_objects(state: None, kind: str) -> None
     assert DynoscaleAsgiApp(app)(scope, receive, send) is awaitable
     assert seen == [((scope, receive, send), {})]
     assert seen[0][0][0] is scope
-    scope.pop("dynoscale.counted", None)  # where other tests have opened another door
+    scope.pop("dynoscale.counted", None)
     assert scope == before
 
 
@@ -551,16 +551,39 @@ assert dynoscale.stats()["recorded"] == 50
     assert receiver.summary()["rows"] == 50
 
 
-def test_one_wrapper_leaves_no_marks(receiver: Any) -> None:
+def test_one_wrapper_leaves_the_stamp(receiver: Any) -> None:
     agent_tools.run(
         f"""{PRELUDE}
 scope = agent_tools.stamped_scope()
 before = dict(scope)
 request.serve(DynoscaleAsgiApp(request.app), scope)
+assert scope.pop("dynoscale.counted") is scope["headers"][1][1]
 assert scope == before
 """,
         agent_tools.reporting_to(receiver.url),
     )
+
+
+def test_a_request_that_comes_again_is_counted_once(agent: None) -> None:
+    """A retry, a mount that copies the scope, one wrapper after the other."""
+    request = agent_tools.Asgi()
+    one, other = DynoscaleAsgiApp(request.app), DynoscaleAsgiApp(request.app)
+    for _ in range(10):
+        scope = stamped_scope(asgi={"version": "3.0"})
+        for wrapper in (one, one, other):
+            request.serve(wrapper, scope)
+            request.serve(wrapper, {**scope, "path": "/other"})
+    assert recorded() == 10
+
+
+def test_a_repeated_header_is_the_same_when_it_comes_again(agent: None) -> None:
+    request = agent_tools.Asgi()
+    app = DynoscaleAsgiApp(request.app)
+    header = (b"x-request-start", agent_tools.stamp().encode())
+    scope = asgi_scope(header, header, asgi={"version": "3.0"})
+    request.serve(app, scope)
+    request.serve(app, scope)
+    assert recorded() == 1
 
 
 def test_wrappers_of_both_kinds_count_their_own(agent: None) -> None:

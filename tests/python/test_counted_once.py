@@ -143,19 +143,107 @@ def test_with_a_str_that_the_interpreter_has_one_of(stamp: str, receiver: Any) -
     )
 
 
-def test_with_the_same_request_object_in_all_requests(receiver: Any) -> None:
+def test_with_a_request_that_comes_again(receiver: Any) -> None:
+    """A retry, a forward, also with a copy of environ and another body."""
     run(
         """
         application = DynoscaleWsgiApp(app)
-        request, environ = received()
         for n in range(30):
+            request, environ = received()
             if n % 3 == 0:
                 pre_request(None, request)
             application(environ, start_response)
+            application(environ, start_response)
+            application({**environ, "PATH_INFO": "/other", "wsgi.input": Body()}, start_response)
         assert recorded() == 30
         """,
         receiver,
         30,
+    )
+
+
+def test_with_a_request_that_comes_again_by_one_door(receiver: Any) -> None:
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        for _ in range(30):
+            environ = received()[1]
+            for _ in range(3):
+                application(environ, start_response)
+            application(dict(environ), start_response)
+        assert recorded() == 30
+        """,
+        receiver,
+        30,
+    )
+
+
+def test_with_a_request_without_a_stamp_that_comes_again(receiver: Any) -> None:
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        environ = {"wsgi.input": Body()}
+        application(environ, start_response)
+        application(environ, start_response)
+        assert dynoscale.stats()["stamp_missing"] == 1
+        """,
+        receiver,
+        0,
+    )
+
+
+def test_by_one_wrapper_after_the_other(receiver: Any) -> None:
+    """A cascade: the first says that it knows nothing of it."""
+    run(
+        """
+        first, second = DynoscaleWsgiApp(app), DynoscaleWsgiApp(app)
+        for n in range(30):
+            request, environ = received()
+            if n % 2:
+                del environ["wsgi.input"]
+            first(environ, start_response)
+            second(environ, start_response)
+        assert recorded() == 30
+        """,
+        receiver,
+        30,
+    )
+
+
+def test_with_one_str_in_environs_of_their_own(receiver: Any) -> None:
+    """As clients of tests send it: each environ is a request."""
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        stamp = agent_tools.stamp()
+        for _ in range(30):
+            application(received(stamp)[1], start_response)
+            application({"HTTP_X_REQUEST_START": stamp}, start_response)
+        assert recorded() == 60
+        """,
+        receiver,
+        60,
+    )
+
+
+def test_with_an_environ_that_a_program_uses_for_all_its_requests(receiver: Any) -> None:
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        environ = agent_tools.stamped()
+        for _ in range(30):
+            application(environ, start_response)
+        environ = received()[1]
+        for _ in range(30):
+            environ["HTTP_X_REQUEST_START"] = agent_tools.stamp()
+            application(environ, start_response)
+            dynoscale.stats()
+            environ["HTTP_X_REQUEST_START"] = agent_tools.stamp(ms_ago=30)
+            application(environ, start_response)
+        assert recorded() == 90
+        """,
+        receiver,
+        90,
     )
 
 
@@ -286,8 +374,8 @@ def test_by_a_wrapper_that_is_called_while_the_answer_is_iterated(receiver: Any)
             yield from inner(environ, start_response)
 
         application = DynoscaleWsgiApp(stream)
-        request, environ = received()
-        for n in range(50):  # the same environ, even
+        for n in range(50):
+            request, environ = received()
             assert list(application(environ, start_response)) == agent_tools.BODY
         assert recorded() == 50
         """,
@@ -300,12 +388,10 @@ def test_by_two_wrappers_side_by_side(receiver: Any) -> None:
     run(
         """
         one, other = DynoscaleWsgiApp(app), DynoscaleWsgiApp(lambda *args: [])
-        request, environ = received()
         for n in range(50):
-            one(environ, start_response)
-            other(environ, start_response)
+            one(received()[1], start_response)
+            other(received()[1], start_response)
         assert recorded() == 100
-        assert "dynoscale.counted" not in environ
         """,
         receiver,
         100,
@@ -321,8 +407,8 @@ def test_where_the_app_raises_under_nested_wrappers(receiver: Any) -> None:
             raise error
 
         application = DynoscaleWsgiApp(DynoscaleWsgiApp(broken))
-        request, environ = received()
         for n in range(50):
+            request, environ = received()
             try:
                 application(environ, start_response)
             except RuntimeError as caught:
@@ -358,7 +444,7 @@ def test_in_many_threads(receiver: Any) -> None:
     )
 
 
-def test_one_door_leaves_no_marks(receiver: Any) -> None:
+def test_one_door_leaves_the_stamp(receiver: Any) -> None:
     run(
         """
         application = DynoscaleWsgiApp(app)
@@ -368,6 +454,7 @@ def test_one_door_leaves_no_marks(receiver: Any) -> None:
         DynoscaleWsgiApp(lambda environ, start: seen.append(dict(environ)))
         before = dict(environ)
         application(environ, start_response)
+        assert environ.pop("dynoscale.counted") is environ["HTTP_X_REQUEST_START"]
         assert environ == before
         del application
         pre_request(None, request)

@@ -49,7 +49,7 @@ def test_app_and_server_see_each_other_s_objects(state: None) -> None:
     assert result is answer
     assert seen == [((environ, agent_tools.start_response), {})]
     assert seen[0][0][0] is environ
-    environ.pop("dynoscale.counted", None)  # where other tests have opened another door
+    environ.pop("dynoscale.counted", None)
     assert environ == before
 
 
@@ -354,6 +354,7 @@ def test_calls_leak_no_references(agent: None) -> None:
     environ = agent_tools.stamped()
     stamp = environ["HTTP_X_REQUEST_START"]
     wrapper = DynoscaleWsgiApp(agent_tools.app)
+    wrapper(environ, agent_tools.start_response)  # which keeps the stamp as its mark
     watched = [environ, stamp, wrapper, agent_tools.app, agent_tools.start_response]
     before = [sys.getrefcount(thing) for thing in watched]
     for _ in range(1000):
