@@ -149,12 +149,14 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
         if (DS_UNLIKELY(type == SCOPE_LIFESPAN))
             return ds_py_wrapper_call_answered_by(self, args, flagged_count, names,
                                                   "dynoscale.asgi", "_lifespan_send", NULL);
-        if (type == SCOPE_HTTP && DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
-            return ds_py_wrapper_call_with_care(self, args, flagged_count, names);
-        if (type == SCOPE_HTTP && DS_UNLIKELY(measure(self, args[0], &queue_time_ms) < 0))
-            return NULL;
+        if (DS_LIKELY(type == SCOPE_HTTP)) {
+            if (DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
+                return ds_py_wrapper_call_with_care(self, args, flagged_count, names);
+            if (DS_UNLIKELY(measure(self, args[0], &queue_time_ms) < 0)) return NULL;
+            return PyObject_Vectorcall(self->app, args, flagged_count, names);
+        }
     }
-    return PyObject_Vectorcall(self->app, args, flagged_count, names);
+    return ds_py_wrapper_call_app(self, args, flagged_count, names);
 }
 
 /* Servers tell the versions of ASGI apart by whether __call__ is a coroutine function. Those that

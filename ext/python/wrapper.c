@@ -17,6 +17,17 @@ static int tell_app(ds_py_state *state, PyObject *request, int64_t queue_time_ms
     return result < 0 ? ds_py_swallow() : 0;
 }
 
+/* Wrappers in wrappers in wrappers: their depth is the user's, that of the stack is not. */
+static const char deep[] = " of wrapped apps";
+
+DS_COLD PyObject *ds_py_wrapper_call_app(ds_py_wrapper *self, PyObject *const *args,
+                                         size_t flagged_count, PyObject *names) {
+    if (Py_EnterRecursiveCall(deep)) return NULL;
+    PyObject *result = PyObject_Vectorcall(self->app, args, flagged_count, names);
+    Py_LeaveRecursiveCall();
+    return result;
+}
+
 enum { MOST_ARGUMENTS = 8 };
 
 PyObject *ds_py_wrapper_call_answered_by(ds_py_wrapper *self, PyObject *const *args,
@@ -25,16 +36,16 @@ PyObject *ds_py_wrapper_call_answered_by(ds_py_wrapper *self, PyObject *const *a
     Py_ssize_t count = PyVectorcall_NARGS(flagged_count), answer = self->kind->answer;
     Py_ssize_t all = count + (names != NULL ? PyTuple_GET_SIZE(names) : 0);
     if (count <= answer || all > MOST_ARGUMENTS) /* misuse is the app's to complain about */
-        return PyObject_Vectorcall(self->app, args, flagged_count, names);
+        return ds_py_wrapper_call_app(self, args, flagged_count, names);
 
     PyObject *stand_in = ds_py_call(module, function, args[answer], more);
     if (stand_in == NULL) {
         if (ds_py_swallow() < 0) return NULL;
-        return PyObject_Vectorcall(self->app, args, flagged_count, names);
+        return ds_py_wrapper_call_app(self, args, flagged_count, names);
     }
     PyObject *changed[MOST_ARGUMENTS];
     for (Py_ssize_t i = 0; i < all; i++) changed[i] = i == answer ? stand_in : args[i];
-    PyObject *result = PyObject_Vectorcall(self->app, changed, (size_t)count, names);
+    PyObject *result = ds_py_wrapper_call_app(self, changed, (size_t)count, names);
     Py_DECREF(stand_in);
     return result;
 }
@@ -62,7 +73,7 @@ DS_COLD PyObject *ds_py_wrapper_call_with_care(ds_py_wrapper *self, PyObject *co
     if ((told & DS_PY_TOLD_APP) != 0 && tell_app(state, request, queue_time_ms) < 0) return NULL;
     if ((told & DS_PY_TOLD_BROWSER) != 0 && queue_time_ms >= 0)
         return call_app_timed(self, args, flagged_count, names, queue_time_ms);
-    return PyObject_Vectorcall(self->app, args, flagged_count, names);
+    return ds_py_wrapper_call_app(self, args, flagged_count, names);
 }
 
 DS_COLD PyObject *ds_py_wrapper_raise_no_app(const ds_py_wrapper *self) {
@@ -86,31 +97,45 @@ static PyObject *get_call(PyObject *object, PyObject *name) {
     return PyObject_GenericGetAttr(object, name);
 }
 
+static PyObject *get_of_app(PyObject *app, PyObject *name) {
+    if (Py_EnterRecursiveCall(deep)) return NULL;
+    PyObject *value = PyObject_GetAttr(app, name);
+    Py_LeaveRecursiveCall();
+    return value;
+}
+
 /* __wrapped__ is an instance's alone: inspect would follow a type's. */
 static PyObject *get_attribute(PyObject *object, PyObject *name) {
     PyObject *app = ((ds_py_wrapper *)object)->app;
     if (app == NULL || !PyUnicode_Check(name)) return PyObject_GenericGetAttr(object, name);
     if (is(name, "__wrapped__")) return Py_NewRef(app);
     /* The type has these for every object, but the app has its own. */
-    if (is(name, "__doc__") || is(name, "__module__")) return PyObject_GetAttr(app, name);
+    if (is(name, "__doc__") || is(name, "__module__")) return get_of_app(app, name);
     if (is(name, "__call__")) return get_call(object, name);
     PyObject *own = PyObject_GenericGetAttr(object, name);
     if (own != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError)) return own;
     PyErr_Clear();
-    return PyObject_GetAttr(app, name);
+    return get_of_app(app, name);
 }
 
 /* Deletes where `value` is NULL. */
 static int set_attribute(PyObject *object, PyObject *name, PyObject *value) {
     PyObject *app = ((ds_py_wrapper *)object)->app;
     if (app == NULL) return PyObject_GenericSetAttr(object, name, value);
-    return PyObject_SetAttr(app, name, value);
+    if (Py_EnterRecursiveCall(deep)) return -1;
+    int result = PyObject_SetAttr(app, name, value);
+    Py_LeaveRecursiveCall();
+    return result;
 }
 
 static PyObject *list_attributes(PyObject *object, PyObject *nothing) {
     (void)nothing;
     PyObject *app = ((ds_py_wrapper *)object)->app;
-    return app != NULL ? PyObject_Dir(app) : PyList_New(0);
+    if (app == NULL) return PyList_New(0);
+    if (Py_EnterRecursiveCall(deep)) return NULL;
+    PyObject *names = PyObject_Dir(app);
+    Py_LeaveRecursiveCall();
+    return names;
 }
 
 static PyObject *represent(PyObject *object) {
@@ -208,12 +233,14 @@ static void end(PyObject *object) {
     ds_py_wrapper *self = (ds_py_wrapper *)object;
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
-    if (self->weak_references != NULL) PyObject_ClearWeakRefs(object);
+    Py_TRASHCAN_BEGIN(self, end) /* the app may be a wrapper, whose app may be one ... */
+        if (self->weak_references != NULL) PyObject_ClearWeakRefs(object);
     if (self->open) ds_py_doors_close_wrapper(&self->state->doors);
     Py_XDECREF(self->app);
     Py_XDECREF(self->module);
     type->tp_free(object);
     Py_DECREF(type);
+    Py_TRASHCAN_END
 }
 
 static PyMemberDef members[] = {

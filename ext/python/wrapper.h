@@ -41,6 +41,10 @@ static inline int ds_py_lookup(PyObject *dict, PyObject *key, PyObject **value) 
     return DS_LIKELY(found >= 0) ? found : ds_py_swallow(); /* a key's own __eq__ raised */
 }
 
+/* Calls the app, unless the stack is as deep as it may be. */
+PyObject *ds_py_wrapper_call_app(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count,
+                                 PyObject *names);
+
 /* A whole call, with several doors in the process, or somebody to tell the queue time. There are
  * arguments, and the first is a dict. */
 PyObject *ds_py_wrapper_call_with_care(ds_py_wrapper *self, PyObject *const *args,

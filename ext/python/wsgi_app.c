@@ -43,8 +43,9 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
         if (DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
             return ds_py_wrapper_call_with_care(self, args, flagged_count, names);
         if (DS_UNLIKELY(measure(self, args[0], false, &queue_time_ms) < 0)) return NULL;
+        return PyObject_Vectorcall(self->app, args, flagged_count, names);
     }
-    return PyObject_Vectorcall(self->app, args, flagged_count, names);
+    return ds_py_wrapper_call_app(self, args, flagged_count, names);
 }
 
 static ds_py_claim measure_with_care(ds_py_wrapper *self, PyObject *environ,

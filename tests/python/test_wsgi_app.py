@@ -362,6 +362,35 @@ def test_calls_leak_no_references(agent: None) -> None:
     assert [sys.getrefcount(thing) for thing in watched] == before
 
 
+def test_wrappers_may_be_in_each_other_as_deep_as_one_likes() -> None:
+    """They are freed one after the other, and what would need the stack is a RecursionError."""
+    code = """
+        import sys
+        from dynoscale.asgi import DynoscaleAsgiApp
+        from dynoscale.wsgi import DynoscaleWsgiApp
+
+        def expect_recursion_error(function, *args):
+            try:
+                function(*args)
+            except RecursionError:
+                return
+            raise AssertionError(function)
+
+        for wrapper, args in ((DynoscaleWsgiApp, ({}, None)), (DynoscaleAsgiApp, ({}, None, None))):
+            app = print
+            for _ in range(300_000):
+                app = wrapper(app)
+            expect_recursion_error(app, *args)
+            expect_recursion_error(getattr, app, "anything")
+            expect_recursion_error(setattr, app, "anything", 1)
+            expect_recursion_error(dir, app)
+            expect_recursion_error(repr, app)
+            del app
+        """
+    agent_tools.run(code, agent_tools.child_environment())
+    agent_tools.run(code, agent_tools.reporting_to("http://127.0.0.1:9"))
+
+
 def test_a_wrapper_is_not_copied_by_half() -> None:
     with pytest.raises(TypeError):
         pickle.dumps(DynoscaleWsgiApp(agent_tools.app))
