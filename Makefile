@@ -236,7 +236,7 @@ $(OUT)/service/pages.o: build/web/pages.c
 	@$(COMPILE) -c -o $@ $<
 
 build/dynoscaled: $(OUT)/dynoscaled
-	@cp $< $@
+	@cp $< $@.new && mv $@.new $@
 
 $(OUT)/dynoscaled: $(OUT)/service/src/main.o $(SERVICE_LIBRARY)
 	@$(LINK) -o $@ $^ $(SERVICE_LIBS)

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Both agents at work: nginx in front of a Rack app under puma and of a Flask app under gunicorn;
-visitors who come calmly, then too many at once, then calmly again; and the queue time that the
-agents report, live. `make demo` runs it, and installs and builds what it needs.
+"""The loop, closed: nginx in front of a Rack app under puma and of a Flask app under gunicorn, both
+with our agents; a real dynoscaled that hears them and adds and removes workers; visitors who come
+calmly, then three times as many, then calmly again. Beside each app stands a twin with the same
+visitors and its scaling off. `make demo` runs it, and installs and builds what it needs.
 
-    demo.py [--seconds 30]
+    demo.py [--seconds 90] [--keep]
 
-Everything listens on loopback only, and is stopped at the end, also by Ctrl-C. Exit status 0 if
-the agents reported every request exactly once.
+Everything listens on loopback only, and is stopped at the end, also by Ctrl-C. With --keep it goes
+on, calmly, until Ctrl-C. Exit status 0 if the service counted every request exactly once, and the
+apps that it scaled had fewer slow seconds than their twins.
 """
 
 from __future__ import annotations
@@ -21,22 +23,23 @@ import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Dict, Iterator, List, Optional, Sequence
-
-from traffic import Phase, Traffic, phase_at
-from view import PlainLines, Plots, Series, View, duration
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from processes import Nginx, Process, ProcessError, free_port  # noqa: E402
-from receiver import ReceiverProcess  # noqa: E402
+from scaling import Scaling  # noqa: E402
+from traffic import Phase, Traffic, phase_at  # noqa: E402
+from view import Moment, PlainLines, Plots, Track, View  # noqa: E402
 
-WORKERS = 2  # of each app. A request keeps one busy for 50 ms, so they can do 40 a second
-CALM_RATE, BUSY_RATE = 12, 44
-TAIL_S = 2  # for the last answers
-REDRAW_S = 0.25
+# Of each app. A request keeps a worker busy for 50 ms, so that each can do 20 a second.
+LEAST_WORKERS, MOST_WORKERS = 2, 8
+CALM_RATE, BUSY_RATE = 15, 45
+SLOW_MS = 100  # a second is slow if more than 1 request in 20 waited longer
+REDRAW_S = 0.5
+COUNTED_WITHIN_S = 60  # after the last request
 
 # What could make the servers or the agents work in another way than the demo means.
 NOT_HANDED_ON = ("DYNO", "SKIP_DYNOSCALE_AGENT", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS", "PORT")
@@ -73,36 +76,91 @@ class Interruption:
 
 
 class App:
-    """An app in its server, nginx in front of it, its visitors, and what its agent reports."""
+    """An app in its server, with nginx in front of it and its visitors; scaled or not."""
 
-    def __init__(self, title: str, language: str, server: Process, port: int) -> None:
-        self.language = language
+    def __init__(self, name: str, pids: Path, server: Process, port: int) -> None:
+        self.name = name  # the service's
+        self.pids = pids  # where the server's id is
         self.server = server
         self.port = port
-        self.series = Series(title)
         self.traffic: Traffic
+        self.worker_seconds = 0.0
+        self.rows = 0
+        self.slow_seconds = 0
+        self.status: Dict[str, Any] = {}
+
+    def look(self, service: Scaling, seconds: float) -> None:
+        """Reads what the service knows, `seconds` after it was last read."""
+        self.status = service.status(self.name)
+        self.worker_seconds += (self.workers or 0) * seconds
+
+    @property
+    def workers(self) -> Optional[int]:
+        return (self.status.get("dynos") or {}).get("ordered")
+
+    @property
+    def p95_ms(self) -> Optional[int]:
+        return (self.status.get("queue_time") or {}).get("ms")
 
     def stop(self) -> None:
         """As a platform does: the server finishes its requests, the agent sends what is left."""
-        self.server.stop(signal.SIGTERM, expected=(0, -signal.SIGTERM))
+        self.server.stop(signal.SIGTERM, seconds=30, expected=(0, -signal.SIGTERM))
+
+    def count(self, service: Scaling, start: int, end: int) -> None:
+        """Asks the service what it has counted, until it is all that was sent or time is up."""
+        deadline = time.monotonic() + COUNTED_WITHIN_S
+        while True:
+            points = service.points(self.name, start, end)
+            self.rows = sum(point["count"] for point in points)
+            if self.rows >= self.traffic.sent or time.monotonic() > deadline:
+                break
+            time.sleep(REDRAW_S)
+        self.slow_seconds = 10 * sum(point.get("p95", 0) > SLOW_MS for point in points)
 
     def fault(self) -> Optional[str]:
-        sent, rows = self.traffic.sent, self.series.rows
+        sent, rows = self.traffic.sent, self.rows
         if self.traffic.failed:
             return f"{self.traffic.failed} of {sent} requests failed: {self.traffic.first_failure}"
-        return None if rows == sent else f"{sent} requests were sent, but {rows} rows received"
+        return None if rows == sent else f"{sent} requests were sent, but {rows} rows counted"
 
 
-def environment(service: str) -> Dict[str, str]:
+class Pair:
+    """An app that the service scales, and its twin that it only watches."""
+
+    def __init__(self, title: str, app: App, twin: App) -> None:
+        self.title, self.app, self.twin = title, app, twin
+        self.track = Track(title)
+
+    def look(self, service: Scaling, now: float, seconds: float) -> None:
+        for app in (self.app, self.twin):
+            app.look(service, seconds)
+        self.track.sentence = self.app.status.get("sentence") or ""
+        self.track.add(
+            math.floor(now),
+            Moment(self.app.p95_ms, self.app.workers, self.twin.p95_ms, self.twin.workers),
+        )
+
+    def fault(self) -> Optional[str]:
+        for app in (self.app, self.twin):
+            if fault := app.fault():
+                return f"{app.name}: {fault}"
+        if self.app.slow_seconds >= self.twin.slow_seconds:
+            return (
+                f"{self.title}: {self.app.slow_seconds} slow seconds with scaling, "
+                f"{self.twin.slow_seconds} without"
+            )
+        return None
+
+
+def environment(address: str) -> Dict[str, str]:
     """What a user sets: where reports go, and which dyno this is. The rest is for the demo."""
     env = {
         name: value
         for name, value in os.environ.items()
         if name not in NOT_HANDED_ON and not name.startswith("DYNOSCALE_")
     }
-    env.update(DYNOSCALE_URL=f"{service}/demo-token", DYNO="web.1")
+    env.update(DYNOSCALE_URL=address, DYNOSCALE_DYNOS="all", DYNO="web.1")
     env.update(
-        DYNOSCALE_PUBLISH_FREQUENCY="1",
         NO_PROXY="127.0.0.1",
         no_proxy="127.0.0.1",
         PYTHONPATH=str(ROOT / "python"),
@@ -111,126 +169,174 @@ def environment(service: str) -> Dict[str, str]:
     return env
 
 
-def puma(directory: str, env: Dict[str, str]) -> App:
-    port = free_port()
+def puma(port: int, pid_file: Path) -> List[str]:
     # Not by the name `puma`, which may belong to another Ruby.
     command = [os.environ.get("RUBY", "ruby"), "-I", str(ROOT / "ruby" / "lib"), "-rpuma/cli"]
     command += ["-e", "Puma::CLI.new(ARGV).run", "--", "--config", "-"]
-    command += ["--threads", f"{WORKERS}:{WORKERS}", "--bind", f"tcp://127.0.0.1:{port}"]
-    command += [str(HERE / "config.ru")]
-    return App("Rack on puma", "ruby", Process(command, directory, "puma", env, directory), port)
+    command += ["--workers", str(LEAST_WORKERS), "--threads", "1:1", "--pidfile", str(pid_file)]
+    return [*command, "--bind", f"tcp://127.0.0.1:{port}", str(HERE / "config.ru")]
 
 
-def gunicorn(directory: str, env: Dict[str, str]) -> App:
-    port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "--workers", str(WORKERS)]
-    command += ["--bind", f"127.0.0.1:{port}", "--chdir", str(HERE), "flask_app:app"]
-    server = Process(command, directory, "gunicorn", env, directory)
-    return App("Flask on gunicorn", "python", server, port)
+def gunicorn(port: int, pid_file: Path) -> List[str]:
+    command = [sys.executable, "-m", "gunicorn", "--workers", str(LEAST_WORKERS)]
+    command += ["--pid", str(pid_file), "--graceful-timeout", "30"]
+    return [*command, "--bind", f"127.0.0.1:{port}", "--chdir", str(HERE), "flask_app:app"]
 
 
-def start(
-    directory: str,
-    phases: Sequence[Phase],
-    service: str,
-    stack: ExitStack,
-    interruption: Interruption,
-) -> List[App]:
-    env = environment(service)
-    apps = [puma(directory, env), gunicorn(directory, env)]
-    for app in apps:
-        with interruption.held():
-            stack.enter_context(app.server).start()
-    for seed, app in enumerate(apps):
-        app.server.wait_for_port(app.port)
-        with interruption.held():
-            front = Nginx(directory, app.port, name=f"nginx-{app.language}")
-            stack.enter_context(front).start()
+class Stage:
+    """Starts what the demo shows, each thing so that an interruption leaves nothing behind."""
+
+    def __init__(
+        self, directory: str, service: Scaling, stack: ExitStack, interruption: Interruption
+    ) -> None:
+        self._directory, self._service = directory, service
+        self._stack, self._interruption = stack, interruption
+
+    def app(self, name: str, command: Any, scaling: bool) -> App:
+        pids = Path(self._directory) / name
+        pids.mkdir()
+        address = self._service.add_app(name, pids, scaling, LEAST_WORKERS, MOST_WORKERS)
+        port = free_port()
+        server = Process(
+            command(port, pids / "web.pid"), self._directory, name, environment(address), pids
+        )
+        with self._interruption.held():
+            self._stack.enter_context(server).start()
+        return App(name, pids, server, port)
+
+    def visitors(self, app: App, phases: Sequence[Phase], seed: int) -> None:
+        app.server.wait_for_port(app.port, seconds=60)
+        self._service.set_platform(app.name, app.pids)
+        with self._interruption.held():
+            front = Nginx(self._directory, app.port, name=f"nginx-{app.name}")
+            self._stack.enter_context(front).start()
         app.traffic = Traffic(front.url, phases, seed)
-        stack.callback(app.traffic.stop)
-    return apps
+        self._stack.callback(app.traffic.stop)
 
 
-class Reports:
-    """Hands what the receiver has got to the app that it is about."""
-
-    def __init__(self, receiver: ReceiverProcess, apps: Sequence[App], begin: int) -> None:
-        self._receiver = receiver
-        self._apps = {app.language: app.series for app in apps}
-        self._begin = begin
-        self._read = 0
-
-    def read(self) -> None:
-        rows = self._receiver.rows(self._read)
-        self._read += len(rows)
-        for row in rows:
-            language = row["user_agent"].partition(";")[0].replace("dynoscale-", "")
-            self._apps[language].add(row["timestamp"] - self._begin, row["metric"])
+def start(stage: Stage, phases: Sequence[Phase]) -> List[Pair]:
+    pairs = [
+        Pair(title, stage.app(name, command, True), stage.app(f"{name}-off", command, False))
+        for title, name, command in (
+            ("Rack on puma", "rack", puma),
+            ("Flask on gunicorn", "flask", gunicorn),
+        )
+    ]
+    for seed, pair in enumerate(pairs):
+        for app in (pair.app, pair.twin):  # the same visitors
+            stage.visitors(app, phases, seed)
+    return pairs
 
 
-def summary(apps: Sequence[App]) -> str:
+def summary(pairs: Sequence[Pair]) -> str:
+    apps = [app for pair in pairs for app in (pair.app, pair.twin)]
+
     def line(what: str, *values: object) -> str:
-        return f"{what:15}" + "".join(f"{value!s:>12}" for value in values)
+        return f"{what:17}" + "".join(f"{value!s:>13}" for value in values)
 
     return "\n".join(
         (
-            line("", *(app.series.short_name for app in apps)),
+            line("", *(app.name for app in apps)),
             line("requests sent", *(app.traffic.sent for app in apps)),
-            line("rows received", *(app.series.rows for app in apps)),
-            line("peak p95", *(duration(app.series.peak_p95()) for app in apps)),
+            line("rows counted", *(app.rows for app in apps)),
+            line("slow seconds", *(app.slow_seconds for app in apps)),
+            line("worker-seconds", *(round(app.worker_seconds) for app in apps)),
         )
     )
 
 
-def run(seconds: float, interruption: Interruption) -> int:
-    phases = (
-        Phase("calm", 0.3 * seconds, CALM_RATE, 1),
-        Phase("too much", 0.3 * seconds, BUSY_RATE, BUSY_RATE),
+def decisions(service: Scaling, pair: Pair, begin: int) -> Iterator[str]:
+    yield f"{pair.title}:"
+    for tick in service.changes(pair.app.name, begin):
+        yield f"  {tick['t'] - begin:3} s  {tick['sentence']}"
+
+
+class Show:
+    """Draws, and reads the service, until a condition holds."""
+
+    def __init__(self, service: Scaling, pairs: Sequence[Pair], view: View, begin: float) -> None:
+        self._service, self._pairs, self._view, self._begin = service, pairs, view, begin
+        self._looked = begin
+
+    def until(self, over: Any, status: Any) -> None:
+        while not over():
+            time.sleep(REDRAW_S)
+            now = time.time()
+            for pair in self._pairs:
+                pair.look(self._service, now - self._begin, now - self._looked)
+            self._looked = now
+            self._view.show(now - self._begin, status(now - self._begin))
+
+
+def run(seconds: float, keep: bool, interruption: Interruption) -> int:
+    phases = [
+        Phase("calm", 0.25 * seconds, CALM_RATE, 1),
+        Phase("3 times as many", 0.35 * seconds, BUSY_RATE, 3),
         Phase("calm", 0.4 * seconds, CALM_RATE, 1),
-    )
+    ]
     with ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="dynoscale-demo-"))
         with interruption.held():
-            receiver = stack.enter_context(ReceiverProcess())
-        apps = start(directory, phases, receiver.url, stack, interruption)
+            service = stack.enter_context(Scaling(directory))
+            service.start()
+        pairs = start(Stage(directory, service, stack, interruption), phases)
+        apps = [app for pair in pairs for app in (pair.app, pair.twin)]
 
-        time.sleep(-time.time() % 1)  # a second of the plots is a second of the reports
+        time.sleep(-time.time() % 1)
         begin = round(time.time())
-        reports = Reports(receiver, apps, begin)
         view: View = (Plots if Plots.suit(sys.stdout) else PlainLines)(
-            sys.stdout, [app.series for app in apps], phases, math.ceil(seconds) + TAIL_S
+            sys.stdout, [pair.track for pair in pairs], phases, math.ceil(seconds)
         )
+        show = Show(service, pairs, view, begin)
+
+        def status(now: float) -> str:
+            phase = phase_at(phases, now)
+            return f"{now:2.0f} s  {phase.name}: {phase.rate} requests a second for each app"
+
         with view:
             for app in apps:
                 app.traffic.start()
-            while not all(app.traffic.over() for app in apps):
-                time.sleep(REDRAW_S)
-                reports.read()
-                now = time.time() - begin
-                phase = phase_at(phases, now)
-                view.show(
-                    now, f"{now:2.0f} s  {phase.name}: {phase.rate}/s, {phase.together} at once"
-                )
-            view.show(now, f"{now:2.0f} s  stopping: the agents send what is left")
-            for app in apps:
-                app.stop()
-            reports.read()
+            show.until(lambda: all(app.traffic.over() for app in apps), status)
         view.close()
 
-        print(f"\n{summary(apps)}\n")
-        faults = [f"{app.series.name}: {fault}" for app in apps if (fault := app.fault())]
+        if keep:
+            link = service.first_link or service.url
+            print(f"\nLook at {link}\nCtrl-C ends it.", flush=True)
+            calm = [Phase("calm", 10 * 365 * 86400, CALM_RATE, 1)]
+            for pair in pairs:
+                for app in (pair.app, pair.twin):
+                    app.traffic = Traffic(app.traffic.url, calm, 0)
+                    stack.callback(app.traffic.stop)
+                    app.traffic.start()
+            while True:
+                time.sleep(3600)
+
+        for app in apps:  # so that nobody scales what is being stopped
+            service.run("pause", app.name, "web")
+        for app in apps:
+            app.stop()
+        end = math.ceil(time.time()) + 10
+        for app in apps:
+            app.count(service, begin - begin % 10, end + -end % 10)
+        print(f"\n{summary(pairs)}\n")
+        for pair in pairs:
+            print("\n".join(decisions(service, pair, begin)))
+        faults = [fault for pair in pairs if (fault := pair.fault())]
         for app in apps if faults else ():
-            print(f"{app.series.name} printed:\n{app.server.log}", file=sys.stderr)
-    print("\n".join(faults) or "Every request was reported exactly once.")
+            print(f"{app.name} printed:\n{app.server.log}", file=sys.stderr)
+        if faults:
+            print(f"dynoscaled printed:\n{service.log}", file=sys.stderr)
+    print("\n".join(["", *faults]) if faults else "\nEvery request was counted exactly once.")
     return 1 if faults else 0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Shows both agents at work on real servers.")
-    parser.add_argument("--seconds", type=float, default=30, help="of traffic; default 30")
+    parser = argparse.ArgumentParser(description="Shows real apps being scaled by their queue time.")
+    parser.add_argument("--seconds", type=float, default=90, help="of traffic; default 90")
+    parser.add_argument("--keep", action="store_true", help="go on until Ctrl-C, to look at it")
     options = parser.parse_args()
     try:
-        return run(options.seconds, Interruption())
+        return run(options.seconds, options.keep, Interruption())
     except ProcessError as error:
         print(error, file=sys.stderr)
         return 1

@@ -47,6 +47,7 @@ class Traffic:
         self.sent = 0
         self.failed = 0
         self.first_failure: Optional[str] = None
+        self.url = url
         self._address = urlsplit(url)
         self._moments = moments(phases, seed)
         self._counting = threading.Lock()

@@ -1,62 +1,63 @@
-"""Shows queue times second by second: as plots redrawn in place, or as plain lines."""
+"""Shows what the service knows, second by second: as plots redrawn in place, or as plain lines."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, TextIO
+from typing import Dict, List, NamedTuple, Optional, Sequence, TextIO
 
 from traffic import Phase, phase_at
 
-LEAST_COLUMNS, LEAST_LINES = 40, 18  # of a terminal for plots
+LEAST_COLUMNS, LEAST_LINES = 40, 20  # of a terminal for plots
 MARGIN = 8  # columns left of a plot, for its scale
-SCALE_TOPS_MS = (20, 50, 100, 200, 500, *(1000 * s for s in (1, 2, 3, 4, 6, 8, 10, 20, 40)))
-PLAIN_LAG_S = 3  # the agents report each second: by then a second is complete
+SCALE_TOPS_MS = (100, 200, 500, *(1000 * s for s in (1, 2, 3, 4, 6, 8, 10, 20, 40, 60)))
+PLAIN_EVERY_S = 5
 
 
-class Quantiles(NamedTuple):
-    p50: int
-    p95: int
+class Moment(NamedTuple):
+    """What the service knew of an app and of its twin, whose scaling is off, at one second."""
+
+    p95_ms: Optional[int]  # None: no request in the rule's window
+    workers: Optional[int]
+    twin_p95_ms: Optional[int] = None
+    twin_workers: Optional[int] = None
 
     def __str__(self) -> str:
-        return f"p50 {duration(self.p50):>6}  p95 {duration(self.p95):>6}"
-
-    def __format__(self, spec: str) -> str:
-        return format(str(self), spec)
+        text = f"p95 {duration(self.p95_ms):>6}  {workers(self.workers)}"
+        return f"{text}   off: p95 {duration(self.twin_p95_ms):>6}  {workers(self.twin_workers)}"
 
 
-class Series:
-    """Queue times of one app, by the second of the demo in which the app got the request."""
+class Track:
+    """An app through the seconds of the demo, and the sentence of its last decision."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.rows = 0
-        self._by_second: Dict[int, List[int]] = {}
+        self.sentence = ""
+        self._by_second: Dict[int, Moment] = {}
 
-    def add(self, second: int, queue_time_ms: int) -> None:
-        self.rows += 1
-        self._by_second.setdefault(second, []).append(queue_time_ms)
+    def add(self, second: int, moment: Moment) -> None:
+        self._by_second[second] = moment
 
-    def over(self, seconds: Iterable[int]) -> Optional[Quantiles]:
-        """Nearest-rank p50 and p95 of all requests of these seconds; None without any."""
-        values = sorted(ms for second in seconds for ms in self._by_second.get(second, ()))
-        if not values:
-            return None
-        return Quantiles(*(values[math.ceil(len(values) * q) - 1] for q in (0.50, 0.95)))
+    def last(self, start: int, end: int) -> Optional[Moment]:
+        """The newest moment of the seconds [start, end)."""
+        for second in range(end - 1, start - 1, -1):
+            if second in self._by_second:
+                return self._by_second[second]
+        return None
+
+    @property
+    def newest(self) -> Optional[Moment]:
+        second = max(self._by_second, default=None)
+        return None if second is None else self._by_second[second]
 
     @property
     def short_name(self) -> str:
         return self.name.partition(" ")[0]
 
-    @property
-    def newest_second(self) -> int:
-        """The last one with a request; -1 without any."""
-        return max(self._by_second, default=-1)
-
-    def peak_p95(self) -> Optional[int]:
-        """The highest p95 of a second."""
-        return max((max(found) for s in self._by_second if (found := self.over([s]))), default=None)
+    def highest_ms(self) -> int:
+        found = [m for m in self._by_second.values()]
+        return max((ms or 0 for m in found for ms in (m.p95_ms, m.twin_p95_ms)), default=0)
 
 
 def duration(ms: Optional[float]) -> str:
@@ -65,22 +66,32 @@ def duration(ms: Optional[float]) -> str:
     return f"{ms:g} ms" if ms < 1000 else f"{ms / 1000:.1f} s"
 
 
+def workers(number: Optional[int]) -> str:
+    return "- workers" if number is None else f"{number} worker{'s' * (number != 1)}"
+
+
 # ---- Plots -----------------------------------------------------------------------------------
 
 
 class Style(NamedTuple):
-    """What a plot is drawn with. `levels`: a cell filled by p50, from not at all to whole."""
+    """What a plot is drawn with. `levels`: a cell filled by the app's p95, from not at all to
+    whole."""
 
     levels: str
-    shade: str  # from p50 up to p95
+    shade: str  # from there up to the twin's p95
     side: str
     corner: str
     axis: str
     tick: str
+    encoding: str
+
+    def text(self, text: str) -> str:
+        plain = text.replace("→", "->") if self.encoding == "ascii" else text
+        return plain.encode(self.encoding, "replace").decode(self.encoding)
 
 
-UNICODE = Style(" ▁▂▃▄▅▆▇█", "░", "│", "└", "─", "┴")
-ASCII = Style(" _#", ":", "|", "+", "-", "+")
+UNICODE = Style(" ▁▂▃▄▅▆▇█", "░", "│", "└", "─", "┴", "utf-8")
+ASCII = Style(" _#", ":", "|", "+", "-", "+", "ascii")
 
 
 class Grid(NamedTuple):
@@ -98,26 +109,31 @@ class Grid(NamedTuple):
         return round(second * self.wide / self.step)
 
 
-def plot(series: Series, grid: Grid, lines: int, top_ms: int, style: Style) -> List[str]:
-    """An area for p50 and a shade up to p95, `lines` high, above a time axis of two lines."""
+def plot(track: Track, grid: Grid, lines: int, top_ms: int, style: Style) -> List[str]:
+    """An area for the app's p95, a shade up to its twin's, `lines` high; below it the workers and a
+    time axis, of three lines."""
     steps = len(style.levels) - 1
+    starts = range(0, grid.seconds, grid.step)
+    moments = [track.last(start, start + grid.step) for start in starts]
 
-    def cell(bar: Optional[Quantiles], row: int) -> str:
-        if bar is None:
+    def height(ms: Optional[int], row: int) -> Optional[float]:
+        return None if ms is None else ms / top_ms * lines - row  # in cells, above the row's foot
+
+    def cell(moment: Optional[Moment], row: int) -> str:
+        if moment is None:
             return " "
-        p50, p95 = (ms / top_ms * lines - row for ms in bar)  # in cells, above this row's foot
+        own, twin = height(moment.p95_ms, row), height(moment.twin_p95_ms, row)
         # What was measured shows, were it 0 ms.
-        level = min(steps, max(round(p50 * steps), 1 if row == 0 else 0))
+        least = 1 if row == 0 else 0
+        level = 0 if own is None else min(steps, max(round(own * steps), least))
         if level > 0:
             return style.levels[level]
-        return style.shade if p95 >= 0.5 else " "
+        return style.shade if twin is not None and twin >= 0.5 else " "
 
-    starts = range(0, grid.seconds, grid.step)
-    bars = [series.over(range(start, start + grid.step)) for start in starts]
     scale = {lines - 1: scale_text(top_ms), lines / 2 - 1: scale_text(top_ms / 2)}
     drawn = []
     for row in reversed(range(lines)):
-        cells = "".join(cell(bar, row) * grid.wide for bar in bars)
+        cells = "".join(cell(moment, row) * grid.wide for moment in moments)
         drawn.append(f"{scale.get(row, ''):>{MARGIN - 2}} {style.side}{cells}")
 
     axis, labels = style.axis * grid.column(grid.seconds), ""
@@ -125,7 +141,9 @@ def plot(series: Series, grid: Grid, lines: int, top_ms: int, style: Style) -> L
         column = grid.column(second)
         axis = axis[:column] + style.tick + axis[column + 1 :]
         labels = labels.ljust(column) + f"{second}"
+    counts = [" " if m is None or m.workers is None else f"{m.workers % 10}" for m in moments]
     drawn.append(f"{'0':>{MARGIN - 2}} {style.corner}{axis}")
+    drawn.append(f"{'workers':>{MARGIN - 1}} {''.join(count * grid.wide for count in counts)}")
     drawn.append(f"{'s':>{MARGIN - 2}}  {labels}")
     return drawn
 
@@ -135,7 +153,7 @@ def scale_text(ms: float) -> str:
 
 
 def frame(
-    series: Sequence[Series],
+    tracks: Sequence[Track],
     phases: Sequence[Phase],
     seconds: int,
     head: Sequence[str],
@@ -145,18 +163,18 @@ def frame(
     """Everything that fits a terminal of this size, one plot above the other to one scale."""
     grid = Grid.fit(seconds, size.columns - MARGIN)
     width = MARGIN + grid.column(seconds)
-    fixed = len(head) + 3 * len(series) + len(series) - 1 + 2
-    lines = min(12, (size.lines - 1 - fixed) // len(series))
+    fixed = len(head) + 5 * len(tracks) + len(tracks) - 1 + 2
+    lines = min(10, (size.lines - 1 - fixed) // len(tracks))
     lines -= lines % 2 if lines > 3 else 0  # so that a line has half the scale
-    highest = max((one.peak_p95() or 0 for one in series), default=0)
+    highest = max((track.highest_ms() for track in tracks), default=0)
     top_ms = next((top for top in SCALE_TOPS_MS if top >= highest), highest)
 
     drawn = [*head]
-    for number, one in enumerate(series):
-        newest = one.over([one.newest_second])
-        title = str(newest or "").rjust(width - len(one.name))
-        drawn += [""] * (number > 0) + [one.name + title]
-        drawn += plot(one, grid, max(1, lines), top_ms, style)
+    for number, track in enumerate(tracks):
+        title = f" {track.newest or ''}".rjust(width - len(track.name))
+        drawn += [""] * (number > 0) + [track.name + title]
+        drawn += plot(track, grid, max(1, lines), top_ms, style)
+        drawn.append(style.text(f"  {track.sentence}"))
     bands, begin = "", 0.0
     for phase in phases:
         end = begin + phase.seconds
@@ -164,7 +182,7 @@ def frame(
         bands += f"{phase.name:^{room}.{room}}" + style.side
         begin = end
     drawn.append(" " * MARGIN + bands)
-    drawn.append(f"{style.levels[-1]} p50  {style.shade} p95 of each second's requests")
+    drawn.append(f"{style.levels[-1]} p95  {style.shade} p95 of the twin with scaling off")
     return [line[: size.columns] for line in drawn]
 
 
@@ -172,9 +190,9 @@ class View:
     """What both ways of showing have in common. Usable from `with` on; `close` is called after."""
 
     def __init__(
-        self, out: TextIO, series: Sequence[Series], phases: Sequence[Phase], seconds: int
+        self, out: TextIO, tracks: Sequence[Track], phases: Sequence[Phase], seconds: int
     ) -> None:
-        self._out, self._series, self._phases, self._seconds = out, series, phases, seconds
+        self._out, self._tracks, self._phases, self._seconds = out, tracks, phases, seconds
 
     def __enter__(self) -> View:
         return self
@@ -195,9 +213,9 @@ class Plots(View):
     CYAN, YELLOW, BOLD, PLAIN = "\x1b[36m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
     def __init__(
-        self, out: TextIO, series: Sequence[Series], phases: Sequence[Phase], seconds: int
+        self, out: TextIO, tracks: Sequence[Track], phases: Sequence[Phase], seconds: int
     ) -> None:
-        super().__init__(out, series, phases, seconds)
+        super().__init__(out, tracks, phases, seconds)
         self._style = UNICODE if "utf" in (out.encoding or "").lower() else ASCII
         self._color = not os.environ.get("NO_COLOR")
 
@@ -219,50 +237,53 @@ class Plots(View):
 
     def show(self, now: float, status: str) -> None:
         size = os.get_terminal_size(self._out.fileno())
-        drawn = self._drawn(size, ["Queue time, as both agents report it", status])
+        drawn = self._drawn(size, ["Queue time and workers, as the service knows them", status])
         self._out.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in drawn) + "\x1b[J")
         self._out.flush()
 
     def close(self) -> None:
         size = os.get_terminal_size(self._out.fileno())
-        drawn = self._drawn(size, ["Queue time, as both agents reported it", ""])
+        drawn = self._drawn(size, ["Queue time and workers, as the service knew them", ""])
         print(*drawn, sep="\n", file=self._out)
 
     def _drawn(self, size: os.terminal_size, head: List[str]) -> List[str]:
-        drawn = frame(self._series, self._phases, self._seconds, head, size, self._style)
+        drawn = frame(self._tracks, self._phases, self._seconds, head, size, self._style)
         if not self._color:
             return drawn
         area, shade = re.escape(self._style.levels[1:]), re.escape(self._style.shade)
         plots = "\n".join(drawn[len(head) :])
         plots = re.sub(f"[{area}]+", rf"{self.CYAN}\g<0>{self.PLAIN}", plots)
         plots = re.sub(f"{shade}+", rf"{self.YELLOW}\g<0>{self.PLAIN}", plots)
-        return [self.BOLD + head[0] + self.PLAIN, *head[1:], *plots.split("\n")]
+        return [self.BOLD + drawn[0] + self.PLAIN, *drawn[1 : len(head)], *plots.split("\n")]
 
 
 # ---- Plain lines -----------------------------------------------------------------------------
 
 
 class PlainLines(View):
-    """A line for each second, once it is complete."""
+    """Some lines each five seconds: where each app and its twin stand, and each new sentence."""
 
-    _next = 0
+    def __init__(
+        self, out: TextIO, tracks: Sequence[Track], phases: Sequence[Phase], seconds: int
+    ) -> None:
+        super().__init__(out, tracks, phases, seconds)
+        self._next = 0
+        self._said: Dict[str, str] = {}
 
     def __enter__(self) -> PlainLines:
-        self._print("Queue time of each second's requests, as both agents report it")
+        self._print("Queue time and workers, as the service knows them; off: the twin with scaling off")
         return self
 
     def show(self, now: float, status: str) -> None:
-        self._print_until(math.floor(now) - PLAIN_LAG_S)
-
-    def close(self) -> None:
-        self._print_until(1 + max((one.newest_second for one in self._series), default=0))
-
-    def _print_until(self, end: int) -> None:
-        for second in range(self._next, end):
-            phase = phase_at(self._phases, second).name
-            found = [f"{one.short_name} {one.over([second]) or '-':<24}" for one in self._series]
-            self._print(f"{second:2} s  {phase:8}  {'  '.join(found)}".rstrip())
-            self._next = second + 1
+        if now < self._next:
+            return
+        phase = phase_at(self._phases, now).name
+        for track in self._tracks:
+            self._print(f"{now:3.0f} s  {phase:15}  {track.short_name:6} {track.newest or '-'}")
+            if track.sentence and self._said.get(track.name) != track.sentence:
+                self._said[track.name] = track.sentence
+                self._print(f"{'':24}{track.sentence}")
+        self._next = (math.floor(now) // PLAIN_EVERY_S + 1) * PLAIN_EVERY_S
 
     def _print(self, line: str) -> None:
         print(line, file=self._out, flush=True)

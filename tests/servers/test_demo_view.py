@@ -10,7 +10,7 @@ import re
 import struct
 import sys
 import termios
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Iterator, List, Optional
@@ -34,7 +34,7 @@ def demo() -> Iterator[Any]:
         yield SimpleNamespace(demo=demo, view=view, traffic=traffic)
     finally:
         sys.path.remove(str(DEMO))
-        for name in ("demo", "traffic", "view"):
+        for name in ("demo", "scaling", "traffic", "view"):
             sys.modules.pop(name, None)
 
 
@@ -85,11 +85,12 @@ def screens() -> Iterator[ExitStack]:
 
 
 def measured(demo: Any) -> List[Any]:
-    both = [demo.view.Series("Rack on puma"), demo.view.Series("Flask on gunicorn")]
+    both = [demo.view.Track("Rack on puma"), demo.view.Track("Flask on gunicorn")]
     for one in both:
+        one.sentence = "up 2 → 4: p95 was 900 ms over the last 0:10, above 100 ms"
         for second in range(30):
-            for queue_time in (1, 2, 3, 900 if second == 12 else 4):
-                one.add(second, queue_time)
+            p95 = 900 if second == 12 else 4
+            one.add(second, demo.view.Moment(p95, 2 if second < 14 else 4, 3 * p95, 2))
     return both
 
 
@@ -112,28 +113,30 @@ def lines_of(text: str) -> List[str]:
 def test_the_plots_fit_the_terminal(
     demo: Any, screens: ExitStack, columns: int, encoding: str
 ) -> None:
-    screen = screens.enter_context(closing(Screen(columns, 18, encoding)))
+    screen = screens.enter_context(closing(Screen(columns, 20, encoding)))
     lines = lines_of(shown(demo, screen))
     assert max(len(line) for line in lines) <= columns
     for title in ("Rack on puma ", "Flask on gunicorn "):
         assert sum(line.startswith(title) for line in lines) == 2  # live, and left behind
-    assert sum("p50" in line and "p95 of each second" in line for line in lines) == 2
+    assert sum("p95 of the twin with scaling off"[: columns - 10] in line for line in lines) == 2
+    assert sum(line.startswith("workers 2") for line in lines) == 4
+    assert sum(line.startswith("  up 2") for line in lines) == 4
     assert STATUS in lines
     assert all("\n".join(lines).count(phase) >= 2 for phase in ("calm", "too much"))
     "\n".join(lines).encode(encoding)
 
 
-def test_a_wide_terminal_shows_the_newest_quantiles(demo: Any, screens: ExitStack) -> None:
+def test_a_wide_terminal_shows_where_both_stand_now(demo: Any, screens: ExitStack) -> None:
     screen = screens.enter_context(closing(Screen(100, 30)))
     titles = [line for line in lines_of(shown(demo, screen)) if " on " in line]
     assert len(titles) == 4
-    assert all(re.search(r"p50 +2 ms  p95 +4 ms$", title) for title in titles)
+    assert all(re.search(r"p95 +4 ms  4 workers   off: p95 +12 ms  2 workers$", title) for title in titles)
 
 
 def test_a_live_frame_is_no_higher_than_the_terminal(demo: Any, screens: ExitStack) -> None:
-    screen = screens.enter_context(closing(Screen(40, 18)))
+    screen = screens.enter_context(closing(Screen(40, 20)))
     live = shown(demo, screen).partition("\x1b[?1049l")[0]
-    assert live.count("\n") <= 18 - 1
+    assert live.count("\n") <= 20 - 1
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])
@@ -148,9 +151,9 @@ def test_no_color_is_heeded(
 @pytest.mark.parametrize(
     "columns, lines, term, suit",
     [
-        (40, 18, "xterm", True),
-        (39, 18, "xterm", False),
-        (40, 17, "xterm", False),
+        (40, 20, "xterm", True),
+        (39, 20, "xterm", False),
+        (40, 19, "xterm", False),
         (100, 30, "dumb", False),
     ],
 )
@@ -171,55 +174,41 @@ def test_what_terminal_suits_plots(
 # ---- The end ---------------------------------------------------------------------------------
 
 
-def app_of(demo: Any, sent: int, failed: int = 0) -> Any:
-    app = demo.demo.App("Rack on puma", "ruby", SimpleNamespace(log="what the server printed"), 0)
-    app.series = measured(demo)[0]  # of 120 rows
-    failure = "status 502" if failed else None
-    app.traffic = SimpleNamespace(sent=sent, failed=failed, first_failure=failure)
-    return app
+def pair_of(demo: Any, sent: int, failed: int = 0, slow: int = 20) -> Any:
+    """An app and its twin with 40 slow seconds; of each, 120 rows were counted."""
+
+    def app(name: str, slow_seconds: int) -> Any:
+        made = demo.demo.App(name, Path(), SimpleNamespace(log="what the server printed"), 0)
+        made.rows, made.slow_seconds, made.worker_seconds = 120, slow_seconds, 180.4
+        failure = "status 502" if failed else None
+        made.traffic = SimpleNamespace(sent=sent, failed=failed, first_failure=failure)
+        return made
+
+    return demo.demo.Pair("Rack on puma", app("rack", slow), app("rack-off", 40))
 
 
 @pytest.mark.parametrize(
-    "sent, failed, fault",
+    "sent, failed, slow, fault",
     [
-        (120, 0, None),
-        (121, 0, "121 requests were sent, but 120 rows received"),
-        (119, 0, "119 requests were sent, but 120 rows received"),
-        (120, 1, "1 of 120 requests failed: status 502"),
+        (120, 0, 20, None),
+        (121, 0, 20, "rack: 121 requests were sent, but 120 rows counted"),
+        (119, 0, 20, "rack: 119 requests were sent, but 120 rows counted"),
+        (120, 1, 20, "rack: 1 of 120 requests failed: status 502"),
+        (120, 0, 40, "Rack on puma: 40 slow seconds with scaling, 40 without"),
     ],
 )
-def test_numbers_that_differ_are_a_fault(
-    demo: Any, sent: int, failed: int, fault: Optional[str]
+def test_numbers_that_differ_and_scaling_that_did_not_help_are_faults(
+    demo: Any, sent: int, failed: int, slow: int, fault: Optional[str]
 ) -> None:
-    assert app_of(demo, sent, failed).fault() == fault
+    assert pair_of(demo, sent, failed, slow).fault() == fault
 
 
-def test_the_summary_has_the_numbers_and_the_peak(demo: Any) -> None:
-    lines = demo.demo.summary([app_of(demo, 121), app_of(demo, 120)]).split("\n")
+def test_the_summary_has_the_numbers_of_all(demo: Any) -> None:
+    lines = demo.demo.summary([pair_of(demo, 120)]).split("\n")
     assert [line.split() for line in lines] == [
-        ["Rack", "Rack"],
-        ["requests", "sent", "121", "120"],
-        ["rows", "received", "120", "120"],
-        ["peak", "p95", "900", "ms", "900", "ms"],
+        ["rack", "rack-off"],
+        ["requests", "sent", "120", "120"],
+        ["rows", "counted", "120", "120"],
+        ["slow", "seconds", "20", "40"],
+        ["worker-seconds", "180", "180"],
     ]
-
-
-@pytest.mark.parametrize("sent, status", [(120, 0), (121, 1)])
-def test_the_exit_status_says_whether_the_numbers_are_equal(
-    demo: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    sent: int,
-    status: int,
-) -> None:
-    app = app_of(demo, sent)
-    over = iter([False, True])
-    app.traffic.start, app.traffic.over = (lambda: None), (lambda: next(over))
-    app.stop = lambda: None
-    receiver = SimpleNamespace(url="", rows=lambda start: [])
-    monkeypatch.setattr(demo.demo, "ReceiverProcess", lambda: nullcontext(receiver))
-    monkeypatch.setattr(demo.demo, "start", lambda *_: [app])
-    assert demo.demo.run(30, SimpleNamespace(held=nullcontext)) == status
-    printed = capsys.readouterr()
-    assert ("reported exactly once" in printed.out) == (status == 0)
-    assert ("what the server printed" in printed.err) == (status == 1)
