@@ -261,8 +261,8 @@ typedef struct dynoscale_doctor dynoscale_doctor;
  *   timeout_ms  the longest that each of the two requests may take; that of a report for 0
  *
  * DYNOSCALE_OK; DYNOSCALE_ERROR_INVALID (app_url is no such address); DYNOSCALE_ERROR_NO_MEMORY.
- * May take some ms, to load libcurl. The options are not needed afterwards. One thread at a time
- * uses a doctor; SIGPIPE must be ignored there, as interpreters do. The caller frees it.
+ * May take some ms, to load libcurl. The options are not needed afterwards. SIGPIPE must be ignored
+ * there, as interpreters do. The caller frees it.
  */
 dynoscale_error dynoscale_doctor_new(const dynoscale_options *options, const char *language,
                                      const char *runtime, const char *app_url, int64_t timeout_ms,
@@ -274,13 +274,15 @@ void dynoscale_doctor_free(dynoscale_doctor *doctor);
 /*
  * The next finding, with a NULL check past the last. Waits for an answer where it needs one, which
  * is bounded by the timeout: release the interpreter's lock around it. DYNOSCALE_OK, or
- * DYNOSCALE_ERROR_INTERRUPTED: call it again to go on.
+ * DYNOSCALE_ERROR_INTERRUPTED: call it again to go on. Any thread; several at a time take turns.
  */
 dynoscale_error dynoscale_doctor_next(dynoscale_doctor *doctor, dynoscale_interrupted interrupted,
                                       void *context, dynoscale_finding *finding);
 
-/* Whether all that was found so far is well; with it a sentence, as long as the doctor. */
-bool dynoscale_doctor_verdict(dynoscale_doctor *doctor, const char **text);
+enum { DYNOSCALE_VERDICT_SIZE = 64 };
+
+/* Whether all that was found so far is well; with it a sentence. Any thread; does not block. */
+bool dynoscale_doctor_verdict(const dynoscale_doctor *doctor, char text[DYNOSCALE_VERDICT_SIZE]);
 
 /* ---- Agent ------------------------------------------------------------------------------- */
 
@@ -373,16 +375,20 @@ dynoscale_error dynoscale_agent_job_queue_time(dynoscale_agent *agent, const cha
  * Whether this process is the one of its dyno that reads the job queues: the first that asks, and
  * when it has ended or stopped the next that asks. The kernel releases the lock with its holder; a
  * forked child does not inherit it. Takes a few system calls: ask once an interval. Any thread.
+ *
+ * A topic is what the process can read, "rq" for instance: processes of a dyno that have different
+ * libraries each lead in their own. NULL or "" is one topic more. It ends in NUL.
  */
-bool dynoscale_agent_leads(dynoscale_agent *agent);
+bool dynoscale_agent_leads(dynoscale_agent *agent, const char *topic);
 
 /*
- * A file descriptor, for poll or select, that becomes readable when the process that leads has
- * ended, so that those that don't can wait without waking up; the caller closes it. It says nothing
- * of a leader that stopped and lives on. -1 where there is none: this process leads, nobody does,
- * no memory, or the system has no such thing (Linux has, from 5.3 on). Any thread; does not block.
+ * A file descriptor, for poll or select, that becomes readable when the process that leads in the
+ * topic has ended, so that those that don't can wait without waking up; the caller closes it. It
+ * says nothing of a leader that stopped and lives on. -1 where there is none: this process leads,
+ * nobody does, no memory, or the system has no such thing (Linux has, from 5.3 on). Any thread;
+ * does not block.
  */
-int dynoscale_agent_watch_leader(dynoscale_agent *agent);
+int dynoscale_agent_watch_leader(dynoscale_agent *agent, const char *topic);
 
 /*
  * Sends at once what was recorded before the call, and waits until the service has accepted it.

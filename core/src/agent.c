@@ -205,11 +205,22 @@ void dynoscale_release_signals(void) { ds_signals_release(); }
 
 /* ---- Opening and closing ------------------------------------------------------------------ */
 
+/* Another agent of the process with the same lock, and the file open; NULL. It is one file for all
+ * of them, since closing any descriptor of a file lets go of the process's locks on it. With the
+ * registry locked. */
+static dynoscale_agent *sharer(const dynoscale_agent *agent) {
+    for (dynoscale_agent *a = agents; a; a = a->next)
+        if (a != agent && atomic_load(&a->lock_file) >= 0 &&
+            strcmp(a->settings->lock_path, agent->settings->lock_path) == 0)
+            return a;
+    return NULL;
+}
+
 static void resign(dynoscale_agent *agent) {
     lock_registry();
     int file = atomic_load(&agent->lock_file);
-    ds_leader_resign(agent->settings->lock_path, &file);
-    atomic_store(&agent->lock_file, file);
+    if (!sharer(agent)) ds_leader_resign(agent->settings->lock_path, &file);
+    atomic_store(&agent->lock_file, -1);
     unlock_registry();
 }
 
@@ -388,24 +399,26 @@ static void tell_no_lock(dynoscale_agent *agent, int error) {
                    agent->settings->lock_path, strerror(error));
 }
 
-bool dynoscale_agent_leads(dynoscale_agent *agent) {
+bool dynoscale_agent_leads(dynoscale_agent *agent, const char *topic) {
     if (!agent) return false;
-    lock_registry(); /* two threads that open the file at once would lose the lock with one of them
+    lock_registry(); /* of two threads that open the file at once, one would close the lock with it
                       */
     int file = atomic_load(&agent->lock_file);
+    const dynoscale_agent *other = file < 0 ? sharer(agent) : NULL;
+    if (other) file = atomic_load(&other->lock_file);
     bool may = !atomic_load(&agent->stopped);
-    bool leads = may && ds_leader_lead(agent->settings->lock_path, &file);
+    bool leads = may && ds_leader_lead(agent->settings->lock_path, topic ? topic : "", &file);
     int error = leads || !may ? 0 : errno;
-    atomic_store(&agent->lock_file, file);
+    if (may) atomic_store(&agent->lock_file, file);
     unlock_registry();
     if (error != 0) tell_no_lock(agent, error);
     return leads;
 }
 
-int dynoscale_agent_watch_leader(dynoscale_agent *agent) {
+int dynoscale_agent_watch_leader(dynoscale_agent *agent, const char *topic) {
     if (!agent) return -1;
     lock_registry(); /* nobody closes the file meanwhile */
-    int ended = ds_leader_watch(atomic_load(&agent->lock_file));
+    int ended = ds_leader_watch(atomic_load(&agent->lock_file), topic ? topic : "");
     unlock_registry();
     return ended;
 }

@@ -1,14 +1,16 @@
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* strncasecmp */
+#define _GNU_SOURCE /* strncasecmp, nanosleep */
 #endif
 #include "doctor.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "clock.h"
 #include "random.h"
@@ -48,8 +50,8 @@ struct dynoscale_doctor {
 
     told told[MOST_FINDINGS];
     size_t count, passed_on;
-    size_t to_mend;
-    char verdict[64];
+    _Atomic(size_t) to_mend;
+    atomic_flag busy; /* a thread is in dynoscale_doctor_next */
 };
 
 /* ---- Telling ------------------------------------------------------------------------------ */
@@ -531,8 +533,8 @@ static dynoscale_error ask_app(dynoscale_doctor *d, dynoscale_interrupted interr
     return error;
 }
 
-dynoscale_error dynoscale_doctor_next(dynoscale_doctor *d, dynoscale_interrupted interrupted,
-                                      void *context, dynoscale_finding *finding) {
+static dynoscale_error next(dynoscale_doctor *d, dynoscale_interrupted interrupted, void *context,
+                            dynoscale_finding *finding) {
     while (d->passed_on == d->count && d->step != DONE) {
         dynoscale_error error = d->step == ASK_SERVICE ? ask_service(d, interrupted, context)
                                                        : ask_app(d, interrupted, context);
@@ -544,13 +546,25 @@ dynoscale_error dynoscale_doctor_next(dynoscale_doctor *d, dynoscale_interrupted
     return DYNOSCALE_OK;
 }
 
-bool dynoscale_doctor_verdict(dynoscale_doctor *d, const char **text) {
-    if (d->to_mend == 0) snprintf(d->verdict, sizeof d->verdict, "All is well.");
+dynoscale_error dynoscale_doctor_next(dynoscale_doctor *d, dynoscale_interrupted interrupted,
+                                      void *context, dynoscale_finding *finding) {
+    const struct timespec moment = {.tv_nsec = 5 * 1000 * 1000};
+    while (atomic_flag_test_and_set(&d->busy)) {
+        if (interrupted && interrupted(context)) return DYNOSCALE_ERROR_INTERRUPTED;
+        nanosleep(&moment, NULL);
+    }
+    dynoscale_error error = next(d, interrupted, context, finding);
+    atomic_flag_clear(&d->busy);
+    return error;
+}
+
+bool dynoscale_doctor_verdict(const dynoscale_doctor *d, char text[DYNOSCALE_VERDICT_SIZE]) {
+    size_t to_mend = atomic_load(&d->to_mend);
+    if (to_mend == 0) snprintf(text, DYNOSCALE_VERDICT_SIZE, "All is well.");
     else
-        snprintf(d->verdict, sizeof d->verdict, "%zu thing%s to mend.", d->to_mend,
-                 d->to_mend == 1 ? "" : "s");
-    *text = d->verdict;
-    return d->to_mend == 0;
+        snprintf(text, DYNOSCALE_VERDICT_SIZE, "%zu thing%s to mend.", to_mend,
+                 to_mend == 1 ? "" : "s");
+    return to_mend == 0;
 }
 
 /* ---- Life --------------------------------------------------------------------------------- */

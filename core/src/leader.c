@@ -5,9 +5,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,17 +15,37 @@
 #include <sys/syscall.h>
 #endif
 
-/* FNV-1a: apps of one machine are told apart, the token is not given away. */
-static uint64_t hash_of(uint64_t hash, const char *text) {
-    for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 0x100000001B3U;
-    return hash;
+#include "digest.h"
+
+/* Apps of one machine are told apart by it; the URL's token can't be found from it. */
+static void name_of(char name[2 * DS_DIGEST_SIZE + 1], const char *dyno, const char *url) {
+    char text[DS_LEADER_PATH_SIZE];
+    uint8_t of_url[DS_DIGEST_SIZE], of_both[DS_DIGEST_SIZE];
+    ds_digest(of_url, url, strlen(url));
+    memcpy(text, of_url, sizeof of_url);
+    size_t length = sizeof of_url;
+    length += (size_t)snprintf(text + length, sizeof text - length, "%s", dyno);
+    ds_digest(of_both, text, length);
+    for (int i = 0; i < DS_DIGEST_SIZE; i++) snprintf(name + 2 * i, 3, "%02x", of_both[i]);
 }
 
 void ds_leader_path(char path[DS_LEADER_PATH_SIZE], const char *folder, const char *dyno,
                     const char *url) {
-    uint64_t hash = hash_of(hash_of(0xCBF29CE484222325U, url), dyno);
-    snprintf(path, DS_LEADER_PATH_SIZE, "%s/dynoscale-%lu-%016" PRIx64 ".lock", folder,
-             (unsigned long)geteuid(), hash);
+    char name[2 * DS_DIGEST_SIZE + 1];
+    name_of(name, dyno, url);
+    snprintf(path, DS_LEADER_PATH_SIZE, "%s/dynoscale-%lu-%.16s.lock", folder,
+             (unsigned long)geteuid(), name);
+}
+
+/*
+ * Each topic has a byte of the file, found by its hash: two of them share one by chance, once in
+ * some hundred million pairs. A lock on bytes past the end of a file is as good as on others.
+ */
+static struct flock lock_for(const char *topic) {
+    uint32_t hash = 0x811C9DC5U; /* FNV-1a */
+    for (; *topic; topic++) hash = (hash ^ (unsigned char)*topic) * 0x01000193U;
+    return (struct flock){
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(hash & 0x3FFFFFFF), .l_len = 1};
 }
 
 /* A file of ours alone: a link or a file that somebody else put there is not locked. */
@@ -51,8 +71,8 @@ static bool is_file_of(const char *path, int file) {
            there.st_ino == ours.st_ino;
 }
 
-bool ds_leader_lead(const char *path, int *file) {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+bool ds_leader_lead(const char *path, const char *topic, int *file) {
+    struct flock lock = lock_for(topic);
     if (*file >= 0 && !is_file_of(path, *file)) *file = -1; /* not ours to close, maybe */
     if (*file < 0) *file = open_file(path);
     if (*file < 0) return false;
@@ -62,22 +82,22 @@ bool ds_leader_lead(const char *path, int *file) {
 }
 
 /* The process that has the lock; 0 where there is none, or none that can be named here. */
-static pid_t holder_of(int file) {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+static pid_t holder_of(int file, const char *topic) {
+    struct flock lock = lock_for(topic);
     if (fcntl(file, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK || lock.l_pid < 0) return 0;
     return lock.l_pid;
 }
 
-int ds_leader_watch(int file) {
+int ds_leader_watch(int file, const char *topic) {
 #ifdef SYS_pidfd_open
-    pid_t holder = file < 0 ? 0 : holder_of(file);
+    pid_t holder = file < 0 ? 0 : holder_of(file, topic);
     if (holder == 0) return -1;
     int ended = (int)syscall(SYS_pidfd_open, holder, 0);
     /* It has the lock still: so its number was not another process's when it was looked up. */
-    if (ended < 0 || holder_of(file) == holder) return ended;
+    if (ended < 0 || holder_of(file, topic) == holder) return ended;
     close(ended);
 #else
-    (void)file;
+    (void)file, (void)topic;
 #endif
     return -1;
 }

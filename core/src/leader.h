@@ -15,20 +15,21 @@ void ds_leader_path(char path[DS_LEADER_PATH_SIZE], const char *folder, const ch
                     const char *url);
 
 /*
- * Tries to take the lock, or sees that this process has it. *file is kept from call to call, -1 at
- * first and in a forked child. False when another process has it (errno 0), or when there
- * can be none (errno says why).
+ * Tries to take the lock for a topic ("" for all), or sees that this process has it. *file is kept
+ * from call to call, -1 at first and in a forked child. False when another process has it (errno
+ * 0), or when there can be none (errno says why).
  */
-bool ds_leader_lead(const char *path, int *file);
+bool ds_leader_lead(const char *path, const char *topic, int *file);
 
 /*
  * A descriptor that can be read from once the process that has the lock has ended, for the caller
  * to close; -1 where there is none to be had. Nobody waits for the lock itself: the kernel counts
  * that as a step towards a deadlock, and would refuse the app a lock of its own.
  */
-int ds_leader_watch(int file);
+int ds_leader_watch(int file, const char *topic);
 
-/* Lets go of the lock, where this process has it. */
+/* Lets go of the locks for all topics, where this process has them: whoever else in the process
+ * uses the file loses them, too. */
 void ds_leader_resign(const char *path, int *file);
 
 #endif

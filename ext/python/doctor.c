@@ -40,8 +40,8 @@ static PyObject *next(PyObject *self) {
 
 static PyObject *verdict(PyObject *self, PyObject *nothing) {
     (void)nothing;
-    const char *text;
-    bool well = dynoscale_doctor_verdict(doctor_in(self)->doctor, &text);
+    char text[DYNOSCALE_VERDICT_SIZE];
+    bool well = dynoscale_doctor_verdict(doctor_in(self)->doctor, text);
     return Py_BuildValue("(Os)", well ? Py_True : Py_False, text);
 }
 

@@ -240,27 +240,31 @@ static PyObject *job_queue_time(PyObject *module, PyObject *args, PyObject *name
 }
 
 PyDoc_STRVAR(leads_doc,
-             "leads($module, /)\n--\n\n"
-             "Whether this process is the one of its dyno that reads the job queues: the first\n"
-             "that asked and still lives. A system call or two: ask once an interval.");
+             "leads($module, topic=None, /)\n--\n\n"
+             "Whether this process is the one of its dyno that reads the job queues of a topic, a\n"
+             "backend's name for instance: the first that asked and still lives. A system call or\n"
+             "two: ask once an interval.");
 
-static PyObject *leads(PyObject *module, PyObject *nothing) {
-    (void)nothing;
+static PyObject *leads(PyObject *module, PyObject *args) {
+    const char *topic = NULL;
+    if (!PyArg_ParseTuple(args, "|z:leads", &topic)) return NULL;
     ds_py_handle *handle = ds_py_slot_hold(&ds_py_state_of(module)->slot);
-    bool answer = handle != NULL && dynoscale_agent_leads(handle->agent);
+    bool answer = handle != NULL && dynoscale_agent_leads(handle->agent, topic);
     ds_py_handle_release(handle);
     return PyBool_FromLong(answer);
 }
 
-PyDoc_STRVAR(watch_leader_doc,
-             "watch_leader($module, /)\n--\n\n"
-             "A file descriptor that can be read from once the process that leads has ended, for\n"
-             "the caller to close; None where there is none.");
+PyDoc_STRVAR(
+    watch_leader_doc,
+    "watch_leader($module, topic=None, /)\n--\n\n"
+    "A file descriptor that can be read from once the process that leads in the topic has\n"
+    "ended, for the caller to close; None where there is none.");
 
-static PyObject *watch_leader(PyObject *module, PyObject *nothing) {
-    (void)nothing;
+static PyObject *watch_leader(PyObject *module, PyObject *args) {
+    const char *topic = NULL;
+    if (!PyArg_ParseTuple(args, "|z:watch_leader", &topic)) return NULL;
     ds_py_handle *handle = ds_py_slot_hold(&ds_py_state_of(module)->slot);
-    int ended = handle != NULL ? dynoscale_agent_watch_leader(handle->agent) : -1;
+    int ended = handle != NULL ? dynoscale_agent_watch_leader(handle->agent, topic) : -1;
     ds_py_handle_release(handle);
     if (ended < 0) Py_RETURN_NONE;
     return PyLong_FromLong(ended);
@@ -385,8 +389,8 @@ static PyMethodDef functions[] = {
     {"hold_signals", DS_METHOD(hold_signals), METH_FASTCALL, hold_signals_doc},
     {"release_signals", release_signals, METH_NOARGS, NULL},
     {"job_queue_time", DS_METHOD(job_queue_time), METH_VARARGS | METH_KEYWORDS, job_queue_time_doc},
-    {"leads", leads, METH_NOARGS, leads_doc},
-    {"watch_leader", watch_leader, METH_NOARGS, watch_leader_doc},
+    {"leads", leads, METH_VARARGS, leads_doc},
+    {"watch_leader", watch_leader, METH_VARARGS, watch_leader_doc},
     {"counters", counters, METH_NOARGS, counters_doc},
     {"next_event", next_event, METH_NOARGS, next_event_doc},
     {"in_main_interpreter", in_main_interpreter, METH_NOARGS, in_main_interpreter_doc},

@@ -350,19 +350,31 @@ static VALUE agent_job_queue_time(VALUE self, VALUE backend, VALUE queue, VALUE 
     return error == DYNOSCALE_OK ? Qtrue : Qfalse;
 }
 
-/* leads? -> whether this process is the one of its dyno that reads the job queues. */
-static VALUE agent_leads(VALUE self) {
-    (void)self;
-    share();
-    return dynoscale_agent_leads(ds_rb_agent_now()) ? Qtrue : Qfalse;
+/* The text of an argument that may be left out: NULL without one. */
+static const char *topic_of(int count, VALUE *arguments) {
+    rb_check_arity(count, 0, 1);
+    return count == 0 || NIL_P(arguments[0]) ? NULL : StringValueCStr(arguments[0]);
 }
 
-/* watch_leader -> a descriptor that can be read from once the process that leads has ended, for the
- * caller to close; nil where there is none. */
-static VALUE agent_watch_leader(VALUE self) {
+/* leads?(topic = nil) -> whether this process is the one of its dyno that reads the job queues of a
+ * topic, a backend's name for instance. */
+static VALUE agent_leads(int count, VALUE *arguments, VALUE self) {
     (void)self;
-    share();
-    int ended = dynoscale_agent_watch_leader(ds_rb_agent_now());
+    const char *topic = topic_of(count, arguments);
+    ds_rb_agent *held = hold(); /* a Ractor's call goes on while another one configures */
+    bool leads = held && dynoscale_agent_leads(held->agent, topic);
+    release(held);
+    return leads ? Qtrue : Qfalse;
+}
+
+/* watch_leader(topic = nil) -> a descriptor that can be read from once the process that leads in
+ * the topic has ended, for the caller to close; nil where there is none. */
+static VALUE agent_watch_leader(int count, VALUE *arguments, VALUE self) {
+    (void)self;
+    const char *topic = topic_of(count, arguments);
+    ds_rb_agent *held = hold();
+    int ended = held ? dynoscale_agent_watch_leader(held->agent, topic) : -1;
+    release(held);
     return ended < 0 ? Qnil : INT2NUM(ended);
 }
 
@@ -417,8 +429,8 @@ void ds_rb_agent_init(VALUE module) {
     rb_define_singleton_method(agent, "flush", agent_flush, 1);
     rb_define_singleton_method(agent, "stop", agent_stop, 1);
     rb_define_singleton_method(agent, "job_queue_time", agent_job_queue_time, 3);
-    rb_define_singleton_method(agent, "leads?", agent_leads, 0);
-    rb_define_singleton_method(agent, "watch_leader", agent_watch_leader, 0);
+    rb_define_singleton_method(agent, "leads?", agent_leads, -1);
+    rb_define_singleton_method(agent, "watch_leader", agent_watch_leader, -1);
     rb_define_singleton_method(agent, "stats", agent_stats, 0);
     rb_define_singleton_method(agent, "next_event", agent_next_event, 0);
     VALUE leaving_at_once = rb_define_module_under(agent, "LeavingAtOnce");

@@ -116,8 +116,8 @@ static VALUE doctor_next(VALUE self) { return in_turn(self, next_in_turn); }
 
 /* verdict -> [whether all so far is well, a sentence] */
 static VALUE verdict_in_turn(VALUE self) {
-    const char *text;
-    bool well = dynoscale_doctor_verdict(doctor_of(self), &text);
+    char text[DYNOSCALE_VERDICT_SIZE];
+    bool well = dynoscale_doctor_verdict(doctor_of(self), text);
     return rb_assoc_new(well ? Qtrue : Qfalse, rb_utf8_str_new_cstr(text));
 }
 

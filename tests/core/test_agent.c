@@ -717,10 +717,12 @@ static void an_exit_without_a_stop_sends_what_was_recorded(void **state) {
 
 /* ---- The dyno's leader --------------------------------------------------------------------- */
 
-static int child_leads(dynoscale_agent *agent) { return dynoscale_agent_leads(agent) ? 0 : 1; }
+static int child_leads(dynoscale_agent *agent) {
+    return dynoscale_agent_leads(agent, NULL) ? 0 : 1;
+}
 
 static int child_leads_and_dies(dynoscale_agent *agent) {
-    if (!dynoscale_agent_leads(agent)) return 1;
+    if (!dynoscale_agent_leads(agent, NULL)) return 1;
     kill(getpid(), SIGKILL);
     return 2;
 }
@@ -733,16 +735,16 @@ static void one_process_of_a_dyno_leads_and_the_next_when_it_has_ended(void **st
     dynoscale_agent *agent = opened("http://service/leader", NULL);
     ds_leader_path(path, folder, "web.1", "http://service/leader");
     assert_int_equal(forked(child_leads_and_dies, agent), 100 + SIGKILL);
-    assert_true(dynoscale_agent_leads(agent));
-    assert_true(dynoscale_agent_leads(agent));
+    assert_true(dynoscale_agent_leads(agent, NULL));
+    assert_true(dynoscale_agent_leads(agent, NULL));
     assert_int_equal(forked(child_leads, agent), 1); /* with the parent's file, without its lock */
-    assert_true(dynoscale_agent_leads(agent));
+    assert_true(dynoscale_agent_leads(agent, NULL));
     assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 0);
     dynoscale_agent_free(agent);
     unlink(path);
     rmdir(folder);
     unsetenv("TMPDIR");
-    assert_false(dynoscale_agent_leads(NULL));
+    assert_false(dynoscale_agent_leads(NULL, NULL));
 }
 
 static bool readable(int file, int timeout_ms) {
@@ -751,12 +753,13 @@ static bool readable(int file, int timeout_ms) {
 }
 
 static int child_waits_to_lead(dynoscale_agent *agent) {
-    if (dynoscale_agent_leads(agent)) return 1;
-    int ended = dynoscale_agent_watch_leader(agent);
+    if (dynoscale_agent_leads(agent, NULL)) return 1;
+    int ended = dynoscale_agent_watch_leader(agent, NULL);
     if (ended < 0 || readable(ended, 0)) return 2;
     kill(getppid(), SIGUSR1);
     if (!readable(ended, 30000)) return 3;
-    return dynoscale_agent_leads(agent) && dynoscale_agent_watch_leader(agent) < 0 ? 0 : 4;
+    return dynoscale_agent_leads(agent, NULL) && dynoscale_agent_watch_leader(agent, NULL) < 0 ? 0
+                                                                                               : 4;
 }
 
 /* The leader: it ends when a child of its own waits for that. Its place is taken by another child,
@@ -768,7 +771,7 @@ static void lead_until_told(dynoscale_agent *agent, int report) {
     sigaddset(&told, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &told, NULL);
     char result = 9;
-    if (!dynoscale_agent_leads(agent)) _exit(1);
+    if (!dynoscale_agent_leads(agent, NULL)) _exit(1);
     if (fork() == 0) {
         result = (char)child_waits_to_lead(agent);
         leave_child(write(report, &result, 1) == 1 ? 0 : 1);
@@ -810,7 +813,75 @@ static void who_waits_to_lead_is_woken_by_the_leaders_end(void **state) {
     unlink(path);
     rmdir(folder);
     unsetenv("TMPDIR");
-    assert_int_equal(dynoscale_agent_watch_leader(NULL), -1);
+    assert_int_equal(dynoscale_agent_watch_leader(NULL, NULL), -1);
+}
+
+static int child_leads_in_rq(dynoscale_agent *agent) {
+    if (dynoscale_agent_leads(agent, "celery")) return 1;
+    if (dynoscale_agent_leads(agent, NULL)) return 2;
+    return dynoscale_agent_leads(agent, "rq") ? 0 : 3;
+}
+
+static void in_each_topic_another_process_may_lead(void **state) {
+    (void)state;
+    char folder[] = "/tmp/dynoscale-test-XXXXXX", path[DS_LEADER_PATH_SIZE];
+    assert_non_null(mkdtemp(folder));
+    setenv("TMPDIR", folder, 1);
+    dynoscale_agent *agent = opened("http://service/leader", NULL);
+    ds_leader_path(path, folder, "web.1", "http://service/leader");
+    assert_true(dynoscale_agent_leads(agent, "celery"));
+    assert_true(dynoscale_agent_leads(agent, NULL));
+    assert_int_equal(forked(child_leads_in_rq, agent), 0);
+    assert_true(dynoscale_agent_leads(agent, "rq")); /* the child has ended */
+    dynoscale_agent_free(agent);
+    unlink(path);
+    rmdir(folder);
+    unsetenv("TMPDIR");
+}
+
+static dynoscale_agent *leader_that_reports_every(const char *seconds) {
+    setenv("DYNOSCALE_PUBLISH_FREQUENCY", seconds, 1);
+    dynoscale_agent *agent = opened("http://service/leader", NULL);
+    unsetenv("DYNOSCALE_PUBLISH_FREQUENCY");
+    return agent;
+}
+
+static void the_end_of_one_agent_takes_the_lead_from_no_other_of_the_process(void **state) {
+    (void)state;
+    char folder[] = "/tmp/dynoscale-test-XXXXXX", path[DS_LEADER_PATH_SIZE];
+    assert_non_null(mkdtemp(folder));
+    setenv("TMPDIR", folder, 1);
+    dynoscale_agent *first = leader_that_reports_every("30");
+    dynoscale_agent *second = leader_that_reports_every("10");
+    assert_ptr_not_equal(first, second);
+    ds_leader_path(path, folder, "web.1", "http://service/leader");
+    assert_true(dynoscale_agent_leads(first, NULL));
+    assert_true(dynoscale_agent_leads(second, NULL));
+    dynoscale_agent_free(first);
+    assert_int_equal(forked(child_leads, second), 1);
+
+    dynoscale_agent *third = leader_that_reports_every("20");
+    assert_true(dynoscale_agent_leads(third, NULL));
+    dynoscale_agent_stop(second, 0, NULL, NULL);
+    assert_int_equal(forked(child_leads, third), 1);
+    dynoscale_agent_free(second);
+    assert_int_equal(forked(child_leads, third), 1);
+    dynoscale_agent_stop(third, 0, NULL, NULL);
+    assert_int_equal(forked(child_leads, third), 0); /* nobody leads now */
+    dynoscale_agent_free(third);
+    unlink(path);
+    rmdir(folder);
+    unsetenv("TMPDIR");
+}
+
+static void the_lock_s_name_tells_nothing_of_the_token(void **state) {
+    (void)state;
+    char one[DS_LEADER_PATH_SIZE], other[DS_LEADER_PATH_SIZE];
+    ds_leader_path(one, "/tmp", "web.1", "https://service/report/9f3a01c7be");
+    ds_leader_path(other, "/tmp", "web.1", "https://service/report/9f3a01c7bf");
+    /* The beginning of SHA-256(SHA-256(url) and dyno), as any tool says. */
+    assert_non_null(strstr(one, "-3663df1efb29d503.lock"));
+    assert_string_not_equal(one, other);
 }
 
 static void who_stops_leads_no_more(void **state) {
@@ -820,11 +891,11 @@ static void who_stops_leads_no_more(void **state) {
     setenv("TMPDIR", folder, 1);
     dynoscale_agent *agent = opened("http://service/leader", NULL);
     ds_leader_path(path, folder, "web.1", "http://service/leader");
-    assert_true(dynoscale_agent_leads(agent));
+    assert_true(dynoscale_agent_leads(agent, NULL));
     assert_int_equal(forked(child_leads, agent), 1);
     dynoscale_agent_stop(agent, 0, NULL, NULL);
     assert_int_equal(forked(child_leads, agent), 0);
-    assert_false(dynoscale_agent_leads(agent));
+    assert_false(dynoscale_agent_leads(agent, NULL));
     dynoscale_agent_free(agent);
     unlink(path);
     rmdir(folder);
@@ -839,10 +910,10 @@ static void a_lock_file_that_is_gone_is_made_anew(void **state) {
     ds_leader_path(path, folder, "web.1", "http://service/leader");
     int file = -1;
     struct stat found;
-    assert_true(ds_leader_lead(path, &file));
+    assert_true(ds_leader_lead(path, "", &file));
     int before = file;
     unlink(path);
-    assert_true(ds_leader_lead(path, &file));
+    assert_true(ds_leader_lead(path, "", &file));
     assert_int_equal(stat(path, &found), 0);
     close(before);
 
@@ -851,7 +922,7 @@ static void a_lock_file_that_is_gone_is_made_anew(void **state) {
     int taken = before = file;
     ds_leader_resign(path, &taken);
     assert_int_equal(fstat(before, &found), 0); /* it is somebody else's now */
-    assert_true(ds_leader_lead(path, &file));
+    assert_true(ds_leader_lead(path, "", &file));
     assert_int_not_equal(file, before);
     close(before);
     close(others);
@@ -869,12 +940,12 @@ static void a_lock_that_somebody_else_put_there_is_not_taken(void **state) {
     int file = -1;
     assert_int_equal(mkfifo(path, 0600), 0);
     errno = 0;
-    assert_false(ds_leader_lead(path, &file));
+    assert_false(ds_leader_lead(path, "", &file));
     assert_int_equal(errno, EPERM);
     assert_int_equal(file, -1);
     unlink(path);
     assert_int_equal(symlink("/dev/null", path), 0);
-    assert_false(ds_leader_lead(path, &file));
+    assert_false(ds_leader_lead(path, "", &file));
     assert_int_equal(errno, ELOOP);
     unlink(path);
     rmdir(folder);
@@ -886,7 +957,7 @@ static void where_there_can_be_no_lock_nobody_leads_and_it_is_told_once(void **s
     char text[DYNOSCALE_EVENT_SIZE];
     setenv("TMPDIR", "/no/such/folder", 1);
     dynoscale_agent *agent = opened("http://service/leader", NULL);
-    for (int i = 0; i < 3; i++) assert_false(dynoscale_agent_leads(agent));
+    for (int i = 0; i < 3; i++) assert_false(dynoscale_agent_leads(agent, NULL));
     assert_true(dynoscale_agent_next_event(agent, &level, text));
     assert_non_null(strstr(text, "/no/such/folder"));
     assert_null(strstr(text, "leader"));
@@ -968,6 +1039,9 @@ int main(void) {
         cmocka_unit_test(one_process_of_a_dyno_leads_and_the_next_when_it_has_ended),
         cmocka_unit_test(who_waits_to_lead_is_woken_by_the_leaders_end),
         cmocka_unit_test(who_stops_leads_no_more),
+        cmocka_unit_test(in_each_topic_another_process_may_lead),
+        cmocka_unit_test(the_end_of_one_agent_takes_the_lead_from_no_other_of_the_process),
+        cmocka_unit_test(the_lock_s_name_tells_nothing_of_the_token),
         cmocka_unit_test(a_lock_file_that_is_gone_is_made_anew),
         cmocka_unit_test(a_lock_that_somebody_else_put_there_is_not_taken),
         cmocka_unit_test(where_there_can_be_no_lock_nobody_leads_and_it_is_told_once),
