@@ -413,7 +413,8 @@ static VALUE agent_next_event(VALUE self) {
     char text[DYNOSCALE_EVENT_SIZE];
     if (!ds_rb_in_main_ractor() || !dynoscale_agent_next_event(ds_rb_agent_now(), &level, text))
         return Qnil;
-    return rb_assoc_new(level_symbol(level), rb_utf8_str_new_cstr(text));
+    VALUE line = rb_funcall(rb_utf8_str_new_cstr(text), rb_intern("scrub"), 0);
+    return rb_assoc_new(level_symbol(level), line);
 }
 
 void ds_rb_agent_tell_events(void) {

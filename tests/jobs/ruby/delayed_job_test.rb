@@ -123,6 +123,54 @@ class DelayedJobDebianTest < JobTests::DatabaseCase
   end
 end
 
+class DelayedJobMySQLTest < JobTests::Case
+  LOAD = "gem 'activerecord', '>= 6.1'\n#{DelayedJobCases::BODY}"
+         .sub("require 'pg'", "require 'mysql2'") + <<~RUBY
+           def ages = ADAPTER.queues { |names| names }
+           def database = ActiveRecord::Base.connection
+         RUBY
+
+  # The app's time zone is none of the server's, nor of the machine's.
+  def backend
+    JobTests::Gems.debian(self, 'mysql2', '>= 0.5')
+    gems = JobTests::Gems.debian(self, 'delayed_job_active_record', '>= 4.1')
+    server = JobTests::MariaDBServer.shared(self)
+    prepare = "require 'mysql2'; client = Mysql2::Client.new(host: '127.0.0.1', port: #{server.port}, username: 'root')
+               client.query('DROP DATABASE IF EXISTS jobs'); client.query('CREATE DATABASE jobs')"
+    child(prepare, env: gems)
+    child(LOAD, env: gems.merge('DATABASE_URL' => server.url('jobs'), 'TZ' => 'Asia/Tokyo'))
+  end
+
+  def test_the_age_is_that_of_the_oldest_job
+    child = backend
+    child.run("put('default', 60); put('default', 90); put('low', 5); put('later', -3600)")
+    ages = child.run('ages')
+    assert_age 90_000 - 1_000, ages['default'] # its table has whole seconds
+    assert_age 5_000 - 1_000, ages['low']
+    child.run('clear')
+    assert_equal({ 'default' => 0, 'low' => 0 }, child.run('ages'))
+  end
+
+  def test_without_its_table_there_is_nothing_to_tell
+    child = backend
+    child.run('database.rename_table(:delayed_jobs, :away)')
+    assert_equal({}, child.run('ages'))
+    child.run("database.rename_table(:away, :delayed_jobs); put('q', 9); ages
+               database.rename_table(:delayed_jobs, :away)")
+    assert_raises(JobTests::Child::Failure) { child.run('ages') }
+  end
+
+  def test_a_forked_child_leaves_the_connection_to_its_parent
+    child = backend
+    child.run("Process.singleton_class.prepend(DynoscaleRuby::Jobs::Forks); put('q', 9); ages
+               def id = ADAPTER.instance_variable_get(:@connection).select('SELECT CONNECTION_ID()')")
+    before = child.run('id')
+    child.run('2.times { Process.wait(fork { $stdin.reopen(File::NULL); GC.start; exit }) }')
+    assert_age 8_000, child.run('ages')['q']
+    assert_equal before, child.run('id')
+  end
+end
+
 # One process at a time writes to it, and others wait.
 class DelayedJobSQLiteTest < JobTests::Case
   LOAD = "gem 'activerecord', '>= 6.1'\n#{DelayedJobCases::BODY}"
@@ -191,6 +239,14 @@ class DelayedJobSQLiteTest < JobTests::Case
     RUBY
     assert still, 'the reading waits while this thread goes on'
     assert_age 90_000, ages['default']
+  end
+
+  # A child would have to keep it for ever.
+  def test_between_two_readings_the_file_is_closed
+    child = backend
+    child.run("put('default', 90); ages; ActiveRecord::Base.connection_pool.disconnect!")
+    opened = child.run('Dir["/proc/self/fd/*"].filter_map { |fd| File.readlink(fd) rescue nil }')
+    refute_includes opened, File.realpath(file)
   end
 
   def test_a_database_in_memory_can_not_be_read_and_says_why

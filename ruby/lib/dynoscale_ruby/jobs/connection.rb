@@ -11,6 +11,7 @@ module DynoscaleRuby
     #   missing?(e)   whether select raised it because a table is not there
     #   close         ends the connection; raises nothing
     #   forget        in a forked child: never uses or ends the connection, which is the parent's
+    #   lasting?      whether it is kept from one reading to the next
     class Connection
       def self.open(pool)
         config = pool.db_config
@@ -53,6 +54,10 @@ module DynoscaleRuby
         @connection.discard!
       rescue StandardError
         nil
+      end
+
+      def lasting?
+        true
       end
 
       def quoted(name)
@@ -161,6 +166,11 @@ module DynoscaleRuby
         @database.close
       rescue StandardError
         nil
+      end
+
+      # A file is opened in no time. What a child inherits it must keep for ever, see below.
+      def lasting?
+        false
       end
 
       # SQLite's own rule: a child neither uses nor closes it. Something keeps it, so that it is not

@@ -55,7 +55,7 @@ module DynoscaleRuby
         @connection ||= connect
         yield.tap { done = true }
       ensure
-        disconnect unless done && Jobs.told_of_forks?
+        disconnect unless done && @connection.lasting? && Jobs.told_of_forks?
       end
 
       def connect

@@ -261,6 +261,43 @@ module JobTests
     end
   end
 
+  # With one user, who needs no password.
+  class MariaDBServer < Server
+    def start
+      FileUtils.chmod(0o755, @directory)
+      program('/usr/sbin/mariadbd')
+      install = program('/usr/bin/mariadb-install-db', '/usr/local/bin/mariadb-install-db')
+      system(install, *user, "--datadir=#{data}", '--auth-root-authentication-method=normal',
+             '--skip-test-db', chdir: '/', out: log, err: log) or raise File.read(log)
+      super
+    end
+
+    def command
+      [program('/usr/sbin/mariadbd'), '--no-defaults', *user, "--datadir=#{data}", "--port=#{port}",
+       '--bind-address=127.0.0.1', "--socket=#{File.join(data, 'socket')}"]
+    end
+
+    def ready?
+      TCPSocket.open('127.0.0.1', port, &:close) || true
+    rescue SystemCallError
+      false
+    end
+
+    def url(name)
+      "mysql2://root@127.0.0.1:#{port}/#{name}"
+    end
+
+    private
+
+    def data
+      File.join(@directory, 'data')
+    end
+
+    def user
+      Process.uid.zero? ? ['--user=root'] : []
+    end
+  end
+
   # Between a client and a server: counts the client's turns to speak, and can fall silent. A turn
   # is over when the client says no more until it is answered, however many writes it took.
   class Proxy
