@@ -270,14 +270,15 @@ static char *read_line(FILE *file) {
 static char *ask(const char *prompt) {
     struct termios shown, hidden;
     bool terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
-    fputs(prompt, stderr);
+    /* Before the prompt: what is typed after it must not be thrown away. */
     if (terminal) {
         hidden = shown;
         hidden.c_lflag &= ~(tcflag_t)ECHO;
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
     }
+    fputs(prompt, stderr);
     char *line = read_line(stdin);
-    if (terminal) tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    if (terminal) tcsetattr(STDIN_FILENO, TCSADRAIN, &shown);
     fputc('\n', stderr);
     return line;
 }

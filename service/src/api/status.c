@@ -22,12 +22,12 @@ enum state {
     STATE_WAITING,
     STATE_PAUSED,
     STATE_BOOSTED,
-    STATE_OFF,
     STATE_OK,
+    STATE_OFF,
     STATE_NONE,
 };
 static const char *const state_names[] = {"trouble", "stale", "maximum", "waiting", "paused",
-                                          "boosted", "off",   "ok",      "none"};
+                                          "boosted", "ok",    "off",     "none"};
 
 struct status {
     const struct rule_process *process;
