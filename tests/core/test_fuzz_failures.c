@@ -41,9 +41,13 @@ static void what_failed_once_fails_no_more(void **state) {
     size_t count = replay_all(fuzz_answer, "answer");
     count += replay_all(fuzz_frame, "frame");
     count += replay_all(fuzz_headers, "headers");
+    count += replay_all(fuzz_part, "part");
     count += replay_all(fuzz_queue_time, "queue_time");
+    count += replay_all(fuzz_report, "report");
+    count += replay_all(fuzz_report_rows, "report_rows");
     count += replay_all(fuzz_rows, "rows");
     count += replay_all(fuzz_settings, "settings");
+    count += replay_all(fuzz_sketch, "sketch");
     count += replay_all(fuzz_url, "url");
     assert_true(count > 0);
 }

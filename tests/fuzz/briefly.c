@@ -165,9 +165,13 @@ static void try_for_a_while(harness *run, const char *of) {
 TEST(answer, no_answer_is_misread)
 TEST(frame, no_request_is_misread)
 TEST(headers, no_header_of_an_answer_is_misread)
+TEST(part, no_stored_part_is_misread)
 TEST(queue_time, no_header_is_misread)
+TEST(report, no_report_is_misread)
+TEST(report_rows, no_row_of_a_report_is_misread)
 TEST(rows, no_row_is_miswritten)
 TEST(settings, no_setting_is_misread)
+TEST(sketch, no_stored_sketch_is_misread)
 TEST(url, no_address_is_misread)
 
 int main(int count, char **arguments) {
@@ -175,9 +179,13 @@ int main(int count, char **arguments) {
         cmocka_unit_test(no_answer_is_misread),
         cmocka_unit_test(no_request_is_misread),
         cmocka_unit_test(no_header_of_an_answer_is_misread),
+        cmocka_unit_test(no_stored_part_is_misread),
         cmocka_unit_test(no_header_is_misread),
+        cmocka_unit_test(no_report_is_misread),
+        cmocka_unit_test(no_row_of_a_report_is_misread),
         cmocka_unit_test(no_row_is_miswritten),
         cmocka_unit_test(no_setting_is_misread),
+        cmocka_unit_test(no_stored_sketch_is_misread),
         cmocka_unit_test(no_address_is_misread),
     };
     if (count != 2) return 2;

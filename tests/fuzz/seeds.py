@@ -130,10 +130,71 @@ def frame() -> Iterator[bytes]:
     yield bytes([0, 0, 0]) + requests[0]
 
 
+REPORT_ROWS = (
+    b"1700000000,12,web,\r\n1700000001,7,web,\r\n1700000001,123456,web,\r\n",
+    b'1700000000,12,"rq:low,slow",\n1700000003,95,"rq:low,slow",\n1699999999,1,"a""b",depth\n',
+    b"1700000000,12,web,busy\n1700000000,12,web,mood\n1700000000,12,web,busy\n\n",
+    b"1700000000,-3,web,\n1700000000,4294967296,web,\n1700000000,1,rq:a,b,\n",
+    "1700000000,1,rq:Grüße,working\n1700000000,1,rq:Grüße,working".encode(),
+    b"1,2,web,\n12345678901,3,web,\n1700000000,4294967295,web,slots\n1700000000,x,web,\n",
+)
+
+
+def report_rows() -> Iterator[bytes]:
+    for text in REPORT_ROWS:
+        yield b"\0" + text
+        yield b"\1" + text
+
+
+def report() -> Iterator[bytes]:
+    agents = (b"dynoscale-ruby;2.0.0", b"dynoscale-ruby;1.0.5", b"dynoscale-python;1.2.2")
+    for text in REPORT_ROWS:
+        for agent in agents:
+            yield b"\x0f" + agent + b"\nweb.1\nt=1700000001\n0123456789abcdef\n" + text
+        yield b"\x07" + agents[1] + b"\nweb.1\nt=1700003600.5\n" + text
+    yield b"\x08key\n"
+    yield b"\x00"
+
+
+def varint(value: int) -> bytes:
+    more = bytearray()
+    while value >= 0x80:
+        more.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(more) + bytes([value])
+
+
+def two(one: bytes, other: bytes) -> bytes:
+    return struct.pack("<H", len(one)) + one + other
+
+
+def sketch() -> Iterator[bytes]:
+    def stored(total: int, most: int, *bins: int) -> bytes:
+        return b"\1" + varint(total) + varint(most) + b"".join(map(varint, bins))
+
+    some = (stored(0, 0), stored(12, 9, 3, 1, 5, 1), stored(10**6, 5000, 0, 300, 63, 2, 200, 7),
+            stored(2**32, 2**32 - 1, 895, 1), stored(0, 0, *[0, 1] * 896))  # fmt: skip
+    for one in some:
+        for other in some:
+            yield two(one, other)
+
+
+def part() -> Iterator[bytes]:
+    def stored(total: int, most: int, *words: int) -> bytes:
+        return b"\1" + varint(total) + varint(most) + b"".join(map(varint, words))
+
+    some = (stored(0, 0), stored(9, 5, 10 << 1, 1 << 1), stored(7, 7, 7 << 1 | 1, 70000, 2000 << 1),
+            stored(0, 0, (9 * 1024 + 895) << 1), stored(3, 1, 1 << 1 | 1, 1, 1024 << 1))  # fmt: skip
+    for one in some:
+        for other in some:
+            yield two(one, other)
+
+
 def main() -> None:
     harnesses = {
-        "answer": answer, "frame": frame, "headers": headers, "queue_time": queue_time, "rows": rows_of_csv,
-        "settings": settings, "url": url,
+        "answer": answer, "frame": frame, "headers": headers, "part": part,
+        "queue_time": queue_time, "report": report, "report_rows": report_rows, "rows": rows_of_csv,
+        "settings": settings, "sketch": sketch, "url": url,
     }  # fmt: skip
     for name, seeds in harnesses.items():
         folder = Path(sys.argv[1]) / name

@@ -213,6 +213,17 @@ static void the_old_gems_seconds_become_milliseconds(void **unused) {
     assert_int_equal(report.series[0].parts[0].sum, 2);
 }
 
+static void a_row_that_is_refused_lends_nothing_to_the_next(void **unused) {
+    (void)unused;
+    struct report_head head = {.user_agent = "dynoscale-python;1.2.2", .dyno = "web.1"};
+    assert_int_equal(read_with(&head, "1700000000,-3,web,\r\n1700000000,4,web,\r\n"
+                                      "1700000000,-3,rq:a,\r\n1700000000,5,rq:a,\r\n"
+                                      "1700000000,6,web,\r\n1700000000,6,rq:a,\r\n"),
+                     REPORT_ROWS);
+    assert_int_equal(count_of("web", SIGNAL_WAIT), 2);
+    assert_int_equal(count_of("rq:a", SIGNAL_WAIT), 2);
+}
+
 static void the_old_packages_milliseconds_stay(void **unused) {
     (void)unused;
     struct report_head head = {.user_agent = "dynoscale-python;1.2.2", .dyno = "web.1"};
@@ -237,6 +248,7 @@ int main(void) {
         TEST(the_batchs_key_says_what_is_the_same),
         TEST(without_a_key_it_is_who_sent_what_when),
         TEST(the_old_gems_seconds_become_milliseconds),
+        TEST(a_row_that_is_refused_lends_nothing_to_the_next),
         TEST(the_old_packages_milliseconds_stay),
     };
     return cmocka_run_group_tests_name("report", tests, NULL, NULL);

@@ -232,7 +232,11 @@ static enum rows_result take_apart(struct rows *rows) {
         return wrong_field(rows, 1, &fields[1]);
     if (!fill_slot(rows, &fields[2], &fields[3], after)) return wrong_field(rows, 2, &fields[2]);
     rows->at = after;
-    if (negative || metric > UINT32_MAX) return ROWS_REFUSED;
+    if (negative || metric > UINT32_MAX) {
+        /* The reader sees rows that count alone: the first of them is to be fresh. */
+        rows->slots[rows->slot].tail = NULL;
+        return ROWS_REFUSED;
+    }
     rows->metric = (uint32_t)metric;
     return rows->signal == SIGNAL_UNKNOWN ? ROWS_REFUSED : ROWS_ROW;
 }

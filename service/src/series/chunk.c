@@ -33,13 +33,11 @@ static const struct {
     [LEVEL_HOURS] = {3600, 2 * 86400},
 };
 
-int64_t chunk_step(enum chunk_level level) { return levels[level].step; }
+int64_t chunk_step(int level) { return levels[level].step; }
 
-int64_t chunk_span(enum chunk_level level) { return levels[level].span; }
+int64_t chunk_span(int level) { return levels[level].span; }
 
-int64_t chunk_start(enum chunk_level level, int64_t second) {
-    return second - second % levels[level].span;
-}
+int64_t chunk_start(int level, int64_t second) { return second - second % levels[level].span; }
 
 struct chunk *chunk_new(void) {
     return calloc(1, sizeof(struct chunk));
@@ -47,7 +45,7 @@ struct chunk *chunk_new(void) {
 
 void chunk_free(struct chunk *chunk) { free(chunk); }
 
-void chunk_clear(struct chunk *chunk, enum chunk_level level, int64_t start_s) {
+void chunk_clear(struct chunk *chunk, int level, int64_t start_s) {
     for (int i = 0; i < chunk->bin_count; i++)
         memset(chunk->bins[chunk->listed[i]], 0, sizeof chunk->bins[0]);
     memset(chunk, 0, offsetof(struct chunk, bins));

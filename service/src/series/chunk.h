@@ -18,12 +18,12 @@ enum chunk_level { LEVEL_WINDOWS, LEVEL_MINUTES, LEVEL_HOURS, LEVELS };
 enum { CHUNK_WINDOWS = 720 }; /* the most in a chunk of any level */
 
 /* Seconds of a window (10, 60, 3600), and of a chunk. */
-int64_t chunk_step(enum chunk_level level);
-int64_t chunk_span(enum chunk_level level);
-int64_t chunk_start(enum chunk_level level, int64_t second);
+int64_t chunk_step(int level);
+int64_t chunk_span(int level);
+int64_t chunk_start(int level, int64_t second);
 
 struct chunk {
-    enum chunk_level level;
+    int level; /* enum chunk_level */
     int64_t start_s;
     bool used[CHUNK_WINDOWS];
     uint64_t sum[CHUNK_WINDOWS];
@@ -37,7 +37,7 @@ struct chunk {
 /* 2.6 MB, of which only what is used takes memory. NULL without memory. */
 struct chunk *chunk_new(void);
 void chunk_free(struct chunk *chunk);
-void chunk_clear(struct chunk *chunk, enum chunk_level level, int64_t start_s);
+void chunk_clear(struct chunk *chunk, int level, int64_t start_s);
 
 /* Adds the samples of a sketch to the window that holds the second; the second is in the chunk. */
 void chunk_add(struct chunk *chunk, int64_t second, const struct sketch *sketch);

@@ -33,7 +33,7 @@ struct fold {
     struct store *store;
     struct chunk *chunk;
     struct sketch sketch;
-    enum chunk_level level;
+    int level; /* enum chunk_level */
     int64_t app, series, newest_s;
     bool open;
 };
@@ -45,7 +45,7 @@ static bool add_stored(void *context, const struct series_chunk *stored) {
         return true;
     log_line(LOG_ERROR, "series",
              "what was kept of series %lld from %lld on (level %d) can't be read: it is lost",
-             (long long)fold->series, (long long)stored->start_s, (int)fold->level);
+             (long long)fold->series, (long long)stored->start_s, fold->level);
     chunk_clear(fold->chunk, fold->level, stored->start_s);
     return true;
 }
@@ -62,7 +62,7 @@ static bool write_chunk(struct fold *fold) {
         .sketches = stored.sketches,
         .sketches_length = stored.sketches_length,
     };
-    bool ok = series_put_chunk(fold->store, fold->app, fold->series, (int)fold->level, &row);
+    bool ok = series_put_chunk(fold->store, fold->app, fold->series, fold->level, &row);
     free(stored.points);
     return ok;
 }
@@ -72,8 +72,8 @@ static bool open_chunk(struct fold *fold, int64_t start_s) {
     if (!write_chunk(fold)) return false;
     fold->open = true;
     chunk_clear(fold->chunk, fold->level, start_s);
-    return series_chunks(fold->store, fold->app, fold->series, (int)fold->level, start_s,
-                         start_s + 1, true, add_stored, fold);
+    return series_chunks(fold->store, fold->app, fold->series, fold->level, start_s, start_s + 1,
+                         true, add_stored, fold);
 }
 
 static bool fold_part(void *context, const struct series_part *part) {

@@ -36,9 +36,9 @@ struct chart {
     size_t part_count, part_room, next_part;
     struct stored_part *parts; /* in the order of time */
 
-    enum chunk_level level; /* of the chunks that are being read */
-    struct chunk *chunk;    /* NULL until sketches are needed */
-    int64_t low_s, high_s;  /* windows that count begin here */
+    int level;             /* of the chunks that are being read */
+    struct chunk *chunk;   /* NULL until sketches are needed */
+    int64_t low_s, high_s; /* windows that count begin here */
 };
 
 /* ---- Writing ------------------------------------------------------------------------------- */
@@ -191,7 +191,7 @@ static bool add_points(void *context, const struct series_chunk *stored) {
             put_point(chart, &point);
             continue;
         }
-        if (!decoded && !series_chunks(chart->store, chart->app, chart->series, (int)chart->level,
+        if (!decoded && !series_chunks(chart->store, chart->app, chart->series, chart->level,
                                        stored->start_s, stored->start_s + 1, true, decode, chart))
             return false;
         decoded = true;
@@ -201,17 +201,16 @@ static bool add_points(void *context, const struct series_chunk *stored) {
 }
 
 /* Windows of a level that begin in [from_s, to_s). */
-static bool add_level(struct chart *chart, enum chunk_level level, int64_t from_s, int64_t to_s) {
+static bool add_level(struct chart *chart, int level, int64_t from_s, int64_t to_s) {
     bool plain = chunk_step(level) == chart->step_s;
     chart->level = level;
     chart->low_s = from_s;
     chart->high_s = to_s;
-    return series_chunks(chart->store, chart->app, chart->series, (int)level,
-                         chunk_start(level, from_s), to_s, !plain, plain ? add_points : add_windows,
-                         chart);
+    return series_chunks(chart->store, chart->app, chart->series, level, chunk_start(level, from_s),
+                         to_s, !plain, plain ? add_points : add_windows, chart);
 }
 
-static enum chunk_level level_for(int64_t step_s) {
+static int level_for(int64_t step_s) {
     int level = LEVEL_HOURS;
     while (step_s % chunk_step(level) != 0) level--;
     return level;
@@ -219,18 +218,18 @@ static enum chunk_level level_for(int64_t step_s) {
 
 /* The coarser levels where the finer ones are not kept any more. */
 static bool add_levels(struct chart *chart) {
-    enum chunk_level finest = level_for(chart->step_s);
+    int finest = level_for(chart->step_s);
     int64_t begins[LEVELS], end_s = chart->to_s;
-    for (int level = (int)finest; level < LEVELS; level++) {
+    for (int level = finest; level < LEVELS; level++) {
         begins[level] = series_first_chunk(chart->store, chart->app, chart->series, level,
                                            chunk_start(level, chart->from_s));
         if (begins[level] < 0) return false;
         if (begins[level] > end_s) begins[level] = end_s;
         end_s = begins[level];
     }
-    for (int level = LEVELS - 1; level >= (int)finest; level--) {
+    for (int level = LEVELS - 1; level >= finest; level--) {
         int64_t from_s = begins[level] > chart->from_s ? begins[level] : chart->from_s;
-        int64_t to_s = level == (int)finest ? chart->to_s : begins[level - 1];
+        int64_t to_s = level == finest ? chart->to_s : begins[level - 1];
         if (from_s < to_s && !add_level(chart, level, from_s, to_s)) return false;
     }
     return true;
