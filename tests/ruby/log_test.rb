@@ -86,4 +86,21 @@ class LogTest < DynoscaleTests::AgentTest
     assert_silent { 100.times { request } }
     assert_empty @logger.lines
   end
+
+  # An event of the agent's thread has a limit in bytes: here it ends inside of a character.
+  def test_a_line_that_is_cut_has_whole_characters_and_no_control_character
+    %w[a ab].each do |name|
+      env = DynoscaleTests::Script.environment(url, TMPDIR: "/#{name}#{'é' * 110}")
+      result = DynoscaleTests::Script.ruby(<<~RUBY, env: env)
+        DynoscaleRuby.start
+        DynoscaleRuby::Agent.leads?
+        _, text = DynoscaleRuby::Agent.next_event
+        p [text.encoding, text.valid_encoding?]
+      RUBY
+      assert_equal "[#<Encoding:UTF-8>, true]\n", result.out
+    end
+    configure
+    DynoscaleRuby::Log.failure('text', IOError.new("a\e[31mb\tc\u0007"))
+    assert_equal '[dynoscale] text: IOError: a [31mb c', @logger.warnings.last.rstrip
+  end
 end

@@ -1,7 +1,8 @@
 # frozen_string_literal: true
 
 module DynoscaleRuby
-  # What the agent has to say, which is little: warnings, once each, unless log_level asks for more.
+  # What the agent has to say, which is little: warnings, unless log_level asks for more. One that
+  # lasts is not repeated, but for a job backend that can't be read: that is said once a minute.
   # It goes to the logger given in the settings, to Rails.logger, or to $stderr, as they are: none
   # of them is changed, and a logger that fails does not reach the app.
   module Log
@@ -39,7 +40,7 @@ module DynoscaleRuby
 
       # Its beginning, without what may be a password.
       def redacted(message)
-        message.to_s.scrub.lines.first.to_s.strip[0, 200]
+        message.to_s.scrub.lines.first.to_s.strip[0, 200].gsub(/[[:cntrl:]]/, ' ')
                .gsub(%r{//\S*@|//.*@}, '//[redacted]@')
                .gsub(/(passw\w*\s*[=:]\s*)\S+/i, '\1[redacted]')
       end
