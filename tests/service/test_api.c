@@ -501,6 +501,55 @@ static void the_switch_is_a_version_of_the_rules(void **state) {
                   404);
 }
 
+/* Switches web off and worker on. */
+static void expect_switched(const char *before, const char *after) {
+    expect_status(run(&local, HTTP_PUT, "/api/v1/apps/shop/rules", "application/yaml", before),
+                  200);
+    expect_status(json_call(&local, HTTP_PUT, "/api/v1/apps/shop/processes/web/switch",
+                            "{\"scaling\":false}"),
+                  200);
+    expect_status(json_call(&local, HTTP_PUT, "/api/v1/apps/shop/processes/worker/switch",
+                            "{\"scaling\":true}"),
+                  200);
+    forget();
+    test.call = (struct api_call){.store = test.store,
+                                  .vault = test.vault,
+                                  .now_s = now_s,
+                                  .who = {.role = API_LOCAL},
+                                  .method = HTTP_GET,
+                                  .accept = "application/yaml"};
+    api_run(&test.call, "/api/v1/apps/shop/rules");
+    if (after) assert_string_equal(test.call.answer.bytes, after);
+    expect_status(json_call(&local, HTTP_GET, "/api/v1/apps/shop/rules", NULL), 200);
+    json_t *processes = json_object_get(test.answer, "processes");
+    assert_true(json_is_false(json_object_get(json_object_get(processes, "web"), "scaling")));
+    assert_true(json_is_true(json_object_get(json_object_get(processes, "worker"), "scaling")));
+}
+
+static void a_switch_leaves_comments_and_order_as_they_are(void **state) {
+    (void)state;
+    add_app("shop");
+    expect_switched(
+        "# why\nprocesses:\n  # scaling: of old\n  \"web\":\n    rules:  # one\n      - "
+        "name: default  # scaling: no\n\n  worker:\n      scaling:  off   # not yet\n"
+        "      rules: [{name: default, dynos: {max: 3}}]\nzone: Europe/Berlin\n",
+        "# why\nprocesses:\n  # scaling: of old\n  \"web\":\n    scaling: off\n    rules:  "
+        "# one\n      - name: default  # scaling: no\n\n  worker:\n      scaling:  on   # "
+        "not yet\n      rules: [{name: default, dynos: {max: 3}}]\nzone: "
+        "Europe/Berlin\n");
+    /* Forms that are not understood are written anew, with the same rules. */
+    expect_switched("{processes: {web: {scaling: off, rules: [{name: default}]}, worker: {rules: "
+                    "[{name: default}]}}}",
+                    NULL);
+    expect_switched("processes:\n  web: {rules: [{name: default}]}\n  worker:\n    rules:\n    - "
+                    "name: default\n",
+                    NULL);
+    expect_switched(
+        "processes:\n  web:\n    rules:\n    - {name: default, queues: [\"\n    scaling: "
+        "off\"]}\n  worker:\n    rules:\n    - name: default",
+        NULL);
+}
+
 static void orders_have_an_end(void **state) {
     (void)state;
     static const char pause[] = "/api/v1/apps/shop/processes/web/pause";
@@ -779,6 +828,7 @@ int main(void) {
         TEST(the_same_rules_again_are_no_new_version),
         TEST(a_roll_back_is_a_new_version_and_the_history_tells_both),
         TEST(the_switch_is_a_version_of_the_rules),
+        TEST(a_switch_leaves_comments_and_order_as_they_are),
         TEST(orders_have_an_end),
         TEST(a_new_zone_moves_the_rules_that_name_one),
         TEST(what_runs_a_program_is_set_on_the_machine_alone),

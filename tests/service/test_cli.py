@@ -164,19 +164,22 @@ def test_an_app_is_scaled_and_everything_about_it_is_shown(
     write_scale(tmp_path)
     command.done("rules", "put", "shop", rules_file)
     # Relative to where the command was given, with arguments.
-    assert re.search(r"web +ok +2", command.done("platform", "set", "shop", "command", "--", "./scale"))
+    tried = command.done("platform", "set", "shop", "command", "--", "./scale")
+    assert re.search(r"web +ok +2", tried)
     assert "./scale" in command.done("platform", "show", "shop")
     assert command("platform", "test", "shop").returncode == 0
     now = int(time.time())
     assert report(service, url, [(now - i % 20, 400, "web") for i in range(50)]).status == 200
     wait_for(lambda: (tmp_path / "formation-web").exists(), "a scaling")
-    wait_for(lambda: "up 2 → 3" in command.done("ledger", "shop", "web", "--changes"), "its entry")
+    changes = ("ledger", "shop", "web", "--changes")
+    wait_for(lambda: "up 2 → 3" in command.done(*changes), "its entry")
     line = re.compile(r"^web +on +3 of 1 to [46] +p95 \d+ ms", re.MULTILINE)
     wait_for(lambda: line.search(command.done("status", "shop")), "its line of the status")
     explained = command.done("explain", "shop", "web")
     assert "value_ms" in explained and "what was remembered" in explained
     assert "0 of them differently" in command.done("replay", "shop", "web")
-    assert re.search(r" 50 +4\d\d ", command.done("series", "shop", "web", "--from", "-2m", "--step", "3600"))
+    series = command.done("series", "shop", "web", "--from", "-2m", "--step", "3600")
+    assert re.search(r" 50 +4\d\d ", series)
     assert "paused until" in command.done("pause", "shop", "web", "--until", "+10m", "--down")
     assert "at least 4" in command.done("boost", "shop", "web", "4")
     wait_for(lambda: (tmp_path / "formation-web").read_text() == "4\n", "the boost")

@@ -120,6 +120,7 @@ void orders_end_boost(struct api_call *call) {
 /* The switch is a field of the rules, so it is a new version of them. */
 void orders_switch(struct api_call *call) {
     bool scaling = false;
+    char what[200], *written = NULL;
     int64_t version = 0;
     struct rule_set *before, *after;
     struct text text = TEXT_EMPTY;
@@ -129,8 +130,7 @@ void orders_switch(struct api_call *call) {
     if (!input_body(call, fields, INPUT_COUNT(fields))) return;
     const struct rule_process *process = api_process(call, &before);
     if (!process) return;
-    after = api_rules(call->store, &call->app, 0, &version, NULL);
-    char what[200];
+    after = api_rules(call->store, &call->app, 0, &version, &written);
     bool done = true;
     snprintf(what, sizeof what, "switched scaling of %s of %s %s", process->name, call->app.name,
              scaling ? "on" : "off");
@@ -138,10 +138,11 @@ void orders_switch(struct api_call *call) {
         for (int i = 0; i < after->process_count; i++)
             if (strcmp(after->processes[i].name, process->name) == 0)
                 after->processes[i].scaling = scaling;
-        rule_write_yaml(&text, after);
+        api_write_switched(&text, written, after, process->name, scaling);
         done = !text.failed && api_put_rules(call, before, after, text.bytes, what, &version);
     }
     text_free(&text);
+    free(written);
     rule_free(before);
     rule_free(after);
     if (!done || api_failed(call)) return;

@@ -7,6 +7,7 @@
 
 #include "api/resources.h"
 #include "dynoscale.h"
+#include "log.h"
 #include "people/password.h"
 #include "people/session.h"
 #include "store/people.h"
@@ -92,15 +93,19 @@ void session_sign_in(struct api_call *call) {
          .to = &password},
     };
     if (!input_body(call, fields, INPUT_COUNT(fields))) return;
+    const char *from = call->address ? call->address : "this machine";
     switch (sign_in(call->store, name, password, call->address, call->user_agent, call->now_s,
                     token, &person, &wait_s)) {
     case SIGN_IN_DONE:
+        log_line(LOG_INFO, "people", "%s signed in from %s", person.name, from);
         put_signed_in(call, &person, token);
         break;
-    case SIGN_IN_WRONG:
+    case SIGN_IN_WRONG: /* the name that was typed may be the password */
+        log_line(LOG_WARN, "people", "a sign-in from %s was refused", from);
         api_problem(call, 401, "the name or the password is wrong");
         break;
     case SIGN_IN_LATER:
+        log_line(LOG_WARN, "people", "sign-in from %s: too many tries", from);
         answer_later(call, wait_s);
         break;
     case SIGN_IN_FAILED:

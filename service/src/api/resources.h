@@ -122,6 +122,11 @@ struct rule_set *api_rules(struct store *store, const struct app *app, int64_t v
 bool api_put_rules(struct api_call *call, const struct rule_set *before, struct rule_set *after,
                    const char *text, const char *what, int64_t *version);
 
+/* Writes rules in which the scaling of a process was switched: `text`, as a person wrote it, with
+ * that one change where it can be made there, else `wanted` anew. */
+void api_write_switched(struct text *to, const char *text, const struct rule_set *wanted,
+                        const char *process, bool on);
+
 /* A rule as JSON, with its place in the list. */
 void api_put_rule(struct text *text, const struct rule *rule, int number);
 
