@@ -39,6 +39,7 @@ static size_t replay_all(harness *run, const char *name) {
 static void what_failed_once_fails_no_more(void **state) {
     (void)state;
     size_t count = replay_all(fuzz_answer, "answer");
+    count += replay_all(fuzz_decide, "decide");
     count += replay_all(fuzz_frame, "frame");
     count += replay_all(fuzz_headers, "headers");
     count += replay_all(fuzz_part, "part");
@@ -46,9 +47,11 @@ static void what_failed_once_fails_no_more(void **state) {
     count += replay_all(fuzz_report, "report");
     count += replay_all(fuzz_report_rows, "report_rows");
     count += replay_all(fuzz_rows, "rows");
+    count += replay_all(fuzz_rule, "rule");
     count += replay_all(fuzz_settings, "settings");
     count += replay_all(fuzz_sketch, "sketch");
     count += replay_all(fuzz_url, "url");
+    count += replay_all(fuzz_week, "week");
     assert_true(count > 0);
 }
 

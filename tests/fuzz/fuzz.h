@@ -17,6 +17,7 @@
 #include <string.h>
 
 void fuzz_answer(const uint8_t *data, size_t size);
+void fuzz_decide(const uint8_t *data, size_t size);
 void fuzz_frame(const uint8_t *data, size_t size);
 void fuzz_headers(const uint8_t *data, size_t size);
 void fuzz_part(const uint8_t *data, size_t size);
@@ -24,9 +25,11 @@ void fuzz_queue_time(const uint8_t *data, size_t size);
 void fuzz_report(const uint8_t *data, size_t size);
 void fuzz_report_rows(const uint8_t *data, size_t size);
 void fuzz_rows(const uint8_t *data, size_t size);
+void fuzz_rule(const uint8_t *data, size_t size);
 void fuzz_settings(const uint8_t *data, size_t size);
 void fuzz_sketch(const uint8_t *data, size_t size);
 void fuzz_url(const uint8_t *data, size_t size);
+void fuzz_week(const uint8_t *data, size_t size);
 
 /* Makes `harness` the one that libFuzzer calls in this program. */
 #ifdef FUZZING

@@ -190,11 +190,46 @@ def part() -> Iterator[bytes]:
             yield two(one, other)
 
 
+def rule() -> Iterator[bytes]:
+    one = b"processes:\n  web:\n    scaling: on\n    rules:\n      - {%s}\n      - {name: default}\n"
+    fields = (
+        b"days: [mon, sun]", b"from: '22:00', to: 6:05", b"days: [sat], dynos: {min: 0, max: 1000}",
+        b"days: [fri], up: {threshold_ms: 100, step: 2, wait: 60}, down: {threshold_ms: 50}",
+        b"to: '24:00', method: steps, statistic: mean, window: 600, drain_by: 60",
+        b"days: [tue], queues: ['sidekiq:default', 'a*'], hold_while_jobs_run: off",
+        b"days: [wed], automatic: {goal_ms: 250, share: 0.5 %, care: strict}", b"name: \"a\\u00fc\"",
+    )  # fmt: skip
+    for field in fields:
+        yield one % field
+    yield b"zone: Asia/Kolkata\n" + one % b", ".join(fields[i] for i in (0, 1, 5))
+    yield b'{"zone":"UTC","processes":{"web":{"scaling":true,"rules":[{"name":"\\ud83d\\ude00"}]}}}'
+    yield b"processes: {}\n--- a\n"
+    yield b"a: &b [*b]"
+
+
+def week() -> Iterator[bytes]:
+    for zone, moment in ((1, 1774748700), (2, 1772947700), (4, 1791043200), (5, 1777000000)):
+        for first, last in ((120, 180), (1320, 360), (0, 0)):
+            yield struct.pack("<BIBBHHBHH", zone, moment, 2, 127, first, last, 32, 90, 150)
+
+
+def decide() -> Iterator[bytes]:
+    steps = struct.pack("<BBHHBBHHHBB", 1, 9, 50, 50, 0, 0, 60, 300, 50, 3, 1)
+    yield steps
+    for field in range(54):
+        for shape, value in ((0, b"\x02"), (1, b"\x90\x01"), (0x80, b"\x01"), (7, b"\xff" * 7 + b"\x7f")):
+            yield steps + bytes([field, shape]) + value
+    below = bytes([4, 0, 10, 33 + 3, 1]) + struct.pack("<H", 300)
+    for more in (b"", bytes([31, 0, 1, 28, 0, 1]), bytes([10, 0, 14]), bytes([24, 0, 1])):
+        yield steps + below + more
+
+
 def main() -> None:
     harnesses = {
-        "answer": answer, "frame": frame, "headers": headers, "part": part,
-        "queue_time": queue_time, "report": report, "report_rows": report_rows, "rows": rows_of_csv,
-        "settings": settings, "sketch": sketch, "url": url,
+        "answer": answer, "decide": decide, "frame": frame, "headers": headers, "part": part,
+        "queue_time": queue_time, "report": report, "report_rows": report_rows,
+        "rows": rows_of_csv, "rule": rule, "settings": settings, "sketch": sketch, "url": url,
+        "week": week,
     }  # fmt: skip
     for name, seeds in harnesses.items():
         folder = Path(sys.argv[1]) / name
