@@ -121,7 +121,8 @@ static void take_failure(struct view *view) {
                   now->act_state == ACT_LOCKED || late || ignored;
     view->failed = view->on && failed && now->ordered >= 0 && now->act_wanted >= 0 &&
                    now->act_wanted != now->ordered && !is_overruled(now);
-    if (!view->failed || memory->wanted != now->act_wanted) return;
+    /* Once for each failure. What was wanted may be more than what was ordered: a limit cuts it. */
+    if (!view->failed || memory->wanted < 0 || memory->wanted == now->ordered) return;
     memory->last_up = memory->prior_up;
     memory->last_down = memory->prior_down;
     forget_adding(memory);
