@@ -19,6 +19,7 @@ async function sessions() {
 await frame();
 setLive('live', 'Live');
 const who = await whoami();
+$('#password').username.value = who.name;
 $('#who').textContent = `${who.name}, ${who.role}`;
 await sessions();
 $('#password').addEventListener('submit', async (event) => {

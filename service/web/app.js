@@ -25,6 +25,11 @@ function spread(times, step, points, pick) {
   const by = new Map(points.map((point) => [Math.floor(point.t / step) * step, point]));
   return times.map((t) => { const point = by.get(t); const value = point && pick(point); return value === undefined ? null : value; });
 }
+// Before the first report nothing is known: that is no 0.
+function sinceFirst(values) {
+  const first = values.findIndex((value) => value > 0);
+  return values.map((value, i) => (first < 0 || i < first ? null : value));
+}
 // Numbers that hold until the next tick: a hole of one slot is filled.
 function carry(values) {
   let last = null, age = 0;
@@ -46,7 +51,7 @@ async function load(a, b) {
   const ticked = (pick) => carry(spread(t, step, chart.points, pick));
   data = {
     step, t, p50: measured((p) => p.p50), p95: measured((p) => p.p95), p99: measured((p) => p.p99),
-    rate: spread(t, step, series.points, (p) => p.count / step),
+    rate: sinceFirst(spread(t, step, series.points, (p) => p.count / step)),
     ordered: ticked((p) => p.ordered), up: ticked((p) => (p.up ?? (p.ordered === null ? null : p.ordered - (p.booting ?? 0)))), booting: ticked((p) => p.booting ?? 0),
     wanted: ticked((p) => p.wanted), min: ticked((p) => p.min), max: ticked((p) => p.max),
     above: ticked((p) => p.up_ms), below: ticked((p) => p.down_ms), ticks: chart.points,
@@ -227,6 +232,7 @@ function take(changed) {
 app = await frame({ app: appName(), page: '' });
 if (app.state === 'waiting' && !app.processes.some((p) => p.queue_time?.heard_age != null)) location.replace(appPath(app.name, 'start'));
 process = chosenProcess(app);
+if (now() - app.created < 2 * HOUR) range = HOUR; // a day would be an empty chart
 $('#title').textContent = `${app.name}, ${process.process}`;
 for (const id of ['#why', '#all-decisions']) $(id).href = `${appPath(app.name, 'why')}?process=${encodeURIComponent(process.process)}`;
 processLinks(app, process.process);

@@ -199,7 +199,7 @@ async function loadChart() {
     read: (i) => { $('#c-read').replaceChildren(readItem('p95', 'p95', wait(data.p95[i ?? data.t.length - 1])), el('span', {}, i === null ? 'now' : stamp(data.t[i]))); },
   });
   board.resized = () => requestAnimationFrame(handles);
-  handles();
+  requestAnimationFrame(handles);
   sums();
 }
 
