@@ -80,7 +80,7 @@ static int distance(const char *one, const char *other) {
     int row[32]; /* no word of ours has more letters */
     int width = (int)strlen(other);
     for (int j = 0; j <= width; j++) row[j] = j;
-    for (int i = 0; one[i] && i < 32; i++) {
+    for (int i = 0; i < 32 && one[i]; i++) {
         int corner = row[0];
         row[0] = i + 1;
         for (int j = 0; j < width; j++) {
