@@ -42,6 +42,7 @@ static void what_failed_once_fails_no_more(void **state) {
     count += replay_all(fuzz_decide, "decide");
     count += replay_all(fuzz_frame, "frame");
     count += replay_all(fuzz_headers, "headers");
+    count += replay_all(fuzz_moment, "moment");
     count += replay_all(fuzz_part, "part");
     count += replay_all(fuzz_queue_time, "queue_time");
     count += replay_all(fuzz_report, "report");

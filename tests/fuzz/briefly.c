@@ -166,6 +166,7 @@ TEST(answer, no_answer_is_misread)
 TEST(decide, no_situation_is_too_strange_to_decide_on)
 TEST(frame, no_request_is_misread)
 TEST(headers, no_header_of_an_answer_is_misread)
+TEST(moment, no_moment_is_misread)
 TEST(part, no_stored_part_is_misread)
 TEST(queue_time, no_header_is_misread)
 TEST(report, no_report_is_misread)
@@ -183,6 +184,7 @@ int main(int count, char **arguments) {
         cmocka_unit_test(no_situation_is_too_strange_to_decide_on),
         cmocka_unit_test(no_request_is_misread),
         cmocka_unit_test(no_header_of_an_answer_is_misread),
+        cmocka_unit_test(no_moment_is_misread),
         cmocka_unit_test(no_stored_part_is_misread),
         cmocka_unit_test(no_header_is_misread),
         cmocka_unit_test(no_report_is_misread),

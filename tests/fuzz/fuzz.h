@@ -20,6 +20,7 @@ void fuzz_answer(const uint8_t *data, size_t size);
 void fuzz_decide(const uint8_t *data, size_t size);
 void fuzz_frame(const uint8_t *data, size_t size);
 void fuzz_headers(const uint8_t *data, size_t size);
+void fuzz_moment(const uint8_t *data, size_t size);
 void fuzz_part(const uint8_t *data, size_t size);
 void fuzz_queue_time(const uint8_t *data, size_t size);
 void fuzz_report(const uint8_t *data, size_t size);

@@ -224,10 +224,22 @@ def decide() -> Iterator[bytes]:
         yield steps + below + more
 
 
+def moment() -> Iterator[bytes]:
+    texts = (
+        b"now", b"1800000000", b"253402300799", b"-2h", b"+30m", b"-999999999d", b"10:42", b"23:59:60",
+        b"08:00:00.123456789", b"2027-01-15", b"2027-01-15T08:00:00Z", b"2027-01-15 09:00",
+        b"2028-02-29t23:59:59.5+23:59", b"1970-01-01T00:00:00-00:01", b"9999-12-31T23:59:59Z",
+        b"2027-02-29", b"2027-01-15T08:00+01:00",
+    )  # fmt: skip
+    for text in texts:
+        yield b"\0" + text
+        yield b"\1" + text
+
+
 def main() -> None:
     harnesses = {
-        "answer": answer, "decide": decide, "frame": frame, "headers": headers, "part": part,
-        "queue_time": queue_time, "report": report, "report_rows": report_rows,
+        "answer": answer, "decide": decide, "frame": frame, "headers": headers,
+        "moment": moment, "part": part, "queue_time": queue_time, "report": report, "report_rows": report_rows,
         "rows": rows_of_csv, "rule": rule, "settings": settings, "sketch": sketch, "url": url,
         "week": week,
     }  # fmt: skip

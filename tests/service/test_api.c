@@ -437,6 +437,18 @@ static void rules_with_a_mistake_change_nothing(void **state) {
     assert_int_equal(json_integer_value(json_object_get(test.answer, "rules_version")), 1);
 }
 
+static void rules_of_any_size_get_a_sentence(void **state) {
+    (void)state;
+    struct text body = TEXT_EMPTY;
+    add_app("shop");
+    for (int i = 0; i < 300; i++) text_format(&body, "#%1000d\n", i);
+    expect_status(run(&local, HTTP_PUT, "/api/v1/apps/shop/rules", "application/yaml", body.bytes),
+                  413);
+    expect_status(run(&local, HTTP_POST, "/api/v1/rules/check", NULL, body.bytes), 413);
+    expect_status(run(&local, HTTP_PUT, "/api/v1/apps/shop/rules", "application/yaml", ""), 400);
+    text_free(&body);
+}
+
 static void rules_changed_meanwhile_are_not_overwritten(void **state) {
     (void)state;
     add_app("shop");
@@ -824,6 +836,7 @@ int main(void) {
         TEST(an_invited_person_gets_the_role_and_no_more),
         TEST(the_last_admin_stays),
         TEST(rules_with_a_mistake_change_nothing),
+        TEST(rules_of_any_size_get_a_sentence),
         TEST(rules_changed_meanwhile_are_not_overwritten),
         TEST(the_same_rules_again_are_no_new_version),
         TEST(a_roll_back_is_a_new_version_and_the_history_tells_both),

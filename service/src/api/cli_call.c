@@ -120,50 +120,63 @@ static struct curl_slist *add_header(struct curl_slist *list, const char *name, 
     return longer ? longer : list;
 }
 
-static bool call_socket(struct cli *cli, const struct cli_request *request, size_t length,
-                        struct cli_reply *reply) {
-    static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
-    char *url = NULL, *socket_path = NULL, trouble[CURL_ERROR_SIZE] = "";
-    const char *query = request->query && *request->query ? request->query : NULL;
-    long status = 0;
-    CURL *curl = curl_easy_init();
+static struct curl_slist *headers_of(const struct cli_request *request) {
     struct curl_slist *headers =
         add_header(NULL, "Content-Type", request->type ? request->type : "");
     headers = add_header(headers, "Accept", request->accept);
     headers = add_header(headers, "If-Match", request->if_match);
-    headers = add_header(headers, "Expect", "");
-    bool made = curl &&
-                asprintf(&url, "http://localhost%s%s%s", request->path, query ? "?" : "",
-                         query ? query : "") > 0 &&
-                asprintf(&socket_path, "%s/control.sock", cli->folder) > 0;
-    if (made) {
-        curl_easy_setopt(curl, CURLOPT_URL, url);
-        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket_path);
-        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, methods[request->method]);
-        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-        curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep);
-        curl_easy_setopt(curl, CURLOPT_WRITEDATA, &reply->body);
-        curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, trouble);
-        curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
-        curl_easy_setopt(curl, CURLOPT_PROXY, "");
-        curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-        if (request->method != HTTP_GET) {
-            curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body ? request->body : "");
-            curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
-        }
-        CURLcode code = curl_easy_perform(curl);
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        made = code == CURLE_OK;
-        if (!made)
-            cli_fail(0, "the service on %s did not answer: %s", cli->folder,
-                     trouble[0] ? trouble : curl_easy_strerror(code));
-    }
+    return add_header(headers, "Expect", "");
+}
+
+static void prepare(CURL *curl, const struct cli_request *request, size_t length,
+                    struct text *answer) {
+    static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, methods[request->method]);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
+    curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+    if (request->method == HTTP_GET) return;
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body ? request->body : "");
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
+}
+
+static bool perform(const struct cli *cli, CURL *curl, struct cli_reply *reply) {
+    char trouble[CURL_ERROR_SIZE] = "";
+    long status = 0;
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, trouble);
+    CURLcode code = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     reply->status = (int)status;
+    if (code == CURLE_OK) return true;
+    cli_fail(0, "the service on %s did not answer: %s", cli->folder,
+             trouble[0] ? trouble : curl_easy_strerror(code));
+    return false;
+}
+
+static bool call_socket(struct cli *cli, const struct cli_request *request, size_t length,
+                        struct cli_reply *reply) {
+    char *url = NULL, *path = NULL;
+    const char *query = request->query ? request->query : "";
+    CURL *curl = curl_easy_init();
+    struct curl_slist *headers = headers_of(request);
+    bool done =
+        curl &&
+        asprintf(&url, "http://localhost%s%s%s", request->path, *query ? "?" : "", query) > 0 &&
+        asprintf(&path, "%s/control.sock", cli->folder) > 0;
+    if (done) {
+        prepare(curl, request, length, &reply->body);
+        curl_easy_setopt(curl, CURLOPT_URL, url);
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path);
+        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+        done = perform(cli, curl, reply);
+    }
     curl_slist_free_all(headers);
     if (curl) curl_easy_cleanup(curl);
     free(url);
-    free(socket_path);
-    return made;
+    free(path);
+    return done;
 }
 
 bool cli_call(struct cli *cli, const struct cli_request *request, struct cli_reply *reply) {

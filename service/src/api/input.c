@@ -36,8 +36,10 @@ static const char *clock_time(const char *text, int64_t *second) {
     int64_t hour, minute, seconds = 0, fraction;
     const char *at = two(text, 23, &hour);
     if (!at || *at++ != ':' || !(at = two(at, 59, &minute))) return NULL;
-    if (*at == ':' && !(at = two(at + 1, 60, &seconds))) return NULL;
-    if (*at == '.' && !(at = digits(at + 1, 9, &fraction))) return NULL;
+    if (*at == ':') {
+        if (!(at = two(at + 1, 60, &seconds))) return NULL;
+        if (*at == '.' && !(at = digits(at + 1, 9, &fraction))) return NULL;
+    }
     *second = hour * 3600 + minute * 60 + seconds;
     return at;
 }

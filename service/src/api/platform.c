@@ -11,11 +11,12 @@
 #include <string.h>
 
 #include "api/resources.h"
+#include "clock.h"
 #include "people/token.h"
 #include "platforms/platform.h"
 #include "store/ledger.h"
 
-enum { DEADLINE_MS = 15000, LONGEST_SECRET = 16384, TRIED = 10 };
+enum { DEADLINE_MS = 15000, WHOLE_MS = 30000, LONGEST_SECRET = 16384, TRIED = 10 };
 
 static const char *const results[] = {"ok", "failed", "refused", "locked", "limited", "busy"};
 
@@ -96,23 +97,37 @@ void platform_show(struct api_call *call) {
 
 /* ---- Trying it ------------------------------------------------------------------------------- */
 
+/* One process; what is left of the time for all of them is `left_ms`. */
+static struct platform_answer try_process(struct api_call *call, const struct platform *platform,
+                                          json_t *settings, const char *secret, const char *process,
+                                          int64_t left_ms, struct platform_formation *formation) {
+    const struct platform_app app = {.app = call->app.name,
+                                     .settings = settings,
+                                     .secret = secret,
+                                     .deadline_ms = left_ms < DEADLINE_MS ? left_ms : DEADLINE_MS,
+                                     .private_addresses = call->private_addresses};
+    *formation = platform_unknown;
+    if (left_ms <= 0)
+        return platform_trouble(PLATFORM_FAILED, "not tried: the others took %d s",
+                                WHOLE_MS / 1000);
+    return platform->read(&app, process, formation);
+}
+
 /* Reads the formation of each process of the rules; the worst result of them. */
 static enum platform_result try_platform(struct api_call *call, struct text *text,
                                          const struct platform *platform, json_t *settings,
                                          const char *secret, char *trouble, size_t size) {
     enum platform_result worst = PLATFORM_OK;
+    int64_t end_ms = ds_clock_monotonic_ms() + WHOLE_MS;
     struct rule_set *set = api_rules(call->store, &call->app, 0, NULL, NULL);
     int count = set && set->process_count < TRIED ? set->process_count : TRIED;
     trouble[0] = '\0';
     text_put(text, "[");
     for (int i = 0; set && i < count; i++) {
-        struct platform_formation formation = platform_unknown;
-        const struct platform_app app = {.app = call->app.name,
-                                         .settings = settings,
-                                         .secret = secret,
-                                         .deadline_ms = DEADLINE_MS,
-                                         .private_addresses = call->private_addresses};
-        struct platform_answer answer = platform->read(&app, set->processes[i].name, &formation);
+        struct platform_formation formation;
+        struct platform_answer answer =
+            try_process(call, platform, settings, secret, set->processes[i].name,
+                        end_ms - ds_clock_monotonic_ms(), &formation);
         if (i > 0) text_char(text, ',');
         text_put(text, "{\"process\":");
         text_json(text, set->processes[i].name);
