@@ -22,7 +22,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
         test-python test-jobs test-jobs-ruby test-jobs-python test-jobs-ruby-smoke test-jobs-python-smoke \
         test-servers test-frameworks test-faults build-service test-service test-service-asan \
-        test-service-http test-loop \
+        test-service-http test-kills test-loop \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model ring run-ring test-fuzz run-briefly \
         valgrind run-valgrind bench bench-service-http accept-instructions format lint
@@ -261,6 +261,10 @@ test-service-asan: ## the same under AddressSanitizer and UndefinedBehaviorSanit
 
 test-service-http: build-service ## the service over HTTP and by its command line
 	$(PYTEST) tests/service
+
+KILLS ?= 1000
+test-kills: build-service ## the service killed KILLS=1000 times under load: every report there once
+	KILLS=$(KILLS) $(PYTEST) tests/service/test_report_kills.py
 
 test-loop: build ## real apps with real agents, scaled by a real service
 	$(PYTEST) tests/loop
