@@ -25,7 +25,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
         test-service-http test-kills test-loop \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model ring run-ring test-fuzz run-briefly \
-        valgrind run-valgrind bench bench-service-http accept-instructions format lint
+        valgrind run-valgrind bench bench-service-http bench-service-data accept-instructions format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -376,6 +376,9 @@ bench: ## what the agents cost, beside what can't be avoided; QUICK=1 ONLY=core,
 
 bench-service-http: build-service $(OUT)/bench/service/load ## what HTTP costs the service, beside nginx; QUICK=1
 	@$(PYTHON) bench/service/over_http.py $(OUT)/bench/service/load $(if $(QUICK),--quick)
+
+bench-service-data: build-service $(OUT)/bench/service/data ## what the service's data costs, beside SQLite and bare loops; QUICK=1
+	@$(PYTHON) bench/service/data_costs.py $(OUT)/bench/service/data $(if $(QUICK),--quick)
 
 # Instructions of a request: the same on a fast machine and a slow one, idle or busy.
 COUNT = BENCH_REQUEST_PATH=$(abspath $(COUNTED))

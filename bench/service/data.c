@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE /* a whole POSIX */
 #include <math.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -353,14 +354,30 @@ static void bench_live(void) {
 
 /* ---- Commits ------------------------------------------------------------------------------- */
 
-static void ignore_done(void *context, struct commit_item *first) {
+static pthread_mutex_t done_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t done_now = PTHREAD_COND_INITIALIZER;
+static int done_count;
+
+static void note_done(void *context, struct commit_item *first) {
     (void)context;
+    int count = 0;
     while (first) {
         struct commit_item *next = first->next;
         report_free(&first->report);
         free(first);
         first = next;
+        count++;
     }
+    pthread_mutex_lock(&done_lock);
+    done_count += count;
+    pthread_cond_signal(&done_now);
+    pthread_mutex_unlock(&done_lock);
+}
+
+static void wait_for_done(int least) {
+    pthread_mutex_lock(&done_lock);
+    while (done_count < least) pthread_cond_wait(&done_now, &done_lock);
+    pthread_mutex_unlock(&done_lock);
 }
 
 static void ignore_call(void *context, struct store *store) {
@@ -368,42 +385,94 @@ static void ignore_call(void *context, struct store *store) {
     (void)store;
 }
 
-/* What SQLite needs for the same rows of the same group: a key and a part for each report. */
-static double bare_commits(const char *folder, int groups, int reports, size_t part_bytes) {
-    char path[512], part[4096] = "";
+/* The parts that a run stored, in their order. */
+struct stored {
+    size_t count, room;
+    struct stored_part {
+        int64_t app, series, start_s, number;
+        void *data;
+        int length;
+    } * all;
+};
+
+static void read_stored(struct stored *stored, const char *folder, int64_t after) {
+    char path[512];
+    sqlite3 *file;
+    sqlite3_stmt *rows;
+    snprintf(path, sizeof path, "%s/dynoscaled.db", folder);
+    must(sqlite3_open(path, &file) == SQLITE_OK, "opening");
+    sqlite3_prepare_v2(file,
+                       "SELECT app, series, start_s, number, data FROM part "
+                       "WHERE number > ?1 ORDER BY number",
+                       -1, &rows, NULL);
+    sqlite3_bind_int64(rows, 1, after);
+    while (sqlite3_step(rows) == SQLITE_ROW) {
+        if (stored->count == stored->room) {
+            stored->room = stored->room ? stored->room * 2 : 1024;
+            stored->all = realloc(stored->all, stored->room * sizeof *stored->all);
+            must(stored->all != NULL, "memory");
+        }
+        struct stored_part *part = &stored->all[stored->count++];
+        *part = (struct stored_part){sqlite3_column_int64(rows, 0),
+                                     sqlite3_column_int64(rows, 1),
+                                     sqlite3_column_int64(rows, 2),
+                                     sqlite3_column_int64(rows, 3),
+                                     NULL,
+                                     sqlite3_column_bytes(rows, 4)};
+        part->data = malloc((size_t)part->length);
+        must(part->data != NULL, "memory");
+        memcpy(part->data, sqlite3_column_blob(rows, 4), (size_t)part->length);
+    }
+    sqlite3_finalize(rows);
+    sqlite3_close(file);
+}
+
+static void insert_group(sqlite3 *file, sqlite3_stmt *key, sqlite3_stmt *row, int reports,
+                         const struct stored_part *from, const struct stored_part *end) {
+    sqlite3_exec(file, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    for (int i = 0; i < reports; i++) {
+        sqlite3_bind_int(key, 1, 1 + (int)(random_unit() * 100));
+        sqlite3_bind_int(key, 2, BEGIN_S);
+        sqlite3_step(key);
+        sqlite3_reset(key);
+    }
+    for (; from < end; from++) {
+        sqlite3_bind_int64(row, 1, from->app);
+        sqlite3_bind_int64(row, 2, from->series);
+        sqlite3_bind_int64(row, 3, from->start_s);
+        sqlite3_bind_int64(row, 4, from->number);
+        sqlite3_bind_blob(row, 5, from->data, from->length, NULL);
+        sqlite3_step(row);
+        sqlite3_reset(row);
+    }
+    sqlite3_exec(file, "COMMIT", NULL, NULL, NULL);
+}
+
+/* What SQLite needs to commit the same rows in the same groups, in the same tables. */
+static double bare_commits(const char *folder, const struct stored *stored, int groups,
+                           int reports) {
+    char path[512];
     sqlite3 *file;
     sqlite3_stmt *key, *row;
     snprintf(path, sizeof path, "%s/bare.db", folder);
     must(sqlite3_open(path, &file) == SQLITE_OK, "opening");
     sqlite3_exec(file,
                  "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                 "CREATE TABLE report (app, key, at, PRIMARY KEY (app, key)) WITHOUT ROWID;"
-                 "CREATE TABLE part (app, series, start, number, data, "
-                 "PRIMARY KEY (app, series, start, number)) WITHOUT ROWID",
+                 "CREATE TABLE IF NOT EXISTS report (app INTEGER, key BLOB, at_s INTEGER, "
+                 "dyno TEXT, PRIMARY KEY (app, key)) WITHOUT ROWID;"
+                 "CREATE INDEX IF NOT EXISTS report_at ON report (at_s);"
+                 "CREATE TABLE IF NOT EXISTS part (app INTEGER, series INTEGER, "
+                 "start_s INTEGER, number INTEGER, data BLOB, "
+                 "PRIMARY KEY (app, series, start_s, number)) WITHOUT ROWID",
                  NULL, NULL, NULL);
-    sqlite3_prepare_v2(file, "INSERT INTO report VALUES (?1, randomblob(16), ?2)", -1, &key, NULL);
+    sqlite3_prepare_v2(file, "INSERT INTO report VALUES (?1, randomblob(16), ?2, 'web.1')", -1,
+                       &key, NULL);
     sqlite3_prepare_v2(file, "INSERT INTO part VALUES (?1, ?2, ?3, ?4, ?5)", -1, &row, NULL);
     double began = cpu_ns();
-    for (int group = 0; group < groups; group++) {
-        sqlite3_exec(file, "BEGIN", NULL, NULL, NULL);
-        for (int i = 0; i < reports; i++) {
-            int app = 1 + (int)(random_unit() * 100);
-            sqlite3_bind_int(key, 1, app);
-            sqlite3_bind_int(key, 2, BEGIN_S + group / 10);
-            sqlite3_step(key);
-            sqlite3_reset(key);
-            for (int series = 0; series < 2; series++) {
-                sqlite3_bind_int(row, 1, app);
-                sqlite3_bind_int(row, 2, app * 10 + series);
-                sqlite3_bind_int(row, 3, BEGIN_S + group / 100 * 10);
-                sqlite3_bind_int(row, 4, group * 1000 + i);
-                sqlite3_bind_blob(row, 5, part, (int)(series ? part_bytes / 8 : part_bytes), NULL);
-                sqlite3_step(row);
-                sqlite3_reset(row);
-            }
-        }
-        sqlite3_exec(file, "COMMIT", NULL, NULL, NULL);
-    }
+    for (int group = 0; group < groups; group++)
+        insert_group(file, key, row, reports,
+                     stored->all + stored->count * (size_t)group / (size_t)groups,
+                     stored->all + stored->count * (size_t)(group + 1) / (size_t)groups);
     double took = cpu_ns() - began;
     sqlite3_finalize(key);
     sqlite3_finalize(row);
@@ -412,15 +481,17 @@ static double bare_commits(const char *folder, int groups, int reports, size_t p
 }
 
 static void bench_commit(const char *folder, int rows) {
+    static int64_t last_number;
     enum { GROUPS = 200, REPORTS = 20 };
     char error[512], name[64];
     struct live *live = live_new();
     struct commit_settings settings = {
-        .folder = folder, .commit_ms = 1, .done = ignore_done, .called = ignore_call};
+        .folder = folder, .commit_ms = 1, .done = note_done, .called = ignore_call};
     struct commit *commit = commit_new(live, &settings, error, sizeof error);
     if (!commit) fprintf(stderr, "%s\n", error), exit(1);
     size_t length;
     char *body = make_body(rows, &length);
+    done_count = 0;
     double reading = 0, began = cpu_ns();
     for (int group = 0; group < GROUPS; group++) {
         for (int i = 0; i < REPORTS; i++) {
@@ -439,12 +510,18 @@ static void bench_commit(const char *folder, int rows) {
             reading += cpu_ns() - before;
             commit_add(commit, item);
         }
-        while (commit_count(commit) <= (uint64_t)group) usleep(200);
+        wait_for_done((group + 1) * REPORTS);
     }
     commit_free(commit);
     double took = (cpu_ns() - began) / 1000 / GROUPS / REPORTS;
     snprintf(name, sizeof name, "a report of %d rows, read and committed", rows);
-    say(name, took, bare_commits(folder, GROUPS, REPORTS, rows == 100 ? 180 : 900), "us");
+    struct stored stored = {0};
+    read_stored(&stored, folder, last_number);
+    last_number = stored.all[stored.count - 1].number;
+    say(name, took, bare_commits(folder, &stored, GROUPS, REPORTS), "us");
+    fprintf(stderr, "%.1f parts a report\n", (double)stored.count / GROUPS / REPORTS);
+    for (size_t i = 0; i < stored.count; i++) free(stored.all[i].data);
+    free(stored.all);
     fprintf(stderr, "of this, reading (with a busy thread beside it): %.1f us\n",
             reading / 1000 / GROUPS / REPORTS);
     live_free(live);
