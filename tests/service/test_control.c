@@ -577,6 +577,22 @@ static void an_order_that_was_not_carried_out_before_a_restart_is_not_forgotten(
     assert_string_equal(slurp("dynos-web"), "3\n");
 }
 
+static void
+an_order_whose_end_was_written_before_a_restart_is_not_taken_for_anothers(void **state) {
+    (void)state;
+    pass(12, 20);
+    set_rules(min_three);
+    pass(1, 20);
+    assert_int_equal(last_act().state, ACT_DONE);
+    assert_int_equal(last_tick().situation.ordered, 1); /* no tick has seen it */
+    kill_control();
+    control = begin();
+    pass(15, 20);
+    assert_int_equal(last_tick().situation.ordered, 3);
+    assert_int_equal(last_tick().situation.outside_count, 0);
+    assert_string_equal(calls(), "web 3\n");
+}
+
 static void memory_and_ages_live_through_a_restart(void **state) {
     (void)state;
     pass(30, 20);
@@ -682,6 +698,7 @@ int main(void) {
         TEST(the_time_a_dyno_takes_to_start_is_learned),
         TEST(an_order_that_was_carried_out_before_a_restart_is_not_repeated),
         TEST(an_order_that_was_not_carried_out_before_a_restart_is_not_forgotten),
+        TEST(an_order_whose_end_was_written_before_a_restart_is_not_taken_for_anothers),
         TEST(memory_and_ages_live_through_a_restart),
         TEST(a_change_while_the_service_was_down_is_noticed),
         TEST(only_one_of_two_services_acts),

@@ -20,9 +20,8 @@
 #include "log.h"
 
 enum {
-    SETTLE_LEAST_MS = 30 * 1000, /* how long a reading may show the number before */
-    SETTLE_MOST_MS = 300 * 1000,
-    READ_AFTER_MS = 1000, /* of an order: confirms it */
+    SETTLE_MOST_MS = 300 * 1000, /* so long may a reading show the number before */
+    READ_AFTER_MS = 1000,        /* of an order: confirms it */
     READ_BEFORE_TICK_MS = 3000,
     READ_JITTER_MS = 1500,
     BOOT_MOST_S = 1800,

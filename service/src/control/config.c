@@ -13,6 +13,8 @@
 #include "control/state.h"
 #include "log.h"
 
+static const int64_t REFUSED_LEAST_MS = 5000; /* between two tries of what was refused */
+
 /* ---- Processes ------------------------------------------------------------------------------ */
 
 static struct process *process_new(struct app_state *app, const char *name) {
@@ -38,12 +40,13 @@ static struct process *find_process(const struct app_state *app, const char *nam
 }
 
 /* What it was the tick before this service started: boot time, rule, known dynos. */
-static bool load_last_tick(struct control *control, struct process *process) {
+static bool load_last_tick(struct control *control, struct process *process, int64_t *last_tick_s) {
     struct ledger_tick last;
     int64_t now_s = control_now_s();
     if (!ledger_last(control->store, process->app->id, process->name, INT64_MAX, &last))
         return !*store_error(control->store);
     const struct situation *then = &last.situation;
+    *last_tick_s = then->now;
     process->known = (int)then->ordered;
     process->rules_version = last.rules_version;
     process->rule_number = last.rule_number;
@@ -56,12 +59,23 @@ static bool load_last_tick(struct control *control, struct process *process) {
     return true;
 }
 
+/* An order that was done after the last tick is what runs now, and may not show yet. */
+static void load_done(struct process *process, int64_t last_tick_s) {
+    const struct act *act = &process->act;
+    if (act->state != ACT_DONE || act->ended_s < last_tick_s - SETTLE_LEAST_MS / 1000) return;
+    if (act->ended_s >= last_tick_s) process->known = act->to;
+    if (process->known != act->to) return;
+    process->phase = PHASE_SETTLING;
+    process->next_ms = ds_clock_monotonic_ms() + SETTLE_LEAST_MS;
+}
+
 /* An order that had not ended: whether the platform took it is asked before anything else. */
-static bool load_act(struct control *control, struct process *process) {
+static bool load_act(struct control *control, struct process *process, int64_t last_tick_s) {
     if (!act_last(control->store, process->app->id, process->name, &process->act))
         return !*store_error(control->store);
     int64_t age_s = control_now_s() - process->act.ordered_s;
     process->act_ms = ds_clock_monotonic_ms() - (age_s > 0 ? age_s : 0) * 1000;
+    if (process->act.ended_s) load_done(process, last_tick_s);
     if (process->act.ended_s) return true;
     process->phase = PHASE_CHECK;
     process->known = process->act.from;
@@ -74,7 +88,9 @@ bool process_load(struct control *control, struct process *process) {
     if (!had_memory && *store_error(control->store)) return false;
     process->boot_count = 0;
     process->phase = PHASE_NONE;
-    process->loaded = load_last_tick(control, process) && load_act(control, process);
+    int64_t last_tick_s = 0;
+    process->loaded =
+        load_last_tick(control, process, &last_tick_s) && load_act(control, process, last_tick_s);
     return process->loaded;
 }
 
@@ -119,9 +135,17 @@ static void platform_changed(struct app_state *app) {
         struct process *process = app->processes[i];
         process->next_read_ms = 0;
         process->limit = -1;
-        if (process->phase != PHASE_ASK && process->phase != PHASE_DUE) continue;
-        process->next_ms = 0;
-        if (process->act.state == ACT_REFUSED) process->act.state = ACT_FAILED;
+        if (process->phase == PHASE_DUE) process->next_ms = 0;
+    }
+}
+
+/* What was refused may be tried again once a person did something, if only set the same anew. */
+static void reconsider_refused(struct app_state *app) {
+    for (int i = 0; i < app->process_count; i++) {
+        struct process *process = app->processes[i];
+        bool refused = process->phase == PHASE_ASK && process->act.state == ACT_REFUSED;
+        if (refused && ds_clock_monotonic_ms() - process->act_ms >= REFUSED_LEAST_MS)
+            process->act.state = ACT_FAILED;
     }
 }
 
@@ -215,6 +239,7 @@ static bool read_rules(struct control *control, struct app_state *app) {
 static bool read_app(struct control *control, struct app_state *app) {
     bool ok = read_rules(control, app) && read_platform(control, app);
     for (int i = 0; i < app->process_count && ok; i++) ok = take_orders(control, app->processes[i]);
+    reconsider_refused(app);
     return ok;
 }
 

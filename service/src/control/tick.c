@@ -46,7 +46,8 @@ static bool may_decide(struct control *control, struct process *process) {
 
 static void tell(const struct process *process) {
     const struct decision *decision = &process->tick.decision;
-    if (decision->action != DECISION_HOLD)
+    bool again = process->tick.memory.wanted == decision->to;
+    if (decision->action != DECISION_HOLD && !again)
         log_line(LOG_INFO, "control", "%s %s: %s", process->app->name, process->name,
                  decision->sentence);
 }
