@@ -185,8 +185,9 @@ void dynoscale_options_free(dynoscale_options *options);
 /*
  * Reads every variable of the table, without DYNO the name that Render, Fly, Railway, Scalingo, ECS
  * or Kubernetes gives, and what concerns the connection (http_proxy, https_proxy,
- * all_proxy, no_proxy, SSL_CERT_FILE, SSL_CERT_DIR). The native thread never reads the
- * environment: the app may be changing it. Call where no other thread calls setenv; the
+ * all_proxy, no_proxy, SSL_CERT_FILE, SSL_CERT_DIR). Our own code on the native thread never reads
+ * the environment, which the app may be changing; libcurl and what it loads (OpenSSL, p11-kit) read
+ * theirs there, when they are first used. Call where no other thread calls setenv; the
  * interpreter's lock is enough. DYNOSCALE_OK or DYNOSCALE_ERROR_NO_MEMORY.
  */
 dynoscale_error dynoscale_options_read_environment(dynoscale_options *options);
@@ -403,10 +404,11 @@ dynoscale_error dynoscale_agent_flush(dynoscale_agent *agent, int64_t timeout_ms
 /*
  * Stops the agent in this process for good: sends what was recorded, cancels the transfer in
  * flight when timeout_ms is over, ends the thread. Later samples are counted as dropped_stopped.
- * Returns at the latest 250 ms after timeout_ms. DYNOSCALE_OK; DYNOSCALE_ERROR_TIMED_OUT or
- * DYNOSCALE_ERROR_DROPPED when samples were given up; DYNOSCALE_ERROR_INTERRUPTED (the thread goes
- * on alone until its deadline). Any thread; a second call waits for the first. A child forked
- * later starts afresh.
+ * Returns at the latest 250 ms after timeout_ms, and where the TLS library takes long to clean up
+ * after the thread another 250 ms later (off Linux that has no limit). DYNOSCALE_OK;
+ * DYNOSCALE_ERROR_TIMED_OUT or DYNOSCALE_ERROR_DROPPED when samples were given up;
+ * DYNOSCALE_ERROR_INTERRUPTED (the thread goes on alone until its deadline). Any thread; a second
+ * call waits for the first. A child forked later starts afresh.
  *
  * Waits for the threads of agents that were freed, too, and does so for NULL: a process must not
  * end while one of them is inside the TLS library.
@@ -486,7 +488,8 @@ typedef enum dynoscale_level {
 enum { DYNOSCALE_EVENT_SIZE = 256 };
 
 /*
- * Takes the oldest thing worth logging that the native thread left: one line without secrets.
+ * Takes the oldest thing worth logging that the native thread left: one line of whole UTF-8
+ * characters, without secrets and control characters.
  * False when there is none. The host calls it when it passes by; the newest 16 are kept.
  * `dynoscale_agent_has_event` costs one load and may be asked at each request. Any thread.
  */

@@ -67,7 +67,10 @@ static void unlock_registry(void) {
 static void forget_parent(void) {
     for (dynoscale_agent *a = agents; a; a = a->next) {
         ds_worker *worker = atomic_load_explicit(&a->worker, memory_order_relaxed);
-        if (worker) atomic_store_explicit(&a->inherited, worker, memory_order_relaxed);
+        if (worker) {
+            worker->inherited = atomic_load_explicit(&a->inherited, memory_order_relaxed);
+            atomic_store_explicit(&a->inherited, worker, memory_order_relaxed);
+        }
         atomic_store_explicit(&a->worker, NULL, memory_order_relaxed);
         atomic_store_explicit(&a->stopped, false, memory_order_relaxed);
         for (int i = 0; i < STAMP_REASONS; i++)
@@ -103,7 +106,7 @@ static void unregister(dynoscale_agent *agent) {
 static ds_worker *take_lingering(bool finished_only) {
     lock_registry();
     ds_worker **link = &lingering;
-    while (finished_only && *link && !ds_worker_finished(*link)) link = &(*link)->lingering;
+    while (finished_only && *link && !ds_worker_gone(*link)) link = &(*link)->lingering;
     ds_worker *worker = *link;
     if (worker) *link = worker->lingering;
     unlock_registry();
@@ -119,7 +122,7 @@ static void linger(ds_worker *worker) {
     lingering = worker;
     unlock_registry();
     while ((worker = take_lingering(true))) {
-        ds_worker_stop(worker, 0, NULL, NULL); /* has finished: only joins */
+        ds_worker_stop(worker, 0, NULL, NULL); /* is gone: does not wait */
         ds_worker_release(worker);
     }
 }
@@ -293,17 +296,31 @@ static void count(_Atomic(int64_t) *counter) {
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
+/*
+ * Of the workers that forks left behind, the parent's stays: a signal's handler may have forked in
+ * the middle of a call with it, which goes on in the child. Those of earlier generations are given
+ * back, so that processes that are forked from one another, each in its turn, don't grow.
+ */
+static void forget_ancestors(dynoscale_agent *agent) {
+    ds_worker *parents = atomic_load(&agent->inherited);
+    while (parents && parents->inherited) {
+        ds_worker *ancestor = parents->inherited;
+        parents->inherited = ancestor->inherited;
+        ds_worker_unmap(ancestor);
+    }
+}
+
 /* The process's worker, made by whoever comes first; NULL when stopped or without memory. */
 DS_COLD static ds_worker *make_worker(dynoscale_agent *agent) {
     if (atomic_load(&agent->stopped)) return NULL;
     ds_worker *fresh = ds_worker_new(agent->settings, agent->transport), *there = NULL;
     if (!fresh) return NULL;
     act_at_signals();
-    fresh->inherited = atomic_load(&agent->inherited);
     if (!atomic_compare_exchange_strong(&agent->worker, &there, fresh)) {
         ds_worker_release(fresh);
         return there;
     }
+    forget_ancestors(agent);
     /* Said first, looked after; dynoscale_agent_stop does it the other way round. A stop that has
      * not seen this worker is seen here. */
     if (atomic_load(&agent->stopped)) ds_worker_dismiss(fresh, 0);

@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "clean.h"
 #include "clock.h"
 #include "random.h"
 #include "report.h"
@@ -56,12 +57,6 @@ struct dynoscale_doctor {
 
 /* ---- Telling ------------------------------------------------------------------------------ */
 
-/* What the environment or libcurl says goes to a terminal. */
-static void drop_control_characters(char *text) {
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7F) *text = '?';
-}
-
 __attribute__((format(printf, 5, 6))) static void tell(dynoscale_doctor *d, const char *check,
                                                        dynoscale_health health, const char *remedy,
                                                        const char *format, ...) {
@@ -69,9 +64,10 @@ __attribute__((format(printf, 5, 6))) static void tell(dynoscale_doctor *d, cons
     told *t = &d->told[d->count++];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(t->text, TEXT_SIZE, format, arguments);
+    char text[2 * TEXT_SIZE]; /* more than is kept: what is cut is cut between characters */
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    drop_control_characters(t->text);
+    ds_clean_text(t->text, TEXT_SIZE, text); /* the environment's and libcurl's go to a terminal */
     t->finding = (dynoscale_finding){check, health, t->text, remedy, "", 0};
     if (health == DYNOSCALE_HEALTH_WARN || health == DYNOSCALE_HEALTH_FAIL) d->to_mend++;
 }

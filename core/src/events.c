@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clean.h"
+
 void ds_events_add_list(ds_events *events, dynoscale_level level, const char *format,
                         va_list arguments) {
     if (events->count == DS_EVENTS) {
@@ -11,7 +13,10 @@ void ds_events_add_list(ds_events *events, dynoscale_level level, const char *fo
     }
     ds_event *event = &events->items[(events->first + events->count++) % DS_EVENTS];
     event->level = level;
-    vsnprintf(event->text, sizeof event->text, format, arguments);
+    char text[2 *
+              DYNOSCALE_EVENT_SIZE]; /* more than is kept: what is cut is cut between characters */
+    vsnprintf(text, sizeof text, format, arguments);
+    ds_clean_text(event->text, sizeof event->text, text);
     atomic_store_explicit(&events->any, true, memory_order_relaxed);
 }
 

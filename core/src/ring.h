@@ -21,6 +21,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Else each would take a lock of the compiler's library, which a fork would copy as it is. */
+_Static_assert(
+    ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_POINTER_LOCK_FREE == 2,
+    "atomic operations of 64 bits take no lock: this processor, or the compiler's setting "
+    "for it (-march), has none");
+
 enum {
     DS_CACHE_LINE = 64,
     DS_RING_SLOTS = 16384, /* 128 KiB. The thread drains once a second while there is traffic. */

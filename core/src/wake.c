@@ -1,5 +1,5 @@
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* syscall, pthread_cond_timedwait_relative_np */
+#define _GNU_SOURCE /* syscall, nanosleep, pthread_cond_timedwait_relative_np */
 #endif
 #include "wake.h"
 
@@ -12,7 +12,7 @@ uint32_t ds_wake_count(ds_wake *wake) {
     return atomic_load(&wake->count);
 }
 
-#ifdef __linux__
+#ifndef DS_WAKE_HAS_LOCK
 
 #include <limits.h>
 #include <linux/futex.h>
@@ -43,6 +43,12 @@ void ds_wake_wait(ds_wake *wake, uint32_t seen, int64_t ms) {
 void ds_wake_post(ds_wake *wake) {
     atomic_fetch_add(&wake->count, 1);
     syscall(SYS_futex, &wake->count, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+void ds_wake_post_in_handler(ds_wake *wake) { ds_wake_post(wake); }
+
+void ds_wake_wait_in_handler(ds_wake *wake, uint32_t seen, int64_t ms) {
+    ds_wake_wait(wake, seen, ms);
 }
 
 #else
@@ -88,6 +94,23 @@ void ds_wake_post(ds_wake *wake) {
     atomic_fetch_add(&wake->count, 1);
     pthread_cond_broadcast(&wake->changed);
     pthread_mutex_unlock(&wake->mutex);
+}
+
+static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL); }
+
+void ds_wake_post_in_handler(ds_wake *wake) {
+    enum { TRIES = 20 };
+    atomic_fetch_add(&wake->count, 1);
+    for (int i = 0; i < TRIES; i++, nap()) {
+        if (pthread_mutex_trylock(&wake->mutex) != 0) continue;
+        pthread_cond_broadcast(&wake->changed);
+        pthread_mutex_unlock(&wake->mutex);
+        return;
+    }
+}
+
+void ds_wake_wait_in_handler(ds_wake *wake, uint32_t seen, int64_t ms) {
+    for (; atomic_load(&wake->count) == seen && ms > 0; ms--) nap();
 }
 
 #endif

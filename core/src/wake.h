@@ -12,13 +12,14 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#ifndef __linux__
+#if !defined(__linux__) || defined(DS_WAKE_PORTABLE)
+#define DS_WAKE_HAS_LOCK
 #include <pthread.h>
 #endif
 
 typedef struct ds_wake {
     _Atomic(uint32_t) count;
-#ifndef __linux__
+#ifdef DS_WAKE_HAS_LOCK
     pthread_mutex_t mutex;
     pthread_cond_t changed;
 #endif
@@ -34,5 +35,13 @@ void ds_wake_wait(ds_wake *wake, uint32_t seen, int64_t ms);
 
 /* Wakes all that sleep. Any thread. */
 void ds_wake_post(ds_wake *wake);
+
+/*
+ * The same two for a signal's handler, which may have interrupted its thread in the middle of
+ * either: they wait for no lock. Where a lock that the post needs is held for long, sleepers wake
+ * only when their time is up.
+ */
+void ds_wake_post_in_handler(ds_wake *wake);
+void ds_wake_wait_in_handler(ds_wake *wake, uint32_t seen, int64_t ms);
 
 #endif

@@ -538,6 +538,11 @@ void ds_worker_release(ds_worker *w) {
     munmap(w, sizeof *w);
 }
 
+void ds_worker_unmap(ds_worker *w) {
+    ds_settings_release(w->settings);
+    munmap(w, sizeof *w);
+}
+
 dynoscale_error ds_worker_add_row(ds_worker *w, const char *row, size_t length) {
     pthread_mutex_lock(&w->lock);
     w->drained++;
@@ -626,13 +631,16 @@ static uint64_t begin_stop(ds_worker *w, int64_t now, int64_t timeout_ms) {
 }
 
 /* Waits until the thread, which has finished, is gone: as it ends, libraries' own clean-up runs on
- * it, which must not meet that of the process. A matter of µs; with a limit where there can be. */
+ * it, which must not meet that of the process. A matter of µs; where there can be a limit it is
+ * STOP_GRACE_MS. */
 static void join(ds_worker *w) {
     if (!atomic_exchange(&w->joinable, false)) return;
 #ifdef __linux__
     struct timespec limit;
     clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec += 1;
+    limit.tv_nsec += STOP_GRACE_MS * 1000000L;
+    limit.tv_sec += limit.tv_nsec / 1000000000;
+    limit.tv_nsec %= 1000000000;
     if (pthread_timedjoin_np(w->thread, NULL, &limit) != 0) pthread_detach(w->thread);
 #else
     pthread_join(w->thread, NULL);
@@ -658,7 +666,7 @@ void ds_worker_dismiss(ds_worker *w, int64_t timeout_ms) {
 
 void ds_worker_hasten(ds_worker *w, int64_t deadline_ms) {
     atomic_store(&w->exit_deadline_ms, sooner(deadline_ms, atomic_load(&w->deadline_ms)));
-    ds_wake_post(&w->wake);
+    ds_wake_post_in_handler(&w->wake);
 }
 
 void ds_worker_await(ds_worker *w) {
@@ -667,17 +675,28 @@ void ds_worker_await(ds_worker *w) {
         uint32_t seen = ds_wake_count(&w->progress);
         int64_t left = until - ds_clock_monotonic_ms();
         if (left <= 0) return;
-        ds_wake_wait(&w->progress, seen, left < INTERRUPT_EVERY_MS ? left : INTERRUPT_EVERY_MS);
+        ds_wake_wait_in_handler(&w->progress, seen,
+                                left < INTERRUPT_EVERY_MS ? left : INTERRUPT_EVERY_MS);
     }
     join(w);
 }
 
 void ds_worker_hurry(ds_worker *w) {
     atomic_store(&w->hurried, true);
-    ds_wake_post(&w->wake);
+    ds_wake_post_in_handler(&w->wake);
 }
 
-bool ds_worker_finished(ds_worker *w) { return is_finished(w); }
+bool ds_worker_gone(ds_worker *w) {
+    if (!is_finished(w)) return false;
+#ifdef __linux__
+    if (!atomic_exchange(&w->joinable, false)) return true;
+    bool gone = pthread_tryjoin_np(w->thread, NULL) == 0;
+    if (!gone) atomic_store(&w->joinable, true);
+    return gone;
+#else
+    return true;
+#endif
+}
 
 void ds_worker_counters(ds_worker *w, int64_t values[DYNOSCALE_COUNTER_COUNT]) {
     pthread_mutex_lock(&w->lock);

@@ -60,7 +60,8 @@ typedef struct ds_worker {
     _Atomic(bool) hurried;                           /* by ds_worker_hurry */
     ds_settings *settings;
     const ds_transport *transport;
-    struct ds_worker *inherited; /* of the process that this one was forked from; kept, not used */
+    struct ds_worker
+        *inherited; /* of the generation before: once a fork has left this one behind */
     struct ds_worker *lingering; /* the next one whose agent has been freed; see agent.c */
 
     pthread_mutex_t lock;
@@ -96,6 +97,10 @@ typedef struct ds_worker {
 ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport);
 
 void ds_worker_release(ds_worker *worker);
+
+/* Gives back the memory of a worker that a fork left behind, and its hold on the settings. What its
+ * thread had in hand stays: pointers to it may be half changed. */
+void ds_worker_unmap(ds_worker *worker);
 
 /* Has a thread like the worker's start, do nothing and end, so that the worker's finds all that is
  * to be had once a process, and a stack that the C library keeps. */
@@ -137,8 +142,10 @@ void ds_worker_await(ds_worker *worker);
 /* For a signal's handler: asks the thread to send at once what there is, and returns. */
 void ds_worker_hurry(ds_worker *worker);
 
-/* Whether the worker has finished: then ds_worker_stop does not wait. */
-bool ds_worker_finished(ds_worker *worker);
+/* Whether the worker has finished and its thread is gone: then ds_worker_stop does not wait. (Where
+ * that can't be told, off Linux, whether it has finished: the rest is a matter of µs.) One thread
+ * at a time. */
+bool ds_worker_gone(ds_worker *worker);
 
 /* Adds the worker's counters to `values`. */
 void ds_worker_counters(ds_worker *worker, int64_t values[DYNOSCALE_COUNTER_COUNT]);

@@ -670,6 +670,39 @@ static int child_of_a_busy_parent(dynoscale_agent *agent) {
 }
 
 /* The false service has a lock that a child may inherit held: it records, and does not send. */
+#ifdef __linux__
+/* KiB of private memory that the process has mapped, whoever maps it. */
+static long mapped_kib(void) {
+    char line[256];
+    long kib = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status)) sscanf(line, "VmData: %ld", &kib);
+    if (status) fclose(status);
+    return kib;
+}
+
+/* Each generation reports, and is the parent of the next. Of the last one's exit status all have
+ * the same: 0 where it has mapped no more than the third. */
+static int live_as_generation(dynoscale_agent *agent, int generation, long third_kib) {
+    enum { GENERATIONS = 24 };
+    request(agent, 1);
+    if (flush(agent) != DYNOSCALE_OK) return 1;
+    if (generation == 3) third_kib = mapped_kib();
+    if (generation == GENERATIONS) return mapped_kib() > third_kib + 512 ? 2 : 0;
+    int status;
+    pid_t child = fork();
+    if (child == 0) leave_child(live_as_generation(agent, generation + 1, third_kib));
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 3;
+}
+
+static int first_generation(dynoscale_agent *agent) { return live_as_generation(agent, 1, 0); }
+
+static void generations_of_forks_do_not_grow(void **state) {
+    skip_under_sanitizers();
+    assert_int_equal(forked(first_generation, *state), 0);
+}
+#endif
+
 static void forks_at_any_moment_leave_a_child_that_works(void **state) {
     dynoscale_agent *agent = *state;
     skip_under_sanitizers();
@@ -1035,6 +1068,9 @@ int main(void) {
         cmocka_unit_test(each_allocation_may_fail),
         WITH_AGENT(a_child_starts_empty_and_reports_its_own),
         WITH_AGENT(forks_at_any_moment_leave_a_child_that_works),
+#ifdef __linux__
+        WITH_AGENT(generations_of_forks_do_not_grow),
+#endif
         WITH_AGENT(an_exit_without_a_stop_sends_what_was_recorded),
         cmocka_unit_test(one_process_of_a_dyno_leads_and_the_next_when_it_has_ended),
         cmocka_unit_test(who_waits_to_lead_is_woken_by_the_leaders_end),

@@ -39,6 +39,23 @@ static void gives_words_back_in_order(void **state) {
     }
 }
 
+/* The same from deeper and deeper in the stack, past any limit that an address may have. */
+static void push_at_depth(uint64_t word, int depth) {
+    volatile char frame[8 * 1024];
+    frame[0] = (char)depth;
+    if (depth > 0) push_at_depth(word, depth - 1);
+    else assert_true(ds_ring_push(&ring, word));
+    frame[1] = frame[0];
+}
+
+static void keeps_a_thread_s_order_at_any_depth_of_its_stack(void **state) {
+    (void)state;
+    static uint64_t words[DS_RING_SLOTS];
+    for (uint64_t i = 1; i <= 1000; i++) push_at_depth(i, (int)(i % 20));
+    assert_int_equal(drain_all(words), 1000);
+    for (uint64_t i = 1; i <= 1000; i++) assert_int_equal(words[i - 1], i);
+}
+
 static void refuses_the_newest_when_full_and_takes_again_after_a_drain(void **state) {
     (void)state;
     static uint64_t words[DS_RING_SLOTS];
@@ -136,6 +153,7 @@ static void many_producers_lose_double_and_tear_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(gives_words_back_in_order, empty_ring),
+        cmocka_unit_test_setup(keeps_a_thread_s_order_at_any_depth_of_its_stack, empty_ring),
         cmocka_unit_test_setup(refuses_the_newest_when_full_and_takes_again_after_a_drain,
                                empty_ring),
         cmocka_unit_test_setup(one_free_slot_anywhere_is_found, empty_ring),
