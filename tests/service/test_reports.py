@@ -52,6 +52,20 @@ def test_rows_are_counted_once_and_their_percentiles_are_those_of_the_samples(
         assert step["max"] == waits[-1]
 
 
+def test_a_dyno_whose_queues_another_one_reads_need_not_read_them(service: Service) -> None:
+    path, row = add_app(service), [(int(time.time()), 3, "rq:default", "depth")]
+
+    def reads(key: str, dyno: str) -> bool:
+        answer = post(service.port, path, row, headers(key * 32, dyno))
+        jobs = json.loads(answer.body)["config"]["jobs"]
+        assert isinstance(jobs, bool)
+        return jobs
+
+    assert reads("a", "web.1")
+    assert not reads("b", "web.2")
+    assert reads("c", "web.1")
+
+
 def test_an_empty_report_is_the_doctors_check_and_leaves_nothing(service: Service) -> None:
     path = add_app(service)
     assert post(service.port, path, b"", headers("b" * 32, "run.1")).status == 200

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "ingest/commit.h"
+#include "ingest/readers.h"
 #include "ingest/tokens.h"
 
 enum {
@@ -45,13 +46,13 @@ struct ingest {
     struct live *live;
     struct commit *commit;
     size_t waiting_limit;
-    char answer[ANSWER_SIZE];
-    size_t answer_length;
+    char answers[2][ANSWER_SIZE]; /* 1: to dynos that are to read job queues */
+    size_t answer_lengths[2];
     bool ending;
 
     /* Of the loop's thread. */
     struct tokens *tokens;
-    uint64_t tokens_reading; /* which reading they are of */
+    struct readers *readers;
     struct pending *unknown; /* tokens that are looked up */
     size_t unknown_count;
     size_t waiting_bytes, load_count, load_room;
@@ -68,8 +69,9 @@ struct ingest {
 
 /* ---- Answers ------------------------------------------------------------------------------- */
 
-static void answer_ok(struct ingest *ingest, struct http_request *request) {
-    http_answer(request, 200, "application/json", NULL, ingest->answer, ingest->answer_length);
+static void answer_ok(struct ingest *ingest, struct http_request *request, bool reads_jobs) {
+    http_answer(request, 200, "application/json", NULL, ingest->answers[reads_jobs],
+                ingest->answer_lengths[reads_jobs]);
 }
 
 /* RFC 9457. */
@@ -99,13 +101,15 @@ static void answer_busy(struct ingest *ingest, struct http_request *request) {
                    "more reports wait than can be kept: this one is to be sent again");
 }
 
-static void write_answer(struct ingest *ingest, int publish_s) {
-    int length = snprintf(ingest->answer, sizeof ingest->answer,
-                          "{\"config\": {\"publish_frequency\": %d, \"signals\": [\"busy\", "
-                          "\"slots\", \"unstamped\", \"begin\", \"depth\", \"working\"], "
-                          "\"jobs\": true, \"heartbeat\": %d}}\n",
-                          publish_s, HEARTBEAT_S);
-    ingest->answer_length = (size_t)length;
+static void write_answers(struct ingest *ingest, int publish_s) {
+    for (int reads_jobs = 0; reads_jobs < 2; reads_jobs++) {
+        int length = snprintf(ingest->answers[reads_jobs], ANSWER_SIZE,
+                              "{\"config\": {\"publish_frequency\": %d, \"signals\": [\"busy\", "
+                              "\"slots\", \"unstamped\", \"begin\", \"depth\", \"working\"], "
+                              "\"jobs\": %s, \"heartbeat\": %d}}\n",
+                              publish_s, reads_jobs ? "true" : "false", HEARTBEAT_S);
+        ingest->answer_lengths[reads_jobs] = (size_t)length;
+    }
 }
 
 /* ---- What waits ---------------------------------------------------------------------------- */
@@ -159,16 +163,17 @@ static void free_pending(struct pending *pending) {
 static void answer_committed(struct pending *pending) {
     struct ingest *ingest = pending->ingest;
     const struct report *report = &pending->item.report;
+    bool reads_jobs = readers_ask(ingest->readers, pending->item.app, report);
     switch (pending->item.result) {
     case COMMIT_DONE:
         ingest->reports++;
         ingest->rows += report->rows - pending->item.series_refused;
         ingest->rows_refused += report->rows_refused + pending->item.series_refused;
-        answer_ok(ingest, pending->request);
+        answer_ok(ingest, pending->request, reads_jobs);
         break;
     case COMMIT_REPEATED:
         ingest->repeated++;
-        answer_ok(ingest, pending->request);
+        answer_ok(ingest, pending->request, reads_jobs);
         break;
     case COMMIT_FAILED:
         answer_problem(pending->request, 503, "Service Unavailable",
@@ -258,10 +263,10 @@ static void take_report(struct ingest *ingest, struct http_request *request, int
             commit_pending(ingest, pending, length);
             return;
         }
-        answer_ok(ingest, request);
+        answer_ok(ingest, request, true);
         break;
     case REPORT_EMPTY:
-        answer_ok(ingest, request);
+        answer_ok(ingest, request, true);
         break;
     case REPORT_MALFORMED:
         ingest->refused++;
@@ -371,14 +376,18 @@ void ingest_report(struct ingest *ingest, struct http_request *request, const ch
 struct ingest *ingest_new(struct loop *loop, struct live *live,
                           const struct ingest_settings *settings, char *error, size_t size) {
     struct ingest *ingest = calloc(1, sizeof *ingest);
-    if (!ingest) {
+    struct readers *readers = readers_new();
+    if (!ingest || !readers) {
         snprintf(error, size, "out of memory");
+        readers_free(readers);
+        free(ingest);
         return NULL;
     }
+    ingest->readers = readers;
     ingest->loop = loop;
     ingest->live = live;
     ingest->waiting_limit = settings->waiting_bytes;
-    write_answer(ingest, settings->publish_s);
+    write_answers(ingest, settings->publish_s);
     pthread_mutex_init(&ingest->lock, NULL);
     struct commit_settings commit = {
         .folder = settings->folder,
@@ -392,6 +401,7 @@ struct ingest *ingest_new(struct loop *loop, struct live *live,
     /* The tokens may have been read and posted. */
     loop_run_posts(loop);
     tokens_free(ingest->tokens);
+    readers_free(ingest->readers);
     pthread_mutex_destroy(&ingest->lock);
     free(ingest);
     return NULL;
@@ -412,6 +422,7 @@ void ingest_free(struct ingest *ingest) {
     loop_run_posts(ingest->loop);
     tokens_free(ingest->tokens);
     tokens_free(ingest->fresh);
+    readers_free(ingest->readers);
     pthread_mutex_destroy(&ingest->lock);
     free(ingest->loads);
     free(ingest);
