@@ -302,6 +302,10 @@ void control_free(struct control *control) {
         take_inbox(control);
         lease_end(control);
     }
+    for (struct call *call = control->inbox, *next; call; call = next) {
+        next = call->next;
+        call_free(call);
+    }
     config_free(control);
     store_close(control->store);
     pthread_cond_destroy(&control->changed_inbox);
