@@ -125,9 +125,6 @@ static void compact_if_due(struct control *control) {
     if (!ledger_compact(control->store, now_s))
         log_line(LOG_ERROR, "control", "old ticks were not packed: %s",
                  store_error(control->store));
-    if (!series_compact(control->store, now_s))
-        log_line(LOG_ERROR, "control", "what was measured was not folded: %s",
-                 store_error(control->store));
 }
 
 void control_step(struct control *control) {
