@@ -397,14 +397,19 @@ format: ## lay out the C sources (.clang-format)
 	$(call install,tools)
 	@clang-format -i $(call OURS,'*.[ch]')
 
+CPPCHECK   = cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+                 --error-exitcode=1 -Icore/include -Icore/src
 RUBY_FILES = '*.rb' 'ruby/exe/*' '*.ru' '*.gemspec' '*Gemfile' '*Rakefile' '*/bin/rails'
 
 lint: ## what the linters say
 	$(call install,tools)
 	@echo clang-format; clang-format --dry-run -Werror $(call OURS,'*.[ch]')
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	    --error-exitcode=1 -Icore/include -Icore/src core/src
-	shellcheck .ci/run $(shell git grep -l '^#!/bin/sh' -- tests)
+	$(CPPCHECK) core/src
+	$(CPPCHECK) -Iservice/src --library=tests/support/jansson.cfg service/src
+	shellcheck .ci/run $(shell git grep -l '^#!/bin/sh' -- tests service ':!*.py')
 	@echo pyflakes; $(PYTHON) -m pyflakes $(call OURS,'*.py')
 	$(PYTHON) -m mypy
+	MYPYPATH=tests/support:tests/service:bench $(PYTHON) -m mypy --config-file= --strict \
+	    --implicit-reexport --disable-error-code import --explicit-package-bases \
+	    $(call OURS,'bench/service/*.py' 'tests/service/*.py' 'service/*.py') tests/support/service.py
 	@echo rubocop; rubocop --cache false --config ruby/.rubocop.yml $(call OURS,$(RUBY_FILES))

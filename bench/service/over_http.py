@@ -14,10 +14,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 from served import (
-    Service, add_app, cpu_of_load, load, nginx_sink, resident_mb, wake_ups, write_results,
+    Process, Service, add_app, cpu_of_load, load, nginx_sink, resident_mb, wake_ups, write_results,
 )  # fmt: skip
 
 COMMIT_MS = 15
@@ -27,7 +27,7 @@ def median(values: List[float]) -> float:
     return statistics.median(values)
 
 
-def cpu(program: Path, service: Service, path: str, sink: tuple, rounds: int, seconds: float,
+def cpu(program: Path, service: Service, path: str, sink: Tuple[Process, int], rounds: int, seconds: float,
         rows: int, connections: int) -> Dict[str, float]:  # fmt: skip
     """HTTP alone is a request with the same body that is read whole and answered on the loop."""
     nginx, port = sink
@@ -51,7 +51,7 @@ def cpu(program: Path, service: Service, path: str, sink: tuple, rounds: int, se
     return {**figures, "http_ratio": median(ratios)}
 
 
-def answer_times(program: Path, service: Service, path: str, port: int, seconds: float) -> Dict:
+def answer_times(program: Path, service: Service, path: str, port: int, seconds: float) -> Dict[str, float]:
     """1,000 connections that report each 10 s, as agents do."""
     reference = load(program, port, path, 1000, seconds, interval_ms=10000)
     measured = load(program, service.port, path, 1000, seconds, interval_ms=10000)

@@ -213,7 +213,7 @@ def first_app(api: Api) -> str:
     assert len(api("GET", APP, app="shop")["report_tokens"]) == 2
     changed = api("PATCH", APP, {"zone": "Asia/Kolkata", "kept_days": 7}, app="shop")
     assert (changed["zone"], changed["kept_days"]) == ("Asia/Kolkata", 7)
-    return rotated["report_url"]
+    return str(rotated["report_url"])
 
 
 def platforms(api: Api, folder: Path) -> None:
@@ -264,7 +264,7 @@ def rules(api: Api) -> None:
 
 
 def processes(api: Api) -> None:
-    place = {"app": "shop", "process": "web"}
+    place: Dict[str, Any] = {"app": "shop", "process": "web"}
 
     def decided() -> bool:
         return bool(api("GET", PROCESS, **place)["queue_time"])

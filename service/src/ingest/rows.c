@@ -96,8 +96,8 @@ static const char *read_field(const struct rows *rows, const char *at, struct fi
         field->length = (size_t)(at - field->at);
         return at;
     }
-    *field = (struct field){.at = ++at, .quoted = true};
-    for (;; at += 2) {
+    *field = (struct field){.at = at + 1, .quoted = true};
+    for (at++;; at += 2) {
         at = memchr(at, '"', (size_t)(rows->end - at));
         if (!at) return NULL;
         if (rows->end - at < 2 || at[1] != '"') break;

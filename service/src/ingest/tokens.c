@@ -56,7 +56,7 @@ void tokens_free(struct tokens *tokens) {
 
 /* The search is by the hash, so the time that it takes says nothing about any token. */
 int64_t tokens_app(const struct tokens *tokens, const char *token, int64_t now_s) {
-    struct token wanted;
+    struct token wanted = {0};
     if (tokens->count == 0) return 0;
     token_hash(wanted.hash, token, strlen(token));
     const struct token *found =

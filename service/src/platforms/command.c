@@ -110,7 +110,7 @@ static struct platform_answer call(const struct platform_app *app, const char *v
                                    const char *process, const char *number, const char *reason,
                                    struct run_result *run, char what[96]) {
     const json_t *command = json_object_get(app->settings, "command"), *argument;
-    char *arguments[MOST_ARGUMENTS + 4], *environment[16];
+    char *arguments[MOST_ARGUMENTS + 4] = {NULL}, *environment[16];
     size_t count = 0, variables = 0, i;
     json_array_foreach(command, i, argument) arguments[count++] =
         (char *)json_string_value(argument);

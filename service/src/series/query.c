@@ -144,7 +144,10 @@ static bool keep_part(void *context, const struct series_part *part) {
     uint8_t *data = malloc(part->length > 0 ? part->length : 1);
     if (!data) return false;
     if (part->length > 0) memcpy(data, part->data, part->length);
-    chart->parts[chart->part_count++] = (struct stored_part){part->start_s, data, part->length};
+    struct stored_part *kept = &chart->parts[chart->part_count++];
+    kept->start_s = part->start_s;
+    kept->data = data;
+    kept->length = part->length;
     return true;
 }
 
@@ -219,7 +222,7 @@ static int level_for(int64_t step_s) {
 /* The coarser levels where the finer ones are not kept any more. */
 static bool add_levels(struct chart *chart) {
     int finest = level_for(chart->step_s);
-    int64_t begins[LEVELS], end_s = chart->to_s;
+    int64_t begins[LEVELS] = {0}, end_s = chart->to_s;
     for (int level = finest; level < LEVELS; level++) {
         begins[level] = series_first_chunk(chart->store, chart->app, chart->series, level,
                                            chunk_start(level, chart->from_s));

@@ -40,7 +40,7 @@ static inline const uint8_t *varint_get(const uint8_t *at, const uint8_t *end, u
 }
 
 static inline uint64_t varint_signed(int64_t value) {
-    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+    return (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
 }
 
 static inline int64_t varint_unsigned(uint64_t value) {

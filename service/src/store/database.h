@@ -17,6 +17,8 @@ struct schema_step {
 extern const struct schema_step schema_sqlite[];
 extern const size_t schema_sqlite_steps;
 
+enum database_row { ROW_FOUND, ROW_NONE, ROW_FAILED };
+
 struct database {
     const struct schema_step *steps;
     const size_t *step_count;
@@ -30,7 +32,7 @@ struct database {
     void (*bind_int)(void *statement, int parameter, int64_t value);
     void (*bind_text)(void *statement, int parameter, const char *value, size_t length);
     void (*bind_blob)(void *statement, int parameter, const void *value, size_t length);
-    enum database_row { ROW_FOUND, ROW_NONE, ROW_FAILED } (*next)(void *statement);
+    enum database_row (*next)(void *statement);
     int64_t (*column_int)(void *statement, int column);
     const char *(*column_text)(void *statement, int column);
     const void *(*column_blob)(void *statement, int column, size_t *length);

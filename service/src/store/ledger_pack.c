@@ -193,7 +193,7 @@ static bool digit(char c) { return c >= '0' && c <= '9'; }
 static size_t number_at(const char *at, uint64_t *number) {
     size_t length = 0;
     *number = 0;
-    for (; digit(at[length]) && length <= MOST_DIGITS; length++)
+    for (; length <= MOST_DIGITS && digit(at[length]); length++)
         *number = *number * 10 + (uint64_t)(at[length] - '0');
     if (length > MOST_DIGITS || (at[0] == '0' && length > 1)) return 0;
     return length;
