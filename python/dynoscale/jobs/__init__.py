@@ -1,10 +1,10 @@
 """The queue time of background jobs: how long the oldest waiting job of each queue has waited.
 
 It starts by itself: ``import dynoscale``, in any module that the process loads, notices when the
-library of a backend is imported, and starts one daemon thread. Of all processes of a dyno one
-leads; only that one opens connections and reads, once in each publish interval. The threads of
-the others sleep until the kernel tells them that the leader has ended. A process that has no such
-library loaded has no thread.
+library of a backend is imported, and starts one daemon thread. For each server that processes of a
+dyno have queues on one of them leads; only that one connects and reads, once in each publish
+interval. A thread that leads nowhere sleeps until the kernel tells it that a leader has ended. A
+process that has no such library loaded has no thread.
 
 ``DYNOSCALE_JOBS=off`` turns it off, and so does a console, a management command, a test run.
 
@@ -23,6 +23,8 @@ TYPE_CHECKING = False  # typing's: it costs as much as all the rest of the packa
 if TYPE_CHECKING:
     from dynoscale import _native
     from dynoscale.jobs._adapter import Adapter
+    from typing import Any
+
     from dynoscale.jobs._reader import Reader
 
 __all__ = ["BACKENDS", "off_reason", "start", "stop"]
@@ -63,6 +65,13 @@ def stop() -> None:
         reader.stop()
 
 
+def rouse() -> None:
+    """Have the reader of this process look again: there may be more to read."""
+    reader = _readers.get(os.getpid())
+    if reader is not None:
+        reader.rouse()
+
+
 def off_reason() -> str | None:
     """Why this process does not read job queues; None when it does as soon as it leads."""
     from dynoscale import _agent
@@ -84,8 +93,8 @@ def follow(options: _native.Options) -> None:
     _watch(options)
     if options.off_reason() is not None:
         stop()
-    elif os.getpid() in _readers:
-        _readers[os.getpid()].rouse()
+    else:
+        rouse()
 
 
 def _wanted(options: _native.Options) -> bool:
@@ -114,20 +123,57 @@ def _start() -> bool:
 # ---- Noticing that a backend's library is imported ----
 
 
+FOLLOWED = {
+    # modules of these libraries whose classes are followed from their first use on
+    "rq.queue": "rq.queue",
+    "rq.worker_pool": "rq.queue",
+}
+
+
 class _Finder:
-    """Finds no module: it is asked first for each one that is imported, and takes note."""
+    """Is asked first for each module that is imported, and takes note."""
 
     @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> None:
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
         if name in BACKENDS:
             _found(name)
+        return _followed_spec(name, path, target) if name in FOLLOWED else None
+
+
+def _followed_spec(name: str, path: Any, target: Any) -> Any:
+    """What the other finders find, and ours told once it is loaded."""
+    try:
+        finders: list[Any] = list(sys.meta_path)
+        for finder in finders:
+            find = None if finder is _Finder else getattr(finder, "find_spec", None)
+            spec = None if find is None else find(name, path, target)
+            if spec is not None:
+                _follow_loading(name, spec.loader)
+                return spec
+    except Exception:  # they are asked again, by the import itself
+        pass
+    return None
+
+
+def _follow_loading(name: str, loader: Any) -> None:
+    load = loader.exec_module
+
+    def exec_module(module: object) -> None:
+        load(module)
+        try:
+            adapter_of(FOLLOWED[name]).loaded(name)
+        except Exception:  # looked at again by its adapter
+            pass
+
+    loader.exec_module = exec_module
 
 
 def _watch(options: _native.Options) -> None:
     global _watching
     if not _watching:
         _watching = True
-        sys.meta_path.insert(0, _Finder)
+        finder: Any = _Finder
+        sys.meta_path.insert(0, finder)
     for name in BACKENDS:
         if name in sys.modules:
             _found(name, options)

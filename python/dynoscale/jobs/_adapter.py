@@ -24,11 +24,16 @@ class Adapter(Protocol):
     def prepare(self) -> None:
         """Called once the library is loaded or about to be, in every process that may enqueue."""
 
-    def available(self) -> bool:
-        """Whether there is anything to read, as far as can be told without reading."""
+    def loaded(self, module: str) -> None:
+        """Called once a module of this library that is in FOLLOWED was imported."""
 
-    def read(self, turn: Turn) -> dict[str, float]:
-        """The age in ms of the oldest job that is ready to run, by queue; 0 where there is none.
+    def sources(self) -> list[str]:
+        """What there is to read, as far as can be told without reading: a name for each server, by
+        which processes agree on who reads it. Without secrets. None where there is nothing."""
+
+    def read(self, turn: Turn, sources: Iterable[str]) -> dict[str, float]:
+        """The age in ms of the oldest job that is ready to run, by queue of these sources; 0 where
+        there is none.
 
         A job that was scheduled, retried or given an ETA is ready, and ages, from when it is due.
         A queue whose age can't be told, or that is paused, is left out. Raises what the library

@@ -1,5 +1,5 @@
-"""The one thread that reads job queues: in the leader of the dyno; in the others it waits for the
-leader's end, without a wake-up."""
+"""The one thread that reads job queues: what this process leads in. A process that leads in nothing
+waits for the leaders' end, without a wake-up."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
+        self._leads = False  # in anything
         self._bell: Optional[socket.socket] = None  # while it waits for the leader's end
         self._thread = threading.Thread(target=self._run, name="dynoscale-jobs", daemon=True)
 
@@ -54,16 +55,25 @@ class Reader:
 
     def _run(self) -> None:
         soon = SOON
-        while self._sleep(soon):
+        watched: list[int] = []
+        while self._sleep(soon, watched):
             try:
-                seen = self._look()
+                seen, watched = self._look()
             except Exception as error:
-                seen = False
+                seen, watched = False, []
                 _complain("jobs", error)
             soon = math.inf if seen else soon * 2
 
-    def _sleep(self, longest: float) -> bool:
-        """Until the interval is over; False once the reader is to stop."""
+    def _sleep(self, longest: float, watched: list[int]) -> bool:
+        """Until the interval is over, or one of the watched processes has ended; False once the
+        reader is to stop. A process that leads nowhere has no interval."""
+        if watched:
+            try:
+                self._await_end(watched, self._interval() if self._leads else _LONGEST_WAIT)
+            finally:
+                for leader in watched:
+                    os.close(leader)
+            return not self._stopping.is_set()
         start = time.monotonic()
         while (left := start + min(longest, self._interval()) - time.monotonic()) > 0:
             if self._stopping.wait(min(left, _LONGEST_SLEEP)):
@@ -75,50 +85,47 @@ class Reader:
         """Seconds, as the service has it."""
         return _native.counters()["publish_frequency_ms"] / 1000 or _FALLBACK
 
-    def _look(self) -> bool:
-        """Read what there is, if it is this process's turn; whether there is any backend."""
+    def _look(self) -> tuple[bool, list[int]]:
+        """Read what this process leads in. Whether there is any backend, and descriptors of the
+        processes that lead in what it has besides. Processes of a dyno may have different
+        libraries, or one library with different servers: so each source has a leader."""
         _agent.ensure_open()
-        adapters = [adapter for adapter in _loaded() if _is_available(adapter)]
-        # A process with nothing to read would keep the lead from one that has.
-        if adapters and self._lead():
-            for adapter in adapters:
-                self._read(adapter)
+        self._leads, watched, seen = False, [], False
+        for adapter in _loaded():
+            sources = _sources(adapter)
+            led = [source for source in sources if _native.leads(_topic(adapter, source))]
+            if led:
+                self._leads = True
+                self._read(adapter, led)
+            for source in sources:
+                # Not where the system can't tell: an interval later it is asked again.
+                leader = None if source in led else _native.watch_leader(_topic(adapter, source))
+                if leader is not None:
+                    watched.append(leader)
+            seen = seen or bool(sources)
+        if self._leads:
             _agent.log_events()
-        return bool(adapters)
+        return seen, watched
 
-    def _lead(self) -> bool:
-        """Wait until this process leads. False once the reader is to stop, and where the system
-        can't tell when the leader has ended: an interval later it is asked again."""
-        while not _native.leads():
-            leader = _native.watch_leader()
-            if leader is None:
-                return False
-            try:
-                self._await_end(leader)
-            finally:
-                os.close(leader)
-            if self._stopping.is_set():
-                return False
-        return True
-
-    def _await_end(self, leader: int) -> None:
-        """Until the leader has ended, or the bell is rung. With a selector of Python's own, which
-        greenlets can wait on, too."""
+    def _await_end(self, leaders: list[int], longest: float) -> None:
+        """Until one of the leaders has ended, or the bell is rung. With a selector of Python's own,
+        which greenlets can wait on, too."""
         ringer, bell = socket.socketpair()
         with ringer, bell, selectors.DefaultSelector() as selector:
             ringer.setblocking(False)
-            selector.register(leader, selectors.EVENT_READ)
             selector.register(bell, selectors.EVENT_READ)
+            for leader in leaders:
+                selector.register(leader, selectors.EVENT_READ)
             self._bell = ringer
             if not self._stopping.is_set():
-                selector.select(_LONGEST_WAIT)
+                selector.select(longest)
             self._bell = None
 
-    def _read(self, adapter: Adapter) -> None:
+    def _read(self, adapter: Adapter, sources: list[str]) -> None:
         if self._stopping.is_set():
             return
         try:
-            ages = adapter.read(_Turn(adapter.name))
+            ages = adapter.read(_Turn(adapter.name), sources)
         except Exception as error:
             _complain(adapter.name, error)
             return
@@ -134,12 +141,16 @@ def _loaded() -> Iterator[Adapter]:
             yield jobs.adapter_of(library)
 
 
-def _is_available(adapter: Adapter) -> bool:
+def _sources(adapter: Adapter) -> list[str]:
     try:
-        return adapter.available()
+        return adapter.sources()
     except Exception as error:
         _complain(adapter.name, error)
-        return False
+        return []
+
+
+def _topic(adapter: Adapter, source: str) -> str:
+    return f"{adapter.name} {source}"
 
 
 class _Turn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from importlib import import_module
 from typing import Any, Optional
 
@@ -51,4 +52,82 @@ def _own_pool(pool: Any) -> Any:
         is_master=pool.is_master,
         check_connection=pool.check_connection,
         **given,
+    )
+
+
+# ---- Reading -------------------------------------------------------------------------------------
+
+LARGEST = 16_384
+"""Bytes that are read of one message or task, at most: of a longer one its end."""
+
+# The last or the first items of a list, each cut: what an app's jobs carry may be megabytes.
+_CUT = """
+local cut, texts = tonumber(ARGV[3]), redis.call('LRANGE', KEYS[1], ARGV[1], ARGV[2])
+for i, text in ipairs(texts) do
+    if #text > cut then texts[i] = string.sub(text, -cut) end
+end
+return texts
+"""
+
+
+_CUT_SHA = hashlib.sha1(_CUT.encode(), usedforsecurity=False).hexdigest()
+
+
+class Lists:
+    """Reads items of lists, cut to their ends where the server's user may run scripts."""
+
+    def __init__(self) -> None:
+        self._may_cut = True
+
+    def read(self, client: Any, ranges: list[tuple[Any, int, int]]) -> list[Optional[list[bytes]]]:
+        """The items from one place to another of each list, in one round trip; None of a key that
+        is no list."""
+        if not ranges:
+            return []
+        pipe = client.pipeline(transaction=False)
+        for number, (key, first, last) in enumerate(ranges):
+            if not self._may_cut:
+                pipe.lrange(key, first, last)
+            elif number == 0:
+                pipe.eval(_CUT, 1, key, first, last, LARGEST)
+            else:  # the server has just been told the script
+                pipe.evalsha(_CUT_SHA, 1, key, first, last, LARGEST)
+        answers = execute(pipe)
+        if self._may_cut and any(map(_is_not_permitted, answers)):
+            self._may_cut = False
+            return self.read(client, ranges)
+        return [None if answer is WRONG_TYPE else answer for answer in checked(answers)]
+
+
+class _WrongType:
+    """Stands for the answer of a key that is of another type."""
+
+
+WRONG_TYPE: Any = _WrongType()
+
+
+def execute(pipe: Any) -> list[Any]:
+    """The answers to the commands of a pipeline, errors among them."""
+    answers: list[Any] = pipe.execute(raise_on_error=False)
+    return answers
+
+
+def checked(answers: list[Any]) -> list[Any]:
+    """The answers, WRONG_TYPE for what a key of another type gave: it must not hide the others.
+    Raises any other error."""
+    result = []
+    for answer in answers:
+        if isinstance(answer, Exception):
+            if "WRONGTYPE" not in str(answer):
+                raise answer
+            answer = WRONG_TYPE
+        result.append(answer)
+    return result
+
+
+def _is_not_permitted(answer: Any) -> bool:
+    """By access control, or by a provider that offers no scripts."""
+    return isinstance(answer, Exception) and any(
+        word in str(answer) or word in type(answer).__name__
+        for word in ("NOPERM", "NoPermission", "unknown command")
     )

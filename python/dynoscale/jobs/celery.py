@@ -13,11 +13,12 @@ from __future__ import annotations
 import json
 import sys
 import time
+from datetime import timezone
 from importlib import import_module
 from typing import Any, Iterable, Iterator, Optional
 
 from dynoscale.jobs._adapter import Turn
-from dynoscale.jobs._redis import limited
+from dynoscale.jobs._redis import LARGEST, WRONG_TYPE, Lists, checked, execute, limited
 
 HEADER = "dynoscale_published_at_ms"
 """When a task was sent, in epoch ms."""
@@ -53,8 +54,11 @@ class Celery:
 
     # ---- Reading ----
 
-    def available(self) -> bool:
-        return any(self._is_settled(app) for app in _apps())
+    def loaded(self, module: str) -> None:
+        pass
+
+    def sources(self) -> list[str]:
+        return sorted({_address(app) for app in filter(self._is_settled, _apps())})
 
     def _is_settled(self, app: Any) -> bool:
         """A look at its configuration would load it: not before the app had its time for that."""
@@ -63,12 +67,15 @@ class Celery:
         self._seen.add(id(app))
         return False
 
-    def read(self, turn: Turn) -> dict[str, float]:
+    def read(self, turn: Turn, sources: Iterable[str]) -> dict[str, float]:
         ages: dict[str, float] = {}
-        servers: dict[str, list[Any]] = {}
+        servers: dict[str, list[Any]] = {source: [] for source in sources}
         for app in filter(self._is_settled, _apps()):
-            servers.setdefault(_address(app), []).append(app)
+            if _address(app) in servers:
+                servers[_address(app)].append(app)
         for where, apps in servers.items():
+            if not apps:  # gone meanwhile
+                continue
             names = {name for app in apps for name in _names(app)}
             reader, limits = _READERS[_driver(apps[0])]
             bindings = self._bindings.setdefault(where, _Bindings())
@@ -140,6 +147,7 @@ class _Bindings:
     def __init__(self) -> None:
         self.cursor = 0
         self.keys: set[bytes] = set()
+        self.lists = Lists()
 
 
 def _read_redis(
@@ -155,7 +163,8 @@ def _read_redis(
     pipe.scan(bindings.cursor, match=f"{prefix}{channel.keyprefix_queue % '*'}", count=SCANNED)
     for bound_key in bound_keys:
         pipe.smembers(bound_key)
-    (bindings.cursor, found), *members = pipe.execute()
+    (bindings.cursor, found), *members = checked(execute(pipe))
+    members = [() if bound is WRONG_TYPE else bound for bound in members]
     bindings.keys = {key for key, bound in zip(bound_keys, members) if bound}
     bindings.keys |= {key for key in found if not _is_internal(key)}
     for bound in members:
@@ -167,24 +176,25 @@ def _read_redis(
         for queue in queues
         for priority in channel.priority_steps
     ]
-    for _, key in lists:
-        pipe.lrange(key, -1, -1)
-    messages: dict[str, list[_Message]] = {}
-    for (_, key), head in zip(lists, pipe.execute() if lists else []):
-        messages[key] = [_Message(text) for text in head]
+    heads = bindings.lists.read(client, [(key, -1, -1) for _, key in lists])
+    # A key of another type hides its own queue alone.
+    messages = {
+        key: None if head is None else [_Message(text) for text in head]
+        for (_, key), head in zip(lists, heads)
+    }
 
     # Behind a message with an ETA there may be one that was ready before it.
-    delayed = [key for _, key in lists if messages[key] and messages[key][0].eta is not None]
-    for key in delayed:
-        pipe.lrange(key, -1 - BEHIND, -2)
-    for key, behind in zip(delayed, pipe.execute() if delayed else []):
-        messages[key] += [_Message(text) for text in reversed(behind)]
+    delayed = [key for key, found in messages.items() if found and found[0].eta is not None]
+    behind = bindings.lists.read(client, [(key, -1 - BEHIND, -2) for key in delayed])
+    for key, texts in zip(delayed, behind):
+        messages[key] = [*(messages[key] or ()), *map(_Message, reversed(texts or ()))]
 
     now = time.time()
     ages: dict[str, float] = {}
     unknown = set()
     for queue, key in lists:
-        age = _age(messages[key], now)
+        found = messages[key]
+        age = None if found is None else _age(found, now)
         if age is None:
             unknown.add(queue)
         else:
@@ -214,18 +224,31 @@ class _Message:
             self.sent = None
 
     def _read(self, text: bytes) -> None:
-        headers = json.loads(text).get("headers") or {}
+        headers = _headers(text)
         sent = headers.get(HEADER)
         if "task" not in headers or not isinstance(sent, (int, float)):
             return  # not sent by us, or of Celery's first protocol, which has its ETA elsewhere
         self.sent = sent / 1000
         if headers.get("eta"):
             moment = import_module("celery.utils.time").maybe_iso8601(headers["eta"])
-            self.eta = (moment if moment.tzinfo else moment.astimezone()).timestamp()
+            # Without a zone it is UTC's, as Celery's workers have it.
+            utc = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+            self.eta = utc.timestamp()
 
     @property
     def ready(self) -> Optional[float]:
         return self.sent if self.sent is None or self.eta is None else max(self.sent, self.eta)
+
+
+def _headers(text: bytes) -> dict[str, Any]:
+    """Kombu writes the body first: of a long message, of which only the end was read, the headers
+    are there whole unless they are long, too."""
+    if len(text) < LARGEST:
+        return json.loads(text).get("headers") or {}
+    name = b'"headers": '
+    end = text[text.index(name) + len(name) :].decode("utf-8", "replace")
+    headers: dict[str, Any] = json.JSONDecoder().raw_decode(end)[0]
+    return headers
 
 
 def _age(messages: list[_Message], now: float) -> Optional[float]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import sys
 import time
 from importlib import import_module
-from typing import Any, Optional
+from inspect import signature
+from typing import Any, Iterable, Optional
 
 from dynoscale.jobs import _redis
 from dynoscale.jobs._adapter import Turn
 
 STATEMENT_TIMEOUT_MS = 5000
+
+_lists = _redis.Lists()
 
 
 class DjangoQ:
@@ -23,20 +26,27 @@ class DjangoQ:
     def prepare(self) -> None:
         pass
 
-    def available(self) -> bool:
-        registry: Any = sys.modules.get("django.apps.registry")
-        if registry is None or not registry.apps.ready:
-            return False
-        return _broker_module() in _READERS
+    def loaded(self, module: str) -> None:
+        pass
 
-    def read(self, turn: Turn) -> dict[str, float]:
-        conf = import_module("django_q.conf").Conf
-        queue = getattr(conf, "CLUSTER_NAME", conf.PREFIX)  # before 1.4 it is the prefix
+    def sources(self) -> list[str]:
+        registry: Any = sys.modules.get("django.apps.registry")
+        if registry is None or not registry.apps.ready or _broker_module() not in _READERS:
+            return []
+        return [_cluster()]
+
+    def read(self, turn: Turn, sources: Iterable[str]) -> dict[str, float]:
+        queue = _cluster()
         if not turn.choose([queue]):
             return {}
-        ready = _READERS[_broker_module()](_broker())
+        ready = _READERS[_broker_module()]()
         now = time.time()
         return {queue: 0.0 if ready is None else (now - ready) * 1000}
+
+
+def _cluster() -> str:
+    conf = import_module("django_q.conf").Conf
+    return str(getattr(conf, "CLUSTER_NAME", conf.PREFIX))  # before 1.4 it is the prefix
 
 
 def _broker_module() -> str:
@@ -54,22 +64,20 @@ def _broker_module() -> str:
     return "" if getattr(conf, "MONGO", None) else "django_q.brokers.redis_broker"
 
 
-def _broker() -> Any:
-    """As the app has it set; one of ours connects when it is first used."""
-    return import_module("django_q.brokers").get_broker()
-
-
-def _oldest_in_redis(broker: Any) -> Optional[float]:
+def _oldest_in_redis() -> Optional[float]:
     """Epoch seconds. A task is signed with its time, in whole seconds: it need not be unpacked,
     which would run code of the app's."""
+    broker = import_module("django_q.brokers").get_broker()  # connects when it is first used
     client = _redis.own_client(broker.connection)
     try:
-        task = client.lindex(broker.list_key, 0)
+        [tasks] = _lists.read(client, [(broker.list_key, 0, 0)])
     finally:
         client.connection_pool.disconnect()
-    if task is None:
+    if tasks is None:
+        raise TypeError(f"the key {broker.list_key} is no list")
+    if not tasks:
         return None
-    stamp = task.decode().rsplit(":", 2)[1]
+    stamp = tasks[0].decode("ascii", "replace").rsplit(":", 2)[1]
     return float(_base62(stamp) + 1)  # the end of that second: no task looks older than it is
 
 
@@ -81,27 +89,44 @@ def _base62(text: str) -> int:
     return number
 
 
-def _oldest_in_database(broker: Any) -> Optional[float]:
+def _oldest_in_database() -> Optional[float]:
     """Epoch seconds. A task is locked until it is tried again, and at first as if that were now:
     the lock tells when it became due. Django-Q itself writes down when that time began, and calls a
     moment that is past its time-out; Django-Q2, which took its name over, writes down the end."""
     db: Any = import_module("django.db")
     timezone: Any = import_module("django.utils.timezone")
-    tasks = broker.get_connection()
-    connection = db.connections[tasks.db]
+    conf = import_module("django_q.conf").Conf
+    list_key = signature(import_module("django_q.brokers").get_broker).parameters["list_key"].default
     now = timezone.now()
-    time_out = getattr(sys.modules[type(broker).__module__], "_timeout", timezone.now)
+    time_out = getattr(import_module("django_q.brokers.orm"), "_timeout", timezone.now)
     due_before = min(now, time_out())
+    db.connections[_ALIAS] = connection = _own_connection(db, conf.ORM)  # this thread's alone
     try:
-        with db.transaction.atomic(using=tasks.db):
+        with db.transaction.atomic(using=_ALIAS):
             if connection.vendor == "postgresql":
                 with connection.cursor() as cursor:
                     cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
-            ready = tasks.filter(key=broker.list_key, lock__lte=due_before)
+            tasks = import_module("django_q.models").OrmQ.objects.using(_ALIAS)
+            ready = tasks.filter(key=list_key or _cluster(), lock__lte=due_before)
             oldest = ready.aggregate(oldest=db.models.Min("lock"))["oldest"]
     finally:
-        connection.close()  # this thread's own
+        connection.close()
+        del db.connections[_ALIAS]
     return None if oldest is None else float((oldest + (now - due_before)).timestamp())
+
+
+_ALIAS = "dynoscale"
+
+
+def _own_connection(db: Any, alias: str) -> Any:
+    """To the database of that alias, and none of the pool that requests may be waiting for."""
+    settings = dict(db.connections[alias].settings_dict)
+    options = dict(settings.get("OPTIONS") or {})
+    options.pop("pool", None)
+    if db.connections[alias].vendor == "postgresql":
+        options.setdefault("connect_timeout", STATEMENT_TIMEOUT_MS // 1000)
+    settings.update(OPTIONS=options, CONN_MAX_AGE=0, ATOMIC_REQUESTS=False)
+    return db.utils.load_backend(settings["ENGINE"]).DatabaseWrapper(settings, _ALIAS)
 
 
 _READERS = {

@@ -8,13 +8,12 @@ sorted set until they are due.
 from __future__ import annotations
 
 import functools
-import gc
 import sys
 import time
 from datetime import timezone
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Iterable, Optional
 
-from dynoscale import _agent
+from dynoscale import _agent, jobs
 from dynoscale.jobs import _redis
 from dynoscale.jobs._adapter import Turn
 
@@ -24,68 +23,102 @@ the front; they are newer than those behind them."""
 
 _MOST_SERVERS = 16
 
+Parts = Callable[[Any], "tuple[Any, Any]"]
+"""Of what has a connection: the class of its queues, and the connection."""
+
+# From 1.14 on there are pools. The process of a pool makes no queue, and those that work it only
+# help.
+FOLLOWED: dict[str, tuple[str, Parts]] = {
+    "rq.queue": ("Queue", lambda queue: (type(queue), queue.connection)),
+    "rq.worker_pool": ("WorkerPool", lambda pool: (pool.queue_class, pool.connection)),
+}
+
 
 class RQ:
     name = "rq"
 
     def __init__(self) -> None:
         self._followed: set[str] = set()
-        self._servers: dict[tuple[Any, ...], _Server] = {}
+        self._servers: dict[str, _Server] = {}
         self._refused: set[str] = set()  # kinds of clients
+        # Classes whose instances are still to be looked for.
+        self._made_earlier: list[tuple[Any, Parts]] = []
 
     def prepare(self) -> None:
-        pass
+        """Imported before us: what was made until now is found where it is kept, or at its use."""
+        for module in FOLLOWED:
+            if module in sys.modules:
+                self.loaded(module)
+        self._made_earlier = [
+            (kind, parts)
+            for module, (name, parts) in FOLLOWED.items()
+            if (kind := getattr(sys.modules.get(module), name, None)) is not None
+        ]
 
-    def available(self) -> bool:
-        queue_class = getattr(sys.modules.get("rq.queue"), "Queue", None)
-        if queue_class is None:
-            return False
-        self._follow(queue_class, lambda queue: (type(queue), queue.connection))
-        # From 1.14 on. The process of a pool makes no queue, and those that work it only help.
-        pool_class = getattr(sys.modules.get("rq.worker_pool"), "WorkerPool", None)
-        if pool_class is not None:
-            self._follow(pool_class, lambda pool: (pool.queue_class, pool.connection))
+    def loaded(self, module: str) -> None:
+        """A module of FOLLOWED was imported, and nobody has used it yet."""
+        class_name, parts = FOLLOWED[module]
+        followed = getattr(sys.modules.get(module), class_name, None)
+        if followed is None or class_name in self._followed:
+            return
+        self._followed.add(class_name)
+        self._follow(followed, "__init__", parts)
+        if hasattr(followed, "push_job_id"):  # at each job that is enqueued
+            self._follow(followed, "push_job_id", parts)
+
+    def sources(self) -> list[str]:
+        for module in FOLLOWED:
+            self.loaded(module)
+        self._find_made_earlier()
         for kind in sorted(self._refused):
             _agent.warn_once(
                 f"rq: queues over a {kind} are not measured; RQ's own workers need a client of one "
                 "server, or of a Sentinel, too"
             )
-        return bool(self._servers)
+        return sorted(self._servers)
 
-    def _follow(self, followed: Any, parts: Callable[[Any], tuple[Any, Any]]) -> None:
-        """RQ keeps no list of its connections: get them from what has one, when it is made. `parts`
-        are its class of queues and its connection."""
-        if followed.__name__ in self._followed:
-            return
-        self._followed.add(followed.__name__)
-        original: Callable[..., None] = followed.__init__
+    def _follow(self, followed: Any, method: str, parts: Parts) -> None:
+        """RQ keeps no list of its connections: get them from what has one, when it is made or
+        used."""
+        original: Callable[..., Any] = getattr(followed, method)
 
         @functools.wraps(original)
-        def follow(made: Any, *args: Any, **kwargs: Any) -> None:
-            original(made, *args, **kwargs)
+        def follow(made: Any, *args: Any, **kwargs: Any) -> Any:
+            result = original(made, *args, **kwargs)
             self._remember(made, parts)
+            return result
 
-        followed.__init__ = follow
-        for kind in _with_subclasses(followed):  # those made earlier: looked for once
-            for referrer in gc.get_referrers(kind):
-                if type(referrer) is kind:
-                    self._remember(referrer, parts)
+        setattr(followed, method, follow)
 
-    def _remember(self, made: Any, parts: Callable[[Any], tuple[Any, Any]]) -> None:
+    def _find_made_earlier(self) -> None:
+        """Once, and only among what modules have by a name: to look at every object that there is
+        takes seconds in a large process. A moment for the other threads after each module."""
+        wanted, self._made_earlier = self._made_earlier, []
+        for module in list(sys.modules.values()) if wanted else ():
+            for thing in list(getattr(module, "__dict__", {}).values()):
+                things = thing.values() if type(thing) is dict and len(thing) < 100 else (thing,)
+                for made in list(things):
+                    for kind, parts in wanted:
+                        if issubclass(type(made), kind):
+                            self._remember(made, parts)
+            time.sleep(0)
+
+    def _remember(self, made: Any, parts: Parts) -> None:
         try:
             queue_class, connection = parts(made)
             if not hasattr(connection, "connection_pool"):  # that of a cluster has many
                 self._refused.add(type(connection).__qualname__)
                 return
-            where = (queue_class, *_redis.address(connection))
+            where = f"{queue_class.__qualname__} {_redis.address(connection)}"
             if where not in self._servers and len(self._servers) < _MOST_SERVERS:
                 self._servers[where] = _Server(queue_class, _redis.own_client(connection))
+                jobs.rouse()
         except Exception:  # nothing that we do reaches the app
             pass
 
-    def read(self, turn: Turn) -> dict[str, float]:
+    def read(self, turn: Turn, sources: Iterable[str]) -> dict[str, float]:
         ages: dict[str, float] = {}
-        for server in list(self._servers.values()):
+        for server in [self._servers[source] for source in sources]:
             try:
                 found = server.read(turn)
             except Exception as error:
@@ -124,37 +157,39 @@ class _Server:
             pipe.lrange(self._prefix + queue, 0, FRONT)
             scheduled = f"rq:scheduled:{queue}"
             pipe.zrangebyscore(scheduled, "-inf", now, start=0, num=1, withscores=True)
-        answers = pipe.execute()
-        heads, due = answers[0::2], answers[1::2]
+        answers = _redis.checked(_redis.execute(pipe))
+        # A key of another type hides its own queue alone.
+        known = [
+            (queue, head, due)
+            for queue, head, due in zip(queues, answers[0::2], answers[1::2])
+            if _redis.WRONG_TYPE not in (head, due)
+        ]
 
-        for job in (job for head in heads for job in head[:FRONT]):
+        for job in (job for _, head, _ in known for job in head[:FRONT]):
             pipe.hmget(self._job_prefix.encode() + job, "enqueued_at", "created_at")
-        times = iter(pipe.execute() if any(heads) else [])
+        times = iter(_redis.checked(_redis.execute(pipe)) if len(pipe) else [])
         ages = {}
-        for queue, head, scheduled_jobs in zip(queues, heads, due):
-            found = [_enqueued_at(*next(times)) for _ in head[:FRONT]]
+        for queue, head, due in known:
+            found = [_enqueued_at(next(times)) for _ in head[:FRONT]]
             ready = [at for at in found if at is not None]
-            ready += [score for _, score in scheduled_jobs]
+            ready += [score for _, score in due]
             # Ids whose jobs are gone are no jobs; but what is behind so many is not known.
             if ready or len(head) <= FRONT:
                 ages[queue] = (now - min(ready, default=now)) * 1000
         return ages
 
 
-def _enqueued_at(enqueued: Optional[bytes], created: Optional[bytes]) -> Optional[float]:
-    """In epoch seconds; None where there is no such job any more."""
-    text = enqueued or created
+def _enqueued_at(times: Any) -> Optional[float]:
+    """In epoch seconds, of when it was enqueued and made; None where there is no such job any more,
+    or where its times can't be read."""
+    text = None if times is _redis.WRONG_TYPE else times[0] or times[1]
     if not text:
         return None
-    moment = sys.modules["rq.utils"].utcparse(text.decode())
+    try:
+        moment = sys.modules["rq.utils"].utcparse(text.decode())
+    except ValueError:
+        return None
     return float((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
-
-
-def _with_subclasses(kind: Any) -> list[Any]:
-    kinds = [kind]
-    for subclass in kind.__subclasses__():
-        kinds += _with_subclasses(subclass)
-    return kinds
 
 
 adapter = RQ()

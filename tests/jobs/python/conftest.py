@@ -100,3 +100,9 @@ class EveryTurn:
 @pytest.fixture
 def turn() -> EveryTurn:
     return EveryTurn()
+
+
+def read_all(adapter: Any, turn: Any) -> dict[str, float]:
+    """What an adapter reads of all its sources."""
+    ages: dict[str, float] = adapter.read(turn, adapter.sources())
+    return ages

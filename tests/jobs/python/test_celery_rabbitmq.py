@@ -12,7 +12,7 @@ celery = pytest.importorskip("celery")
 pytest.importorskip("amqp")
 
 from celery import signals  # noqa: E402
-from conftest import EveryTurn  # noqa: E402
+from conftest import EveryTurn, read_all  # noqa: E402
 from dynoscale.jobs import celery as adapter_module  # noqa: E402
 from servers import RabbitMQ  # noqa: E402
 
@@ -63,7 +63,7 @@ def read_until(
     """The management API tells what was true a moment ago."""
     deadline = time.monotonic() + 30
     while True:
-        ages: dict[str, float] = adapter.read(turn)
+        ages: dict[str, float] = read_all(adapter, turn)
         if wanted(ages.get(queue)):
             return ages
         assert time.monotonic() < deadline, ages
@@ -75,8 +75,8 @@ def test_a_queue_that_is_empty_is_0(
 ) -> None:
     app = make_app()
     declare(app)
-    assert adapter.available()
-    assert adapter.read(turn) == {app.conf.task_default_queue: 0.0}
+    assert adapter.sources()
+    assert read_all(adapter, turn) == {app.conf.task_default_queue: 0.0}
 
 
 def test_a_queue_that_is_not_empty_has_no_age(
@@ -84,7 +84,7 @@ def test_a_queue_that_is_not_empty_has_no_age(
 ) -> None:
     app = make_app()
     app.send_task("nothing")
-    assert adapter.read(turn) == {}
+    assert read_all(adapter, turn) == {}
     told = rabbitmq.tell("list_queues", "--silent", "name", "messages_ready", "messages")
     assert f"{app.conf.task_default_queue}\t1\t1" in told.splitlines()  # nothing was taken
 
@@ -94,7 +94,7 @@ def test_a_queue_that_does_not_exist_is_neither_empty_nor_made(
 ) -> None:
     app = make_app(task_routes={"one": "queue_of_nobody"})
     declare(app)
-    assert adapter.read(turn) == {app.conf.task_default_queue: 0.0}
+    assert read_all(adapter, turn) == {app.conf.task_default_queue: 0.0}
     assert "queue_of_nobody" not in rabbitmq.tell("list_queues", "--silent", "name")
 
 
@@ -128,4 +128,4 @@ def test_a_password_that_is_wrong_fails(
     app = make_app(broker_transport_options=options)
     declare(app)
     with pytest.raises(Exception, match="401"):
-        adapter.read(turn)
+        read_all(adapter, turn)

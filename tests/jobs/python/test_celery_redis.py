@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
@@ -15,7 +16,7 @@ celery = pytest.importorskip("celery")
 
 from celery import signals  # noqa: E402
 from certificates import make_certificates  # noqa: E402
-from conftest import EveryTurn  # noqa: E402
+from conftest import EveryTurn, read_all  # noqa: E402
 from dynoscale.jobs import celery as adapter_module  # noqa: E402
 from kombu import Exchange, Queue  # noqa: E402
 from servers import Redis, Sentinel  # noqa: E402
@@ -88,12 +89,12 @@ def from_now(minutes: float) -> datetime:
 def test_the_oldest_task_that_waits_counts(app: Any, adapter: Any, turn: EveryTurn) -> None:
     for minutes in (9, 5, 1):
         send(app, minutes)
-    assert_age(adapter.read(turn)["celery"], 9)
+    assert_age(read_all(adapter, turn)["celery"], 9)
 
 
 def test_a_queue_that_is_empty_is_0(app: Any, adapter: Any, turn: EveryTurn) -> None:
-    assert adapter.available()
-    assert adapter.read(turn) == {"celery": 0.0}
+    assert adapter.sources()
+    assert read_all(adapter, turn) == {"celery": 0.0}
 
 
 @pytest.mark.parametrize("priority", [0, 3, 6, 9])
@@ -104,19 +105,34 @@ def test_a_task_of_any_priority_counts(
     key = f"celery\x06\x16{priority}" if priority else "celery"
     send(app, 8, key=key, priority=priority)
     if priority == 0:
-        assert_age(adapter.read(turn)["celery"], 1)  # its list is in order: sent last, read last
+        assert_age(read_all(adapter, turn)["celery"], 1)  # its list is in order: sent last, read last
     else:
-        assert_age(adapter.read(turn)["celery"], 8)
+        assert_age(read_all(adapter, turn)["celery"], 8)
 
 
 def test_a_task_with_an_eta_ages_from_then(app: Any, adapter: Any, turn: EveryTurn) -> None:
     send(app, 9, eta=from_now(10))
-    assert adapter.read(turn) == {"celery": 0.0}
+    assert read_all(adapter, turn) == {"celery": 0.0}
     send(app, 9, eta=from_now(-2))
-    assert_age(adapter.read(turn)["celery"], 2)
+    assert_age(read_all(adapter, turn)["celery"], 2)
     send(app, 5)
     send(app, 1)
-    assert_age(adapter.read(turn)["celery"], 5)
+    assert_age(read_all(adapter, turn)["celery"], 5)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "UTC"])
+def test_an_eta_without_a_zone_is_utc_s(
+    zone: str, app: Any, adapter: Any, turn: EveryTurn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Celery's workers have it."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        send(app, 9, eta=from_now(-2).replace(tzinfo=None))
+        assert_age(read_all(adapter, turn)["celery"], 2)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_what_is_behind_many_with_an_eta_is_not_known(
@@ -124,14 +140,14 @@ def test_what_is_behind_many_with_an_eta_is_not_known(
 ) -> None:
     for _ in range(adapter_module.BEHIND):
         send(app, eta=from_now(10))
-    assert adapter.read(turn) == {"celery": 0.0}
+    assert read_all(adapter, turn) == {"celery": 0.0}
     send(app, 5)
-    assert_age(adapter.read(turn)["celery"], 5)
+    assert_age(read_all(adapter, turn)["celery"], 5)
     app.control.purge()
     for _ in range(adapter_module.BEHIND + 1):
         send(app, eta=from_now(10))
     send(app, 5)
-    assert adapter.read(turn) == {}
+    assert read_all(adapter, turn) == {}
 
 
 def test_a_task_that_was_sent_without_dynoscale_has_no_age(
@@ -139,19 +155,61 @@ def test_a_task_that_was_sent_without_dynoscale_has_no_age(
 ) -> None:
     signals.before_task_publish.disconnect(dispatch_uid="dynoscale")
     app.send_task("nothing")
-    assert adapter.read(turn) == {}
+    assert read_all(adapter, turn) == {}
     adapter.prepare()
     send(app, 1)
-    assert adapter.read(turn) == {}  # the younger one is no answer
+    assert read_all(adapter, turn) == {}  # the younger one is no answer
     client.rpop("celery")
-    assert_age(adapter.read(turn)["celery"], 1)
+    assert_age(read_all(adapter, turn)["celery"], 1)
 
 
 def test_a_task_of_the_first_protocol_has_no_age(
     make_app: Callable[..., Any], redis_url: str, adapter: Any, turn: EveryTurn
 ) -> None:
     make_app(redis_url, task_protocol=1).send_task("nothing", eta=from_now(10))
-    assert adapter.read(turn) == {}
+    assert read_all(adapter, turn) == {}
+
+
+def test_a_key_of_another_type_hides_only_its_own_queue(
+    app: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    app.conf.task_routes = {"nothing": "other"}
+    client.set("other", "no list")
+    client.set("_kombu.binding.third", "no set")
+    send(app, 1, queue="celery")
+    for _ in range(3):  # the bindings are found by a walk
+        ages = read_all(adapter, turn)
+    assert_age(ages.pop("celery"), 1)
+    assert ages == {}
+
+
+def received_bytes(client: Any, read: Callable[[], Any]) -> int:
+    """What the server sent while something was read, as it counts it itself."""
+    before = client.info("stats")["total_net_output_bytes"]
+    read()
+    return int(client.info("stats")["total_net_output_bytes"] - before)
+
+
+def test_of_a_long_message_only_its_end_is_read(
+    app: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    large = "x" * 3_000_000
+    for minutes, eta in ((9, from_now(10)), (8, None), (1, None)):
+        send(app, minutes, args=[large], kwargs={"a": large}, eta=eta)
+    assert_age(read_all(adapter, turn)["celery"], 8)
+    assert received_bytes(client, lambda: read_all(adapter, turn)) < 500_000
+
+
+def test_a_user_who_may_run_no_scripts_reads_it_whole(
+    app: Any, make_app: Callable[..., Any], redis_url: str, adapter: Any, client: Any, turn: Any
+) -> None:
+    may = ["on", ">secret", "~*", "+@read", "+@connection", "-@scripting"]
+    client.execute_command("ACL", "SETUSER", "noscripts", *may)
+    send(app, 3, args=["x" * 100_000])
+    app.close()
+    make_app(redis_url.replace("redis://", "redis://noscripts:secret@"))
+    for _ in range(2):
+        assert_age(read_all(adapter, turn)["celery"], 3)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"headers": [1]}'])
@@ -161,7 +219,7 @@ def test_a_message_that_cannot_be_read_hides_only_its_own_queue(
     app.conf.task_routes = {"nothing": "other"}
     client.lpush("other", text)
     send(app, 1, queue="celery")
-    ages = adapter.read(turn)
+    ages = read_all(adapter, turn)
     assert_age(ages.pop("celery"), 1)
     assert ages == {}
 
@@ -174,7 +232,7 @@ def test_an_eta_that_is_no_time_hides_only_its_own_queue(
     message = json.loads(client.lpop("other"))
     message["headers"]["eta"] = "tomorrow"
     client.lpush("other", json.dumps(message))
-    ages = adapter.read(turn)
+    ages = read_all(adapter, turn)
     assert_age(ages.pop("celery"), 1)
     assert ages == {}
 
@@ -199,7 +257,7 @@ def test_queues_that_the_app_names_are_known(
         ],
         task_routes=[{"tasks.one": {"queue": "c"}}, {"tasks.two": "d"}, lambda *_: None],
     )
-    assert adapter.read(turn) == dict.fromkeys("abcd", 0.0)
+    assert read_all(adapter, turn) == dict.fromkeys("abcd", 0.0)
 
 
 def test_queues_of_other_processes_are_found_by_their_bindings(
@@ -217,7 +275,7 @@ def test_queues_of_other_processes_are_found_by_their_bindings(
     client.mset({f"unrelated{number}": 1 for number in range(3 * adapter_module.SCANNED)})
     found: dict[str, float] = {}
     for _ in range(6):
-        found = adapter.read(turn)
+        found = read_all(adapter, turn)
     assert_age(found["elsewhere"], 4)
     assert found["celery"] == 0.0
     assert not [name for name in found if "pidbox" in name or "celeryev" in name]
@@ -230,8 +288,8 @@ def test_keys_with_a_prefix_are_the_apps_own(
         app = make_app(redis_url, broker_transport_options={"global_keyprefix": prefix})
         send(app, number, key=f"{prefix}celery")
         send(app, number, key=f"{prefix}{prefix[:3]}", queue=prefix[:3])
-    adapter.read(turn)
-    ages = adapter.read(turn)
+    read_all(adapter, turn)
+    ages = read_all(adapter, turn)
     assert_age(ages["celery"], 2)
     assert_age(ages["one"], 1)
     assert_age(ages["two"], 2)
@@ -243,7 +301,7 @@ def test_steps_of_priority_are_the_apps_own(
     options = {"priority_steps": list(range(10)), "sep": ":"}
     app = make_app(redis_url, broker_transport_options=options)
     send(app, 3, key="celery:7", priority=7)
-    assert_age(adapter.read(turn)["celery"], 3)
+    assert_age(read_all(adapter, turn)["celery"], 3)
 
 
 def test_reading_takes_as_many_round_trips_for_many_queues_as_for_one(
@@ -251,7 +309,7 @@ def test_reading_takes_as_many_round_trips_for_many_queues_as_for_one(
 ) -> None:
     def trips() -> int:
         before = client.info("stats")["total_reads_processed"]
-        adapter.read(turn)
+        read_all(adapter, turn)
         return int(client.info("stats")["total_reads_processed"] - before)
 
     app = make_app(redis_url, task_routes={f"task{number}": "q0" for number in range(40)})
@@ -280,7 +338,7 @@ def test_reading_changes_nothing(
     app.close()
     make_app(redis_url.replace("redis://", "redis://reader:secret@"))
     before = client.lrange("celery", 0, -1)
-    assert_age(adapter.read(turn)["celery"], 3)
+    assert_age(read_all(adapter, turn)["celery"], 3)
     assert client.lrange("celery", 0, -1) == before
     assert client.exists("unacked", "unacked_index") == 0
 
@@ -290,7 +348,7 @@ def test_nothing_stays_connected_between_two_readings(
 ) -> None:
     client.ping()
     before = len(client.client_list())
-    adapter.read(turn)
+    read_all(adapter, turn)
     assert len(client.client_list()) == before
 
 
@@ -305,7 +363,7 @@ def test_one_server_that_fails_does_not_hide_another(
 
     send(app, 1)
     make_app("redis://:hidden@127.0.0.1:1/0")
-    assert_age(adapter.read(Turn())["celery"], 1)
+    assert_age(read_all(adapter, Turn())["celery"], 1)
     assert len(errors) == 1
 
 
@@ -314,16 +372,16 @@ def test_an_app_without_a_broker_or_with_another_kind_is_left_alone(
 ) -> None:
     make_app("")
     make_app("memory://")
-    assert not adapter.available()
-    assert adapter.read(turn) == {}
+    assert not adapter.sources()
+    assert read_all(adapter, turn) == {}
 
 
 def test_an_app_that_is_not_configured_yet_gets_time(redis_url: str, adapter: Any) -> None:
     app = celery.Celery(f"app{next(names)}", broker=redis_url, set_as_current=False)
     assert not app.configured
-    assert not adapter.available()
+    assert not adapter.sources()
     assert not app.configured
-    assert adapter.available()
+    assert adapter.sources()
     app.close()
 
 
@@ -336,11 +394,11 @@ def test_tls_is_the_apps_own(
         url = f"rediss://:secret@localhost:{server.port}/2?ssl_cert_reqs=CERT_REQUIRED"
         app = make_app(f"{url}&ssl_ca_certs={certificates.authority}")
         app.send_task("nothing")
-        assert adapter.read(turn)["celery"] < SLACK_MS
+        assert read_all(adapter, turn)["celery"] < SLACK_MS
         app.close()
         make_app(url)  # which does not trust it
         with pytest.raises(Exception, match="CERTIFICATE_VERIFY_FAILED"):
-            adapter.read(turn)
+            read_all(adapter, turn)
 
 
 def test_sentinel_is_the_apps_own(
@@ -353,4 +411,4 @@ def test_sentinel_is_the_apps_own(
                 broker_transport_options={"master_name": "mymaster"},
             )
             app.send_task("nothing")
-            assert adapter.read(turn)["celery"] < SLACK_MS
+            assert read_all(adapter, turn)["celery"] < SLACK_MS

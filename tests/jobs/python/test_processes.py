@@ -310,6 +310,67 @@ def wakes(process: Process) -> int:
     return sum(int(line.split()[1]) for line in status.splitlines() if "ctxt_switches" in line)
 
 
+RQ_ALONE = """
+    import os, time, dynoscale, redis, rq
+    queue = rq.Queue("default", connection=redis.Redis.from_url(os.environ["REDIS_URL"]))
+    time.sleep(300)
+"""
+CELERY_ALONE = """
+    import os, time, dynoscale, celery
+    app = celery.Celery("alone", broker=os.environ["REDIS_URL"])
+    app.send_task("nothing")
+    time.sleep(300)
+"""
+
+
+def test_libraries_in_different_processes_are_each_read_once(dyno: Dyno) -> None:
+    pytest.importorskip("celery")
+    dyno.queue.enqueue("time.sleep", 0)
+    programs = [dyno.python(code) for code in (RQ_ALONE, CELERY_ALONE, RQ_ALONE, CELERY_ALONE)]
+    for _ in range(2):
+        dyno.wait_for_rows(programs[0], "rq:default", 2)
+        dyno.wait_for_rows(programs[1], "celery:celery", 2)
+    assert_reads_once_a_second(dyno, programs[0])
+    programs[0].kill()
+    dyno.wait_for_rows(programs[2], "rq:default", 2)
+    programs[1].kill()
+    dyno.wait_for_rows(programs[3], "celery:celery", 2)
+
+
+def test_servers_of_one_library_in_different_processes_are_each_read(dyno: Dyno) -> None:
+    other = dyno.redis_url.replace("/0", "/1")
+    dyno.queue.enqueue("time.sleep", 0)
+    with redis.Redis.from_url(other) as client:
+        rq.Queue("elsewhere", connection=client).enqueue("time.sleep", 0)
+    programs = [dyno.python(RQ_ALONE), dyno.python(RQ_ALONE, REDIS_URL=other)]
+    dyno.wait_for_rows(programs[0], "rq:default", 2)
+    dyno.wait_for_rows(programs[1], "rq:elsewhere", 2)
+
+
+def test_a_process_that_waits_reads_a_server_that_it_alone_comes_to_know(dyno: Dyno) -> None:
+    other = dyno.redis_url.replace("/0", "/1")
+    go = dyno.directory / "go"
+    dyno.queue.enqueue("time.sleep", 0)
+    first = dyno.python(RQ_ALONE)
+    dyno.wait_for_rows(first, "rq:default")
+    second = dyno.python(
+        """
+        import os, time, dynoscale, redis, rq
+        queue = rq.Queue("default", connection=redis.Redis.from_url(os.environ["REDIS_URL"]))
+        while not os.path.exists(os.environ["GO"]):
+            time.sleep(0.05)
+        client = redis.Redis.from_url(os.environ["OTHER"])
+        rq.Queue("elsewhere", connection=client).enqueue("time.sleep", 0)
+        time.sleep(300)
+        """,
+        GO=str(go),
+        OTHER=other,
+    )
+    dyno.wait_until(second, lambda: waits_to_lead(second.pid), "wait")
+    go.touch()
+    dyno.wait_for_rows(second, "rq:elsewhere", 2)
+
+
 def test_a_request_never_reads(dyno: Dyno) -> None:
     code = """
         import os, threading, time, dynoscale, redis, rq
@@ -405,8 +466,8 @@ def test_where_the_system_does_not_tell_of_a_leaders_end_one_that_waits_asks(dyn
     code = """
         from dynoscale import _native
         leads = _native.leads
-        _native.watch_leader = lambda: None
-        _native.leads = lambda: (print("asked", flush=True), leads())[1]
+        _native.watch_leader = lambda topic: None
+        _native.leads = lambda topic: (print("asked", flush=True), leads(topic))[1]
     """
     dyno.queue.enqueue("time.sleep", 0)
     first = dyno.python(ENQUEUES)
@@ -427,7 +488,10 @@ def test_one_that_waits_asks_again_in_case_the_leader_has_stopped_and_lives_on(d
         from dynoscale import _native
         from dynoscale.jobs import _reader
         watch_leader = _native.watch_leader
-        _native.watch_leader = lambda: (print("waits", flush=True), watch_leader())[1]
+        def watched(topic):
+            print("waits", flush=True)
+            return watch_leader(topic)
+        _native.watch_leader = watched
         _reader._LONGEST_WAIT = 1.0
     """
     dyno.queue.enqueue("time.sleep", 0)

@@ -34,7 +34,7 @@ def adapter(agent: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[rq_module.
     adapter = rq_module.RQ()
     monkeypatch.setattr(rq_module, "adapter", adapter)
     monkeypatch.setattr(jobs, "BACKENDS", {"rq.queue": "dynoscale.jobs.rq"})
-    adapter.available()
+    adapter.sources()
     adapter._servers.clear()
     yield adapter
 
@@ -53,7 +53,7 @@ def make_queues(redis_url: str, adapter: rq_module.RQ) -> Callable[..., Any]:
 
 def look() -> None:
     """A reading, as the reader's thread makes it once in an interval."""
-    assert _reader.Reader()._look() is True
+    assert _reader.Reader()._look()[0] is True
 
 
 def sources(receiver: Any) -> list[str]:

@@ -16,7 +16,7 @@ redis = pytest.importorskip("redis")
 rq = pytest.importorskip("rq")
 
 from certificates import make_certificates  # noqa: E402
-from conftest import EveryTurn  # noqa: E402
+from conftest import EveryTurn, read_all  # noqa: E402
 from dynoscale.jobs import _redis  # noqa: E402
 from dynoscale.jobs import rq as adapter_module  # noqa: E402
 from servers import Redis, RedisCluster, Sentinel  # noqa: E402
@@ -33,6 +33,7 @@ class UrgentQueue(rq.Queue):
 def adapter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A new one, which follows RQ's queues for the time of a test."""
     monkeypatch.setattr(rq.Queue, "__init__", rq.Queue.__init__)
+    monkeypatch.setattr(rq.Queue, "push_job_id", rq.Queue.push_job_id)
     yield adapter_module.RQ()
 
 
@@ -43,7 +44,7 @@ def client(redis_url: str) -> Any:
 
 @pytest.fixture
 def queue(client: Any, adapter: Any) -> Callable[..., Any]:
-    adapter.available()  # follows
+    adapter.sources()  # follows
     adapter._servers.clear()  # of queues of tests before that are not collected yet
     return lambda name="default", kind=rq.Queue: kind(name, connection=client)
 
@@ -69,7 +70,7 @@ def test_the_oldest_job_that_waits_counts(queue: Any, adapter: Any, turn: EveryT
     for minutes in (9, 5, 1):
         enqueue(queue("default"), minutes)
     enqueue(queue("low"), 2)
-    ages = adapter.read(turn)
+    ages = read_all(adapter, turn)
     assert_age(ages["default"], 9)
     assert_age(ages["low"], 2)
 
@@ -81,13 +82,13 @@ def test_jobs_at_the_front_are_not_taken_for_the_oldest(
     enqueue(queue(), 6)
     for _ in range(adapter_module.FRONT - 1):
         enqueue(queue(), at_front=True)
-    assert_age(adapter.read(turn)["default"], 7)
+    assert_age(read_all(adapter, turn)["default"], 7)
 
 
 def test_a_known_queue_that_is_empty_is_0(queue: Any, adapter: Any, turn: EveryTurn) -> None:
     enqueue(queue("default"))
     rq.SimpleWorker([queue("default")], connection=queue().connection).work(burst=True)
-    assert adapter.read(turn) == {"default": 0.0}
+    assert read_all(adapter, turn) == {"default": 0.0}
 
 
 def test_ids_whose_jobs_are_gone_are_no_jobs(
@@ -95,9 +96,9 @@ def test_ids_whose_jobs_are_gone_are_no_jobs(
 ) -> None:
     gone = [enqueue(queue("default"), 9) for _ in range(3)]
     client.delete(*(job.key for job in gone))
-    assert adapter.read(turn) == {"default": 0.0}
+    assert read_all(adapter, turn) == {"default": 0.0}
     enqueue(queue("default"), 4)
-    assert_age(adapter.read(turn)["default"], 4)
+    assert_age(read_all(adapter, turn)["default"], 4)
 
 
 def test_what_is_behind_many_such_ids_is_not_known(
@@ -106,7 +107,7 @@ def test_what_is_behind_many_such_ids_is_not_known(
     enqueue(queue())
     client.rpush("rq:queue:default", *(f"gone{n}" for n in range(40)))
     client.delete(*client.keys("rq:job:*"))
-    assert adapter.read(turn) == {}
+    assert read_all(adapter, turn) == {}
 
 
 def test_a_scheduled_job_ages_from_when_it_is_due(
@@ -114,10 +115,10 @@ def test_a_scheduled_job_ages_from_when_it_is_due(
 ) -> None:
     now = datetime.now(timezone.utc)
     queue("default").enqueue_at(now + timedelta(minutes=10), "time.sleep", 0)
-    assert adapter.read(turn) == {"default": 0.0}
+    assert read_all(adapter, turn) == {"default": 0.0}
     queue("default").enqueue_at(now - timedelta(minutes=3), "time.sleep", 0)
     queue("default").enqueue_at(now - timedelta(minutes=2), "time.sleep", 0)
-    assert_age(adapter.read(turn)["default"], 3)
+    assert_age(read_all(adapter, turn)["default"], 3)
 
 
 def test_a_job_that_is_retried_later_is_not_waiting(
@@ -126,9 +127,9 @@ def test_a_job_that_is_retried_later_is_not_waiting(
     job = queue().enqueue("math.sqrt", -1, retry=rq.Retry(max=1, interval=600))
     age(job, 9)
     rq.SimpleWorker([queue()], connection=client).work(burst=True)
-    assert adapter.read(turn) == {"default": 0.0}
+    assert read_all(adapter, turn) == {"default": 0.0}
     client.zincrby("rq:scheduled:default", -12 * 60, job.id)  # two minutes overdue
-    assert_age(adapter.read(turn)["default"], 2)
+    assert_age(read_all(adapter, turn)["default"], 2)
 
 
 def test_a_job_that_waits_for_another_is_not_ready(
@@ -136,8 +137,8 @@ def test_a_job_that_waits_for_another_is_not_ready(
 ) -> None:
     first = enqueue(queue(), 2)
     queue("later").enqueue("time.sleep", 0, depends_on=first)
-    assert set(adapter.read(turn)) <= {"default", "later"}
-    assert adapter.read(turn).get("later", 0.0) == 0.0
+    assert set(read_all(adapter, turn)) <= {"default", "later"}
+    assert read_all(adapter, turn).get("later", 0.0) == 0.0
 
 
 def test_nothing_is_reported_while_workers_are_suspended(
@@ -147,9 +148,9 @@ def test_nothing_is_reported_while_workers_are_suspended(
 
     enqueue(queue(), 5)
     suspension.suspend(client)
-    assert adapter.read(turn) == {}
+    assert read_all(adapter, turn) == {}
     suspension.resume(client)
-    assert_age(adapter.read(turn)["default"], 5)
+    assert_age(read_all(adapter, turn)["default"], 5)
 
 
 def test_queues_that_other_processes_made_are_found(
@@ -160,17 +161,7 @@ def test_queues_that_other_processes_made_are_found(
     client.rpush("rq:queue:elsewhere", "1")
     created = datetime.now(timezone.utc) - timedelta(minutes=8)
     client.hset("rq:job:1", "created_at", created.strftime("%Y-%m-%dT%H:%M:%SZ"))  # an old format
-    assert_age(adapter.read(turn)["elsewhere"], 8)
-
-
-@pytest.mark.parametrize("kind", [rq.Queue, UrgentQueue])
-def test_queues_made_before_are_found_too(
-    kind: Any, client: Any, adapter: Any, turn: EveryTurn
-) -> None:
-    made_before = kind("default", connection=client)
-    assert adapter.available()
-    enqueue(made_before, 1)
-    assert_age(adapter.read(turn)["default"], 1)
+    assert_age(read_all(adapter, turn)["elsewhere"], 8)
 
 
 class FalseWorkerPool:
@@ -199,23 +190,90 @@ def pool_class(adapter: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("made", ["before", "after"])
 @pytest.mark.parametrize("kind", [rq.Queue, UrgentQueue])
 def test_the_process_of_a_pool_of_workers_makes_no_queue(
-    pool_class: Any, client: Any, adapter: Any, turn: EveryTurn, kind: Any, made: str
+    pool_class: Any,
+    client: Any,
+    adapter: Any,
+    turn: EveryTurn,
+    kind: Any,
+    made: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     enqueue(kind("default", connection=client), 1)
     if made == "after":
-        adapter.available()  # follows
-        adapter._servers.clear()  # of queues that are not collected yet
+        adapter.sources()  # follows
     pool = pool_class(["default"], client, queue_class=kind)
-    assert adapter.available()
-    assert (kind, *_redis.address(pool.connection)) in adapter._servers
-    assert_age(adapter.read(turn)["default"], 1)
+    if made == "before":
+        monkeypatch.setattr(sys.modules[__name__], "kept", pool, raising=False)
+        adapter.prepare()
+    [source] = adapter.sources()
+    assert source == f"{kind.__qualname__} {_redis.address(pool.connection)}"
+    assert_age(read_all(adapter, turn)["default"], 1)
+
+
+@pytest.mark.parametrize("kind", [rq.Queue, UrgentQueue])
+@pytest.mark.parametrize("where", ["alone", "in a dict"])
+def test_a_queue_that_a_module_made_before_is_found(
+    where: str, kind: Any, client: Any, adapter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = kind("default", connection=client)
+    kept = queue if where == "alone" else {"default": queue}
+    monkeypatch.setattr(sys.modules[__name__], "kept", kept, raising=False)
+    adapter.prepare()
+    assert len(adapter.sources()) == 1
+
+
+def test_a_queue_that_was_made_before_is_found_by_its_use(client: Any, adapter: Any) -> None:
+    queue = rq.Queue("default", connection=client)
+    adapter.prepare()
+    assert adapter.sources() == []
+    queue.enqueue("time.sleep", 0)
+    assert len(adapter.sources()) == 1
+
+
+def test_no_object_of_the_app_is_looked_at(client: Any, adapter: Any) -> None:
+    """However many there are: to ask the collector for them takes seconds in a large process."""
+    queue = rq.Queue("default", connection=client)
+    adapter.prepare()
+    asked: list[str] = []
+    names = {"get_objects", "get_referrers", "get_referents"}
+    sys.setprofile(lambda frame, event, arg: asked.append(getattr(arg, "__name__", "")))
+    try:
+        adapter.sources()
+    finally:
+        sys.setprofile(None)
+    assert asked and not names & {*asked}
+    del queue
+
+
+def test_a_key_of_another_type_hides_only_its_own_queue(
+    queue: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    enqueue(queue("default"), 3)
+    enqueue(queue("low"), 2)
+    client.delete("rq:queue:low")
+    client.set("rq:queue:low", "no list")
+    client.sadd("rq:queues", "rq:queue:other")
+    client.set("rq:scheduled:other", "no sorted set")
+    ages = read_all(adapter, turn)
+    assert_age(ages.pop("default"), 3)
+    assert ages == {}
+
+
+def test_a_job_whose_times_cannot_be_read_is_none(
+    queue: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    jobs = [enqueue(queue("default"), minutes) for minutes in (9, 8, 3)]
+    client.hset(jobs[0].key, "enqueued_at", "yesterday")
+    client.delete(jobs[1].key)
+    client.set(jobs[1].key, "no hash")
+    assert_age(read_all(adapter, turn)["default"], 3)
 
 
 def test_without_a_queue_there_is_nothing_to_read(adapter: Any, turn: EveryTurn) -> None:
-    adapter.available()  # follows
+    adapter.sources()  # follows
     adapter._servers.clear()
-    assert not adapter.available()
-    assert adapter.read(turn) == {}
+    assert not adapter.sources()
+    assert read_all(adapter, turn) == {}
 
 
 def test_a_queue_keeps_its_way_of_being_made(client: Any, adapter: Any) -> None:
@@ -223,7 +281,7 @@ def test_a_queue_keeps_its_way_of_being_made(client: Any, adapter: Any) -> None:
 
     before = inspect.signature(rq.Queue)
     made = rq.Queue.__init__
-    adapter.available()  # follows
+    adapter.sources()  # follows
     assert rq.Queue.__init__ is not made
     assert inspect.signature(rq.Queue) == before
     with pytest.raises(Exception, match="."):
@@ -236,7 +294,7 @@ def test_reading_takes_as_many_round_trips_for_many_queues_as_for_one(
 ) -> None:
     def trips(expected: int) -> int:
         before = client.info("stats")["total_reads_processed"]
-        assert len(adapter.read(turn)) == expected
+        assert len(read_all(adapter, turn)) == expected
         return int(client.info("stats")["total_reads_processed"] - before)
 
     enqueue(queue("q0"))
@@ -252,14 +310,14 @@ def test_reading_changes_nothing(
     """With a user who may only read."""
     may = ["on", ">secret", "~*", "+@read", "+@connection"]
     client.execute_command("ACL", "SETUSER", "reader", *may)
-    adapter.available()
+    adapter.sources()
     for minutes in (3, 2, 1):
         enqueue(rq.Queue("default", connection=client), minutes)
     adapter._servers.clear()
     reader = redis.Redis.from_url(redis_url, username="reader", password="secret")
     rq.Queue("default", connection=reader)
     before = client.lrange("rq:queue:default", 0, -1)
-    assert_age(adapter.read(turn)["default"], 3)
+    assert_age(read_all(adapter, turn)["default"], 3)
     assert client.lrange("rq:queue:default", 0, -1) == before
     with pytest.raises(redis.exceptions.NoPermissionError):
         next(iter(adapter._servers.values())).client.set("x", 1)
@@ -270,7 +328,7 @@ def test_nothing_stays_connected_between_two_readings(
 ) -> None:
     enqueue(queue())
     before = len(client.client_list())
-    adapter.read(turn)
+    read_all(adapter, turn)
     assert len(client.client_list()) == before
 
 
@@ -285,7 +343,7 @@ def test_one_server_that_fails_does_not_hide_another(
 
     enqueue(queue(), 1)
     rq.Queue("default", connection=redis.Redis(port=1))
-    assert_age(adapter.read(Turn())["default"], 1)
+    assert_age(read_all(adapter, Turn())["default"], 1)
     assert [type(error) for error in errors] == [redis.exceptions.ConnectionError]
 
 
@@ -295,11 +353,11 @@ def test_a_server_that_does_not_answer_is_given_up(
     import signal
 
     monkeypatch.setattr(_redis, "TIMEOUT", 0.2)
-    adapter.available()
+    adapter.sources()
     with Redis(tmp_path).start() as server:
         rq.Queue("default", connection=redis.Redis.from_url(server.url))
         server.send_signal(signal.SIGSTOP)
-        reading = threading.Thread(target=lambda: pytest.raises(Exception, adapter.read, turn))
+        reading = threading.Thread(target=lambda: pytest.raises(Exception, read_all, adapter, turn))
         reading.start()
         reading.join(20)
         server.send_signal(signal.SIGCONT)
@@ -319,50 +377,59 @@ def test_an_app_that_decodes_answers_is_read_too(
     enqueue(queue(), 1)
     adapter._servers.clear()
     rq.Queue("default", connection=redis.Redis.from_url(redis_url, decode_responses=True))
-    assert_age(adapter.read(turn)["default"], 1)
+    assert_age(read_all(adapter, turn)["default"], 1)
+
+
+def answers(client: Any) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.exceptions.ConnectionError:
+        return False
 
 
 def test_a_unix_socket_is_the_apps_own(tmp_path: Path, adapter: Any, turn: EveryTurn) -> None:
     path = tmp_path / "redis.sock"
-    adapter.available()
-    with Redis(tmp_path, ["--unixsocket", str(path)]).start():
-        enqueue(rq.Queue("default", connection=redis.Redis(unix_socket_path=str(path))), 1)
-        assert_age(adapter.read(turn)["default"], 1)
+    adapter.sources()
+    with Redis(tmp_path, ["--unixsocket", str(path)]).start() as server:
+        client = redis.Redis(unix_socket_path=str(path))
+        server.wait_until(lambda: answers(client), "listen on the socket")  # the port comes first
+        enqueue(rq.Queue("default", connection=client), 1)
+        assert_age(read_all(adapter, turn)["default"], 1)
 
 
 def test_tls_is_the_apps_own(tmp_path: Path, adapter: Any, turn: EveryTurn) -> None:
     certificates = make_certificates(tmp_path)
     files = (Path(certificates.authority), *map(Path, certificates.valid))
-    adapter.available()
+    adapter.sources()
     adapter._servers.clear()
     with Redis(tmp_path, ["--requirepass", "secret"], tls=files).start() as server:
         url = f"rediss://:secret@localhost:{server.port}/2"
         app = redis.Redis.from_url(url, ssl_ca_certs=certificates.authority)
         enqueue(rq.Queue("default", connection=app), 4)
-        assert_age(adapter.read(turn)["default"], 4)
+        assert_age(read_all(adapter, turn)["default"], 4)
         adapter._servers.clear()
         rq.Queue("default", connection=redis.Redis.from_url(url))  # which does not trust it
         with pytest.raises(redis.exceptions.ConnectionError):
-            adapter.read(turn)
+            read_all(adapter, turn)
 
 
 def test_sentinel_is_the_apps_own(tmp_path: Path, adapter: Any, turn: EveryTurn) -> None:
     from redis.sentinel import Sentinel as Client
 
-    adapter.available()
+    adapter.sources()
     adapter._servers.clear()
     with Redis(tmp_path, ["--requirepass", "secret"]).start() as server:
         with Sentinel(tmp_path, server.port, "secret").start() as sentinel:
             sentinels = Client([("127.0.0.1", sentinel.port)], password="secret")
             enqueue(rq.Queue("default", connection=sentinels.master_for("mymaster")), 6)
-            assert_age(adapter.read(turn)["default"], 6)
-            assert "mymaster" in {where[2] for where in adapter._servers}
+            assert_age(read_all(adapter, turn)["default"], 6)
+            assert "mymaster" in adapter.sources()[0]
 
 
 def test_a_cluster_which_rqs_workers_can_not_use_either_is_told_and_not_reported(
     tmp_path: Path, adapter: Any, turn: EveryTurn, log: pytest.LogCaptureFixture
 ) -> None:
-    adapter.available()
+    adapter.sources()
     adapter._servers.clear()
     with RedisCluster(tmp_path).start() as server:
         cluster = redis.cluster.RedisCluster(host="127.0.0.1", port=server.port)
@@ -372,8 +439,8 @@ def test_a_cluster_which_rqs_workers_can_not_use_either_is_told_and_not_reported
         with pytest.raises(AttributeError):
             rq.SimpleWorker([queue], connection=cluster)
         for _ in range(3):
-            assert not adapter.available()
-            assert adapter.read(turn) == {}
+            assert not adapter.sources()
+            assert read_all(adapter, turn) == {}
         [told] = log.messages
         assert "over a RedisCluster are not measured" in told
 
@@ -381,13 +448,13 @@ def test_a_cluster_which_rqs_workers_can_not_use_either_is_told_and_not_reported
 def test_a_server_of_a_cluster_is_not_an_empty_one(
     tmp_path: Path, adapter: Any, turn: EveryTurn
 ) -> None:
-    adapter.available()
+    adapter.sources()
     adapter._servers.clear()
     with RedisCluster(tmp_path, keys=False).start() as server:
         rq.Queue("default", connection=redis.Redis.from_url(server.url))
-        assert adapter.available()
+        assert adapter.sources()
         with pytest.raises(redis.exceptions.RedisError):
-            adapter.read(turn)
+            read_all(adapter, turn)
 
 
 @pytest.mark.skipif(
@@ -396,4 +463,4 @@ def test_a_server_of_a_cluster_is_not_an_empty_one(
 def test_rq_2_has_times_with_a_zone(queue: Any, adapter: Any, turn: EveryTurn) -> None:
     job = enqueue(queue(), 3)
     assert job.enqueued_at.tzinfo is not None
-    assert_age(adapter.read(turn)["default"], 3)
+    assert_age(read_all(adapter, turn)["default"], 3)
