@@ -245,7 +245,7 @@ static void conclude(ds_worker *w, int64_t now, const ds_answer *answer) {
         snprintf(reason, sizeof reason, "it answered with status %d", answer->status);
         failed(w, now, reason, answer->retry_after_ms);
     }
-    w->has_settled = true;
+    atomic_store(&w->has_settled, true);
 }
 
 static void drop_expired(ds_worker *w, int64_t now) {
@@ -256,7 +256,7 @@ static void drop_expired(ds_worker *w, int64_t now) {
     if (rows == 0) return;
     count(w, DYNOSCALE_COUNTER_DROPPED_EXPIRED, rows);
     w->lost += rows; /* told when the service accepts reports again */
-    w->has_settled = true;
+    atomic_store(&w->has_settled, true);
 }
 
 /* The transport has deadlines of its own; where they fail, the request would stay in flight for
@@ -269,7 +269,7 @@ static void give_up_answer(ds_worker *w, int64_t now) {
     w->in_flight = false; /* so that the connection is closed */
     w->counters[DYNOSCALE_COUNTER_LAST_STATUS] = 0;
     failed(w, now, "there was no answer in time", DS_ANSWER_NO_RETRY);
-    w->has_settled = true;
+    atomic_store(&w->has_settled, true);
 }
 
 /* Ends the worker's work: what is left is dropped, what comes later too. */
@@ -388,8 +388,7 @@ bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
 
     if (over || (!ready && !w->in_flight)) disconnect(w);
     /* Only now: who waits may fork at once, and a connection is of no use to a child. */
-    if (w->has_settled) ds_wake_post(&w->progress);
-    w->has_settled = false;
+    if (atomic_exchange(&w->has_settled, false)) ds_wake_post(&w->progress);
     if (over) {
         pthread_mutex_lock(&w->lock);
         finish(w);
@@ -567,7 +566,7 @@ static dynoscale_error wait_until_settled(ds_worker *w, uint64_t number, int64_t
     for (;;) {
         uint32_t seen = ds_wake_count(&w->progress);
         pthread_mutex_lock(&w->lock);
-        bool settled = w->settled >= number;
+        bool settled = w->settled >= number && !atomic_load(&w->has_settled);
         pthread_mutex_unlock(&w->lock);
         if (settled) return DYNOSCALE_OK;
 

@@ -89,8 +89,8 @@ typedef struct ds_worker {
     /* The thread's own. */
     void *connection;
     bool in_flight;
-    int64_t sent_ms;  /* when that began */
-    bool has_settled; /* a batch, of which those who wait are to be told */
+    int64_t sent_ms;           /* when that began */
+    _Atomic(bool) has_settled; /* a batch, of which those who wait are to be told */
     ds_request request;
 } ds_worker;
 

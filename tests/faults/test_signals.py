@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator, List, NamedTuple, Optional
@@ -178,8 +179,9 @@ class Outcome(NamedTuple):
 
 
 def live(case: Case, directory: Path) -> Outcome:
+    own = Path(tempfile.mkdtemp(dir=directory))  # of this try
     with ReceiverProcess() as receiver:
-        run = Run(case.server, directory, receiver.url)
+        run = Run(case.server, own, receiver.url)
         with run.process:
             run.process.start().wait_for_port(run.port)
             with Load(run.port):
@@ -195,7 +197,9 @@ def runs_at_once(
 ) -> Iterator[AtOnce[Case, Outcome]]:
     possible = [case for case in selected(request, "case") if case.server.missing() is None]
     directories = {case: tmp_path_factory.mktemp("signals") for case in possible}
-    with AtOnce(lambda case: live(case, directories[case]), possible, AT_ONCE) as outcomes:
+    with AtOnce(
+        lambda case: case.server.tried(lambda: live(case, directories[case])), possible, AT_ONCE
+    ) as outcomes:
         yield outcomes
 
 

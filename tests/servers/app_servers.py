@@ -8,7 +8,6 @@ installed).
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import shutil
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple, TypeVar
 
 from gem_sets import GemSet, ruby_version
-from processes import DidNotEnd, Process, find_nginx
+from processes import DidNotEnd, Process, find_nginx, repeated
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 APPS = Path(__file__).resolve().parent / "apps"
@@ -58,8 +57,10 @@ class AppServer:
     def tried(self, life: Callable[[], Life]) -> Life:
         """What a life of the server gives, from its start to its end: of the first that ends."""
         for _ in range(self.tries() - 1):
-            with contextlib.suppress(DidNotEnd):
+            try:
                 return life()
+            except DidNotEnd as failure:
+                repeated.append(f"{self.name}: {str(failure).splitlines()[0]}")
         return life()
 
     def missing(self) -> Optional[str]:

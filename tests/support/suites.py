@@ -6,7 +6,7 @@
 Suite NAME is run by `MAKE test-NAME`; FORMAT is cmocka, minitest or pytest. A suite that fails
 does not keep the others from running. One that ends badly without having counted a failure (a
 crash, a build that failed) counts as one failure, and so does one that ran no test. What was
-skipped is listed with its reason. The last line is `N passed, N failed, N skipped`; it is
+skipped is listed with its reason, and what was tried again, with why. The last line is `N passed, N failed, N skipped`; it is
 written to FILE as well. Exit status 0 only if nothing failed.
 """
 
@@ -27,6 +27,7 @@ class Tally:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    repeated: int = 0  # tries, not tests
     seconds: float = 0.0
     remarks: List[str] = field(default_factory=list)
 
@@ -83,7 +84,8 @@ class Minitest(Format):
 
 class Pytest(Format):
     """`3 failed, 40 passed, 2 skipped in 5.10s`, between rulers or not; with `-rs`, one
-    `SKIPPED [2] file:line: reason` for the skips of one place."""
+    `SKIPPED [2] file:line: reason` for the skips of one place. `REPEATED what` for each try that was
+    repeated: see tests/support/processes.py."""
 
     CLOSING = re.compile(r"(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s")
     COUNT = re.compile(r"(\d+) ([a-z]+)")
@@ -100,6 +102,9 @@ class Pytest(Format):
     def read(self, line: str, tally: Tally) -> None:
         if line.startswith("SKIPPED ["):
             tally.remarks.append("skipped: " + line[len("SKIPPED ") :].strip())
+        elif line.startswith("REPEATED "):
+            tally.add("repeated", 1)
+            tally.remarks.append("repeated: " + line[len("REPEATED ") :].strip())
         elif found := self.CLOSING.match(line):
             for number, word in self.COUNT.findall(found[1]):
                 if word in self.MEANING:
@@ -150,8 +155,9 @@ def main(arguments: List[str]) -> int:
             print(f"         {remark}")
     total = Tally("all")
     for tally in tallies:
-        for outcome in ("passed", "failed", "skipped"):
+        for outcome in ("passed", "failed", "skipped", "repeated"):
             total.add(outcome, getattr(tally, outcome))
+    print(f"\nTries repeated, of servers that did not end: {total.repeated}")
     print(f"\n{total}", flush=True)
     if counts is not None:
         counts.parent.mkdir(parents=True, exist_ok=True)
