@@ -265,6 +265,11 @@ static void what_a_store_refuses_is_told_and_comes_through_later(void **unused) 
     assert_int_equal(commit_one(1, "a", BODY), COMMIT_DONE);
     assert_int_equal(samples_on_disk(), 3);
     assert_int_equal(samples(1, true), 2);
+    /* And of the right series, though those that were made first are gone. */
+    stop();
+    start();
+    assert_int_equal(samples(1, true), 2);
+    assert_int_equal(samples(1, false), 1);
 }
 
 int main(void) {

@@ -153,6 +153,17 @@ static void a_row_that_is_wrong_is_named(void **unused) {
     expect_malformed("1,4294967296,web,\n", "metric is '4294967296'");
     expect_malformed("1,2,web,\n1,4294967296,web,\n", "metric is '4294967296'");
     expect_malformed("1,12e3,web,\n", "metric is '12e3'");
+    /* After a row like it, where eight bytes are read at a time. */
+    static const char *const wrong[] = {"1a3", "/23", ":23", "12 ", " 12", "-12", "+12", "", "1.5"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char text[200], sentence[64];
+        snprintf(text, sizeof text, "1700000000,1,web,\n1700000000,%s,web,\n1700000000,1,web,\n",
+                 wrong[i]);
+        snprintf(sentence, sizeof sentence, "row 2: metric is '%s'", wrong[i]);
+        expect_malformed(text, sentence);
+    }
+    expect_malformed("1700000000,1,web,\n170000000:,1,web,\n1700000000,1,web,\n", "row 2: times");
+    expect_malformed("1700000000,1,web,\n/700000000,1,web,\n1700000000,1,web,\n", "row 2: times");
     expect_malformed("1,2,,\n", "source is ''");
     expect_malformed("1,2,a\tb,\n", "source is 'a?b': 1 to 255 bytes of UTF-8");
     expect_malformed("1,2,a\x80,\n", "source is 'a?'");
