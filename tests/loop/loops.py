@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import subprocess
 import threading
@@ -150,8 +151,6 @@ class Visitors:
             thread.start()
 
     def _visit(self) -> None:
-        import http.client
-
         while not self._end.is_set():
             connection = http.client.HTTPConnection(
                 self.url.hostname or "", self.url.port, timeout=PATIENCE

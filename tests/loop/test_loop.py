@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
@@ -42,6 +43,7 @@ def puma(port: int) -> List[str]:
 
 def gunicorn(port: int) -> List[str]:
     command = [PYTHON, "-m", "gunicorn", "--workers", "1", "--bind", f"127.0.0.1:{port}"]
+    command += ["--timeout", "600"]  # it would end workers that stand still, as one test has them
     return [*command, "--chdir", str(DEMO), "flask_app:app"]
 
 
@@ -119,8 +121,6 @@ class Run:
         return any(tick["ms"] is not None for tick in app.ticks)
 
     def busy(self) -> None:
-        import time
-
         for app in self.apps.values():
             app.visit(BUSY, 0)
             app.busy_s = time.time()
@@ -140,8 +140,6 @@ class Run:
         return sum("no report" in tick["sentence"] for tick in app.ticks)
 
     def calm_again(self) -> None:
-        import time
-
         for app in self.apps.values():
             app.visit(CALM)
             app.calm_s = time.time()
