@@ -25,7 +25,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
         test-service-http test-kills test-loop \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model ring run-ring test-fuzz run-briefly \
-        valgrind run-valgrind bench bench-service-http bench-service-data accept-instructions format lint
+        valgrind run-valgrind bench bench-service-http bench-service-data bench-policy accept-instructions format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -194,6 +194,7 @@ SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,$(call objects,service
 SERVICE_LIBRARY := $(OUT)/service/service.a
 SERVICE_TESTS   := $(call programs,tests/service/test_*.c)
 SERVICE_BENCHES := $(call programs,bench/service/*.c)
+POLICY          := $(OUT)/bench/policy/simulate
 SERVICE_SUPPORT := $(call objects,tests/service/support/*.c)
 # Of the core's suite: the false clock, and the reader of tests/vectors.
 CORE_SUPPORT := $(OUT)/tests/core/support/false_clock.o $(OUT)/tests/core/support/vectors.o
@@ -201,7 +202,8 @@ SERVICE_LIBS    = $(shell pkg-config --libs $(SERVICE_PACKAGES)) -lm $(LIBS)
 # As system headers, whose own warnings are not ours.
 SERVICE_FLAGS   = -Iservice/src $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICE_PACKAGES)))
 
-$(OUT)/service/% $(OUT)/tests/service/% $(OUT)/tests/fuzz/% $(OUT)/bench/service/%: CPPFLAGS += $(SERVICE_FLAGS)
+$(OUT)/service/% $(OUT)/tests/service/% $(OUT)/tests/fuzz/% $(OUT)/bench/service/% $(OUT)/bench/policy/%: \
+    CPPFLAGS += $(SERVICE_FLAGS)
 
 # The steps of a store's schema, as C.
 $(OUT)/service/schema/sqlite.c: $(sort $(wildcard service/schema/sqlite/*.sql)) service/schema/embed
@@ -253,6 +255,14 @@ $(SERVICE_TESTS): %: %.o $(SERVICE_SUPPORT) $(CORE_SUPPORT) $(SERVICE_LIBRARY)
 $(SERVICE_BENCHES): %: %.o $(SERVICE_LIBRARY)
 	@$(LINK) -o $@ $^ $(SERVICE_LIBS)
 
+# The simulator takes of the service what decides, and nothing that needs a library.
+POLICY_OBJECTS := $(call objects,bench/policy/*.c bench/policy/peers/*.c) \
+                  $(call objects,service/src/decide/*.c) \
+                  $(OUT)/service/src/rules/rule.o $(OUT)/service/src/text.o
+
+$(POLICY): $(POLICY_OBJECTS)
+	@$(LINK) -o $@ $^ -lm
+
 test-service: $(SERVICE_TESTS) ## the service's suite in C
 	@failed=0; for program in $^; do echo "# $$program"; $$program || failed=1; done; exit $$failed
 
@@ -269,7 +279,7 @@ test-kills: build-service ## the service killed KILLS=1000 times under load: eve
 test-loop: build ## real apps with real agents, scaled by a real service
 	$(PYTEST) tests/loop
 
--include $(patsubst %.o,%.d,$(SERVICE_OBJECTS) $(SERVICE_SUPPORT)) $(SERVICE_TESTS:%=%.d) $(OUT)/service/src/main.d
+-include $(patsubst %.o,%.d,$(SERVICE_OBJECTS) $(SERVICE_SUPPORT) $(POLICY_OBJECTS)) $(SERVICE_TESTS:%=%.d) $(OUT)/service/src/main.d
 
 test-asan: asan
 asan: ## the core's suite under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -379,6 +389,11 @@ bench-service-http: build-service $(OUT)/bench/service/load ## what HTTP costs t
 
 bench-service-data: build-service $(OUT)/bench/service/data ## what the service's data costs, beside SQLite and bare loops; QUICK=1
 	@$(PYTHON) bench/service/data_costs.py $(OUT)/bench/service/data $(if $(QUICK),--quick)
+
+bench-policy: $(POLICY) ## how few dynos and slow minutes each way of scaling needs; TRACES=DIR SEEDS=1,2,3 QUICK=1
+	$(call install,bench)
+	@SIMULATE=$(abspath $(POLICY)) $(PYTHON) bench/policy/compare.py $(if $(QUICK),--quick) \
+	    $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TRACES),--traces $(TRACES)) $(if $(TO),--to $(TO))
 
 # Instructions of a request: the same on a fast machine and a slow one, idle or busy.
 COUNT = BENCH_REQUEST_PATH=$(abspath $(COUNTED))

@@ -58,3 +58,19 @@ def bars(path: Path, title: str, values: Dict[str, float], unit: str = "ns") -> 
     script += "plot $values using 0:2:xtic(1) with boxes lc 1 notitle, "
     script += "'' using 0:2:(sprintf('%.0f', $2)) with labels offset 0,0.7 notitle\n"
     _draw(script, path)
+
+
+def frontier(families: Mapping[str, Sequence[Tuple[float, float]]], title: str,
+             path: Path) -> None:
+    """What two costs each family has at its knobs, joined by a line; lower left is better."""
+    script = HEAD.format(output=_quoted(path), title=_quoted(title))
+    script += "set xlabel 'dyno-hours'\nset ylabel 'slow minutes, logarithmic'\nset logscale y\n"
+    script += "set key outside right\nset rmargin 26\n"
+    plots: List[str] = []
+    for number, (name, points) in enumerate(families.items()):
+        rows = "\n".join(f"{x:.6g} {max(y, .5):.6g}" for x, y in points)
+        script += f"$s{number} << END\n{rows}\nEND\n"
+        width = 3 if number == 0 else 1
+        plots.append(f"$s{number} using 1:2 with linespoints lc {number + 1} lw {width} "
+                     f"pt {number % 12 + 1} ps 0.6 title {_quoted(name)}")
+    _draw(script + "plot " + ", ".join(plots) + "\n", path)

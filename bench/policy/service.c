@@ -1,0 +1,109 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+#include "service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "decide/decide.h"
+#include "options.h"
+
+enum { FIRST_S = 1800000000, TICK_S = 10, WINDOW_S = 60, LONG_AGO = 100000 };
+
+static struct rule rule;
+static struct memory memory;
+static struct decision decision;
+static int started;
+static long decisions;
+static double cost_s;
+
+static int word_of(const char *word, const char *const *words, int count) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(word, words[i]) == 0) return i;
+    fprintf(stderr, "no method or care is called %s\n", word);
+    exit(1);
+}
+
+void service_begin(void) {
+    static const char *const methods[] = {"steps", "automatic"};
+    static const char *const cares[] = {"lean", "balanced", "strict"};
+    rule_defaults(&rule);
+    snprintf(rule.name, sizeof rule.name, "default");
+    rule.min = option_int("min", 2);
+    rule.max = option_int("max", 60);
+    rule.method = (enum rule_method)word_of(option("method", "automatic"), methods, 2);
+    rule.care = (enum rule_care)word_of(option("care", "balanced"), cares, 3);
+    rule.up.step = option_int("by", 1);
+    rule.up.wait_s = option_int("upwait", 60);
+    rule.down.wait_s = option_int("downwait", 300);
+    rule.up.threshold_ms = (int64_t)(option_number("up", .1) * 1000);
+    rule.down.threshold_ms = (int64_t)(option_number("down", .05) * 1000);
+    memory_clear(&memory);
+}
+
+void service_report(int now, int dyno, int from, int to, const struct row *rows) {
+    (void)now, (void)dyno, (void)from, (void)to, (void)rows;
+}
+
+static void add_signals(struct situation *situation, int now) {
+    int heard = seen_last_report < 0 ? -1 : now - seen_last_report;
+    int until = heard >= 0 && heard < 3 * TICK_S ? now - heard + 1 : now;
+    if (until > now) until = now;
+    struct window window = seen_window(until - WINDOW_S, until);
+    situation->heard_age = heard;
+    situation->samples = (int64_t)window.requests;
+    situation->samples_above = (int64_t)window.slow;
+    if (window.requests > 0)
+        situation->value_ms = (int64_t)(window_quantile(&window, .95) * 1000 + .5);
+}
+
+static void add_formation(struct situation *situation, int now, int ordered, int up) {
+    situation->ordered = ordered;
+    situation->up = up;
+    situation->booting = ordered - up;
+    situation->stopping = 0;
+    situation->formation_age = 2;
+    situation->boot_s = seen_boot_count ? (int64_t)(seen_boot_mean() + .5) : -1;
+    if (seen_release >= 0) situation->release_age = now - seen_release;
+}
+
+static double cpu_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+int method_service(int now, int ordered, int up) {
+    if (now % TICK_S) return ordered;
+    struct situation situation;
+    situation_clear(&situation);
+    situation.now = FIRST_S + now;
+    situation.tick_s = situation.report_s = TICK_S;
+    situation.scaling = 1;
+    situation.started_age = now - started;
+    situation.rule_age = LONG_AGO;
+    situation.dynos_heard = up;
+    add_signals(&situation, now);
+    add_formation(&situation, now, ordered, up);
+    double before = cpu_s();
+    decide(&situation, &rule, &memory, &decision);
+    cost_s += cpu_s() - before;
+    decisions++;
+    return decision.to >= 0 ? decision.to : ordered;
+}
+
+void service_forget(bool keep_memory) {
+    uint8_t bytes[MEMORY_STORED];
+    size_t length = memory_encode(bytes, &memory);
+    if (!keep_memory) memory_clear(&memory);
+    else if (!memory_decode(&memory, bytes, length)) abort();
+    seen_forget();
+}
+
+const char *service_sentence(void) { return decision.sentence; }
+
+void service_cost(long *count, double *seconds) {
+    *count = decisions;
+    *seconds = cost_s;
+}
