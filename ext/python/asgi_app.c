@@ -165,10 +165,18 @@ static PyObject *get_call(PyObject *object) {
     return ds_py_call("dynoscale.asgi", "_coroutine_function", object, NULL);
 }
 
+/* ASGI's servers hand bodies on as they come. */
+static ds_py_claim measure_with_care(ds_py_wrapper *self, PyObject *scope, int64_t *queue_time_ms) {
+    ds_py_doors *doors = &self->state->doors;
+    if ((ds_py_doors_flags(doors) & DS_PY_SERVER_UNKNOWN) != 0)
+        ds_py_doors_know_server(doors, false);
+    return measure(self, scope, queue_time_ms);
+}
+
 static const ds_py_wrapper_kind kind = {
     .name = "DynoscaleAsgiApp",
     .call = call,
-    .measure = measure,
+    .measure = measure_with_care,
     .answer = 2,
     .timed = "Send",
     .get_call = get_call,

@@ -15,8 +15,12 @@ int ds_py_doors_init(ds_py_doors *doors, PyObject *key_request_start, PyObject *
     doors->key_counted = PyUnicode_InternFromString("dynoscale.counted");
     doors->key_input = PyUnicode_InternFromString("wsgi.input");
     doors->key_asgi = PyUnicode_InternFromString("asgi");
+    doors->key_content_length = PyUnicode_InternFromString("CONTENT_LENGTH");
+    doors->key_chunked = PyUnicode_InternFromString("HTTP_TRANSFER_ENCODING");
+    atomic_store(&doors->open, DS_PY_SERVER_UNKNOWN);
     bool made = doors->mark_name != NULL && doors->key_counted != NULL &&
-                doors->key_input != NULL && doors->key_asgi != NULL;
+                doors->key_input != NULL && doors->key_asgi != NULL &&
+                doors->key_content_length != NULL && doors->key_chunked != NULL;
     return made ? 0 : -1;
 }
 
@@ -34,6 +38,8 @@ void ds_py_doors_clear(ds_py_doors *doors) {
     Py_CLEAR(doors->key_counted);
     Py_CLEAR(doors->key_input);
     Py_CLEAR(doors->key_asgi);
+    Py_CLEAR(doors->key_content_length);
+    Py_CLEAR(doors->key_chunked);
 }
 
 void ds_py_doors_open_wrapper(ds_py_doors *doors) { atomic_fetch_add(&doors->open, 1); }

@@ -28,16 +28,22 @@
 
 enum { DS_PY_REMEMBERED = 16 };
 
-/* Who is told the queue time, besides the service: the settings queue_time and server_timing. */
 enum {
+    /* Nobody has looked yet whether the server reads bodies before it calls the app: the first
+     * request does. Where it does, a request with a body waited for its client, too. */
+    DS_PY_SERVER_UNKNOWN = 1 << 26,
+    DS_PY_SERVER_READS_BODIES = 1 << 27,
+    /* Who is told the queue time, besides the service: the settings queue_time and server_timing.
+     */
     DS_PY_TOLD_APP = 1 << 28,
     DS_PY_TOLD_BROWSER = 1 << 29,
     DS_PY_TOLD = DS_PY_TOLD_APP | DS_PY_TOLD_BROWSER,
+    DS_PY_FLAGS = DS_PY_TOLD | DS_PY_SERVER_UNKNOWN | DS_PY_SERVER_READS_BODIES,
 };
 
 typedef struct ds_py_doors {
-    /* Wrappers alive, and one more once the hook was called. With the bits of DS_PY_TOLD, so that a
-     * request asks for both by one load. */
+    /* Wrappers alive, and one more once the hook was called. With the bits of DS_PY_FLAGS, so that
+     * a request asks for both by one load. */
     atomic_long open;
     atomic_bool hook_called;
     _Atomic(const void *) counted_last; /* the wrapper that did; only compared */
@@ -46,6 +52,7 @@ typedef struct ds_py_doors {
     _Atomic(PyObject *) remembered[DS_PY_REMEMBERED]; /* header values; strong */
     PyObject *mark_name;                              /* of the attribute on a body */
     PyObject *key_counted, *key_input;                /* in environ; the first in scope, too */
+    PyObject *key_content_length, *key_chunked;       /* in environ */
     PyObject *key_asgi;                               /* in scope */
     PyObject *key_request_start, *key_queue_start;    /* in environ; borrowed */
 } ds_py_doors;
@@ -55,13 +62,14 @@ int ds_py_doors_init(ds_py_doors *doors, PyObject *key_request_start, PyObject *
 int ds_py_doors_traverse(ds_py_doors *doors, visitproc visit, void *arg);
 void ds_py_doors_clear(ds_py_doors *doors);
 
-/* Whether there is more to a request than to count it: several doors, or somebody to tell. */
+/* Whether there is more to a request than to count it: several doors, somebody to tell, a server to
+ * look at. */
 static inline bool ds_py_doors_careful(ds_py_doors *doors) {
     return atomic_load_explicit(&doors->open, memory_order_relaxed) > 1;
 }
 
 static inline bool ds_py_doors_several(ds_py_doors *doors) {
-    return (atomic_load_explicit(&doors->open, memory_order_relaxed) & ~(long)DS_PY_TOLD) > 1;
+    return (atomic_load_explicit(&doors->open, memory_order_relaxed) & ~(long)DS_PY_FLAGS) > 1;
 }
 
 /* Bits of DS_PY_TOLD. */
@@ -71,10 +79,22 @@ static inline long ds_py_doors_told(ds_py_doors *doors) {
 
 void ds_py_doors_tell(ds_py_doors *doors, long told);
 
+static inline long ds_py_doors_flags(ds_py_doors *doors) {
+    return atomic_load_explicit(&doors->open, memory_order_relaxed) & DS_PY_FLAGS;
+}
+
+/* What is known of the server from now on. */
+static inline void ds_py_doors_know_server(ds_py_doors *doors, bool reads_bodies) {
+    if (reads_bodies) atomic_fetch_or(&doors->open, DS_PY_SERVER_READS_BODIES);
+    atomic_fetch_and(&doors->open, ~(long)DS_PY_SERVER_UNKNOWN);
+}
+
 /* Opens the hook's door, once. */
 static inline void ds_py_doors_open_hook(ds_py_doors *doors) {
     if (DS_LIKELY(atomic_load_explicit(&doors->hook_called, memory_order_relaxed))) return;
-    if (!atomic_exchange(&doors->hook_called, true)) atomic_fetch_add(&doors->open, 1);
+    if (atomic_exchange(&doors->hook_called, true)) return;
+    atomic_fetch_add(&doors->open, 1);
+    ds_py_doors_know_server(doors, false); /* it is gunicorn */
 }
 
 void ds_py_doors_open_wrapper(ds_py_doors *doors);

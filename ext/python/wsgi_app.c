@@ -10,8 +10,40 @@ DS_COLD static int measure_by_both(ds_py_state *state, PyObject *environ, PyObje
     return 0;
 }
 
-/* `several`: the hook may have counted the request. */
-static inline ds_py_claim measure(ds_py_wrapper *self, PyObject *environ, bool several,
+/* ---- Servers that read bodies first ------------------------------------------------------- */
+
+/* At the first request, when the server is there. -1 with an exception that is not an Exception:
+ * propagate it. */
+DS_COLD static int look_at_server(ds_py_state *state, PyObject *environ) {
+    PyObject *answer = ds_py_call("dynoscale._agent", "reads_bodies", environ, NULL);
+    int reads = answer != NULL ? PyObject_IsTrue(answer) : -1;
+    Py_XDECREF(answer);
+    if (reads < 0 && ds_py_swallow() < 0) return -1;
+    ds_py_doors_know_server(&state->doors, reads > 0);
+    return 0;
+}
+
+/* 1 where the value at the key says that there is a body, 0 where not; -1 with an exception that is
+ * not an Exception: propagate it. */
+static int says_body(PyObject *environ, PyObject *key) {
+    PyObject *value;
+    if (ds_py_lookup(environ, key, &value) < 0) return -1;
+    ds_py_text text = ds_py_text_of(value);
+    bool empty = text.length == 0 || (text.length == 1 && text.data[0] == '0');
+    Py_XDECREF(value);
+    return !empty;
+}
+
+static int has_body(ds_py_doors *doors, PyObject *environ) {
+    int has = says_body(environ, doors->key_content_length);
+    return has != 0 ? has : says_body(environ, doors->key_chunked);
+}
+
+/* ---- A request ---------------------------------------------------------------------------- */
+
+/* `several`: the hook may have counted the request; `late`: its stamp tells when the client began
+ * to send, and gives no sample. */
+static inline ds_py_claim measure(ds_py_wrapper *self, PyObject *environ, bool several, bool late,
                                   int64_t *queue_time_ms) {
     ds_py_state *state = self->state;
     PyObject *start;
@@ -23,8 +55,9 @@ static inline ds_py_claim measure(ds_py_wrapper *self, PyObject *environ, bool s
         hooked = ds_py_doors_hooked(&state->doors, environ, queue_time_ms);
     if (DS_UNLIKELY(hooked != 0)) claim = hooked < 0 ? DS_PY_CLAIM_RAISED : DS_PY_CLAIM_HOOKED;
     if (DS_LIKELY(claim == DS_PY_CLAIM_OURS)) {
-        result = ds_py_record_start(state, start, queue_time_ms);
-        if (DS_UNLIKELY(*queue_time_ms < 0) && result == 0)
+        result = ds_py_record_start(state, late ? NULL : start, queue_time_ms);
+        if (late && result == 0) ds_py_record(state, NULL, NULL, queue_time_ms);
+        else if (DS_UNLIKELY(*queue_time_ms < 0) && result == 0)
             result = measure_by_both(state, environ, start, queue_time_ms);
     }
     Py_XDECREF(start);
@@ -42,7 +75,7 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
         int64_t queue_time_ms;
         if (DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
             return ds_py_wrapper_call_with_care(self, args, flagged_count, names);
-        if (DS_UNLIKELY(measure(self, args[0], false, &queue_time_ms) < 0)) return NULL;
+        if (DS_UNLIKELY(measure(self, args[0], false, false, &queue_time_ms) < 0)) return NULL;
         return PyObject_Vectorcall(self->app, args, flagged_count, names);
     }
     return ds_py_wrapper_call_app(self, args, flagged_count, names);
@@ -50,7 +83,15 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
 
 static ds_py_claim measure_with_care(ds_py_wrapper *self, PyObject *environ,
                                      int64_t *queue_time_ms) {
-    return measure(self, environ, ds_py_doors_several(&self->state->doors), queue_time_ms);
+    ds_py_doors *doors = &self->state->doors;
+    if ((ds_py_doors_flags(doors) & DS_PY_SERVER_UNKNOWN) != 0 &&
+        look_at_server(self->state, environ) < 0)
+        return DS_PY_CLAIM_RAISED;
+    int late = 0;
+    if ((ds_py_doors_flags(doors) & DS_PY_SERVER_READS_BODIES) != 0)
+        late = has_body(doors, environ);
+    if (late < 0) return DS_PY_CLAIM_RAISED;
+    return measure(self, environ, ds_py_doors_several(doors), late > 0, queue_time_ms);
 }
 
 static const ds_py_wrapper_kind kind = {

@@ -273,6 +273,18 @@ def stats() -> dict[str, int]:
     return _native.counters()
 
 
+# ---- Servers ----
+
+
+def reads_bodies(environ: dict[str, object]) -> bool:
+    """Whether the WSGI server reads a request's body before it calls the app, so that the time since
+    the stamp is the client's, too. The extension module asks at the first request."""
+    if str(environ.get("SERVER_SOFTWARE", "")).startswith("waitress"):
+        return True
+    options = getattr(sys.modules.get("uwsgi"), "opt", {})
+    return "post-buffering" in options or b"post-buffering" in options
+
+
 # ---- Fork and exit ----
 
 
