@@ -1,4 +1,4 @@
-"""The README has tables that `make matrix` printed, in which nothing failed."""
+"""The documents have tables that `make matrix` printed, in which nothing failed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ sys.path.insert(0, str(ROOT / "tests" / "matrix"))
 import matrix  # noqa: E402
 
 
-def test_the_readmes_rows_are_as_they_are_printed_and_none_failed() -> None:
-    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+def test_the_documents_rows_are_as_they_are_printed_and_none_failed() -> None:
+    lines = (ROOT / "docs" / "matrix.md").read_text(encoding="utf-8").splitlines()
     tables = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     rows = [cells for cells in tables if len(cells) == len(matrix.HEAD)]
     assert matrix.HEAD in rows

@@ -500,8 +500,8 @@ def test_help_has_all_settings_and_who_wins(arguments: list[str]) -> None:
     assert "Code wins over a framework's configuration" in done.stdout
 
 
-def test_the_readme_says_the_same() -> None:
-    readme = agent_tools.HERE.parents[1] / "README.md"
+def test_the_document_of_settings_says_the_same() -> None:
+    readme = agent_tools.HERE.parents[1] / "docs" / "settings.md"
     if not readme.exists():
         pytest.skip("the sources are not here")
     text = readme.read_text(encoding="utf-8").replace("`", "")
