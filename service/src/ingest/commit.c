@@ -48,7 +48,8 @@ struct commit {
     pthread_cond_t wake;
     struct commit_item *first, **last;
     bool call, urgent, stop;
-    struct timespec first_at, called_at;
+    struct timespec begun_at; /* when the last group's transaction began */
+    struct timespec called_at;
 };
 
 /* ---- Numbers of series --------------------------------------------------------------------- */
@@ -223,7 +224,7 @@ static bool is_over(struct timespec when) {
 static void wait_for_work(struct commit *commit) {
     while (!commit->stop) {
         struct timespec due = {0};
-        if (commit->first) due = later(commit->first_at, commit->settings.commit_ms);
+        if (commit->first) due = later(commit->begun_at, commit->settings.commit_ms);
         else if (commit->call && !commit->urgent) due = later(commit->called_at, CALL_MS);
         if (commit->call && commit->urgent) return;
         if (!commit->first && !commit->call) {
@@ -253,6 +254,7 @@ static void *run(void *context) {
         struct commit_item *first = commit->first;
         commit->first = NULL;
         commit->last = &commit->first;
+        if (first) commit->begun_at = monotonic();
         if (!first && !call && commit->stop) break;
         pthread_mutex_unlock(&commit->lock);
         if (call) commit->settings.called(commit->settings.context, commit->store);
@@ -266,7 +268,6 @@ static void *run(void *context) {
 void commit_add(struct commit *commit, struct commit_item *item) {
     pthread_mutex_lock(&commit->lock);
     bool wake = !commit->first;
-    if (wake) commit->first_at = monotonic();
     item->next = NULL;
     *commit->last = item;
     commit->last = &item->next;

@@ -1,7 +1,8 @@
 /*
- * The thread that makes reports durable: one transaction for all that came within some
- * milliseconds, then the live windows, then `done` for all of them. A report that came before is
- * not counted again.
+ * The thread that makes reports durable: one transaction for all that came since the last one,
+ * then the live windows, then `done` for all of them. A transaction begins `commit_ms` after the
+ * one before, so a report after a pause does not wait. A report that came before is not counted
+ * again.
  */
 #ifndef COMMIT_H
 #define COMMIT_H
@@ -26,7 +27,7 @@ struct commit_item {
 
 struct commit_settings {
     const char *folder;
-    int commit_ms;
+    int commit_ms; /* from the begin of one transaction to that of the next, at least */
     /* On the thread: items in the order in which they were added. */
     void (*done)(void *context, struct commit_item *first);
     /* On the thread, after commit_call. */
