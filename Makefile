@@ -22,7 +22,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
         test-python test-jobs test-jobs-ruby test-jobs-python test-jobs-ruby-smoke test-jobs-python-smoke \
         test-servers test-frameworks test-faults build-service test-service test-service-asan \
-        test-service-http test-kills test-loop \
+        test-service-http tsan-service coverage-service run-covered-http test-kills test-loop \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model ring run-ring test-fuzz run-briefly \
         valgrind run-valgrind bench bench-service-http bench-service-data bench-policy accept-instructions format lint
@@ -269,8 +269,25 @@ test-service: $(SERVICE_TESTS) ## the service's suite in C
 test-service-asan: ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(OWN_PROC) $(SUBMAKE) test-service VARIANT=asan
 
+tsan-service: ## the same under ThreadSanitizer
+	@$(SUBMAKE) test-service VARIANT=tsan
+
+# What everybody may send, and what decides, is held to 95 % of its lines.
+HELD := ingest/rows.c ingest/report.c series/sketch.c rules/rule*.c rules/week.c decide/*.c \
+        api/input.c http/frame.c
+coverage-service: ## the lines of service/src that its suite in C reaches; HTTP=1: and that over HTTP
+	$(call install,tools)
+	@find build -name '*.gcda' -delete 2>/dev/null || true
+	@$(SUBMAKE) test-service VARIANT=coverage
+	@$(if $(HTTP),$(SUBMAKE) run-covered-http VARIANT=coverage)
+	@gcovr --root . --filter service/src --gcov-ignore-parse-errors --json-summary - | \
+	    $(PYTHON) tests/support/coverage.py 95 $(HELD:%='service/src/%')
+
+run-covered-http: $(OUT)/dynoscaled
+	TEST_DYNOSCALED=$(abspath $<) $(PYTEST) tests/service --deselect tests/service/test_walls.py
+
 test-service-http: build-service ## the service over HTTP and by its command line
-	$(PYTEST) tests/service
+	TEST_OBJECTS=$(abspath $(OUT)) $(PYTEST) tests/service
 
 KILLS ?= 1000
 test-kills: build-service ## the service killed KILLS=1000 times under load: every report there once
