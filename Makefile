@@ -23,6 +23,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
         test-python test-jobs test-jobs-ruby test-jobs-python test-jobs-ruby-smoke test-jobs-python-smoke \
         test-servers test-frameworks test-faults build-service test-service test-service-asan \
         test-service-http tsan-service coverage-service run-covered-http test-kills test-loop \
+        test-web web-tests-ready screenshots \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model ring run-ring test-fuzz run-briefly \
         valgrind run-valgrind bench bench-service-http bench-service-data bench-policy accept-instructions format lint
@@ -71,7 +72,7 @@ test: ## run every suite; ends with the counts
 	@$(PYTHON) tests/support/suites.py --counts build/counts core=cmocka asan=cmocka fuzz=cmocka \
 	    jobs-ruby-smoke=minitest jobs-python-smoke=pytest \
 	    ruby=minitest python=pytest servers=pytest faults=pytest bench=pytest \
-	    service=cmocka service-asan=cmocka service-http=pytest loop=pytest -- $(SUBMAKE)
+	    service=cmocka service-asan=cmocka service-http=pytest loop=pytest web=node -- $(SUBMAKE)
 
 test-ruby: build-ruby ## the gem's suite
 	$(RAKE) test TESTOPTS=--verbose
@@ -202,7 +203,8 @@ SERVICE_LIBS    = $(shell pkg-config --libs $(SERVICE_PACKAGES)) -lm $(LIBS)
 # As system headers, whose own warnings are not ours.
 SERVICE_FLAGS   = -Iservice/src $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(SERVICE_PACKAGES)))
 
-$(OUT)/service/% $(OUT)/tests/service/% $(OUT)/tests/fuzz/% $(OUT)/bench/service/% $(OUT)/bench/policy/%: \
+$(OUT)/service/% $(OUT)/tests/service/% $(OUT)/tests/fuzz/% $(OUT)/bench/service/% $(OUT)/bench/policy/% \
+    $(OUT)/tests/web/%: \
     CPPFLAGS += $(SERVICE_FLAGS)
 
 # The steps of a store's schema, as C.
@@ -292,6 +294,29 @@ test-service-http: build-service ## the service over HTTP and by its command lin
 KILLS ?= 1000
 test-kills: build-service ## the service killed KILLS=1000 times under load: every report there once
 	KILLS=$(KILLS) $(PYTEST) tests/service/test_report_kills.py
+
+# Fills a data folder with a past, for the pages' tests and screenshots.
+WEB_PAST := $(OUT)/tests/web/support/past
+$(WEB_PAST): %: %.o $(SERVICE_LIBRARY)
+	@$(LINK) -o $@ $^ $(SERVICE_LIBS)
+
+# What these take from npm: a driver of browsers, a checker of accessibility. Where npm can't fetch
+# them, the tests skip and say so.
+WEB_TESTS := build/web-tests/node_modules
+$(WEB_TESTS)/.installed: tests/web/package.json tests/web/package-lock.json
+	@mkdir -p build/web-tests && cp $^ build/web-tests
+	@cd build/web-tests && npm ci --ignore-scripts --no-audit --no-fund --silent && touch node_modules/.installed
+
+web-tests-ready: build $(WEB_PAST)
+	@command -v node >/dev/null || { echo 'The tests of the pages need node: apt-get install nodejs npm' >&2; exit 1; }
+	@$(SUBMAKE) --silent $(WEB_TESTS)/.installed || true
+
+test-web: web-tests-ready ## the pages in a real browser
+	@WEB_PAST=$(WEB_PAST) node --test --test-reporter=spec $(wildcard tests/web/test_*.mjs)
+
+SCREENSHOTS ?= docs/screenshots
+screenshots: web-tests-ready ## every page, light and dark, wide and narrow, into SCREENSHOTS=docs/screenshots
+	@WEB_PAST=$(WEB_PAST) node tests/web/screenshots.mjs $(SCREENSHOTS)
 
 test-loop: build ## real apps with real agents, scaled by a real service
 	$(PYTEST) tests/loop

@@ -23,6 +23,7 @@ static const struct {
     {"/apps/{app}/start", "start.html"},
     {"/apps/{app}/rules", "rules.html"},
     {"/apps/{app}/why", "why.html"},
+    {"/apps/{app}/savings", "savings.html"},
     {"/apps/{app}/settings", "settings.html"},
 };
 
@@ -71,11 +72,22 @@ static char *unpacked(const struct pages_file *file) {
     return NULL;
 }
 
+/* Whether a person's browser asks for a page: not a program for the API. */
+static bool wants_page(const struct http_request *request, const char *path) {
+    const char *accepted = http_header(request, "Accept");
+    return accepted && strstr(accepted, "text/html") && strncmp(path, "/api/", 5) != 0;
+}
+
 bool pages_answer(struct http_request *request) {
     enum http_method method = http_method(request);
     const char *path = http_path(request);
+    int status = 200;
     if (method != HTTP_GET && method != HTTP_HEAD) return false;
     const struct pages_file *file = *path == '/' ? file_of(path) : NULL;
+    if (!file && wants_page(request, path)) {
+        file = file_of("missing.html");
+        status = 404;
+    }
     if (!file) return false;
     bool asset = file->path[0] == '/';
     const char *caching = asset ? "Cache-Control: public, max-age=31536000, immutable\r\n"
@@ -86,11 +98,11 @@ bool pages_answer(struct http_request *request) {
     text_put(&headers, "Vary: Accept-Encoding\r\n");
     if (takes_gzip(request)) {
         text_put(&headers, "Content-Encoding: gzip\r\n");
-        http_answer(request, 200, file->type, headers.bytes, (const char *)file->gzip,
+        http_answer(request, status, file->type, headers.bytes, (const char *)file->gzip,
                     file->gzip_length);
     } else {
         char *bytes = unpacked(file);
-        if (bytes) http_answer(request, 200, file->type, headers.bytes, bytes, file->length);
+        if (bytes) http_answer(request, status, file->type, headers.bytes, bytes, file->length);
         else http_answer(request, 503, "text/plain", NULL, "no memory is left\n", 18);
         free(bytes);
     }

@@ -21,8 +21,8 @@ struct pages_file {
 extern const struct pages_file pages_files[];
 extern const size_t pages_file_count;
 
-/* Answers a GET or HEAD for a page or an asset; false where the path is neither, and nothing was
- * done. */
+/* Answers a GET or HEAD for a page or an asset, and with 404 a browser that asks for a page that
+ * there is not. False where the path is for others, and nothing was done. */
 bool pages_answer(struct http_request *request);
 
 #endif

@@ -230,7 +230,7 @@ function take(changed) {
 }
 
 app = await frame({ app: appName(), page: '' });
-if (app.state === 'waiting' && !app.processes.some((p) => p.queue_time?.heard_age != null)) location.replace(appPath(app.name, 'start'));
+if (app.state === 'waiting' && !(await get(`${appPath(app.name)}/sources`)).sources.length) { location.replace(appPath(app.name, 'start')); await new Promise(() => {}); }
 process = chosenProcess(app);
 if (now() - app.created < 2 * HOUR) range = HOUR; // a day would be an empty chart
 $('#title').textContent = `${app.name}, ${process.process}`;

@@ -4,7 +4,7 @@ import { $, el, note } from './dom.js';
 import { may, post } from './api.js';
 import { appPath, frame, notice, setLive, trying } from './shell.js';
 
-await frame();
+await frame({ needs: 'admin' });
 setLive('live', 'Live');
 $('#zones').append(...Intl.supportedValuesOf('timeZone').map((value) => el('option', { value })));
 $('#form').zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone;

@@ -52,7 +52,7 @@ function log() {
 }
 async function audit() { ({ entries } = await get('/audit?limit=500')); log(); }
 
-await frame();
+await frame({ needs: 'admin' });
 setLive('live', 'Live');
 for (const button of ['#invite', '#new-token']) $(button).prepend(icon('plus'));
 await trying(Promise.all([people(), tokens(), audit()])).catch(() => null);

@@ -86,16 +86,34 @@ async function accountMenu(who) {
       await may('admin') ? el('a', { class: 'item', href: '/people' }, 'People, tokens, audit log') : null, out));
 }
 
-const TABS = [['', 'Overview'], ['rules', 'Rules'], ['why', 'Why'], ['settings', 'Settings']];
+const TABS = [['', 'Overview'], ['rules', 'Rules'], ['why', 'Why'], ['savings', 'Savings'], ['settings', 'Settings']];
 function tabs(name, page) {
   $('#tabs').setAttribute('aria-label', name);
   $('#tabs').append(el('div', { class: 'wide' }, el('ul', {}, TABS.map(([path, word]) => el('li', {}, el('a', { href: appPath(name, path), 'aria-current': path === page && 'page' }, word))))));
 }
 
-// Builds the frame. With the name of an app it gives that app, as the API shows it; `page` is its tab.
-export async function frame({ app: name, page } = {}) {
-  const who = await whoami();
-  const app = name ? await get(appPath(name)) : null;
+// A page that can't be shown: nothing of it is there, or this one may not see it. In its place stands
+// why, and where to go on.
+function instead(problem, name) {
+  const [title, words] = problem.status === 404 && name ? [`There is no app ${name}`, 'It was removed, or the address is mistyped.']
+    : problem.status === 403 ? ['This is not yours to see', problem.message]
+      : ['This page can’t be shown', problem.message];
+  document.title = `${title} · Dynoscale`;
+  $('#tabs')?.replaceChildren();
+  $('#main').replaceChildren(el('div', { class: 'wide' }, el('div', { class: 'card empty' }, el('h1', {}, title), el('p', {}, words), el('p', { class: 'after' }, el('a', { class: 'b primary', href: '/' }, 'All apps')))));
+  return new Promise(() => {}); // whoever waits for the page waits for ever
+}
+
+// Builds the frame. `needs`: the role without which there is nothing to see. With the name of an app it gives that app, as the API shows it; `page` is its tab.
+export async function frame({ app: name, page, needs } = {}) {
+  let who, app = null;
+  try {
+    who = await whoami();
+    if (name) app = await get(appPath(name));
+  } catch (problem) {
+    bareFrame();
+    return instead(problem, name);
+  }
   if (app) {
     useZone(app.zone);
     document.title = `${app.name} · ${document.title}`;
@@ -111,6 +129,10 @@ export async function frame({ app: name, page } = {}) {
       await accountMenu(who))));
   if (app && $('#tabs')) tabs(app.name, page);
   foot(Boolean(app));
+  if (needs && !await may(needs)) {
+    setLive('live', 'Live');
+    return instead({ status: 403, message: `It needs the role ${needs}; yours is ${who.role}. Somebody with the role admin can change that.` });
+  }
   return app;
 }
 

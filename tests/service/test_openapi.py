@@ -283,6 +283,7 @@ def processes(api: Api) -> None:
     assert "value_ms" in {one["name"] for one in explained["situation"]}
     api("GET", PROCESS + "/explain", query="at=-1d", **place, expect=404)
     assert api("GET", PROCESS + "/replay", **place)["same"] is True
+    usage(api, place)
     api("POST", PROCESS + "/pause", {"until": "+1h", "direction": "down"}, **place)
     api("POST", PROCESS + "/boost", {"dynos": 4}, **place)
     now = api("GET", PROCESS, **place)
@@ -295,6 +296,23 @@ def processes(api: Api) -> None:
     assert {"scaling", "change"} <= {event["kind"] for event in happened}
     assert 'process="web"' in api("GET", "/api/v1/metrics").text
     assert api("GET", APP, app="shop")["platform"] == "command"
+
+
+def usage(api: Api, place: Dict[str, Any]) -> None:
+    path, query = PROCESS + "/usage", "from=-1h&step=60"
+    wait_for(lambda: api("GET", path, query=query, **place)["points"], "a second that is over")
+    used = api("GET", path, query=query, **place)
+    seconds = sum(point["known_s"] for point in used["points"])
+    assert seconds and seconds == sum(row["seconds"] for row in used["by_dynos"])
+    dyno_seconds = sum(row["dynos"] * row["seconds"] for row in used["by_dynos"])
+    assert dyno_seconds == sum(point["dyno_s"] for point in used["points"])
+    assert used["ups"] >= 1 and used["price"] is None
+    price = {"cents_a_month": 2550, "currency": "EUR"}
+    api("PUT", PROCESS + "/price", price, expect=204, **place)
+    assert api("GET", PROCESS + "/usage", **place)["price"] == price
+    api("PUT", PROCESS + "/price", {"cents_a_month": 1, "currency": "eur"}, expect=400, **place)
+    api("DELETE", PROCESS + "/price", expect=204, **place)
+    assert api("GET", PROCESS + "/usage", **place)["price"] is None
 
 
 def people(api: Api) -> None:

@@ -3,7 +3,7 @@
 
     suites.py [--counts FILE] NAME=FORMAT... -- MAKE [ARGUMENT...]
 
-Suite NAME is run by `MAKE test-NAME`; FORMAT is cmocka, minitest or pytest. A suite that fails
+Suite NAME is run by `MAKE test-NAME`; FORMAT is cmocka, minitest, pytest or node. A suite that fails
 does not keep the others from running. One that ends badly without having counted a failure (a
 crash, a build that failed) counts as one failure, and so does one that ran no test. What was
 skipped is listed with its reason, and what was tried again, with why. The last line is `N passed, N failed, N skipped`; it is
@@ -111,7 +111,28 @@ class Pytest(Format):
                     tally.add(self.MEANING[word], int(number))
 
 
-FORMATS: Dict[str, Type[Format]] = {"cmocka": Cmocka, "minitest": Minitest, "pytest": Pytest}
+class Node(Format):
+    """Of `node --test`, with its reporter `spec` or `tap`: `ℹ pass 40`; a skip is told as
+    `﹣ name (0.5ms) # reason`."""
+
+    COUNT = re.compile(r"(?:ℹ|#) (pass|fail|cancelled|skipped|todo) (\d+)$")
+    SKIPPED = re.compile(r"\s*﹣ (.*) \([\d.]+ms\) # (.*)")
+    MEANING = {"pass": "passed", "fail": "failed", "cancelled": "failed", "skipped": "skipped"}
+
+    def read(self, line: str, tally: Tally) -> None:
+        if found := self.COUNT.match(line):
+            if found[1] in self.MEANING:
+                tally.add(self.MEANING[found[1]], int(found[2]))
+        elif found := self.SKIPPED.match(line):
+            tally.remarks.append(f"skipped: {found[1]}: {found[2]}")
+
+
+FORMATS: Dict[str, Type[Format]] = {
+    "cmocka": Cmocka,
+    "minitest": Minitest,
+    "pytest": Pytest,
+    "node": Node,
+}
 
 
 def run(name: str, form: str, command: List[str], out: TextIO = sys.stdout) -> Tally:

@@ -84,6 +84,11 @@ void tokens_remove(struct api_call *call);
 void audit_list(struct api_call *call);
 void audit_list_app(struct api_call *call);
 
+/* usage.c */
+void usage_show(struct api_call *call);
+void price_change(struct api_call *call);
+void price_forget(struct api_call *call);
+
 /* routes.c */
 void openapi_show(struct api_call *call);
 

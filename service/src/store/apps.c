@@ -105,6 +105,7 @@ static const char *const deletions[] = {
     "DELETE FROM orders WHERE app = ?1",       "DELETE FROM audit WHERE app = ?1",
     "DELETE FROM report WHERE app = ?1",       "DELETE FROM part WHERE app = ?1",
     "DELETE FROM chunk WHERE app = ?1",        "DELETE FROM series WHERE app = ?1",
+    "DELETE FROM price WHERE app = ?1",
 };
 
 bool app_remove(struct store *store, int64_t id) {
