@@ -12,6 +12,10 @@ import time
 
 from dynoscale import _native
 
+TYPE_CHECKING = False  # typing's: it costs as much as all the rest of the package
+if TYPE_CHECKING:
+    from typing import Any
+
 EXIT_TIMEOUT = 2.0
 """Seconds that the end of a process may take longer, at most."""
 
@@ -25,7 +29,19 @@ _told: set[str] = set()  # warnings are told once
 _threshold = _WARNING  # lower levels are not logged
 _exit_left = EXIT_TIMEOUT
 _follows_exit = False
-_follows_multiprocessing = False
+_follows_multiprocessing: set[str] = set()
+
+
+# ---- Freezers ----
+
+
+def _name_for_freezers() -> None:
+    """Never called: PyInstaller and its kin pack what import statements name, and these modules are
+    named by the extension module and by the table BACKENDS alone."""
+    from dynoscale import _server_timing, asgi
+    from dynoscale.jobs import celery, django_q, rq
+
+    _: object = (_server_timing, asgi, celery, django_q, rq)
 
 
 # ---- Settings ----
@@ -300,6 +316,16 @@ def flush_before_exit() -> None:
         _exit_left = EXIT_TIMEOUT if flushed else max(0.0, end - time.monotonic())
 
 
+def send_before_exit() -> None:
+    """Flush where a library is about to end its process by os._exit, if there is anything to send.
+    Nothing that goes wrong reaches the library."""
+    try:
+        if stats()["pending"] > 0:
+            flush_before_exit()
+    except Exception:
+        pass
+
+
 def _at_exit() -> None:
     held = _hold_signals()
     try:
@@ -355,22 +381,33 @@ def _follow_exit() -> None:
 
 
 def _follow_multiprocessing_exit() -> None:
-    """See to it that processes of multiprocessing send what they recorded.
+    """See to it that processes of multiprocessing, and of Celery's fork of it, send what they
+    recorded.
 
     They end without atexit, but with finalizers of their own, which each process forgets when it
     begins, just before it calls what is registered by register_after_fork.
     """
-    global _follows_multiprocessing
-    util = sys.modules.get("multiprocessing.util")
-    process = sys.modules.get("multiprocessing.process")
-    if _follows_multiprocessing or util is None or process is None:
-        return
-    _follows_multiprocessing = True
-    util.register_after_fork(_at_exit, _finalize_multiprocessing)
-    if process.parent_process() is not None:
-        _finalize_multiprocessing(_at_exit)
+    for name in ("multiprocessing", "billiard"):
+        util = sys.modules.get(f"{name}.util")
+        process = sys.modules.get(f"{name}.process")
+        if name in _follows_multiprocessing or util is None or process is None:
+            continue
+        _follows_multiprocessing.add(name)
+        finalize = _Finalizer(util)
+        util.register_after_fork(finalize, _Finalizer.register)
+        if getattr(process.current_process(), "_parent_pid", None) is not None:
+            finalize.register()
 
 
-def _finalize_multiprocessing(at_exit: object) -> None:
-    util = sys.modules["multiprocessing.util"]
-    util.Finalize(None, at_exit, exitpriority=-1000)  # after the app's own, which may record
+class _Finalizer:
+    """Kept here, since register_after_fork keeps no object."""
+
+    kept: list[_Finalizer] = []
+
+    def __init__(self, util: Any) -> None:
+        self._util = util
+        self.kept.append(self)
+
+    def register(self) -> None:
+        # After the app's own, which may record.
+        self._util.Finalize(None, _at_exit, exitpriority=-1000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import modulefinder
 import os
 import re
 import shutil
@@ -378,3 +379,20 @@ def test_the_public_names_are_typed(tmp_path: Path) -> None:
 @needs_sources
 def test_the_package_is_typed(tmp_path: Path) -> None:
     mypy("mypy", "--strict", str(agent_tools.PACKAGE), directory=tmp_path)
+
+
+def test_a_freezer_finds_all_modules_that_are_imported_by_themselves(tmp_path: Path) -> None:
+    """What import statements name, from a script that uses the wrapper: PyInstaller packs that."""
+    script = tmp_path / "frozen.py"
+    script.write_text("import dynoscale.wsgi", encoding="utf-8")
+    finder = modulefinder.ModuleFinder(path=[str(agent_tools.PACKAGE.parent), *sys.path])
+    finder.run_script(str(script))
+    package = agent_tools.PACKAGE
+    ours = {
+        ".".join(("dynoscale", *file.relative_to(package).with_suffix("").parts))
+        for file in package.rglob("*.py")
+        if file.name not in ("__init__.py", "__main__.py")
+    }
+    # These the app imports itself, where it uses them.
+    doors = ("_cli", "config", "django", "uvicorn", "hooks.gunicorn", "hooks.rq", "wsgi")
+    assert ours - {*finder.modules} - {f"dynoscale.{door}" for door in doors} == set()

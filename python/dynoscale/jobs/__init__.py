@@ -126,6 +126,7 @@ def _start() -> bool:
 FOLLOWED = {
     # modules of these libraries whose classes are followed from their first use on
     "rq.queue": "rq.queue",
+    "rq.worker": "rq.queue",
     "rq.worker_pool": "rq.queue",
 }
 

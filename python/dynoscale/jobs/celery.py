@@ -17,6 +17,7 @@ from datetime import timezone
 from importlib import import_module
 from typing import Any, Iterable, Iterator, Optional
 
+from dynoscale import _agent
 from dynoscale.jobs._adapter import Turn
 from dynoscale.jobs._redis import LARGEST, WRONG_TYPE, Lists, checked, execute, limited
 
@@ -44,6 +45,8 @@ class Celery:
     def prepare(self) -> None:
         signals: Any = import_module("celery.signals")
         signals.before_task_publish.connect(self._stamp, weak=False, dispatch_uid="dynoscale")
+        # A process of the pool ends by os._exit: what its tasks recorded is sent before.
+        signals.worker_process_shutdown.connect(_send_the_rest, weak=False, dispatch_uid="dynoscale")
 
     def _stamp(self, headers: Any = None, properties: Any = None, **_: Any) -> None:
         now = time.time()
@@ -88,6 +91,10 @@ class Celery:
             for queue, age in found.items():
                 ages[queue] = max(age, ages.get(queue, 0.0))
         return ages
+
+
+def _send_the_rest(**_: Any) -> None:
+    _agent.send_before_exit()
 
 
 def _apps() -> list[Any]:

@@ -34,6 +34,27 @@ FOLLOWED: dict[str, tuple[str, Parts]] = {
 }
 
 
+WORKER = "rq.worker"
+
+
+def _follow_work_horses(worker_class: Any) -> None:
+    """The process of a job ends by os._exit: what the job recorded is sent when it is done."""
+    original: Any = getattr(worker_class, "perform_job", None)
+    if original is None or hasattr(original, "_dynoscale"):
+        return
+
+    @functools.wraps(original)
+    def perform_job(worker: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(worker, *args, **kwargs)
+        finally:
+            if getattr(worker, "_is_horse", False):
+                _agent.send_before_exit()
+
+    perform_job._dynoscale = True  # type: ignore[attr-defined]
+    worker_class.perform_job = perform_job
+
+
 class RQ:
     name = "rq"
 
@@ -46,7 +67,7 @@ class RQ:
 
     def prepare(self) -> None:
         """Imported before us: what was made until now is found where it is kept, or at its use."""
-        for module in FOLLOWED:
+        for module in (*FOLLOWED, WORKER):
             if module in sys.modules:
                 self.loaded(module)
         self._made_earlier = [
@@ -57,6 +78,9 @@ class RQ:
 
     def loaded(self, module: str) -> None:
         """A module of FOLLOWED was imported, and nobody has used it yet."""
+        if module == WORKER:
+            _follow_work_horses(getattr(sys.modules[module], "Worker", None))
+            return
         class_name, parts = FOLLOWED[module]
         followed = getattr(sys.modules.get(module), class_name, None)
         if followed is None or class_name in self._followed:

@@ -224,6 +224,39 @@ def test_celery_worker_with_prefork(dyno: Dyno) -> None:
     assert not [line for line in worker.log.splitlines() if "dynoscale" in line.lower()]
 
 
+READINGS = 20
+
+
+def test_what_jobs_of_rq_record_is_sent(dyno: Dyno) -> None:
+    """Each in a process of its own, which ends past all exit functions."""
+    import rq_tasks
+
+    for number in range(READINGS):
+        dyno.queue.enqueue(rq_tasks.record, number)
+    command = [*python_program("rq"), "worker", "--burst", "-c", "dynoscale.hooks.rq", "default"]
+    dyno.run(dyno.start(*command))
+    assert sorted(dyno.rows("mine:jobs")) == [*range(READINGS)]
+
+
+@pytest.mark.parametrize("options", [[], ["--max-tasks-per-child", "1"]], ids=["", "one a process"])
+def test_what_tasks_of_celery_record_is_sent(dyno: Dyno, options: list[str]) -> None:
+    pytest.importorskip("celery")
+    options = ["-c", "2", "--without-mingle", *options]
+    command = [*python_program("celery"), "-A", "celery_app", "worker", *options]
+    variables = {"C_FORCE_ROOT": "1", "DYNOSCALE_PUBLISH_FREQUENCY": "60"}
+    worker = dyno.start(*command, **variables)
+    send = f"""
+        import celery_app
+        for number in range({READINGS}):
+            celery_app.record.delay(number)
+        celery_app.tell.delay("seen")
+    """
+    dyno.run(dyno.python(send, DYNO="web.2"))
+    dyno.wait_until(worker, lambda: dyno.redis.llen("recorded") == READINGS, "work")
+    worker.stop(seconds=60)
+    assert sorted(dyno.rows("mine:jobs")) == [*range(READINGS)]
+
+
 def test_a_worker_of_a_django_site(dyno: Dyno) -> None:
     need_django_rq()
     dyno.queue.enqueue("time.sleep", 0)

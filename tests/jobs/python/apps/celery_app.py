@@ -25,3 +25,9 @@ def tell(key: str) -> None:
         "off_reason": dynoscale.jobs.off_reason(),
     }
     redis.Redis.from_url(os.environ["REDIS_URL"]).rpush(key, json.dumps(seen))
+
+
+@app.task
+def record(number: int) -> None:
+    assert dynoscale.job_queue_time("mine", "jobs", number)
+    redis.Redis.from_url(os.environ["REDIS_URL"]).rpush("recorded", number)

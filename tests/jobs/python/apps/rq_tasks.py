@@ -19,3 +19,7 @@ def tell(redis_url: str, key: str) -> None:
         "off_reason": dynoscale.jobs.off_reason(),
     }
     redis.Redis.from_url(redis_url).rpush(key, json.dumps(seen))
+
+
+def record(number: int) -> None:
+    assert dynoscale.job_queue_time("mine", "jobs", number)
