@@ -245,12 +245,6 @@ static bool read_app(struct control *control, struct app_state *app) {
 
 /* ---- All of it ------------------------------------------------------------------------------ */
 
-static struct app_state *find_app(const struct control *control, int64_t id) {
-    for (int i = 0; i < control->app_count; i++)
-        if (control->apps[i]->id == id) return control->apps[i];
-    return NULL;
-}
-
 struct found {
     struct app *apps;
     size_t count, room;
@@ -284,39 +278,56 @@ static void name_app(struct app_state *state, const struct app *app) {
     if (strcmp(state->zone, app->zone) != 0) state->rules_version = 0;
     snprintf(state->name, sizeof state->name, "%s", app->name);
     snprintf(state->zone, sizeof state->zone, "%s", app->zone);
-    state->seen = true;
+    state->gone = false;
 }
 
-static void drop_unseen(struct control *control) {
-    int kept = 0;
-    for (int i = 0; i < control->app_count; i++) {
-        struct app_state *app = control->apps[i];
-        if (app->seen || app->busy) {
-            app->gone = !app->seen;
-            control->apps[kept++] = app;
-        } else {
-            live_forget_app(control->live, app->id);
-            app_free(app);
-        }
+static int by_id(const void *one, const void *other) {
+    int64_t a = ((const struct app *)one)->id, b = ((const struct app *)other)->id;
+    return (a > b) - (a < b);
+}
+
+/* One that was removed stays until what is under way for it has ended. */
+static void drop_app(struct control *control, struct app_state *app) {
+    app->gone = true;
+    if (app->busy) {
+        control->apps[control->app_count++] = app;
+        return;
     }
-    control->app_count = kept;
+    live_forget_app(control->live, app->id);
+    app_free(app);
 }
 
+/* Whether an app could be taken that was there before (`app`) or is new (NULL). */
+static bool take_app(struct control *control, const struct app *found, struct app_state *app) {
+    if (!app) app = app_new(control, found);
+    if (!app) return false;
+    control->apps[control->app_count++] = app;
+    name_app(app, found);
+    return read_app(control, app);
+}
+
+/* Merges what is there with what was found, both by their ids. Where one can't be taken, the rest
+ * of those before stay as they were. */
 static bool take_apps(struct control *control, const struct found *found) {
-    struct app_state **apps =
-        realloc(control->apps, ((size_t)control->app_count + found->count + 1) * sizeof *apps);
+    struct app_state **before = control->apps;
+    int count = control->app_count, next = 0;
+    struct app_state **apps = calloc((size_t)count + found->count + 1, sizeof *apps);
     if (!apps) return false;
     control->apps = apps;
-    for (int i = 0; i < control->app_count; i++) apps[i]->seen = false;
-    for (size_t i = 0; i < found->count; i++) {
-        struct app_state *app = find_app(control, found->apps[i].id);
-        if (!app && (app = app_new(control, &found->apps[i]))) apps[control->app_count++] = app;
-        if (!app) return false;
-        name_app(app, &found->apps[i]);
-        if (!read_app(control, app)) return false;
+    control->app_count = 0;
+    bool ok = true;
+    for (size_t i = 0; i < found->count && ok; i++) {
+        int64_t id = found->apps[i].id;
+        while (next < count && before[next]->id < id) drop_app(control, before[next++]);
+        bool there = next < count && before[next]->id == id;
+        ok = take_app(control, &found->apps[i], there ? before[next++] : NULL);
     }
-    drop_unseen(control);
-    return true;
+    for (; next < count; next++) {
+        if (ok) drop_app(control, before[next]);
+        else control->apps[control->app_count++] = before[next];
+    }
+    free(before);
+    return ok;
 }
 
 bool config_read(struct control *control) {
@@ -324,6 +335,7 @@ bool config_read(struct control *control) {
     if (version < 0) return false;
     struct found found = {0};
     bool ok = app_each(control->store, note_app, &found) && !found.failed;
+    if (ok && found.count > 0) qsort(found.apps, found.count, sizeof *found.apps, by_id);
     ok = ok && take_apps(control, &found);
     free(found.apps);
     if (ok) control->config_version = version;

@@ -85,8 +85,7 @@ struct app_state {
     struct process **processes;
     int process_count;
     bool busy; /* a call is under way */
-    bool seen; /* while the config is read */
-    bool gone;
+    bool gone; /* removed, and stays until what is under way has ended */
 };
 
 enum call_verb { CALL_READ, CALL_SET };
