@@ -311,6 +311,74 @@ static void an_app_that_can_not_be_read_does_not_hold_up_another(void **state) {
     assert_string_equal(calls(), "web 3\n");
 }
 
+/* So many seconds in which a worker lives; with a reading of its queue each ten. */
+static void pass_with_worker(int seconds, bool readings) {
+    for (int i = 0; i < seconds; i++) {
+        struct part part = PART_EMPTY(part_start(now_s()));
+        assert_true(part_add(&part, (int)(now_s() - part.start_s), 0));
+        if (readings && now_s() % 10 == 0) live_add(live, app.id, "rq:default", "wait", &part);
+        part_free(&part);
+        live_heard(live, app.id, "worker.1", now_s());
+        false_clock_advance_ms(1000);
+        settle(control);
+    }
+}
+
+static bool removes_nothing(void *context, const struct ledger_tick *tick) {
+    ++*(int *)context;
+    assert_int_equal(tick->decision.action, DECISION_HOLD);
+    assert_true(tick->situation.heard_age <= 1);
+    return true;
+}
+
+static void old_readings_of_a_queue_remove_no_worker_while_its_broker_is_down(void **state) {
+    (void)state;
+    set_rules("processes: {worker: {rules: [{name: default, dynos: {min: 0, max: 9}, window: 600,"
+              " up: {threshold_ms: 10000}, down: {threshold_ms: 1000, wait: 120}}]}}");
+    write_file("dynos-worker", "6\n");
+    pass_with_worker(620, true);
+    assert_string_equal(calls(), "worker 5\n"); /* a window after the start */
+    pass_with_worker(40, false);
+    int64_t silent_s = now_s();
+    pass_with_worker(300, false);
+    int ticks = 0;
+    assert_true(
+        ledger_each(store, app.id, "worker", silent_s, INT64_MAX, false, removes_nothing, &ticks));
+    assert_true(ticks >= 30);
+    assert_string_equal(calls(), "worker 5\n");
+    pass_with_worker(110, true); /* the broker is back, and the wait begins anew */
+    assert_string_equal(calls(), "worker 5\n");
+    pass_with_worker(30, true);
+    assert_string_equal(calls(), "worker 5\nworker 4\n");
+}
+
+static void apps_come_change_and_go_in_any_order(void **state) {
+    (void)state;
+    struct app others[40];
+    for (int i = 0; i < 40; i++) {
+        others[i] = (struct app){.zone = "UTC"};
+        snprintf(others[i].name, sizeof others[i].name, "app-%d", i * 7 % 40);
+        assert_true(store_begin(store));
+        assert_true(app_add(store, &others[i]));
+        assert_true(store_commit(store));
+        if (i % 5 == 4) pass(1, 20);
+    }
+    pass(1, 20);
+    assert_int_equal(control_counts(control).apps, 41);
+    for (int i = 0; i < 40; i += 3) {
+        assert_true(store_begin(store));
+        assert_true(app_remove(store, others[i].id));
+        assert_true(store_commit(store));
+        if (i % 2) pass(1, 20);
+    }
+    pass(1, 20);
+    assert_int_equal(control_counts(control).apps, 27);
+    for (int i = 1; i < control->app_count; i++)
+        assert_true(control->apps[i - 1]->id < control->apps[i]->id);
+    pass(20, 20);
+    assert_int_equal(last_tick().situation.ordered, 1);
+}
+
 static void a_process_that_leaves_the_rules_is_left_alone(void **state) {
     (void)state;
     pass(20, 20);
@@ -684,6 +752,8 @@ int main(void) {
         TEST(a_clock_that_was_set_is_told),
         TEST(an_app_without_a_platform_is_decided_for_and_says_so),
         TEST(an_app_that_can_not_be_read_does_not_hold_up_another),
+        TEST(old_readings_of_a_queue_remove_no_worker_while_its_broker_is_down),
+        TEST(apps_come_change_and_go_in_any_order),
         TEST(a_process_that_leaves_the_rules_is_left_alone),
         TEST(an_order_that_fails_is_tried_again_with_growing_pauses),
         TEST(an_order_that_fails_and_is_wanted_no_more_is_not_tried_again),

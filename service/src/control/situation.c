@@ -27,6 +27,17 @@ static int64_t known_until(const struct situation *situation) {
     return recent && until_s < situation->now ? until_s : situation->now;
 }
 
+/* A report tells that a dyno lives, not that whoever reads the queues still can: while a broker is
+ * down reports come without readings. Those of before, which a long window still holds, say nothing
+ * of now. */
+static void forget_old_readings(struct live *live, int64_t app, const struct rule *rule,
+                                int64_t recent_s, struct situation *situation) {
+    if (live_measure(live, app, rule, false, recent_s, situation->now + 1).samples > 0) return;
+    situation->value_ms = -1;
+    situation->samples = situation->samples_above = 0;
+    *situation->queue = '\0';
+}
+
 static void add_signals(const struct control *control, const struct process *process,
                         const struct rule *rule, struct situation *situation) {
     struct live *live = control->live;
@@ -45,6 +56,7 @@ static void add_signals(const struct control *control, const struct process *pro
     situation->samples_above = measure.above;
     if (!web) snprintf(situation->queue, sizeof situation->queue, "%s", measure.source);
     int64_t recent_s = now_s - 3 * situation->report_s;
+    if (!web) forget_old_readings(live, app, rule, recent_s, situation);
     situation->dynos_heard = live_dynos(live, app, process->name, recent_s);
     if (!web)
         situation->jobs_running = live_signal(live, app, rule, web, "working", recent_s, now_s + 1);
