@@ -146,7 +146,10 @@ bool safety_forbids_up(struct view *view, struct outcome *outcome) {
         return hold(outcome,
                     view->ceiling < view->rule->max ? SENTENCE_HOLD_LIMIT : SENTENCE_HOLD_MAXIMUM);
     outcome->left_s = view_up_left(view);
-    return outcome->left_s > 0 && hold(outcome, SENTENCE_HOLD_UP_WAIT);
+    if (outcome->left_s > 0) return hold(outcome, SENTENCE_HOLD_UP_WAIT);
+    /* What was heard before dynos were added can't show that they are too few. */
+    outcome->since_s = view_age(view, view->memory->last_up);
+    return now->heard_age >= outcome->since_s && hold(outcome, SENTENCE_HOLD_UNHEARD);
 }
 
 /* ---- Down ----------------------------------------------------------------------------------- */

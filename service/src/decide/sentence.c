@@ -243,10 +243,14 @@ static void say_refused(struct line *line, const struct view *view, const struct
 }
 
 static void say_zero(struct line *line, const struct view *view, const struct outcome *outcome) {
-    put_outsider(line, view);
-    put(line, " set 0 by hand ");
+    if (*view->now.outsider) {
+        put_outsider(line, view);
+        put(line, " set 0 by hand ");
+    } else {
+        put(line, "the number went to 0 from outside ");
+    }
     put_age(line, outcome->since_s);
-    put(line, " ago, and that counts as a pause");
+    put(line, " ago, and that counts as a pause until 1 or more are set");
 }
 
 static void say_stood_down(struct line *line, const struct view *view,
@@ -366,6 +370,13 @@ static void say_up_wait(struct line *line, const struct view *view, const struct
     put_above(line, view);
     put(line, "; the next may be added in ");
     put_wait(line, outcome->left_s);
+}
+
+static void say_unheard(struct line *line, const struct view *view, const struct outcome *outcome) {
+    put_above(line, view);
+    put(line, ", but no report has come since dynos were added ");
+    put_age(line, outcome->since_s);
+    put(line, " ago");
 }
 
 static void say_booting(struct line *line, const struct view *view, const struct outcome *outcome) {
@@ -492,6 +503,7 @@ static const struct form {
     {SENTENCE_HOLD_LIMIT, say_limit},
     {SENTENCE_HOLD_FUTILE, say_futile},
     {SENTENCE_HOLD_UP_WAIT, say_up_wait},
+    {SENTENCE_HOLD_UNHEARD, say_unheard},
     {SENTENCE_HOLD_BOOTING, say_booting},
     {SENTENCE_HOLD_MINIMUM, say_minimum},
     {SENTENCE_HOLD_BOOST, say_boost},
@@ -615,6 +627,9 @@ static bool put_next_of_form(struct line *line, const struct view *view,
         return true;
     case SENTENCE_HOLD_PAUSED:
         put(line, "decided again when the pause ends");
+        return true;
+    case SENTENCE_HOLD_UNHEARD:
+        put(line, "decided again when the next report comes");
         return true;
     case SENTENCE_HOLD_NEVER_HEARD:
     case SENTENCE_HOLD_SILENT:

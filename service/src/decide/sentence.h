@@ -42,7 +42,8 @@
     X(37, HOLD_BOOTED, "below, and dynos were added less than a boot time ago")                \
     X(38, HOLD_JOBS, "below, and jobs run")                                                    \
     X(39, HOLD_RELEASING, "below, and a release is under way")                                 \
-    X(40, HOLD_BETWEEN, "neither above nor below")
+    X(40, HOLD_BETWEEN, "neither above nor below")                                             \
+    X(50, HOLD_UNHEARD, "above, and no report since dynos were added last")
 
 enum sentence_form {
 #define X(number, name, meaning) SENTENCE_##name = number,
