@@ -45,6 +45,7 @@ class AppServer:
     package = ""  # Debian's
     stop_signal = signal.SIGTERM
     handles_term = True  # or leaves it to the system
+    counts_bodies = True  # or gives no sample of a request with a body, which it reads first
     exit_statuses: Sequence[int] = (0,)
 
     def __init__(self, name: str) -> None:
@@ -265,6 +266,7 @@ class Passenger(RubyServer):
     fork from one that has loaded it (`smart`) or each anew (`direct`)."""
 
     package = gem = program = "passenger"
+    counts_bodies = False
     exit_statuses = (2,)  # whatever ends it
 
     def __init__(self, name: str, spawn_method: str) -> None:
@@ -394,6 +396,7 @@ class Flask(PythonServer):
 class Waitress(PythonServer):
     package = "python3-waitress"
     module = "waitress"
+    counts_bodies = False
     handles_term = False
     stop_signal = signal.SIGINT
 

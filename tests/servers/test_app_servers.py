@@ -67,7 +67,7 @@ def lived(server: AppServer, directory: Path) -> Outcome:
             process.start().wait_for_port(port)
             nginx.start()
             ask_without_stamp(port)
-            load = drive(nginx.url, REQUESTS, CONNECTIONS)
+            load = drive(nginx.url, REQUESTS, CONNECTIONS, bodies=server.counts_bodies)
             process.stop(server.stop_signal, STOP_SECONDS, server.exit_statuses)
             return Outcome(
                 load.answered,

@@ -24,9 +24,12 @@ class Load:
     errors: List[str] = field(default_factory=list)
 
 
-def drive(url: str, requests: int, connections: int = 4, timeout: float = 30.0) -> Load:
+def drive(
+    url: str, requests: int, connections: int = 4, timeout: float = 30.0, bodies: bool = True
+) -> Load:
     """Sends exactly `requests` requests and waits for their answers, each other than a 200 an
-    error in the result. A request is never sent twice; an error does not end the load."""
+    error in the result. A request is never sent twice; an error does not end the load. Without
+    `bodies` no request has one."""
     load = Load()
     lock = threading.Lock()
     numbers = iter(range(requests))
@@ -43,7 +46,7 @@ def drive(url: str, requests: int, connections: int = 4, timeout: float = 30.0) 
         while (number := next_number()) >= 0:
             started = time.monotonic()
             try:
-                error = _request(connection, address.path or "/", number)
+                error = _request(connection, address.path or "/", number, bodies)
             except (OSError, http.client.HTTPException) as failure:
                 connection.close()
                 error = f"{type(failure).__name__}: {failure}"
@@ -63,9 +66,11 @@ def drive(url: str, requests: int, connections: int = 4, timeout: float = 30.0) 
     return load
 
 
-def _request(connection: http.client.HTTPConnection, path: str, number: int) -> str:
+def _request(
+    connection: http.client.HTTPConnection, path: str, number: int, bodies: bool
+) -> str:
     """One request; what was wrong with its answer, or nothing."""
-    if number % POST_EACH == POST_EACH - 1:
+    if bodies and number % POST_EACH == POST_EACH - 1:
         connection.request("POST", path, BODY)
     else:
         connection.request("GET", path)
