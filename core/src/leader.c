@@ -81,12 +81,14 @@ bool ds_leader_lead(const char *path, const char *topic, int *file) {
     return false;
 }
 
+#ifdef SYS_pidfd_open
 /* The process that has the lock; 0 where there is none, or none that can be named here. */
 static pid_t holder_of(int file, const char *topic) {
     struct flock lock = lock_for(topic);
     if (fcntl(file, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK || lock.l_pid < 0) return 0;
     return lock.l_pid;
 }
+#endif
 
 int ds_leader_watch(int file, const char *topic) {
 #ifdef SYS_pidfd_open

@@ -8,13 +8,25 @@
 #include <unistd.h>
 #ifdef __APPLE__
 #include <sys/random.h>
+#elif defined(__linux__)
+#include <sys/syscall.h>
 #endif
 
 #include "clock.h"
 
+/* 0 once `buffer` is filled, else -1. */
+static int fill(void *buffer, size_t size) {
+#if defined(__GLIBC__) && __GLIBC__ == 2 && __GLIBC_MINOR__ < 25
+    /* Built for a glibc that is older than its getentropy; kernels before 3.17 refuse the call. */
+    return syscall(SYS_getrandom, buffer, size, 0) == (long)size ? 0 : -1;
+#else
+    return getentropy(buffer, size);
+#endif
+}
+
 uint64_t ds_random(void) {
     uint64_t value;
-    if (getentropy(&value, sizeof value) == 0) return value;
+    if (fill(&value, sizeof value) == 0) return value;
     /* A sandbox that forbids the call: the time in ns and the process still tell batches apart. */
     value = (uint64_t)ds_clock_wall_ns() ^ ((uint64_t)getpid() << 40) ^ (uint64_t)(uintptr_t)&value;
     value *= 0x9E3779B97F4A7C15U; /* Fibonacci hashing spreads what differs over all bits */

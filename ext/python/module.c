@@ -122,7 +122,7 @@ bool ds_py_is_interrupted(void *context) {
 typedef dynoscale_error (*waiting_function)(dynoscale_agent *agent, int64_t timeout_ms,
                                             dynoscale_interrupted interrupted, void *context);
 
-static PyObject *wait(ds_py_handle *handle, PyObject *args, waiting_function function) {
+static PyObject *wait_with(ds_py_handle *handle, PyObject *args, waiting_function function) {
     double timeout;
     if (!PyArg_ParseTuple(args, "d", &timeout)) return NULL;
     const double longest = 3600;                                                     /* seconds */
@@ -141,7 +141,7 @@ PyDoc_STRVAR(flush_doc, "flush($module, timeout, /)\n--\n\n"
 
 static PyObject *flush(PyObject *module, PyObject *args) {
     ds_py_handle *handle = ds_py_slot_hold(&ds_py_state_of(module)->slot);
-    PyObject *result = wait(handle, args, dynoscale_agent_flush);
+    PyObject *result = wait_with(handle, args, dynoscale_agent_flush);
     ds_py_handle_release(handle);
     return result;
 }
@@ -153,7 +153,7 @@ PyDoc_STRVAR(stop_doc, "stop($module, timeout, /)\n--\n\n"
 static PyObject *stop(PyObject *module, PyObject *args) {
     ds_py_handle *handle = ds_py_slot_hold(&ds_py_state_of(module)->slot);
     if (handle != NULL) atomic_store(&handle->stopped, true);
-    PyObject *result = wait(handle, args, dynoscale_agent_stop);
+    PyObject *result = wait_with(handle, args, dynoscale_agent_stop);
     ds_py_handle_release(handle);
     return result;
 }

