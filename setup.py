@@ -125,11 +125,17 @@ native = Extension(
 
 SOURCE = "https://github.com/Mjolnir-Software/dynoscale_ruby"  # of both agents
 
+
+def description():
+    """The README, with links that lead somewhere from a registry's page, too."""
+    return re.sub(r"\]\((?!https?:|#)", f"]({SOURCE}/blob/v{version()}/", read("README.md"))
+
+
 setup(
     name="dynoscale",
     version=version(),
     description="Dynoscale's agent: measures how long requests and jobs wait, and reports it",
-    long_description=read("README.md"),
+    long_description=description(),
     long_description_content_type="text/markdown",
     url="https://dynoscale.net",
     project_urls={
@@ -155,6 +161,7 @@ setup(
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
         "Programming Language :: Python :: Implementation :: CPython",
         "Topic :: Internet :: WWW/HTTP :: WSGI :: Middleware",
         "Topic :: System :: Monitoring",

@@ -184,3 +184,24 @@ def test_no_wheel_takes_more_than_a_libc(packages: Path, tmp_path: Path) -> None
         needed = set(re.findall(r"NEEDED.*\[(.*?)\.so", said))
         assert needed <= {"libc", "libpthread", "libdl"}, (wheel.name, needed)
         assert os.path.getsize(library) < 300_000
+
+
+def test_a_python_on_musl_takes_its_wheel(packages: Path, tmp_path: Path) -> None:
+    """Debian has none: MUSL_PYTHON names one, where there is one."""
+    python = os.environ.get("MUSL_PYTHON")
+    if python is None:
+        pytest.skip("no MUSL_PYTHON names an interpreter that was built for musl")
+    code = "import sys; print('cp%d%d' % sys.version_info[:2])"
+    tag = subprocess.check_output([python, "-c", code], text=True).strip()
+    (wheel,) = packages.glob(f"*-{tag}-{tag}-musllinux*")
+    shutil.unpack_archive(wheel, tmp_path / "installed", "zip")
+    (tmp_path / "requests.py").write_text(REQUESTS)
+    settings = {"DYNO": "web.1", "DYNOSCALE_URL": "http://127.0.0.1:9/token"}
+    done = subprocess.run(
+        [python, str(tmp_path / "requests.py")],
+        env={**os.environ, **settings, "PYTHONPATH": str(tmp_path / "installed")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "False\nFalse\n"), done.stderr
