@@ -26,14 +26,27 @@ Gem::Specification.new do |spec|
     'rubygems_mfa_required' => 'true'
   }
 
-  spec.required_ruby_version = '>= 3.0'
   spec.require_paths = ['ruby/lib']
   spec.bindir = 'ruby/exe'
   spec.executables = ['dynoscale']
-  spec.extensions = ['ext/ruby/extconf.rb']
-  # The gem's root is the repository's, and the core is compiled from where it stands.
-  spec.files = Dir.chdir(__dir__) do
-    Dir['CHANGELOG.md', 'LICENSE', 'README.md', 'core/README.md', 'core/include/*.h',
-        'core/src/*.{c,h}', 'ext/ruby/{depend,*.{c,h,rb}}', 'ruby/exe/*', 'ruby/lib/**/*.rb'].sort
+  files = %w[CHANGELOG.md LICENSE README.md ruby/exe/* ruby/lib/**/*.rb]
+
+  if ENV['DYNOSCALE_GEM_PLATFORM']
+    # release/gems.py put a library for each libc and Ruby into the folder that this file is in.
+    spec.platform = ENV['DYNOSCALE_GEM_PLATFORM']
+    files << 'ruby/lib/**/*.so'
+    rubies = Dir["#{__dir__}/ruby/lib/dynoscale_ruby/gnu/*"].map { |path| File.basename(path) }
+    first, *others = rubies.map { |ruby| ruby[/\d+\z/].to_i }.sort
+    last = others.last || first
+    # RubyGems gives every other Ruby the gem to compile. It has no word for a whole minor version.
+    lacking = ([*first..last] - [first, *others]).product([*0..30])
+    spec.required_ruby_version = [">= 3.#{first}", "< 3.#{last + 1}.dev",
+                                  *lacking.map { |minor, patch| "!= 3.#{minor}.#{patch}" }]
+  else
+    spec.required_ruby_version = '>= 3.0'
+    spec.extensions = ['ext/ruby/extconf.rb']
+    # The gem's root is the repository's, and the core is compiled from where it stands.
+    files += %w[core/README.md core/include/*.h core/src/*.{c,h} ext/ruby/{depend,*.{c,h,rb}}]
   end
+  spec.files = Dir.chdir(__dir__) { Dir[*files].sort }
 end

@@ -1,4 +1,7 @@
 # frozen_string_literal: true
 
-# Defines DynoscaleRuby::VERSION, from core/include/dynoscale.h, and the classes written in C.
-require 'dynoscale_ruby/dynoscale_ruby'
+# Defines DynoscaleRuby::VERSION, from core/include/dynoscale.h, and the classes written in C. A
+# precompiled gem has a library for each libc and Ruby; any other gem, the one compiled on the spot.
+libc = RUBY_PLATFORM.include?('musl') ? 'musl' : 'gnu'
+precompiled = "#{__dir__}/#{libc}/#{RUBY_VERSION[/\d+\.\d+/]}/dynoscale_ruby.so"
+require File.exist?(precompiled) ? precompiled : 'dynoscale_ruby/dynoscale_ruby'
