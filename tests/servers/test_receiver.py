@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,6 +20,7 @@ import pytest
 from certificates import Certificates, make_certificates
 from receiver import Receiver, ReceiverProcess
 
+ROOT = Path(__file__).resolve().parents[2]
 HEADERS = {
     "Content-Type": "text/csv",
     "User-Agent": "dynoscale-ruby;2.0.0",
@@ -386,3 +390,20 @@ def test_certificates_are_what_they_are_called(
             assert len(receiver.rows()) == 2
         finally:
             connection.close()
+
+
+def test_the_doctor_is_content_with_one_that_a_person_started() -> None:
+    program = ROOT / "tests" / "support" / "receiver.py"
+    command = [sys.executable, str(program), "--until-eof"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdin is not None and running.stdout is not None
+        url = running.stdout.readline().split()[-1].decode()
+        settings = {"DYNO": "web.1", "DYNOSCALE_URL": f"{url}/token"}
+        doctor = subprocess.run(
+            [sys.executable, "-m", "dynoscale", "doctor"],
+            env={**os.environ, **settings},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        running.stdin.close()
+    assert doctor.stdout.endswith("\nAll is well.\n")

@@ -903,6 +903,8 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     with receiver:
+        if not options.control:  # for a person, who tries the doctor, too
+            receiver.behave("ok", checks=True)
         print(f"listening on {receiver.url}", flush=True)
         if options.control:
             print(f"control on {receiver.control_url}", flush=True)
