@@ -44,7 +44,8 @@ def test_a_new_app_is_told_what_to_set(command: Command) -> None:
     assert re.fullmatch(
         r"DYNOSCALE_URL=http://[^/]+/api/v1/report/rt_[\w-]{43}\nDYNOSCALE_DYNOS=all\n", run.stdout
     )
-    assert 'gem "dynoscale_ruby"' in run.stderr and "dynoscale" in run.stderr
+    # Without a version a registry would give the agents of 1.x.
+    assert 'gem "dynoscale_ruby", "~> 2.0"' in run.stderr and "dynoscale>=2" in run.stderr
     assert "shop" in command.done("app", "list")
     assert "Europe/Berlin" in command.done("status", "shop")
 

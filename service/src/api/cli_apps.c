@@ -45,8 +45,8 @@ int cli_app_add(struct cli *cli) {
         fprintf(stderr,
                 "\nSet these two for the app; the address holds a secret and is shown this once.\n"
                 "Then add the agent:\n\n"
-                "  Ruby     Gemfile:           gem \"dynoscale_ruby\"\n"
-                "  Python   requirements.txt:  dynoscale\n\n"
+                "  Ruby     Gemfile:           gem \"dynoscale_ruby\", \"~> 2.0\"\n"
+                "  Python   requirements.txt:  dynoscale>=2\n\n"
                 "and deploy. `dynoscaled status %s` shows what arrives.\n",
                 cli->arguments[0]);
     }
