@@ -42,7 +42,9 @@ install = @$(if $(filter skip,$(DEPS)),true,tests/support/deps $(1))
 deps: ## install what the other targets need, with apt-get
 	$(call install,test jobs frameworks bench tools service)
 
-build: build-ruby build-python build-service ## build both extensions in place, and build/dynoscaled
+build: ## build both extensions in place, and build/dynoscaled
+	$(call install,build service)
+	@$(SUBMAKE) build-ruby build-python build-service
 
 build-ruby:
 	$(RAKE) compile
@@ -60,6 +62,20 @@ package: ## build the gem, the sdist and the wheel into build/packages
 	$(call install,package)
 	$(RAKE) package
 	$(PYTHON) -W ignore -m build --no-isolation --outdir build/packages
+
+.PHONY: wheels gems release-check
+
+# PYTHONS=3.13 ONLY=x86_64-linux: some of them.
+wheels: ## every wheel into build/packages: CPython 3.9 to 3.14, Linux and macOS, two processors
+	$(call install,package)
+	@$(PYTHON) release/wheels.py $(PYTHONS:%=--python %) $(ONLY:%=--only %)
+
+gems: ## the precompiled gems into build/packages
+	$(call install,package)
+	@$(PYTHON) release/gems.py
+
+release-check: ## what this checkout lacks to be released; PACKAGES=skip: but for building them
+	@$(PYTHON) release/check.py $(if $(PACKAGES),--without-packages)
 
 clean: ## remove what was made
 	rm -rf build ruby/lib/dynoscale_ruby/*.so ruby/lib/dynoscale_ruby/*.bundle \
