@@ -442,16 +442,11 @@ bench: ## what the agents cost, beside what can't be avoided; QUICK=1 ONLY=core,
 	@BENCH_NATIVE=$(abspath $(OUT))/bench/native $(PYTHON) bench/bench.py $(if $(QUICK),--quick) \
 	    $(ONLY:%=--only %) $(MINUTES:%=--minutes %) $(TO:%=--to %)
 
-bench-service-http: build-service $(OUT)/bench/service/load ## what HTTP costs the service, beside nginx; QUICK=1
-	@$(PYTHON) bench/service/over_http.py $(OUT)/bench/service/load $(if $(QUICK),--quick)
-
-bench-service-data: build-service $(OUT)/bench/service/data ## what the service's data costs, beside SQLite and bare loops; QUICK=1
-	@$(PYTHON) bench/service/data_costs.py $(OUT)/bench/service/data $(if $(QUICK),--quick)
-
-bench-policy: $(POLICY) ## how few dynos and slow minutes each way of scaling needs; TRACES=DIR SEEDS=1,2,3 QUICK=1
-	$(call install,bench)
-	@SIMULATE=$(abspath $(POLICY)) $(PYTHON) bench/policy/compare.py $(if $(QUICK),--quick) \
-	    $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TRACES),--traces $(TRACES)) $(if $(TO),--to $(TO))
+bench-service: ## what the service costs, beside nginx, SQLite and bare loops; QUICK=1 ONLY=report,disk
+	$(call install,bench service)
+	@mkdir -p build; $(SUBMAKE) build-service $(SERVICE_BENCHES) >build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
+	@$(PYTHON) bench/service/bench_service.py --programs $(abspath $(OUT))/bench/service $(if $(QUICK),--quick) \
+	    $(ONLY:%=--only %) $(TO:%=--to %)
 
 # Instructions of a request: the same on a fast machine and a slow one, idle or busy.
 COUNT = BENCH_REQUEST_PATH=$(abspath $(COUNTED))

@@ -1,27 +1,29 @@
 /*
- * What the service's data costs, each figure beside a reference of the same run: medians of
- * rounds. `data rows|chart|disk|live|commit DIR`; prints one line a figure:
+ * What the service's data costs, beside references of the same round.
  *
- *     name  value  reference  unit
+ *     data rows|chart|disk|ledger|live DIR
+ *     data bare DIR ROWS REPORTS GROUP    of the service whose data is in DIR and has REPORTS of
+ * ROWS
+ *
+ * Prints a line for each round of each figure: name, value, reference (0: none), unit, with tabs.
  */
 #define _GNU_SOURCE /* a whole POSIX */
 #include <math.h>
-#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "ingest/commit.h"
+#include "decide/decide.h"
 #include "ingest/live.h"
 #include "ingest/report.h"
 #include "ingest/rows.h"
 #include "series/chunk.h"
 #include "series/query.h"
+#include "store/ledger.h"
 #include "store/series.h"
 
 #define BEGIN_S 1700006400 /* midnight */
@@ -50,18 +52,8 @@ static double cpu_ns(void) {
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-static int by_size(const void *one, const void *other) {
-    double a = *(const double *)one, b = *(const double *)other;
-    return (a > b) - (a < b);
-}
-
-static double median(double *values, size_t count) {
-    qsort(values, count, sizeof *values, by_size);
-    return values[count / 2];
-}
-
 static void say(const char *name, double value, double reference, const char *unit) {
-    printf("%s\t%.2f\t%.2f\t%s\n", name, value, reference, unit);
+    printf("%s\t%.4f\t%.4f\t%s\n", name, value, reference, unit);
     fflush(stdout);
 }
 
@@ -101,44 +93,52 @@ static uint64_t bare_loop(const char *at, const char *end) {
     return sum;
 }
 
-static void bench_rows(int count) {
-    enum { TIMES = 400 };
-    size_t length;
-    char *body = make_body(count, &length), name[64];
-    double bare[ROUNDS], ours[ROUNDS], whole[ROUNDS];
+static double ns_of_bare_loop(const char *body, size_t length, int times) {
     static volatile uint64_t sink;
+    double began = cpu_ns();
+    for (int i = 0; i < times; i++) sink += bare_loop(body, body + length);
+    return (cpu_ns() - began) / times;
+}
+
+static double ns_of_rows(const char *body, size_t length, int times) {
     static struct sketch sketch;
-    for (int round = 0; round < ROUNDS; round++) {
-        int times = TIMES * 100 / count + 1;
-        double began = cpu_ns();
-        for (int i = 0; i < times; i++) sink += bare_loop(body, body + length);
-        bare[round] = (cpu_ns() - began) / times / count;
-        began = cpu_ns();
-        for (int i = 0; i < times; i++) {
-            struct rows rows;
-            rows_begin(&rows, body, length, ROWS_STRICT);
-            while (rows_next(&rows) == ROWS_ROW) sketch_add(&sketch, rows.metric);
-        }
-        ours[round] = (cpu_ns() - began) / times / count;
-        began = cpu_ns();
-        for (int i = 0; i < times; i++) {
-            struct report report;
-            struct report_head head = {.user_agent = "dynoscale-ruby;2.0.0",
-                                       .dyno = "web.1",
-                                       .request_start = "t=1700006410",
-                                       .key = "0123456789abcdef0123456789abcdef"};
-            char sentence[REPORT_SENTENCE_SIZE];
-            must(report_read(&report, &head, body, length, BEGIN_S + 10, sentence) == REPORT_ROWS,
-                 "reading a report");
-            report_free(&report);
-        }
-        whole[round] = (cpu_ns() - began) / times / count;
+    double began = cpu_ns();
+    for (int i = 0; i < times; i++) {
+        struct rows rows;
+        rows_begin(&rows, body, length, ROWS_STRICT);
+        while (rows_next(&rows) == ROWS_ROW) sketch_add(&sketch, rows.metric);
     }
-    double reference = median(bare, ROUNDS);
-    snprintf(name, sizeof name, "rows into a sketch, %d rows", count);
-    say(name, median(ours, ROUNDS), reference, "ns a row");
-    snprintf(name, sizeof name, "report into parts by the second, %d rows", count);
-    say(name, median(whole, ROUNDS), reference, "ns a row");
+    return (cpu_ns() - began) / times;
+}
+
+static double ns_of_report(const char *body, size_t length, int times) {
+    double began = cpu_ns();
+    for (int i = 0; i < times; i++) {
+        struct report report;
+        struct report_head head = {.user_agent = "dynoscale-ruby;2.0.0",
+                                   .dyno = "web.1",
+                                   .request_start = "t=1700006410",
+                                   .key = "0123456789abcdef0123456789abcdef"};
+        char sentence[REPORT_SENTENCE_SIZE];
+        must(report_read(&report, &head, body, length, BEGIN_S + 10, sentence) == REPORT_ROWS,
+             "reading a report");
+        report_free(&report);
+    }
+    return (cpu_ns() - began) / times;
+}
+
+static void bench_rows(int count) {
+    enum { ROWS_A_ROUND = 40000 };
+    size_t length;
+    char *body = make_body(count, &length), into_sketch[64], into_parts[64];
+    snprintf(into_sketch, sizeof into_sketch, "%d rows into a sketch", count);
+    snprintf(into_parts, sizeof into_parts, "%d rows into parts by the second", count);
+    for (int round = 0; round < ROUNDS; round++) {
+        int times = ROWS_A_ROUND / count;
+        double bare = ns_of_bare_loop(body, length, times) / count;
+        say(into_sketch, ns_of_rows(body, length, times) / count, bare, "ns a row");
+        say(into_parts, ns_of_report(body, length, times) / count, bare, "ns a row");
+    }
     free(body);
 }
 
@@ -236,9 +236,9 @@ static void bench_disk(const char *folder) {
         char name[64];
         all += bytes * kinds[i].of_ten / 10;
         snprintf(name, sizeof name, "disk of 30 days, 1000 series: %s", kinds[i].source);
-        say(name, bytes * 1000 / 1e9, 2, "GB");
+        say(name, bytes * 1000 / 1e9, 0, "GB");
     }
-    say("disk of 30 days, 100 apps of 10 series", all * 1000 / 1e9, 2, "GB");
+    say("disk of 30 days, 100 apps of 10 series", all * 1000 / 1e9, 0, "GB");
 }
 
 /* SQLite's own read: every byte of the rows that hold what the chart shows. */
@@ -269,7 +269,7 @@ static double read_bytes(sqlite3 *file, int level, int64_t from_s, int64_t to_s,
 
 static void bench_one_chart(const char *folder, const char *name, int level, int64_t from_s,
                             int64_t to_s, int64_t step_s, bool cold) {
-    double ours[ROUNDS], theirs[ROUNDS], bytes = 0, length = 0;
+    double bytes = 0, length = 0;
     char path[512];
     snprintf(path, sizeof path, "%s/dynoscaled.db", folder);
     struct store *store = NULL;
@@ -287,14 +287,13 @@ static void bench_one_chart(const char *folder, const char *name, int level, int
         struct text text = TEXT_EMPTY;
         double began = cpu_ns();
         must(series_points_json(&text, store, 1, "web", "wait", from_s, to_s, step_s), "a chart");
-        ours[round] = (cpu_ns() - began) / 1000;
+        double ours = (cpu_ns() - began) / 1000;
         length = (double)text.length;
         text_free(&text);
-        theirs[round] = read_bytes(file, level, from_s, to_s, &bytes) / 1000;
+        say(name, ours, read_bytes(file, level, from_s, to_s, &bytes) / 1000, "us");
     }
     store_close(store);
     sqlite3_close(file);
-    say(name, median(ours, ROUNDS), median(theirs, ROUNDS), "us");
     fprintf(stderr, "%s: %.0f bytes read, %.0f of JSON\n", name, bytes, length);
 }
 
@@ -341,7 +340,7 @@ static void bench_live(void) {
                     part_add(&part, i / ROWS_A_SECOND, some_wait(20 + 10 * series, 0.8));
                 live_add(live, app, source, "wait", &part);
             }
-    say("live windows of 100 apps by 10 series", resident_mb() - before, 45, "MB");
+    say("live windows of 100 apps by 10 series", resident_mb() - before, 0, "MB");
     say("a part into the live windows", (cpu_ns() - began) / 1000 / 90000, 0, "us");
     struct rule rule = {.statistic = RULE_P95, .up = {.threshold_ms = 100}};
     began = cpu_ns();
@@ -354,37 +353,6 @@ static void bench_live(void) {
 
 /* ---- Commits ------------------------------------------------------------------------------- */
 
-static pthread_mutex_t done_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t done_now = PTHREAD_COND_INITIALIZER;
-static int done_count;
-
-static void note_done(void *context, struct commit_item *first) {
-    (void)context;
-    int count = 0;
-    while (first) {
-        struct commit_item *next = first->next;
-        report_free(&first->report);
-        free(first);
-        first = next;
-        count++;
-    }
-    pthread_mutex_lock(&done_lock);
-    done_count += count;
-    pthread_cond_signal(&done_now);
-    pthread_mutex_unlock(&done_lock);
-}
-
-static void wait_for_done(int least) {
-    pthread_mutex_lock(&done_lock);
-    while (done_count < least) pthread_cond_wait(&done_now, &done_lock);
-    pthread_mutex_unlock(&done_lock);
-}
-
-static void ignore_call(void *context, struct store *store) {
-    (void)context;
-    (void)store;
-}
-
 /* The parts that a run stored, in their order. */
 struct stored {
     size_t count, room;
@@ -395,17 +363,14 @@ struct stored {
     } * all;
 };
 
-static void read_stored(struct stored *stored, const char *folder, int64_t after) {
+static void read_stored(struct stored *stored, const char *folder) {
     char path[512];
     sqlite3 *file;
     sqlite3_stmt *rows;
     snprintf(path, sizeof path, "%s/dynoscaled.db", folder);
     must(sqlite3_open(path, &file) == SQLITE_OK, "opening");
-    sqlite3_prepare_v2(file,
-                       "SELECT app, series, start_s, number, data FROM part "
-                       "WHERE number > ?1 ORDER BY number",
+    sqlite3_prepare_v2(file, "SELECT app, series, start_s, number, data FROM part ORDER BY number",
                        -1, &rows, NULL);
-    sqlite3_bind_int64(rows, 1, after);
     while (sqlite3_step(rows) == SQLITE_ROW) {
         if (stored->count == stored->room) {
             stored->room = stored->room ? stored->room * 2 : 1024;
@@ -449,12 +414,13 @@ static void insert_group(sqlite3 *file, sqlite3_stmt *key, sqlite3_stmt *row, in
 }
 
 /* What SQLite needs to commit the same rows in the same groups, in the same tables. */
-static double bare_commits(const char *folder, const struct stored *stored, int groups,
-                           int reports) {
+static double bare_commits(const char *folder, const struct stored *stored, size_t first,
+                           int groups, int reports) {
     char path[512];
     sqlite3 *file;
     sqlite3_stmt *key, *row;
     snprintf(path, sizeof path, "%s/bare.db", folder);
+    remove(path); /* of the round before: its log went when it was closed */
     must(sqlite3_open(path, &file) == SQLITE_OK, "opening");
     sqlite3_exec(file,
                  "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
@@ -468,11 +434,12 @@ static double bare_commits(const char *folder, const struct stored *stored, int 
     sqlite3_prepare_v2(file, "INSERT INTO report VALUES (?1, randomblob(16), ?2, 'web.1')", -1,
                        &key, NULL);
     sqlite3_prepare_v2(file, "INSERT INTO part VALUES (?1, ?2, ?3, ?4, ?5)", -1, &row, NULL);
+    const struct stored_part *from = stored->all + first;
+    size_t parts = stored->count - first;
     double began = cpu_ns();
     for (int group = 0; group < groups; group++)
-        insert_group(file, key, row, reports,
-                     stored->all + stored->count * (size_t)group / (size_t)groups,
-                     stored->all + stored->count * (size_t)(group + 1) / (size_t)groups);
+        insert_group(file, key, row, reports, from + (size_t)group * parts / (size_t)groups,
+                     from + (size_t)(group + 1) * parts / (size_t)groups);
     double took = cpu_ns() - began;
     sqlite3_finalize(key);
     sqlite3_finalize(row);
@@ -480,65 +447,122 @@ static double bare_commits(const char *folder, const struct stored *stored, int 
     return took / 1000 / groups / reports;
 }
 
-static void bench_commit(const char *folder, int rows) {
-    static int64_t last_number;
-    enum { GROUPS = 200, REPORTS = 20 };
-    char error[512], name[64];
-    struct live *live = live_new();
-    struct commit_settings settings = {
-        .folder = folder, .commit_ms = 1, .done = note_done, .called = ignore_call};
-    struct commit *commit = commit_new(live, &settings, error, sizeof error);
-    if (!commit) fprintf(stderr, "%s\n", error), exit(1);
+static void free_stored(struct stored *stored) {
+    for (size_t i = 0; i < stored->count; i++) free(stored->all[i].data);
+    free(stored->all);
+}
+
+/* What nobody can do without: of what the service whose data this is has just committed. */
+static void bench_bare(const char *folder, int rows, int reports, int group) {
+    enum { REPORTS_MOST = 4000, TIMES = 100 };
+    struct stored stored = {0};
+    read_stored(&stored, folder);
+    must(stored.count > 0 && reports >= group && group > 0, "a service with reports");
+    int most = reports < REPORTS_MOST ? reports : REPORTS_MOST;
+    size_t parts = (size_t)((double)stored.count * most / reports);
     size_t length;
     char *body = make_body(rows, &length);
-    done_count = 0;
-    double reading = 0, began = cpu_ns();
-    for (int group = 0; group < GROUPS; group++) {
-        for (int i = 0; i < REPORTS; i++) {
-            struct commit_item *item = calloc(1, sizeof *item);
-            char key[33], sentence[REPORT_SENTENCE_SIZE];
-            snprintf(key, sizeof key, "%d-%d-%d-%d", rows, group, i, (int)getpid());
-            struct report_head head = {.user_agent = "dynoscale-ruby;2.0.0",
-                                       .dyno = "web.1",
-                                       .request_start = "t=1700006410",
-                                       .key = key};
-            item->app = 1 + (int)(random_unit() * 100);
-            double before = cpu_ns();
-            must(report_read(&item->report, &head, body, length, BEGIN_S + 10 + group / 20,
-                             sentence) == REPORT_ROWS,
-                 "reading a report");
-            reading += cpu_ns() - before;
-            commit_add(commit, item);
-        }
-        wait_for_done((group + 1) * REPORTS);
-    }
-    commit_free(commit);
-    double took = (cpu_ns() - began) / 1000 / GROUPS / REPORTS;
-    snprintf(name, sizeof name, "a report of %d rows, read and committed", rows);
-    struct stored stored = {0};
-    read_stored(&stored, folder, last_number);
-    last_number = stored.all[stored.count - 1].number;
-    say(name, took, bare_commits(folder, &stored, GROUPS, REPORTS), "us");
-    fprintf(stderr, "%.1f parts a report\n", (double)stored.count / GROUPS / REPORTS);
-    for (size_t i = 0; i < stored.count; i++) free(stored.all[i].data);
-    free(stored.all);
-    fprintf(stderr, "of this, reading (with a busy thread beside it): %.1f us\n",
-            reading / 1000 / GROUPS / REPORTS);
-    live_free(live);
+    say("a bare loop", ns_of_bare_loop(body, length, TIMES) / 1000, 0, "us a report");
+    say("SQLite", bare_commits(folder, &stored, stored.count - parts, most / group, group), 0,
+        "us a report");
+    say("parts", (double)stored.count / reports, 0, "a report");
+    free_stored(&stored);
     free(body);
 }
 
+/* ---- The ledger ---------------------------------------------------------------------------- */
+
+/* The situation at a tick of an app whose traffic follows the hour and whose wait follows the
+ * traffic that a dyno gets; orders are done at once. */
+static void make_situation(struct situation *now, const struct memory *memory, bool jobs,
+                           int64_t second, int64_t *ordered_s) {
+    int64_t dynos = memory->wanted > 0 ? memory->wanted : 2;
+    double hour = (double)(second % DAY_S) / 3600;
+    double busy = 1 + 0.8 * sin((hour - 9) * 6.283185307179586 / 24) + 0.1 * random_unit();
+    double wait = (jobs ? 2000 : 25) * busy * 5 / (double)dynos * exp(0.2 * (random_unit() - 0.5));
+    if (dynos != memory->last_ordered) *ordered_s = second;
+    situation_clear(now);
+    now->now = second;
+    now->tick_s = now->report_s = 10;
+    now->scaling = 1;
+    now->started_age = second - BEGIN_S + DAY_S;
+    now->value_ms = (int64_t)wait;
+    now->samples = (int64_t)((jobs ? 6 : 6000) * busy);
+    now->samples_above = now->samples * now->value_ms / (jobs ? 60000 : 600);
+    now->heard_age = (int64_t)(random_unit() * 5);
+    now->dynos_heard = now->ordered = now->up = dynos;
+    now->formation_age = (second / 10 % 3) * 10 + 1;
+    now->boot_s = 30;
+    now->rule_age = second % (12 * 3600);
+    now->jobs = jobs;
+    now->jobs_running = jobs ? (int64_t)(random_unit() * 4) : -1;
+    now->act_state = ACT_DONE;
+    now->act_wanted = dynos;
+    now->act_age = second - *ordered_s;
+    if (jobs) snprintf(now->queue, sizeof now->queue, "sidekiq:default");
+}
+
+static void live_through(struct store *store, const char *process, int64_t from_s, int64_t to_s) {
+    bool jobs = strcmp(process, "worker") == 0;
+    struct rule rule;
+    struct ledger_tick tick = {.app = 1, .rules_version = 1};
+    struct memory after;
+    int64_t ordered_s = from_s;
+    rule_defaults(&rule);
+    rule.max = 10;
+    rule.up.threshold_ms = jobs ? 10000 : 100;
+    rule.down.threshold_ms = jobs ? 1000 : 50;
+    snprintf(tick.process, sizeof tick.process, "%s", process);
+    memory_clear(&after);
+    for (int64_t hour = from_s; hour < to_s; hour += 3600) {
+        must(store_begin(store), "a transaction");
+        for (int64_t second = hour; second < hour + 3600; second += 10) {
+            tick.memory = after;
+            make_situation(&tick.situation, &after, jobs, second, &ordered_s);
+            decide(&tick.situation, &rule, &after, &tick.decision);
+            must(ledger_add(store, &tick, &after), "adding a tick");
+        }
+        must(store_commit(store), "committing");
+        must(ledger_compact(store, hour + 3600), "packing");
+    }
+}
+
+/* Two days more than the first, which has what is not packed yet. */
+static void bench_ledger(const char *folder) {
+    static const char *const processes[] = {"web", "worker"};
+    double all = 0;
+    for (int i = 0; i < 2; i++) {
+        double sizes[2];
+        for (int j = 0; j < 2; j++) {
+            struct store *store = open_store(folder);
+            int64_t from_s = BEGIN_S + j * DAY_S;
+            live_through(store, processes[i], from_s, from_s + (1 + j) * DAY_S);
+            store_close(store);
+            sizes[j] = file_bytes(folder);
+        }
+        double bytes = (sizes[1] - sizes[0]) / 2;
+        char name[64];
+        snprintf(name, sizeof name, "a tick of a %s process", processes[i]);
+        say(name, bytes / (DAY_S / 10), 0, "bytes");
+        all += bytes;
+    }
+    say("ledger of 30 days, 100 apps of two processes", all * DAYS * 100 / 1e9, 0, "GB");
+}
+
 int main(int count, char **arguments) {
-    if (count != 3) {
-        fprintf(stderr, "usage: data rows|chart|disk|live|commit DIR\n");
+    if (count != 3 && count != 6) {
+        fprintf(stderr,
+                "usage: data rows|chart|disk|ledger|live DIR, or data bare DIR ROWS REPORTS "
+                "GROUP\n");
         return 2;
     }
     const char *what = arguments[1], *folder = arguments[2];
-    if (strcmp(what, "rows") == 0) bench_rows(100), bench_rows(1000);
+    if (count == 6) bench_bare(folder, atoi(arguments[3]), atoi(arguments[4]), atoi(arguments[5]));
+    else if (strcmp(what, "rows") == 0) bench_rows(100), bench_rows(1000);
     else if (strcmp(what, "chart") == 0) bench_chart(folder);
     else if (strcmp(what, "disk") == 0) bench_disk(folder);
+    else if (strcmp(what, "ledger") == 0) bench_ledger(folder);
     else if (strcmp(what, "live") == 0) bench_live();
-    else if (strcmp(what, "commit") == 0) bench_commit(folder, 100), bench_commit(folder, 1000);
     else return 2;
     return 0;
 }

@@ -1,66 +1,70 @@
-"""What the service's data costs: reading rows, commits, charts, disk, memory with 100 apps of 10
-series, and a start with 30 days on disk beside one with an hour.
-
-    python3 bench/service/data_costs.py DATA [--quick]
-
-DATA is bench/service/data.c, built: it says what each figure is compared with.
-"""
+"""Reading rows, charts, disk, a start: each beside what SQLite or a bare loop needs for the same."""
 
 from __future__ import annotations
 
-import random
 import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Dict, List
 
-from served import Service, add_app, resident_mb, write_results
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "service"))
-
-from reports import csv, headers, post  # noqa: E402
-
-APPS, SERIES, SECONDS, ROWS_A_SECOND = 100, 10, 900, 10
+from measure import Table, ratio
+from served import Bench, Service, add_apps
+from standing_costs import bodies, report_all
 
 
-def from_c(program: Path, what: str, folder: Path) -> Dict[str, Dict[str, object]]:
-    folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run([program, what, folder], capture_output=True, text=True, check=True)
-    found: Dict[str, Dict[str, object]] = {}
-    for line in done.stdout.splitlines():
-        name, value, reference, unit = line.split("\t")
-        found[name] = {"value": float(value), "reference": float(reference), "unit": unit}
-        if float(reference):
-            found[name]["ratio"] = float(value) / float(reference)
-    return found
-
-
-def report_all(service: Service, path: str, numbers: random.Random) -> None:
-    """15 minutes of ten series, in reports that are as long as they may be."""
-    now = int(time.time())
-    for series in range(SERIES):
-        source = f"rq:queue{series}" if series else "web"
-        rows = [
-            (now - second, min(int(numbers.lognormvariate(3, 0.8)), 3600000), source, "")
-            for second in range(SECONDS - 30)
-            for _ in range(ROWS_A_SECOND)
-        ]
-        answer = post(service.port, path, csv(rows), headers(f"{numbers.getrandbits(128):032x}"))
-        assert answer.status == 200, answer
-
-
-def memory(quick: bool) -> Dict[str, float]:
-    numbers, apps = random.Random(1), 10 if quick else APPS
+def rows(bench: Bench) -> Table:
+    table = Table("rows", "Parsing rows, one of ten quoted, beside a bare loop over the same bytes")
     with tempfile.TemporaryDirectory() as directory:
-        with Service(directory).start() as service:
-            before = resident_mb(service.pid)
-            for app in range(apps):
-                report_all(service, add_app(service, f"app{app}"), numbers)
-            return {"apps": apps, "idle_mb": before, "full_mb": resident_mb(service.pid), "bar_mb": 64}
+        found = bench.data("rows", Path(directory))
+    for name, figure in found.items():
+        ratios = ratio(figure.values, figure.references)
+        held = "sketch" in name
+        table.add(
+            name, "ns a row", figure.values, ratio=ratios, to="a bare loop",
+            bar="<= 1.5" if held else "", met=statistics.median(ratios) <= 1.5 if held else None,
+        )  # fmt: skip
+    return table
+
+
+def charts(bench: Bench) -> Table:
+    table = Table("charts", "A chart of one series as JSON, beside SQLite's read of its bytes")
+    with tempfile.TemporaryDirectory() as directory:
+        found = bench.data("chart", Path(directory))
+    for name, figure in found.items():
+        ratios = ratio(figure.values, figure.references)
+        held = "merged" not in name
+        table.add(
+            name, "µs", figure.values, ratio=ratios, to="SQLite's read", bar="<= 2" if held else "",
+            met=statistics.median(ratios) <= 2 if held else None,
+        )  # fmt: skip
+    return table
+
+
+def disk(bench: Bench) -> Table:
+    """Measured: 30 days of each kind of series, and two days of each kind of process."""
+    table = Table("disk", "Disk of 30 days: 100 apps of 10 series and two processes")
+    with tempfile.TemporaryDirectory() as directory:
+        series = bench.data("disk", Path(directory) / "series")
+        ledger = bench.data("ledger", Path(directory) / "ledger")
+    of_series = series["disk of 30 days, 100 apps of 10 series"].values
+    of_ledger = ledger["ledger of 30 days, 100 apps of two processes"].values
+    whole = of_series[0] + of_ledger[0]
+    table.add("all", "GB", [whole], bar="<= 2", met=whole <= 2)
+    table.add("what was measured", "GB", of_series)
+    table.add("the ledger", "GB", of_ledger)
+    for name, figure in series.items():
+        if ": " in name:
+            table.add(f"  1,000 series as {name.partition(': ')[2]}", "GB", figure.values)
+    for name, figure in ledger.items():
+        if name.startswith("a tick"):
+            table.add(f"  {name}", "bytes", figure.values)
+    table.notes.append(
+        "30 days of one series of each kind, times how many an app has (data.c, `kinds`), times 100 apps"
+    )
+    table.notes.append("two days of ticks of a web and a worker process, times 15, times 100 apps")
+    return table
 
 
 def seconds_to_start(folder: Path, data: Path) -> float:
@@ -72,7 +76,7 @@ def seconds_to_start(folder: Path, data: Path) -> float:
 
 
 def multiply(file: Path, times: int) -> None:
-    """As many series more, each with the chunks of those that there are."""
+    """As many series more, each with the chunks of those that there are; ticks likewise."""
     with sqlite3.connect(file) as db:
         for copy in range(1, times):
             db.execute(
@@ -83,45 +87,35 @@ def multiply(file: Path, times: int) -> None:
                 "INSERT INTO series (id, app, source, signal, newest_s) SELECT id + ?1 * 1000, "
                 "app + ?1, source, signal, newest_s FROM series WHERE app = 1", [copy]
             )  # fmt: skip
+            db.execute(
+                "INSERT INTO tick_pack (app, process, start_s, changes, data) SELECT app + ?1, "
+                "process, start_s, changes, data FROM tick_pack WHERE app = 1", [copy]
+            )  # fmt: skip
 
 
-def start(disk: Path, quick: bool) -> Dict[str, float]:
-    """Both have the same last minutes: 20 apps that have just reported."""
+def start(bench: Bench) -> Table:
+    """Both have the same last minutes, of 20 apps that have just reported."""
+    times: Dict[str, List[float]] = {"hour": [], "month": []}
+    apps = 2 if bench.quick else 20
     with tempfile.TemporaryDirectory() as directory:
-        folder, numbers = Path(directory), random.Random(2)
-        hour, month = folder / "hour", disk
-        multiply(month / "dynoscaled.db", 10 if quick else 100)
-        for data in (hour, month):
-            with Service(folder, data=data).start() as service:
-                for app in range(2 if quick else 20):
-                    report_all(service, add_app(service, f"app{app}"), numbers)
+        folder = Path(directory)
+        bench.data("disk", folder / "month")
+        bench.data("ledger", folder / "month")
+        multiply(folder / "month" / "dynoscaled.db", 5 if bench.quick else 100)
+        size = (folder / "month" / "dynoscaled.db").stat().st_size
+        report = bodies(840, 5)
+        for name in times:
+            with Service(folder, data=folder / name).start() as service:
+                report_all(service, add_apps(service, apps), report)
                 service.stop(seconds=60)
-        times: Dict[Path, List[float]] = {hour: [], month: []}
-        for _ in range(3 if quick else 11):
-            for data, found in times.items():
-                found.append(seconds_to_start(folder, data))
-        an_hour, a_month = (statistics.median(found) for found in times.values())
-        size = (month / "dynoscaled.db").stat().st_size
-    return {
-        "an_hour_ms": an_hour * 1000, "30_days_ms": a_month * 1000, "ratio": a_month / an_hour,
-        "30_days_mb": size / 1e6,
-    }  # fmt: skip
-
-
-def main() -> None:
-    program, quick = Path(sys.argv[1]), "--quick" in sys.argv
-    results: Dict[str, Dict[str, object]] = {}
-    with tempfile.TemporaryDirectory() as directory:
-        for what in ("rows", "live", "commit", "chart", "disk"):
-            results.update(from_c(program, what, Path(directory) / what))
-        results["start to ready"] = dict(start(Path(directory) / "disk", quick))
-    results["memory, 100 apps of 10 series"] = dict(memory(quick))
-    for name, figures in results.items():
-        print(name)
-        for figure, value in figures.items():
-            print(f"  {figure:20} {value if isinstance(value, str) else f'{value:.2f}'}")
-    write_results("data", dict(results))
-
-
-if __name__ == "__main__":
-    main()
+        for _ in range(bench.rounds(11)):
+            for name, found in times.items():
+                found.append(seconds_to_start(folder, folder / name) * 1000)
+    table = Table("start", "From the start of the program until it answers")
+    ratios = ratio(times["month"], times["hour"])
+    table.add(
+        f"with 30 days, {size / 1e9:.2f} GB", "ms", times["month"], ratio=ratios, to="an hour",
+        bar="<= 1.5", met=statistics.median(ratios) <= 1.5,
+    )  # fmt: skip
+    table.add("with an hour", "ms", times["hour"])
+    return table

@@ -1,13 +1,15 @@
 /*
  * Posts reports over lasting connections and measures how long the answers take.
  *
- *     load PORT PATH CONNECTIONS SECONDS [ROWS [INTERVAL_MS [METHOD]]]
+ *     load PORT PATHS CONNECTIONS SECONDS [ROWS [INTERVAL_MS [METHOD [SERIES]]]]
  *
  * INTERVAL_MS 0: each connection sends its next report when it has its answer. Else each sends one
  * every INTERVAL_MS, the connections spread evenly over it, as agents do; a report that is late is
  * sent when the answer before has come. Each report has a key of its own and rows of the last ten
- * seconds. Prints NAME <tab> VALUE lines: answers, others (not 200), bytes_a_report, p50_ms,
- * p99_ms, max_ms; times count from when a report was due.
+ * seconds. PATHS are one for each app, of one length, with commas between; the connections are
+ * spread over them, as dynos. SERIES, 1 to 10: of ten rows that many are of sources of their own,
+ * all but web quoted. Prints NAME <tab> VALUE lines: answers, others (not 200), bytes_a_report,
+ * p50_ms, p99_ms, max_ms; times count from when a report was due.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -28,7 +30,7 @@
 enum { REPORT_MOST = 1 << 20, EVENTS = 256, KEY = 32 };
 
 struct peer {
-    int fd;
+    int fd, number;
     bool waits;     /* for an answer */
     int64_t due_ns; /* when its next report is, or the one on its way was */
     char answer[4096];
@@ -37,11 +39,12 @@ struct peer {
 
 static char report[REPORT_MOST];
 static size_t report_length;
-static char *report_key;
+static char *report_key, *report_path, *report_dyno[2];
 static int64_t report_second, interval_ns, sent;
 static uint64_t nonce;
-static const char *path, *method = "POST";
-static int rows;
+static const char *paths, *method = "POST";
+static size_t path_length, path_count;
+static int rows, series = 1;
 static int64_t *times;
 static size_t time_count, time_room, others;
 
@@ -60,17 +63,25 @@ static void fail(const char *what) {
 static void write_report(int64_t second) {
     static char body[REPORT_MOST - 1024];
     size_t length = 0;
-    for (int i = 0; i < rows; i++)
-        length += (size_t)snprintf(body + length, sizeof body - length, "%lld,%d,web,\r\n",
+    for (int i = 0; i < rows; i++) {
+        int queue = i % 10 - (10 - series);
+        length += (size_t)snprintf(body + length, sizeof body - length, "%lld,%d,",
                                    (long long)(second - 9 + i * 10 / rows), (i * 37) % 400);
+        length += (size_t)(queue > 0 ? snprintf(body + length, sizeof body - length,
+                                                "\"rq:low,%d\",\r\n", queue)
+                                     : snprintf(body + length, sizeof body - length, "web,\r\n"));
+    }
     int head =
         snprintf(report, sizeof report,
-                 "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/csv\r\n"
-                 "User-Agent: dynoscale-ruby;2.0.0\r\nX_DYNO: web.1\r\nHTTP_X_DYNO: web.1\r\n"
+                 "%s %.*s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/csv\r\n"
+                 "User-Agent: dynoscale-ruby;2.0.0\r\nX_DYNO: web.00\r\nHTTP_X_DYNO: web.00\r\n"
                  "X_REQUEST_START: t=%lld\r\nIdempotency-Key: %0*d\r\n"
                  "Content-Length: %zu\r\n\r\n",
-                 method, path, (long long)second, KEY, 0, length);
+                 method, (int)path_length, paths, (long long)second, KEY, 0, length);
     report_key = strstr(report, "Idempotency-Key: ") + 17;
+    report_path = report + strlen(method) + 1;
+    report_dyno[0] = strstr(report, "\nX_DYNO: web.") + 13;
+    report_dyno[1] = strstr(report, "HTTP_X_DYNO: web.") + 17;
     memcpy(report + head, body, length);
     report_length = (size_t)head + length;
     report_second = second;
@@ -83,6 +94,12 @@ static void send_report(struct peer *peer) {
     snprintf(key, sizeof key, "%016llx%016llx", (unsigned long long)nonce,
              (unsigned long long)++sent);
     memcpy(report_key, key, KEY);
+    memcpy(report_path, paths + (size_t)peer->number % path_count * (path_length + 1), path_length);
+    int dyno = peer->number / (int)path_count % 100;
+    for (int i = 0; i < 2; i++) {
+        report_dyno[i][0] = (char)('0' + dyno / 10);
+        report_dyno[i][1] = (char)('0' + dyno % 10);
+    }
     for (size_t at = 0; at < report_length;) {
         ssize_t count = send(peer->fd, report + at, report_length - at, MSG_NOSIGNAL);
         if (count < 0) fail("send");
@@ -126,6 +143,7 @@ static struct peer *connect_all(int port, int count, int epoll) {
     struct peer *peers = calloc((size_t)count, sizeof *peers);
     if (!peers) fail("calloc");
     for (int i = 0, on = 1; i < count; i++) {
+        peers[i].number = i;
         peers[i].fd = socket(AF_INET, SOCK_STREAM, 0);
         if (peers[i].fd < 0 ||
             connect(peers[i].fd, (struct sockaddr *)&address, sizeof address) != 0)
@@ -181,14 +199,18 @@ static void run(struct peer *peers, int count, int epoll, double seconds) {
 
 int main(int argc, char **argv) {
     if (argc < 5) {
-        fputs("usage: load PORT PATH CONNECTIONS SECONDS [ROWS [INTERVAL_MS [METHOD]]]\n", stderr);
+        fputs("usage: load PORT PATHS CONNECTIONS SECONDS [ROWS [INTERVAL_MS [METHOD [SERIES]]]]\n",
+              stderr);
         return 2;
     }
     int count = atoi(argv[3]);
-    path = argv[2];
+    paths = argv[2];
+    path_length = strcspn(paths, ",");
+    path_count = (strlen(paths) + 1) / (path_length + 1);
     rows = argc > 5 ? atoi(argv[5]) : 100;
     interval_ns = argc > 6 ? atoll(argv[6]) * 1000000 : 0;
     if (argc > 7) method = argv[7];
+    if (argc > 8) series = atoi(argv[8]);
     nonce = (uint64_t)time(NULL) << 24 ^ (uint64_t)getpid();
     struct rlimit files = {0};
     getrlimit(RLIMIT_NOFILE, &files);

@@ -1,5 +1,5 @@
-"""What the service's benches share: a service with an app, an nginx that takes and answers the same
-reports and does nothing else, the load program, and the CPU time of a process."""
+"""What the topics work with: a service with apps, an nginx that takes and answers the same reports
+and does nothing else, the load, and what a process uses."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import json
 import re
 import subprocess
 import sys
+from collections import defaultdict
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.path[1:1] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "service"), str(ROOT / "bench")]
 
+from dynoscaled import local_request  # noqa: E402
+from measure import Rounds  # noqa: E402
 from processes import Process, find_nginx, free_port  # noqa: E402
 from service import Service  # noqa: E402
 
@@ -38,25 +42,79 @@ http {{
 """
 
 
-def nginx_sink(directory: Path) -> Tuple[Process, int]:
+class Figure(NamedTuple):
+    values: Rounds
+    references: Rounds
+
+
+class Bench:
+    """The two programs, and how long everything takes."""
+
+    def __init__(self, programs: Path, quick: bool) -> None:
+        self.load = programs / "load"
+        self._data = programs / "data"
+        self.quick = quick
+
+    def rounds(self, usual: int) -> int:
+        return min(usual, 2) if self.quick else usual
+
+    def seconds(self, usual: float) -> float:
+        return min(usual, 0.5) if self.quick else usual
+
+    def data(self, what: str, folder: Path, *numbers: int) -> Dict[str, Figure]:
+        """What bench/service/data.c prints, by name."""
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [str(self._data), what, str(folder), *map(str, numbers)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        found: Dict[str, Figure] = defaultdict(lambda: Figure([], []))
+        for line in done.stdout.splitlines():
+            name, value, reference, _ = line.split("\t")
+            found[name].values.append(float(value))
+            found[name].references.append(float(reference))
+        return found
+
+    def loaded(
+        self, port: int, paths: str, connections: int, seconds: float, **shape: Any
+    ) -> Dict[str, float]:
+        return load(self.load, port, paths, connections, seconds, **shape)
+
+
+class Sink(NamedTuple):
+    pid: int
+    port: int
+
+
+@contextmanager
+def nginx_sink(directory: Path) -> Iterator[Sink]:
     """nginx that answers 200 to every report: what taking and answering one can't do without."""
     port = free_port()
     config = directory / "sink.conf"
     config.write_text(NGINX_CONFIG.format(directory=directory, port=port))
     command = [find_nginx() or "nginx", "-p", str(directory), "-c", str(config), "-e", "stderr"]
-    process = Process(command, directory, name="nginx-sink").start()
-    process.wait_for_port(port)
-    return process, port
+    with Process(command, directory, name="nginx-sink").start() as process:
+        process.wait_for_port(port)
+        yield Sink(process.pid, port)
 
 
-def add_app(service: Service, name: str = "bench") -> str:
-    """The path of its reports."""
-    command = [service.program, "app", "add", name, "--data", str(service.data)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    found = re.search(r"DYNOSCALE_URL=\S*?(/api/v1/report/[\w-]+)", done.stdout)
-    if not found:
-        raise RuntimeError(f"no address for reports: {done.stdout}{done.stderr}")
-    return found.group(1)
+def ask(service: Service, method: str, path: str, body: object = None) -> Dict[str, Any]:
+    """The API on the machine itself; a text is YAML."""
+    kind = "application/yaml" if isinstance(body, str) else "application/json"
+    data = None if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
+    answer = local_request(service.data, method, path, data, {"Content-Type": kind})
+    if answer.status >= 300:
+        raise RuntimeError(f"{method} {path}: {answer.status} {answer.text}")
+    found: Dict[str, Any] = json.loads(answer.body) if answer.body else {}
+    return found
+
+
+def add_apps(service: Service, count: int) -> List[str]:
+    """app0000, app0001 ...: the paths of their reports."""
+    paths = []
+    for number in range(count):
+        app = ask(service, "POST", "/api/v1/apps", {"name": f"app{number:04}", "zone": "Etc/UTC"})
+        url = str(app["report_url"])
+        paths.append(url[url.index("/api/") :])
+    return paths
 
 
 def cpu_ns(pid: int) -> int:
@@ -82,13 +140,13 @@ def resident_mb(pid: int) -> float:
 
 
 def load(
-    program: Path, port: int, path: str, connections: int, seconds: float, rows: int = 100,
-    interval_ms: int = 0, method: str = "POST",
+    program: Path, port: int, paths: str, connections: int, seconds: float, rows: int = 100,
+    interval_ms: int = 0, method: str = "POST", series: int = 1,
 ) -> Dict[str, float]:  # fmt: skip
     """What bench/service/load.c prints."""
-    command = [program, port, path, connections, seconds, rows, interval_ms, method]
+    command = [program, port, paths, connections, seconds, rows, interval_ms, method, series]
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=seconds + 120
+        [str(part) for part in command], capture_output=True, text=True, timeout=seconds + 300
     )
     if not done.stdout:
         raise RuntimeError(done.stderr)
@@ -96,14 +154,8 @@ def load(
     return {name: float(value) for name, value in lines}
 
 
-def cpu_of_load(pid: int, *arguments: object, **others: object) -> Tuple[float, Dict[str, float]]:
+def cpu_of_load(pid: int, *arguments: Any, **shape: Any) -> Tuple[float, Dict[str, float]]:
     """CPU µs of the process for each answer, and the load's figures."""
     before = cpu_ns(pid)
-    figures = load(*arguments, **others)  # type: ignore[arg-type]
+    figures = load(*arguments, **shape)
     return (cpu_ns(pid) - before) / 1000 / max(figures["answers"], 1), figures
-
-
-def write_results(name: str, results: Dict[str, object]) -> None:
-    folder = ROOT / "build" / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"service-{name}.json").write_text(json.dumps(results, indent=2) + "\n")
