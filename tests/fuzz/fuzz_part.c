@@ -57,6 +57,12 @@ void fuzz_part(const uint8_t *data, size_t size) {
         REQUIRE(part_merge(&back, &other) && part_merge(&back, &one), "memory");
         uint8_t *bytes = encode(&forth, &length), *again = encode(&back, &again_length);
         REQUIRE(length == again_length && memcmp(bytes, again, length) == 0, "merging commutes");
+        size_t most = first.left + part_stored_size(&other);
+        uint8_t *streamed = malloc(most);
+        if (!streamed) exit(1);
+        size_t streamed_length = part_merge_stored(streamed, first.at, first.left, &other);
+        REQUIRE(length == streamed_length && memcmp(bytes, streamed, length) == 0, "as in memory");
+        free(streamed);
         free(bytes);
         free(again);
     }

@@ -198,6 +198,27 @@ static void a_part_holds_each_second_by_itself(void **unused) {
     }
 }
 
+/* What is stored grows by a part at a time, to the same bytes; of what is cut off nothing is made.
+ */
+static void assert_merged_as_stored(struct part pieces[4], const uint8_t *whole, size_t length) {
+    uint8_t *stored = NULL;
+    size_t stored_length = 0;
+    for (int i = 0; i < 4; i++) {
+        struct part ordered = {0};
+        assert_true(part_merge(&ordered, &pieces[i]));
+        assert_true(part_is_in_order(&ordered));
+        uint8_t *more = malloc(stored_length + part_stored_size(&ordered));
+        assert_int_equal(part_merge_stored(more, (uint8_t[]){9}, 1, &ordered), 0);
+        stored_length = part_merge_stored(more, stored, stored_length, &ordered);
+        part_free(&ordered);
+        free(stored);
+        stored = more;
+    }
+    assert_int_equal(stored_length, length);
+    assert_memory_equal(stored, whole, length);
+    free(stored);
+}
+
 static void the_order_in_which_parts_come_changes_no_byte(void **unused) {
     (void)unused;
     uint64_t state = 5;
@@ -218,6 +239,7 @@ static void the_order_in_which_parts_come_changes_no_byte(void **unused) {
         assert_true(part_decode(&other, one, length));
         assert_int_equal(part_encode(two, &other), length);
         assert_memory_equal(one, two, length);
+        assert_merged_as_stored(pieces, one, length);
         for (int i = 0; i < 4; i++) part_free(&pieces[i]);
         part_free(&all);
         part_free(&other);

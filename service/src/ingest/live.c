@@ -202,18 +202,20 @@ static struct cell *make_cell(struct live_series *series, int64_t start_s) {
 
 /* Without memory the cell stays as it was: the store has what was not added. */
 static void add_to_cell(struct live *live, struct cell *cell, const struct part *part) {
-    part_clear(&live->scratch, cell->start_s);
-    if (cell->bytes && !part_decode(&live->scratch, cell->bytes, cell->length)) return;
-    if (!part_merge(&live->scratch, part)) return;
-    size_t size = part_stored_size(&live->scratch);
+    if (!part_is_in_order(part)) {
+        part_clear(&live->scratch, cell->start_s);
+        if (!part_merge(&live->scratch, part)) return;
+        part = &live->scratch;
+    }
+    size_t size = cell->length + part_stored_size(part);
     if (size > live->room) {
         uint8_t *bytes = realloc(live->bytes, size);
         if (!bytes) return;
         live->bytes = bytes;
         live->room = size;
     }
-    size_t length = part_encode(live->bytes, &live->scratch);
-    uint8_t *kept = realloc(cell->bytes, length);
+    size_t length = part_merge_stored(live->bytes, cell->bytes, cell->length, part);
+    uint8_t *kept = length > 0 ? realloc(cell->bytes, length) : NULL;
     if (!kept) return;
     memcpy(kept, live->bytes, length);
     cell->bytes = kept;

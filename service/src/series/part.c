@@ -151,22 +151,36 @@ size_t part_stored_size(const struct part *part) {
     return 1 + VARINT_SIZE + 5 + (size_t)part->length * 6;
 }
 
+static uint8_t *put_head(uint8_t *at, uint64_t sum, uint64_t max) {
+    *at++ = VERSION;
+    return varint_put(varint_put(at, sum), max);
+}
+
+/* `next` is what follows the key before, and set to what follows this one. */
+static inline uint8_t *put_entry(uint8_t *at, uint32_t *next, uint32_t key, uint64_t count) {
+    at = varint_put(at, (uint64_t)(key - *next) << 1 | (count > 1));
+    if (count > 1) at = varint_put(at, count - 2);
+    *next = key + 1;
+    return at;
+}
+
+/* The entries of the next key, from `at` on; false at the end. */
+static inline bool next_entry(const struct part *part, uint32_t *at, uint32_t *key,
+                              uint64_t *count) {
+    if (*at == part->length) return false;
+    *key = key_of(part->entries[*at]);
+    *count = 0;
+    do *count += count_of(part->entries[(*at)++]);
+    while (*at < part->length && key_of(part->entries[*at]) == *key);
+    return true;
+}
+
 size_t part_encode(uint8_t *bytes, struct part *part) {
     bring_in_order(part);
-    uint8_t *at = bytes;
-    *at++ = VERSION;
-    at = varint_put(at, part->sum);
-    at = varint_put(at, part->max);
-    uint32_t next = 0;
-    for (uint32_t i = 0; i < part->length;) {
-        uint32_t key = key_of(part->entries[i]);
-        uint64_t count = 0;
-        for (; i < part->length && key_of(part->entries[i]) == key; i++)
-            count += count_of(part->entries[i]);
-        at = varint_put(at, (uint64_t)(key - next) << 1 | (count > 1));
-        if (count > 1) at = varint_put(at, count - 2);
-        next = key + 1;
-    }
+    uint8_t *at = put_head(bytes, part->sum, part->max);
+    uint32_t next = 0, i = 0, key;
+    uint64_t count;
+    while (next_entry(part, &i, &key, &count)) at = put_entry(at, &next, key, count);
     return (size_t)(at - bytes);
 }
 
@@ -223,6 +237,28 @@ bool part_decode(struct part *part, const uint8_t *bytes, size_t length) {
     part->sum += reader.sum;
     if (reader.max > part->max) part->max = (uint32_t)reader.max;
     return true;
+}
+
+bool part_is_in_order(const struct part *part) { return part->sorted == part->length; }
+
+size_t part_merge_stored(uint8_t *bytes, const uint8_t *stored, size_t length,
+                         const struct part *part) {
+    struct reader reader = {.at = stored, .end = stored};
+    if (length > 0 && !read_head(&reader, stored, length)) return 0;
+    uint64_t max = reader.max > part->max ? reader.max : part->max, count = 0, our_count = 0;
+    uint8_t *to = put_head(bytes, reader.sum + part->sum, max);
+    uint32_t next = 0, i = 0, key = 0, our_key = 0;
+    bool theirs = read_entry(&reader, &key, &count);
+    bool ours = next_entry(part, &i, &our_key, &our_count);
+    while (theirs || ours) {
+        bool take_theirs = theirs && (!ours || key <= our_key);
+        bool take_ours = ours && (!theirs || our_key <= key);
+        to = put_entry(to, &next, take_theirs ? key : our_key,
+                       (take_theirs ? count : 0) + (take_ours ? our_count : 0));
+        if (take_theirs) theirs = read_entry(&reader, &key, &count);
+        if (take_ours) ours = next_entry(part, &i, &our_key, &our_count);
+    }
+    return reader.at == reader.end ? (size_t)(to - bytes) : 0;
 }
 
 bool part_into_sketch(struct sketch *sketch, const uint8_t *bytes, size_t length, int first,

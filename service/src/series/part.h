@@ -53,6 +53,13 @@ size_t part_stored_size(const struct part *part);
 size_t part_encode(uint8_t *bytes, struct part *part);
 bool part_decode(struct part *part, const uint8_t *bytes, size_t length);
 
+/* What is stored and a part that is in order, as encode and merge leave it, as one, without
+ * bringing the first into memory: writes at most length + part_stored_size. Nothing may be stored
+ * (length 0). 0 for what encode can't have written. */
+bool part_is_in_order(const struct part *part);
+size_t part_merge_stored(uint8_t *bytes, const uint8_t *stored, size_t length,
+                         const struct part *part);
+
 /* Adds the seconds from `first` to before `end` of a stored part to a sketch. Of all ten, sum and
  * max are those of the samples; else those of the middles of their bins. False for what encode
  * can't have written: some of it may have been added. */
