@@ -436,6 +436,9 @@ static double bare_commits(const char *folder, const struct stored *stored, size
     sqlite3_prepare_v2(file, "INSERT INTO part VALUES (?1, ?2, ?3, ?4, ?5)", -1, &row, NULL);
     const struct stored_part *from = stored->all + first;
     size_t parts = stored->count - first;
+    /* What the service had stored before, too. */
+    insert_group(file, key, row, (int)((double)first * reports * groups / (double)parts),
+                 stored->all, from);
     double began = cpu_ns();
     for (int group = 0; group < groups; group++)
         insert_group(file, key, row, reports, from + (size_t)group * parts / (size_t)groups,
