@@ -205,7 +205,8 @@ $(OUT)/%.o: %.c Makefile
 
 SERVICE_FROM_CORE := clock random url headers events transport_curl options queue_time report \
                      texts leader fork platform
-SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,$(call objects,service/src/*.c service/src/*/*.c)) \
+SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,\
+                     $(call objects,service/src/*.c service/src/*/*.c service/src/*/*/*.c)) \
                    $(SERVICE_FROM_CORE:%=$(OUT)/core/src/%.o) $(OUT)/service/schema/sqlite.o \
                    $(OUT)/service/openapi.o $(OUT)/service/pages.o
 SERVICE_LIBRARY := $(OUT)/service/service.a
@@ -222,6 +223,9 @@ SERVICE_FLAGS   = -Iservice/src $(patsubst -I%,-isystem%,$(shell pkg-config --cf
 $(OUT)/service/% $(OUT)/tests/service/% $(OUT)/tests/fuzz/% $(OUT)/bench/service/% $(OUT)/bench/policy/% \
     $(OUT)/tests/web/%: \
     CPPFLAGS += $(SERVICE_FLAGS)
+
+# A fused multiply-add would round otherwise than a machine without it: decide/automatic/number.h.
+$(OUT)/service/src/decide/%: CPPFLAGS += -ffp-contract=off
 
 # The steps of a store's schema, as C.
 $(OUT)/service/schema/sqlite.c: $(sort $(wildcard service/schema/sqlite/*.sql)) service/schema/embed
@@ -275,8 +279,9 @@ $(SERVICE_BENCHES): %: %.o $(SERVICE_LIBRARY)
 
 # The simulator takes of the service what decides, and nothing that needs a library.
 POLICY_OBJECTS := $(call objects,bench/policy/*.c bench/policy/peers/*.c) \
-                  $(call objects,service/src/decide/*.c) \
-                  $(OUT)/service/src/rules/rule.o $(OUT)/service/src/text.o
+                  $(call objects,service/src/decide/*.c service/src/decide/*/*.c) \
+                  $(OUT)/service/src/rules/rule.o $(OUT)/service/src/text.o \
+                  $(OUT)/service/src/ingest/seconds.o
 
 $(POLICY): $(POLICY_OBJECTS)
 	@$(LINK) -o $@ $^ -lm

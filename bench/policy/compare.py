@@ -63,7 +63,8 @@ def knobs(name: str, policy: str, knob: str, values: Sequence[str], more: str = 
             for value in values]
 
 
-OURS: List[Method] = []
+OURS = [Method(care, f"policy=service method=automatic care={care}", "automatic")
+        for care in ("lean", "balanced", "strict")]
 MAIN = OURS + [
     Method("Dynoscale's steps", "policy=steps", "steps"),
     Method("steps, as served", "policy=service method=steps", "steps"),

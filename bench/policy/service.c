@@ -7,6 +7,8 @@
 #include <time.h>
 
 #include "decide/decide.h"
+#include "dyno.h"
+#include "ingest/seconds.h"
 #include "options.h"
 
 enum { FIRST_S = 1800000000, TICK_S = 10, WINDOW_S = 60, LONG_AGO = 100000 };
@@ -14,6 +16,8 @@ enum { FIRST_S = 1800000000, TICK_S = 10, WINDOW_S = 60, LONG_AGO = 100000 };
 static struct rule rule;
 static struct memory memory;
 static struct decision decision;
+static struct seconds seconds;
+static struct seconds_dyno dynos[MOST_DYNOS];
 static int started;
 static long decisions;
 static double cost_s;
@@ -42,8 +46,28 @@ void service_begin(void) {
     memory_clear(&memory);
 }
 
+/* What an agent's rows say, as the service pools it. */
+static struct seconds_row pooled_row(const struct row *row) {
+    struct seconds_row pooled = {.requests = (uint32_t)row->requests, .slow = (uint32_t)row->slow};
+    for (int i = 0; i < SEEN_BUCKETS; i++) {
+        int low_ms = i ? (int)(wait_bucket_limit(i - 1) * 1000) : 0;
+        if (low_ms < SECONDS_QUICK_MS) pooled.quick += (uint32_t)row->histogram[i];
+        if (low_ms < SECONDS_LATE_MS) continue;
+        pooled.late += (uint32_t)row->histogram[i];
+        pooled.late_ms += (uint64_t)(row->histogram[i] * low_ms);
+    }
+    pooled.wait_ms = (uint64_t)(row->wait_sum * 1000);
+    pooled.busy_ms = (uint64_t)(row->busy * 1000);
+    return pooled;
+}
+
 void service_report(int now, int dyno, int from, int to, const struct row *rows) {
-    (void)now, (void)dyno, (void)from, (void)to, (void)rows;
+    (void)now;
+    for (int second = to - ROWS_KEPT < 0 ? 0 : to - ROWS_KEPT; second < to; second++) {
+        const struct row *row = &rows[second % ROWS_KEPT];
+        if (second >= from) seconds_add(&seconds, &dynos[dyno], FIRST_S + second, pooled_row(row), true);
+        seconds_arrived(&seconds, &dynos[dyno], FIRST_S + second, (uint32_t)row->arrived);
+    }
 }
 
 static void add_signals(struct situation *situation, int now) {
@@ -65,6 +89,7 @@ static void add_formation(struct situation *situation, int now, int ordered, int
     situation->stopping = 0;
     situation->formation_age = 2;
     situation->boot_s = seen_boot_count ? (int64_t)(seen_boot_mean() + .5) : -1;
+    situation->boot_mean_ms = (int64_t)(seen_boot_mean() * 1000);
     if (seen_release >= 0) situation->release_age = now - seen_release;
 }
 
@@ -75,6 +100,7 @@ static double cpu_s(void) {
 }
 
 int method_service(int now, int ordered, int up) {
+    seconds_formation(&seconds, FIRST_S + now - 1, FIRST_S + now, up);
     if (now % TICK_S) return ordered;
     struct situation situation;
     situation_clear(&situation);
@@ -86,6 +112,8 @@ int method_service(int now, int ordered, int up) {
     situation.dynos_heard = up;
     add_signals(&situation, now);
     add_formation(&situation, now, ordered, up);
+    seconds_screen(&seconds, dynos, MOST_DYNOS, sizeof *dynos, situation.now, up);
+    seconds_measure(&seconds, situation.now, 0, &situation);
     double before = cpu_s();
     decide(&situation, &rule, &memory, &decision);
     cost_s += cpu_s() - before;
@@ -98,6 +126,8 @@ void service_forget(bool keep_memory) {
     size_t length = memory_encode(bytes, &memory);
     if (!keep_memory) memory_clear(&memory);
     else if (!memory_decode(&memory, bytes, length)) abort();
+    memset(&seconds, 0, sizeof seconds);
+    memset(dynos, 0, sizeof dynos);
     seen_forget();
 }
 

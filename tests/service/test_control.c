@@ -18,6 +18,7 @@
 #include "control/state.h"
 #include "false_clock.h"
 #include "ingest/live.h"
+#include "ingest/report.h"
 #include "series/part.h"
 #include "support/folder.h"
 
@@ -661,6 +662,69 @@ an_order_whose_end_was_written_before_a_restart_is_not_taken_for_anothers(void *
     assert_string_equal(calls(), "web 3\n");
 }
 
+/* A report of the last ten seconds: `rate` requests in each, of which every tenth waited `ms`. */
+static void report_of_ten_seconds(int rate, int ms) {
+    char body[16384], sentence[REPORT_SENTENCE_SIZE];
+    size_t length = 0;
+    for (int second = 10; second > 0; second--)
+        for (int n = 0; n < rate; n++)
+            length += (size_t)snprintf(body + length, sizeof body - length, "%lld,%d,web,\r\n",
+                                       (long long)now_s() - second, n % 10 ? 1 : ms);
+    const struct report_head head = {.user_agent = "dynoscale-python;2.0.0", .dyno = "web.1"};
+    struct report report;
+    assert_int_equal(report_read(&report, &head, body, length, now_s(), sentence), REPORT_ROWS);
+    live_heard(live, app.id, report.dyno, now_s());
+    live_report(live, app.id, &report);
+    for (int i = 0; i < report.series_count; i++)
+        for (int j = 0; j < report.series[i].part_count; j++)
+            live_add(live, app.id, "web", "wait", &report.series[i].parts[j]);
+    report_free(&report);
+}
+
+static void pass_with_reports(int seconds, int rate, int ms) {
+    for (int i = 0; i < seconds; i++) {
+        if (now_s() % 10 == 9) report_of_ten_seconds(rate, ms);
+        false_clock_advance_ms(1000);
+        settle(control);
+    }
+}
+
+static void check_replay_from(int64_t from_s, int least) {
+    struct replay_counts counts;
+    assert_true(replay_run(store, &app, "web", from_s, INT64_MAX, NULL, NULL, &counts));
+    assert_true(counts.ticks >= least);
+    assert_int_equal(counts.different, 0);
+    assert_int_equal(counts.broken, 0);
+    assert_int_equal(counts.no_rules, 0);
+}
+
+static const char *const automatic =
+    "processes: {web: {rules: [{name: default, dynos: {min: 1, max: 5}, method: automatic}]}}";
+
+static void what_the_automatic_method_learns_lives_on_and_replays_to_the_bit(void **state) {
+    (void)state;
+    set_rules(automatic);
+    false_clock_advance_ms((3600 - 240 - now_s() % 3600 + 3600) % 3600 * 1000);
+    pass_with_reports(200, 12, 20);
+    assert_true(last_tick().chained);
+    assert_non_null(strstr(last_tick().decision.sentence, "one dyno takes"));
+    int64_t middle_s = now_s() - 60;
+    kill_control(); /* what it learned is in the store */
+    false_clock_advance_ms(10000);
+    control = begin();
+    pass_with_reports(40, 12, 20);
+    struct memory memory;
+    assert_true(ledger_memory(store, app.id, "web", &memory));
+    assert_true(memory.learned.windows >= 3);
+    pass_with_reports(300, 30, 400); /* over the hour; a tenth is slow: dynos are added */
+    assert_true(atoi(slurp("dynos-web")) > 1);
+    check_replay_from(0, 45);
+    check_replay_from(middle_s, 30);
+    assert_true(ledger_compact(store, now_s()));
+    check_replay_from(0, 45);
+    check_replay_from(middle_s, 30);
+}
+
 static void memory_and_ages_live_through_a_restart(void **state) {
     (void)state;
     pass(30, 20);
@@ -769,6 +833,7 @@ int main(void) {
         TEST(an_order_that_was_carried_out_before_a_restart_is_not_repeated),
         TEST(an_order_that_was_not_carried_out_before_a_restart_is_not_forgotten),
         TEST(an_order_whose_end_was_written_before_a_restart_is_not_taken_for_anothers),
+        TEST(what_the_automatic_method_learns_lives_on_and_replays_to_the_bit),
         TEST(memory_and_ages_live_through_a_restart),
         TEST(a_change_while_the_service_was_down_is_noticed),
         TEST(only_one_of_two_services_acts),

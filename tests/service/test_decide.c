@@ -158,10 +158,64 @@ static void random_memory(struct memory *m, const struct situation *s) {
     m->prior_down = moment(500);
 }
 
+static void random_requests(struct situation *s) {
+    s->known_age = known_or_not(60);
+    s->arrive_rate = known_or_not(100000);
+    s->begin_rate = known_or_not(100000);
+    s->serve_rate = known_or_not(100000);
+    s->last_requests = below(1000);
+    s->last_slow = one_in(2) ? 0 : below(s->last_requests + 1);
+    s->last_wait_ms = one_in(2) ? 0 : below(1000000);
+    s->last_busy_ms = one_in(2) ? 0 : below(1000000);
+    s->last_dyno_s = 1 + below(100);
+    s->both_requests = s->last_requests + below(1000);
+    s->both_slow = s->last_slow;
+    s->learn_requests = below(2000);
+    s->learn_slow = below(s->learn_requests + 1);
+    s->learn_wait_ms = below(100000);
+    s->learn_dyno_s = below(200);
+    s->learn_steady = one_in(2);
+    s->boot_mean_ms = known_or_not(100000);
+}
+
+static void random_learned(struct learned *learned) {
+    learned->ticks = below(1000);
+    learned->windows = below(3);
+    learned->goal_ms = 100;
+    learned->capacity = (double)(1 + below(30000)) / 1000;
+    learned->exponent = 2 + (double)below(1000) / 100;
+    learned->has_outcomes = one_in(2);
+    learned->high_outcome = 1.1;
+    learned->flat_out = one_in(2) ? 0 : (double)below(100);
+    learned->surplus = (double)below(2000);
+    learned->surplus_since = moment(1000);
+    learned->floor = below(20);
+    learned->trouble_at = moment(1000);
+    learned->restart_at = one_in(3) ? moment(100) : 0;
+    learned->trial_up = below(10);
+    learned->ceiling = one_in(3) ? below(10) : 0;
+    learned->ceiling_until = DECISIONS_NOW + below(600) - 100;
+    for (int i = 0; i < LEARNED_LOADS; i++) learned->load[i] = (uint32_t)below(100000);
+    for (int i = 0; i < LEARNED_OUTCOMES; i++)
+        learned->log_outcome[i] = (int32_t)(20000 * i - 300000);
+}
+
 static void random_given(struct given *given) {
     random_rule(&given->rule);
     random_situation(&given->situation);
     random_memory(&given->memory, &given->situation);
+}
+
+/* One search in twenty is of the automatic method. */
+static bool is_automatic(const struct given *given) { return given->rule.method == RULE_AUTOMATIC; }
+
+static void random_automatic(struct given *given) {
+    random_given(given);
+    given->rule.method = RULE_AUTOMATIC;
+    given->rule.care = (enum rule_care)below(3);
+    given->situation.jobs = 0;
+    random_requests(&given->situation);
+    random_learned(&given->memory.learned);
 }
 
 static struct decision decided(const struct given *given, struct memory *after) {
@@ -185,7 +239,8 @@ static void for_each_search(void (*check)(const struct given *given)) {
     seed = 0x5EED5EED5EED5EEDULL;
     for (int i = 0; i < SEARCHES; i++) {
         struct given given;
-        random_given(&given);
+        if (i % 20 == 0) random_automatic(&given);
+        else random_given(&given);
         check(&given);
     }
 }
@@ -217,7 +272,7 @@ static void check_data(const struct given *given) {
     if (over) return;
     if (s->heard_age < 0 || s->heard_age > 30) fail_with(given, &decision, "down without reports");
     if (s->jobs && s->value_ms < 0) fail_with(given, &decision, "down without a reading");
-    if (s->value_ms >= given->rule.down.threshold_ms)
+    if (s->value_ms >= given->rule.down.threshold_ms && !is_automatic(given))
         fail_with(given, &decision, "down and not below");
     if (s->started_age < given->rule.window_s) fail_with(given, &decision, "down after a start");
     if (s->releasing) fail_with(given, &decision, "down during a release");
@@ -282,6 +337,7 @@ static void what_is_stored_is_decided_again_the_same_to_the_byte(void **state) {
 static void check_waits(const struct given *given) {
     struct given longer = *given;
     struct memory after;
+    if (is_automatic(given)) return;
     longer.rule.up.wait_s += (int)below(300);
     longer.rule.down.wait_s += (int)below(300);
     struct decision decision = decided(given, &after), later = decided(&longer, &after);
@@ -298,7 +354,7 @@ static void a_longer_wait_never_acts_sooner(void **state) {
 static void check_larger(const struct given *given) {
     struct given larger = *given;
     struct memory after;
-    if (given->situation.value_ms < 0) return;
+    if (given->situation.value_ms < 0 || is_automatic(given)) return;
     larger.memory.up_value_ms = -1;
     larger.memory.futile_since = 0;
     larger.situation.value_ms += below(500);
@@ -353,7 +409,8 @@ static void no_number_is_too_large_or_too_small_to_decide_on(void **state) {
         for (int j = 0; j < SEARCHES / 10; j++) { /* one extreme among usual numbers */
             random_given(&given);
             int64_t *fields = (int64_t *)(void *)&given.situation;
-            fields[below(33)] = values[below(7)];
+            if (one_in(2)) random_automatic(&given);
+            fields[below(54)] = values[below(7)];
             decided(&given, &after);
         }
     }

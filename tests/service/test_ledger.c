@@ -355,6 +355,15 @@ static void a_busy_process_takes_less_than_nine_bytes_a_tick(void **state) {
     assert_true(bytes < 9 * 24 * 360);
 }
 
+static void some_learned(struct learned *learned) {
+    learned->ticks = random_below(2000);
+    learned->capacity = (double)random_below(1 << 20) / 7;
+    learned->power[3] = (double)random_below(1 << 20) * 1e40 / 3;
+    learned->log_outcome[0] = (int32_t)random_below(1 << 20) - (1 << 19);
+    int64_t loads = learned->ticks < LEARNED_LOADS ? learned->ticks : LEARNED_LOADS;
+    for (int64_t i = 0; i < loads; i++) learned->load[i] = (uint32_t)random_below(1 << 30) * 3;
+}
+
 static void any_numbers_and_texts_are_packed_to_the_bit(void **state) {
     (void)state;
     static const char *const words[] = {"0",    "00",   "1",      "01",   "9:59",
@@ -373,8 +382,10 @@ static void any_numbers_and_texts_are_packed_to_the_bit(void **state) {
                 numbers[n] = random_below(3) ? random_below(5)
                                              : (int64_t)((uint64_t)random_below(1 << 30) << 34);
             numbers = (int64_t *)&ticks[i].memory;
-            for (size_t n = 0; n < sizeof ticks[i].memory / sizeof *numbers; n++)
+            for (size_t n = 0; n < offsetof(struct memory, learned) / sizeof *numbers; n++)
                 numbers[n] = random_below(2) ? INT64_MIN + random_below(3) : INT64_MAX;
+            ticks[i].chained = (int)random_below(2);
+            if (!ticks[i].chained && random_below(2)) some_learned(&ticks[i].memory.learned);
             ticks[i].rules_version = random_below(1000);
             ticks[i].decision.action = (enum decision_action)random_below(3);
             ticks[i].decision.from = (int)random_below(3) - 1;

@@ -290,8 +290,6 @@ static const struct {
      "its fields are min and max"},
     {"dynos: {min: 1, min: 1}",
      "processes.web.rules[0].dynos.min (line 4) is there twice; keep one of them"},
-    {"method: automatic", "processes.web.rules[0].method (line 4) is automatic, which this version "
-                          "does not have; write steps"},
     {"method: magic",
      "processes.web.rules[0].method (line 4) is magic; it must be steps or automatic"},
     {"up: {step: 0}",
@@ -403,6 +401,13 @@ static const struct {
      "processes.web (line 1) is empty; it must be a map with the fields scaling and rules"},
     {"processes: {web: {}}",
      "processes.web (line 1) has no rules; it needs a list of them, as \"rules:\""},
+    {"processes: {web: {rules: [{method: automatic, queues: [a]}]}}",
+     "processes.web.rules[0] (line 1) has the method automatic, which goes by requests, and "
+     "queues; "
+     "leave one of them out"},
+    {"processes: {worker: {rules: [{method: automatic}]}}",
+     "processes.worker.rules[0] (line 1) has the method automatic, which is for web: it goes by "
+     "requests. Write steps for jobs"},
     {"processes: {web: {rules: []}}", "processes.web.rules (line 1) is a list; it must be a list "
                                       "of 1 to 50 rules, of which the last "
                                       "is the default rule"},

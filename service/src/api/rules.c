@@ -230,6 +230,9 @@ static void put_plan(struct api_call *call, const char *name, const struct rule_
     const struct rule_process *old = before ? rule_process(before, name) : NULL;
     const struct rule_process *new = rule_process(after, name);
     bool ticked = ledger_last(call->store, call->app.id, name, call->now_s, &tick);
+    struct memory latest;
+    if (ticked && tick.chained && ledger_memory(call->store, call->app.id, name, &latest))
+        tick.memory.learned = latest.learned;
     bool same = !old || !new ||
                 same_measure(&old->rules[week_rule(old, before->zone, call->now_s)],
                              &new->rules[week_rule(new, after->zone, call->now_s)]);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HOUR_S = 3600 }; /* what was learned is kept at the beginning of each */
+
 struct replay {
     struct store *store;
     const struct app *app;
@@ -13,6 +15,7 @@ struct replay {
     int64_t version;        /* -1: none was read */
     struct memory after;    /* as the tick before left it */
     int64_t last_s;         /* of that tick; 0: none */
+    int64_t from_s;         /* those before only make what was learned */
     bool failed;
 };
 
@@ -60,17 +63,53 @@ static bool chained(const struct replay *replay, const struct ledger_tick *tick)
     return memory_equal(&replay->after, &tick->memory);
 }
 
-static bool replay_tick(void *context, const struct ledger_tick *tick) {
+static bool follows(const struct replay *replay, const struct ledger_tick *tick) {
+    return replay->last_s != 0 && tick->memory.last_tick == replay->last_s;
+}
+
+/* The memory as it was given to a tick; false: what was learned until then is not known, because
+ * the tick before it is not there. */
+static bool complete(struct replay *replay, struct ledger_tick *tick) {
+    if (!tick->chained) return true;
+    if (!follows(replay, tick)) return false;
+    tick->memory.learned = replay->after.learned;
+    tick->chained = 0;
+    return true;
+}
+
+static bool decide_again(struct replay *replay, const struct ledger_tick *tick,
+                         const struct rule *rule);
+
+static bool replay_tick(void *context, const struct ledger_tick *stored) {
     struct replay *replay = context;
-    struct decision now;
-    bool going_on = true;
-    replay->counts->ticks++;
+    struct ledger_tick whole = *stored, *tick = &whole;
+    bool counts = stored->situation.now >= replay->from_s;
+    if (counts) replay->counts->ticks++;
+    if (!complete(replay, tick)) {
+        replay->last_s = 0;
+        if (!counts) return true;
+        replay->counts->broken++;
+        return tell(replay, stored, NULL, "memory");
+    }
     const struct rule *rule = rule_of(replay, tick);
     if (!rule) {
-        replay->counts->no_rules++;
         replay->last_s = 0;
+        if (!counts) return !replay->failed;
+        replay->counts->no_rules++;
         return tell(replay, tick, NULL, "rules") && !replay->failed;
     }
+    if (counts) return decide_again(replay, tick, rule);
+    struct decision before;
+    replay->after = tick->memory;
+    replay->last_s = tick->situation.now;
+    decide(&tick->situation, rule, &replay->after, &before);
+    return true;
+}
+
+static bool decide_again(struct replay *replay, const struct ledger_tick *tick,
+                         const struct rule *rule) {
+    struct decision now;
+    bool going_on = true;
     if (!chained(replay, tick)) {
         replay->counts->broken++;
         going_on = tell(replay, tick, NULL, "memory");
@@ -94,7 +133,9 @@ bool replay_run(struct store *store, const struct app *app, const char *process,
                             .context = context,
                             .counts = counts,
                             .version = -1};
-    bool ok = ledger_each(store, app->id, process, from_s, to_s, false, replay_tick, &replay);
+    int64_t hour_s = from_s > 0 ? from_s - from_s % HOUR_S : from_s;
+    replay.from_s = from_s;
+    bool ok = ledger_each(store, app->id, process, hour_s, to_s, false, replay_tick, &replay);
     rule_free(replay.rules);
     return ok && !replay.failed;
 }

@@ -7,6 +7,7 @@
 #include "rules/week.h"
 
 static const int64_t TEN_MINUTES_MS = 600 * 1000;
+static const int64_t USUAL_START_S = 25; /* of a dyno: as if two had been seen */
 
 static int64_t age_s(int64_t now_ms, int64_t since_ms) {
     return now_ms > since_ms ? (now_ms - since_ms) / 1000 : 0;
@@ -73,12 +74,17 @@ static void add_formation(const struct process *process, int64_t now_ms,
     if (process->formation_ms >= 0) situation->formation_age = age_s(now_ms, process->formation_ms);
     situation->releasing = formation->releasing == 1;
     situation->release_age = wall_age(situation->now, formation->release_s);
-    for (int i = 0; i < process->boot_count; i++) {
+    int count = process->boot_count < BOOTS_JUDGED ? process->boot_count : BOOTS_JUDGED;
+    for (int i = 0; i < count; i++) {
         /* One boot that took unusually long is forgotten, once there are others to go by. */
         int64_t boot_s = process->boots_s[i], longer = 0;
-        for (int j = 0; j < process->boot_count; j++) longer += process->boots_s[j] > boot_s;
-        if (longer == (process->boot_count == BOOTS)) situation->boot_s = boot_s;
+        for (int j = 0; j < count; j++) longer += process->boots_s[j] > boot_s;
+        if (longer == (count == BOOTS_JUDGED)) situation->boot_s = boot_s;
     }
+    if (process->boot_count == 0) return;
+    int64_t sum_s = 2 * USUAL_START_S;
+    for (int i = 0; i < process->boot_count; i++) sum_s += process->boots_s[i];
+    situation->boot_mean_ms = sum_s * 1000 / (process->boot_count + 2);
 }
 
 static void add_act(const struct process *process, int64_t now_ms, struct situation *situation) {
@@ -136,6 +142,8 @@ void situation_build(struct control *control, struct process *process, const str
     situation->rule_age = wall_age(now_s, process->rule_since_s);
     add_signals(control, process, rule, situation);
     add_formation(process, now_ms, situation);
+    if (rule->method == RULE_AUTOMATIC && !situation->jobs)
+        live_seconds(control->live, process->app->id, rule->goal_ms, situation);
     add_act(process, now_ms, situation);
     add_people(process, now_ms, situation);
     add_trouble(process, situation);

@@ -19,7 +19,7 @@
 #include "store/apps.h"
 #include "store/ledger.h"
 
-enum { BOOTS = 5, OUTSIDE = 8, SETTLE_LEAST_MS = 30 * 1000 };
+enum { BOOTS = 16, BOOTS_JUDGED = 5, OUTSIDE = 8, SETTLE_LEAST_MS = 30 * 1000 };
 
 /* Where the newest order of a process stands. */
 enum phase {

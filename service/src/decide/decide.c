@@ -14,7 +14,8 @@ static bool (*const checks[])(struct view *view, struct outcome *outcome) = {
 static void settle(struct view *view, struct outcome *outcome) {
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (checks[i](view, outcome)) return;
-    steps_decide(view, outcome);
+    if (view->advice.known) automatic_decide(view, outcome);
+    else steps_decide(view, outcome); /* for the automatic method: until a capacity is learned */
 }
 
 void decide(const struct situation *situation, const struct rule *rule, struct memory *memory,
@@ -22,6 +23,7 @@ void decide(const struct situation *situation, const struct rule *rule, struct m
     struct view view;
     view_begin(&view, situation, rule, memory);
     struct outcome outcome = {.to = (int)view.now.ordered};
+    automatic_observe(&view);
     settle(&view, &outcome);
     view_end(&view, &outcome);
     memset(decision, 0, sizeof *decision);

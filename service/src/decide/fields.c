@@ -108,13 +108,18 @@ static bool take_field(const struct fields *fields, void *of, uint64_t number, c
     return false;
 }
 
-bool fields_decode(const struct fields *fields, void *of, const uint8_t *bytes, size_t length) {
+size_t fields_decode_some(const struct fields *fields, void *of, const uint8_t *bytes,
+                          size_t length) {
     const uint8_t *at = bytes, *end = bytes + length;
-    for (uint64_t number = 0, last = 0; at < end; last = number) {
-        if (!take_varint(&at, end, &number) || number <= last) return false;
-        if (!take_field(fields, of, number, &at, end)) return false;
+    for (uint64_t number = 0, last = 0; at < end && *at != 0; last = number) {
+        if (!take_varint(&at, end, &number) || number <= last) return length + 1;
+        if (!take_field(fields, of, number, &at, end)) return length + 1;
     }
-    return true;
+    return (size_t)(at - bytes);
+}
+
+bool fields_decode(const struct fields *fields, void *of, const uint8_t *bytes, size_t length) {
+    return fields_decode_some(fields, of, bytes, length) == length;
 }
 
 /* ---- Words ---------------------------------------------------------------------------------- */

@@ -41,6 +41,10 @@ size_t fields_encode(const struct fields *fields, uint8_t *bytes, const void *of
 /* Sets the fields of `of`, which holds `before`, that are stored. False for what fields_encode
  * can't have written; `of` is then of no use. */
 bool fields_decode(const struct fields *fields, void *of, const uint8_t *bytes, size_t length);
+/* The same up to a byte 0 where a field would begin: returns the bytes before it, `length` where
+ * there is none, more than that where fields_decode would return false. */
+size_t fields_decode_some(const struct fields *fields, void *of, const uint8_t *bytes,
+                          size_t length);
 
 /* An object with every field; null where a field that is -1 when unknown is unknown. */
 void fields_json(const struct fields *fields, struct text *text, const void *of);

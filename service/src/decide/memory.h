@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "decide/automatic/learned.h"
+
 /* Stored number (never reused), name, at first, meaning. Moments are epoch seconds; 0: never. */
 #define MEMORY_FIELDS(X)                                                                      \
     X(1, last_tick, 0, "the tick before")                                                     \
@@ -37,14 +39,16 @@ struct memory {
 #define X(number, name, unknown, meaning) int64_t name;
     MEMORY_FIELDS(X)
 #undef X
+    struct learned learned; /* of the automatic method; empty where it never was the method */
 };
 
 /* As before the first tick. */
 void memory_clear(struct memory *memory);
 
-/* The stored form: what differs from a cleared memory. encode: returns the bytes written, at most
- * MEMORY_STORED. decode: false for what encode can't have written. */
-enum { MEMORY_STORED = 512 };
+/* The stored form: what differs from a cleared memory, then, after a byte 0, what was learned.
+ * encode: returns the bytes written, at most MEMORY_STORED. decode: false for what encode can't
+ * have written. */
+enum { MEMORY_STORED = 512 + LEARNED_STORED };
 size_t memory_encode(uint8_t *bytes, const struct memory *memory);
 bool memory_decode(struct memory *memory, const uint8_t *bytes, size_t length);
 

@@ -35,12 +35,13 @@ bool safety_order(struct view *view, struct outcome *outcome) {
     return hold(outcome, SENTENCE_HOLD_REFUSED);
 }
 
-/* Right after a release waits are those of dynos that start. A bounded time: load may come, too. */
+/* Right after a release waits are those of dynos that start. A bounded time: load may come, too.
+ * The automatic method knows restarts by itself. */
 bool safety_release(struct view *view, struct outcome *outcome) {
     int64_t age = view->now.release_age;
     int64_t boot_s = view->boot_s < LONGEST_BOOT_S ? view->boot_s : LONGEST_BOOT_S;
     int64_t settled = boot_s + (view->rule->window_s < 60 ? view->rule->window_s : 60);
-    if (age < 0 || age >= settled) return false;
+    if (age < 0 || age >= settled || view->advice.known) return false;
     outcome->left_s = settled - age;
     outcome->since_s = age;
     return hold(outcome, SENTENCE_HOLD_RELEASE);
@@ -186,6 +187,12 @@ bool safety_forbids_down(struct view *view, struct outcome *outcome) {
     outcome->of_s = view->rule->down.wait_s;
     outcome->since_s = outcome->of_s - outcome->left_s;
     if (outcome->left_s > 0) return hold(outcome, SENTENCE_HOLD_BELOW);
+    return safety_keeps_dynos(view, outcome);
+}
+
+bool safety_keeps_dynos(struct view *view, struct outcome *outcome) {
+    if (floor_forbids(view, outcome)) return true;
+    if (view->now.paused) return hold(outcome, SENTENCE_HOLD_PAUSED_DOWN);
     if (view->now.releasing > 0) return hold(outcome, SENTENCE_HOLD_RELEASING);
     return start_forbids(view, outcome) || boot_forbids(view, outcome) ||
            jobs_forbid(view, outcome);

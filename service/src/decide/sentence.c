@@ -101,12 +101,14 @@ static void put_value(struct line *line, const struct view *view, const char *ve
 
 static void put_above(struct line *line, const struct view *view) {
     put_value(line, view, "is");
+    if (view->advice.known) return; /* no threshold counts */
     put(line, ", above ");
     put_ms(line, view->rule->up.threshold_ms);
 }
 
 static void put_below(struct line *line, const struct view *view) {
     put_value(line, view, "is");
+    if (view->advice.known) return;
     put(line, ", below ");
     put_ms(line, view->rule->down.threshold_ms);
 }
@@ -470,6 +472,98 @@ static void say_between(struct line *line, const struct view *view, const struct
     }
 }
 
+/* ---- The automatic method ------------------------------------------------------------------- */
+
+/* "118", "12.7": a tenth where it matters. */
+static void put_rate(struct line *line, int64_t thousandths) {
+    if (thousandths >= 100000) put(line, "%" PRId64, (thousandths + 500) / 1000);
+    else
+        put(line, "%" PRId64 ".%d", (thousandths + 50) / 1000,
+            (int)((thousandths + 50) / 100 % 10));
+}
+
+/* "118 requests/s now, up to 139 in the minute after the next start (25 s)". */
+static void put_traffic(struct line *line, const struct advice *advice) {
+    put_rate(line, advice->traffic);
+    put(line, " requests/s now, up to ");
+    put_rate(line, advice->high);
+    put(line, " when a dyno ordered now is up (%" PRId64 " s)%s", advice->boot_s,
+        advice->judged ? ", judging by the last hour" : "");
+}
+
+/* "one dyno takes 12.7 before 1 in 20 waits 100 ms". */
+static void put_capacity(struct line *line, const struct view *view) {
+    put(line, "; one dyno takes ");
+    put_rate(line, view->advice.capacity);
+    put(line, " before 1 in %d waits ",
+        (1000 + view->rule->goal_per_mille / 2) / view->rule->goal_per_mille);
+    put_ms(line, view->rule->goal_ms);
+}
+
+static void say_traffic(struct line *line, const struct view *view, const struct outcome *outcome) {
+    put_traffic(line, &view->advice);
+    put_capacity(line, view);
+    if (outcome->to > view->now.ordered && outcome->would > outcome->to)
+        put(line, "; %d would be right, and %d is the %s", outcome->would, view->ceiling,
+            view->ceiling < view->rule->max ? "platform's limit" : "rule's maximum");
+    if (view->now.left_out > 0)
+        put(line, "; %" PRId64 " dyno%s far slower than the others, and %s set aside",
+            view->now.left_out, view->now.left_out == 1 ? " is" : "s are",
+            view->now.left_out == 1 ? "is" : "are");
+}
+
+static void say_backlog(struct line *line, const struct view *view, const struct outcome *outcome) {
+    put(line, "requests wait ");
+    put_ms(line, view->advice.wait_ms);
+    put(line, " on average, and what waits is to be worked off in %d s; ", AUTOMATIC_DRAIN_S);
+    say_traffic(line, view, outcome);
+}
+
+static void say_restarts(struct line *line, const struct view *view,
+                         const struct outcome *outcome) {
+    put(line, "%d of %" PRId64 " dynos restart, and what waits meanwhile is to be worked off; ",
+        (int)view->now.ordered - view->serving, view->now.ordered);
+    say_traffic(line, view, outcome);
+}
+
+static void say_surplus(struct line *line, const struct view *view, const struct outcome *outcome) {
+    put(line, "for ");
+    put_age(line, view->advice.surplus_s);
+    put(line, " at most %d would have done; ", outcome->would);
+    say_traffic(line, view, outcome);
+}
+
+static void say_surplus_stays(struct line *line, const struct view *view,
+                              const struct outcome *outcome) {
+    put(line, "%d would do now, and the surplus has cost %" PRId64 " %% of %d starts; ",
+        view->advice.need, view->advice.surplus_per_cent, AUTOMATIC_PATIENCE);
+    say_traffic(line, view, outcome);
+}
+
+static void say_ceiling(struct line *line, const struct view *view, const struct outcome *outcome) {
+    (void)outcome;
+    put(line, "%" PRId64 " %% of requests wait longer than ",
+        (view->advice.slow_per_mille + 5) / 10);
+    put_ms(line, view->rule->goal_ms);
+    put(line, ", and more dynos did not help: they served no more, or each request became slower; "
+              "what does not scale is often a database, a lock or another service");
+}
+
+static void say_trial(struct line *line, const struct view *view, const struct outcome *outcome) {
+    put(line,
+        "%d would be right to work off what waits; whether more dynos help is seen first, with "
+        "half as many more; ",
+        view->advice.would);
+    say_traffic(line, view, outcome);
+}
+
+static void say_automatic_most(struct line *line, const struct view *view,
+                               const struct outcome *outcome) {
+    put(line, "%d would be right, and %d is the %s; ", outcome->would, view->ceiling,
+        view->ceiling < view->rule->max ? "platform's limit" : "rule's maximum");
+    say_traffic(line, view, outcome);
+}
+
 /* ---- The table ------------------------------------------------------------------------------ */
 
 static const struct form {
@@ -514,6 +608,15 @@ static const struct form {
     {SENTENCE_HOLD_JOBS, say_jobs},
     {SENTENCE_HOLD_RELEASING, say_releasing},
     {SENTENCE_HOLD_BETWEEN, say_between},
+    {SENTENCE_UP_TRAFFIC, say_traffic},
+    {SENTENCE_UP_BACKLOG, say_backlog},
+    {SENTENCE_UP_RESTARTS, say_restarts},
+    {SENTENCE_DOWN_SURPLUS, say_surplus},
+    {SENTENCE_HOLD_ENOUGH, say_traffic},
+    {SENTENCE_HOLD_SURPLUS, say_surplus_stays},
+    {SENTENCE_HOLD_CEILING, say_ceiling},
+    {SENTENCE_HOLD_TRIAL, say_trial},
+    {SENTENCE_HOLD_AUTOMATIC_MOST, say_automatic_most},
 };
 
 static void put_beginning(struct line *line, const struct decision *decision, bool on) {
@@ -649,11 +752,40 @@ static bool put_next_of_form(struct line *line, const struct view *view,
     }
 }
 
+/* What would change the automatic method's mind. */
+static void put_next_automatic(struct line *line, const struct view *view,
+                               const struct outcome *outcome) {
+    const struct advice *advice = &view->advice;
+    int from = (int)view->now.ordered;
+    bool down_later = outcome->to == from && advice->need < from;
+    if (outcome->form == SENTENCE_HOLD_CEILING) {
+        put(line, "more are tried again in ");
+        put_wait(line, advice->ceiling_left_s);
+    } else if (from >= view->ceiling) {
+        put(line, "not up: %d is the %s", view->ceiling,
+            view->ceiling < view->rule->max ? "platform's limit" : "maximum");
+    } else {
+        put(line, "up when much more than ");
+        put_rate(line, advice->enough);
+        put(line, " requests/s are expected, or requests wait");
+    }
+    if (from <= view->floor) put(line, "; not down: %d is the least", view->floor);
+    else if (view->now.paused) put(line, "; not down while that is paused");
+    else if (down_later)
+        put(line, "; down when the surplus has cost %d starts, %" PRId64 " %% of that so far",
+            AUTOMATIC_PATIENCE, advice->surplus_per_cent);
+    else put(line, "; down when fewer have been enough for long");
+}
+
 static void write_next(struct line *line, const struct view *view, const struct outcome *outcome) {
     if (put_next_of_form(line, view, outcome)) return;
     int from = view->on ? outcome->to : (int)view->now.ordered;
     if (!view->on && outcome->to != from) {
         put(line, "done when scaling is switched on, if it still holds then");
+        return;
+    }
+    if (view->advice.known) {
+        put_next_automatic(line, view, outcome);
         return;
     }
     put_next_up(line, view, outcome, from);

@@ -43,6 +43,15 @@
     X(38, HOLD_JOBS, "below, and jobs run")                                                    \
     X(39, HOLD_RELEASING, "below, and a release is under way")                                 \
     X(40, HOLD_BETWEEN, "neither above nor below")                                             \
+    X(41, UP_TRAFFIC, "automatic: more dynos are worth their price")                           \
+    X(42, UP_BACKLOG, "automatic: requests wait, and more dynos work them off")                \
+    X(43, UP_RESTARTS, "automatic: most dynos restart, and requests will have waited")         \
+    X(44, DOWN_SURPLUS, "automatic: a surplus has cost enough")                                \
+    X(45, HOLD_ENOUGH, "automatic: as many as are worth their price")                          \
+    X(46, HOLD_SURPLUS, "automatic: fewer would do, and that may pass")                        \
+    X(47, HOLD_CEILING, "automatic: more did not help")                                        \
+    X(48, HOLD_AUTOMATIC_MOST, "automatic: the rule's maximum or the platform's limit")        \
+    X(49, HOLD_TRIAL, "automatic: whether those help that were added is seen first")           \
     X(50, HOLD_UNHEARD, "above, and no report since dynos were added last")
 
 enum sentence_form {

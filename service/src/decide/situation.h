@@ -44,7 +44,28 @@
     X(30, clock_jump, 0, "seconds by which the wall clock stepped since the last tick; 0: none")  \
     X(31, rule_age, -1, "since the rule in force came into force")                                \
     X(32, jobs, 0, "1: what waits are jobs in queues; 0: requests, as for web")                   \
-    X(33, person_age, -1, "since a person last changed the rules or ended a pause of this app")
+    X(33, person_age, -1, "since a person last changed the rules or ended a pause of this app")   \
+    X(34, known_age, -1, "since the newest second that enough dynos have reported; -1: none")     \
+    X(35, arrive_rate, -1, "requests that arrive in 1000 s, of all dynos; -1: not known")         \
+    X(36, begin_rate, -1, "requests that begin in 1000 s: fewer while more and more wait")        \
+    X(37, serve_rate, -1, "the same, of the last 20 known seconds instead of 15")                 \
+    X(38, last_requests, 0, "that began in the last 10 known seconds, where dynos reported")      \
+    X(39, last_slow, 0, "of these, that waited longer than the goal")                             \
+    X(40, last_wait_ms, 0, "their waits, summed")                                                 \
+    X(41, last_busy_ms, 0, "time that threads spent in the app in these seconds, summed")         \
+    X(42, last_dyno_s, 0, "seconds of dynos that these 10 s were reported of")                    \
+    X(43, both_requests, 0, "that began in the last 20 known seconds")                            \
+    X(44, both_slow, 0, "of these, that waited longer than the goal")                             \
+    X(45, both_busy_ms, 0, "time that threads spent in the app in these seconds, summed")         \
+    X(46, past_requests, 0, "that began in 10 s, a minute before")                                \
+    X(47, past_wait_ms, 0, "their waits, summed")                                                 \
+    X(48, learn_requests, 0, "that began in 30 s which all dynos have reported")                  \
+    X(49, learn_slow, 0, "of these, that waited longer than the goal")                            \
+    X(50, learn_wait_ms, 0, "their waits, summed")                                                \
+    X(51, learn_dyno_s, 0, "seconds of dynos that these 30 s were reported of")                   \
+    X(52, learn_steady, 0, "1: about as many dynos were up in all of these 30 s")                 \
+    X(53, boot_mean_ms, -1, "how long a dyno takes to start on average; -1: not known")           \
+    X(54, left_out, 0, "dynos that are set aside, since they alone are slow")
 
 enum act_state {
     ACT_NONE,
@@ -73,7 +94,7 @@ void situation_clear(struct situation *situation);
 /* The stored form: fields that differ from `before` (NULL: from the cleared one), as varints.
  * encode: returns the bytes written, at most SITUATION_STORED. decode: false for what encode can't
  * have written. */
-enum { SITUATION_STORED = 1280 };
+enum { SITUATION_STORED = 1536 };
 size_t situation_encode(uint8_t *bytes, const struct situation *situation,
                         const struct situation *before);
 bool situation_decode(struct situation *situation, const uint8_t *bytes, size_t length,

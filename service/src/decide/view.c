@@ -90,6 +90,11 @@ int64_t view_down_left(const struct view *view) {
     return left;
 }
 
+static void move_learned(struct memory *memory, int64_t by, int64_t now) {
+    learned_bound(&memory->learned);
+    learned_move(&memory->learned, by, now);
+}
+
 static void take_clock(struct view *view) {
     struct memory *memory = view->memory;
     const struct situation *now = &view->now;
@@ -98,6 +103,7 @@ static void take_clock(struct view *view) {
     if (!view->first && jump == 0 && now->now < memory->last_tick)
         jump = now->now - memory->last_tick - now->tick_s;
     move_moments(memory, jump, now->now);
+    move_learned(memory, jump, now->now);
     bool far = jump >= now->tick_s || jump <= -now->tick_s;
     view->jumped = far && !view->first ? jump : 0;
     bool gap = view_age(view, memory->last_tick) > view->rule->window_s;

@@ -5,6 +5,7 @@
 #ifndef VIEW_H
 #define VIEW_H
 
+#include "decide/automatic/automatic.h"
 #include "decide/decide.h"
 #include "decide/sentence.h"
 
@@ -45,6 +46,7 @@ struct view {
     bool idle;   /* heard, and no request came: nothing waited */
     bool known;  /* heard, and value_ms is the statistic */
     int64_t value_ms;
+    struct advice advice; /* of the automatic method, where that is the rule's */
 };
 
 /* What a check settles, with the numbers of its sentence. */
@@ -81,6 +83,8 @@ bool safety_outside(struct view *view, struct outcome *outcome);
  * waited for long enough. */
 bool safety_forbids_up(struct view *view, struct outcome *outcome);
 bool safety_forbids_down(struct view *view, struct outcome *outcome);
+/* The same without the wait of a step down, for a method that has its own. */
+bool safety_keeps_dynos(struct view *view, struct outcome *outcome);
 
 /* steps.c: the method. Always settles. */
 void steps_decide(struct view *view, struct outcome *outcome);

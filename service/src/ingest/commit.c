@@ -166,6 +166,7 @@ static void show_live(struct commit *commit, const struct commit_item *item) {
     const struct report *report = &item->report;
     live_heard(commit->live, item->app, report->dyno, report->arrived_s);
     if (item->result != COMMIT_DONE) return;
+    live_report(commit->live, item->app, report);
     for (int i = 0; i < report->series_count; i++) {
         const struct report_series *series = &report->series[i];
         for (int j = 0; j < series->part_count && !series->refused; j++)

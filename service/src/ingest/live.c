@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/report.h"
+#include "ingest/seconds.h"
 #include "ingest/signal.h"
 #include "series/part.h"
 
@@ -35,6 +37,7 @@ struct live_series {
 struct dyno {
     char *name;
     int64_t heard_s;
+    struct seconds_dyno counted;
 };
 
 struct live_app {
@@ -42,6 +45,8 @@ struct live_app {
     size_t series_count, series_room, dyno_count, dyno_room;
     struct live_series *series;
     struct dyno *dynos;
+    struct seconds *seconds; /* NULL: the automatic method does not scale it */
+    int64_t seconds_until_s, goal_ms;
 };
 
 struct live {
@@ -75,6 +80,7 @@ static void free_app(struct live_app *app) {
     for (size_t i = 0; i < app->dyno_count; i++) free(app->dynos[i].name);
     free(app->series);
     free(app->dynos);
+    free(app->seconds);
     free(app);
 }
 
@@ -245,13 +251,22 @@ static void heard(struct live_app *app, const char *name, int64_t heard_s) {
     if (!array) return;
     app->dynos = array;
     char *copy = strdup(name);
-    if (copy) app->dynos[app->dyno_count++] = (struct dyno){copy, heard_s};
+    if (copy) app->dynos[app->dyno_count++] = (struct dyno){.name = copy, .heard_s = heard_s};
 }
 
 void live_heard(struct live *live, int64_t id, const char *name, int64_t heard_s) {
     pthread_mutex_lock(&live->lock);
     struct live_app *app = make_app(live, id);
     if (app) heard(app, name, heard_s);
+    pthread_mutex_unlock(&live->lock);
+}
+
+void live_report(struct live *live, int64_t id, const struct report *report) {
+    pthread_mutex_lock(&live->lock);
+    struct live_app *app = find_app(live, id);
+    for (size_t i = 0; app && app->seconds && i < app->dyno_count; i++)
+        if (strcmp(app->dynos[i].name, report->dyno) == 0)
+            seconds_report(app->seconds, &app->dynos[i].counted, report, app->goal_ms);
     pthread_mutex_unlock(&live->lock);
 }
 
@@ -436,4 +451,46 @@ bool live_knows(struct live *live, int64_t id, const char *dyno) {
         known = strcmp(app->dynos[i].name, dyno) == 0;
     pthread_mutex_unlock(&live->lock);
     return known;
+}
+
+/* ---- What the automatic method reads -------------------------------------------------------- */
+
+/* How many seconds back all processes have reported: where several of a dyno do, each covers the
+ * seconds up to its report with its own requests alone. */
+static int lag_of(const struct live_app *app, int64_t report_s) {
+    int several = 0, dynos = 0;
+    for (size_t i = 0; i < app->dyno_count; i++) {
+        double apart = app->dynos[i].counted.reports_apart;
+        dynos += apart > 0;
+        several += apart > 0 && apart < .6 * (double)report_s;
+    }
+    return 2 * several > dynos ? (int)(report_s < 60 ? report_s : 60) : 0;
+}
+
+static int up_of(const struct situation *situation) {
+    if (situation->up >= 0) return (int)situation->up;
+    if (situation->ordered >= 0 && situation->booting >= 0)
+        return (int)(situation->ordered - situation->booting);
+    return (int)situation->dynos_heard;
+}
+
+void live_seconds(struct live *live, int64_t id, int64_t goal_ms, struct situation *situation) {
+    int64_t now_s = situation->now;
+    int up = up_of(situation);
+    pthread_mutex_lock(&live->lock);
+    struct live_app *app = make_app(live, id);
+    if (app && !app->seconds) {
+        app->seconds = calloc(1, sizeof *app->seconds);
+        app->seconds_until_s = now_s;
+    }
+    if (app && app->seconds) {
+        app->goal_ms = goal_ms;
+        seconds_formation(app->seconds, app->seconds_until_s, now_s, up);
+        app->seconds_until_s = now_s;
+        if (app->dyno_count > 0)
+            seconds_screen(app->seconds, &app->dynos[0].counted, app->dyno_count,
+                           sizeof *app->dynos, now_s, up);
+        seconds_measure(app->seconds, now_s, lag_of(app, situation->report_s), situation);
+    }
+    pthread_mutex_unlock(&live->lock);
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "decide/situation.h"
 #include "rules/rule.h"
 
 struct live;
@@ -21,6 +22,11 @@ void live_free(struct live *live);
 void live_add(struct live *live, int64_t app, const char *source, const char *signal,
               const struct part *part);
 void live_heard(struct live *live, int64_t app, const char *dyno, int64_t heard_s);
+
+/* The same for the automatic method, which counts by the second and by the dyno: called after
+ * live_heard, kept for apps that live_seconds was asked of. */
+struct report;
+void live_report(struct live *live, int64_t app, const struct report *report);
 
 /* Forgets what is older than 15 minutes; called once a tick. */
 void live_expire(struct live *live, int64_t now_s);
@@ -45,6 +51,10 @@ struct live_measure live_measure(struct live *live, int64_t app, const struct ru
  * "unstamped", "begin") the sum of all. Exact below 64 a reading, above within 1.6 %. */
 int64_t live_signal(struct live *live, int64_t app, const struct rule *rule, bool web,
                     const char *signal, int64_t from_s, int64_t to_s);
+
+/* The automatic method's fields of a situation, whose `now`, `report_s` and dynos are set; counts
+ * from the first call on, and once a tick. goal_ms: of the rule. */
+void live_seconds(struct live *live, int64_t app, int64_t goal_ms, struct situation *situation);
 
 /* The newest moment at which a dyno of the type was heard (NULL: any dyno); -1: not in the last 15
  * minutes. How many different ones were since a moment. Whether this one is known. */

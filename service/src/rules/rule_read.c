@@ -212,9 +212,7 @@ static bool read_word(struct reader *reader, struct rule *rule, const struct rul
     for (int i = 0; field->words[i]; i++) {
         if (!is_word(value, field->words[i])) continue;
         rule_set_number(rule, field, i);
-        if (rule->method != RULE_AUTOMATIC) return true;
-        return refuse(reader, value->line,
-                      "is automatic, which this version does not have; write steps");
+        return true;
     }
     return refuse_value(reader, value, must_be);
 }
@@ -426,6 +424,21 @@ static bool check_names(struct reader *reader, const struct rule_process *proces
     return true;
 }
 
+/* The automatic method counts the requests of web dynos. */
+static bool check_method(struct reader *reader, const struct rule_process *process,
+                         const struct rule *rule, int line) {
+    if (rule->method != RULE_AUTOMATIC) return true;
+    if (strcmp(process->name, "web") != 0)
+        return refuse(reader, line,
+                      "has the method automatic, which is for web: it goes by requests. Write "
+                      "steps for jobs");
+    if (rule->queue_count > 0)
+        return refuse(reader, line,
+                      "has the method automatic, which goes by requests, and queues; leave one of "
+                      "them out");
+    return true;
+}
+
 /* ---- Processes ------------------------------------------------------------------------------ */
 
 static bool read_rules(struct reader *reader, struct rule_process *process,
@@ -440,6 +453,7 @@ static bool read_rules(struct reader *reader, struct rule_process *process,
         struct tree_node node = tree_member(reader->tree, list, i, NULL);
         size_t length = enter(reader, NULL, i);
         if (!read_rule(reader, &process->rules[i], &node, i, i == list->count - 1)) return false;
+        if (!check_method(reader, process, &process->rules[i], node.line)) return false;
         leave(reader, length);
     }
     return check_names(reader, process, list->line);

@@ -20,9 +20,20 @@ static void copy(char *to, size_t size, const char *from) { snprintf(to, size, "
 
 /* ---- Writing -------------------------------------------------------------------------------- */
 
+/* What was learned takes more than all the rest, and each tick could make it again from what the
+ * tick before it was given: so it is kept of the first tick of an hour, and of one whose
+ * predecessor is not in the hour. */
+static bool is_chained(const struct ledger_tick *tick) {
+    int64_t before = tick->memory.last_tick, now = tick->situation.now;
+    return before > 0 && before < now && hour_of(before) == hour_of(now) &&
+           !learned_is_empty(&tick->memory.learned);
+}
+
 bool ledger_add(struct store *store, const struct ledger_tick *tick, const struct memory *after) {
     size_t length;
-    uint8_t *data = ledger_pack(tick, 1, &length), memory[MEMORY_STORED];
+    struct ledger_tick kept = *tick;
+    kept.chained = is_chained(tick);
+    uint8_t *data = ledger_pack(&kept, 1, &length), memory[MEMORY_STORED];
     if (!data) return false;
     struct query query =
         store_query(store, "INSERT INTO tick (app, process, at_s, changes, data)"

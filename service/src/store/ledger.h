@@ -15,6 +15,9 @@ struct ledger_tick {
     int rule_number; /* in the process's list */
     struct situation situation;
     struct memory memory; /* as given to decide */
+    /* 1: memory.learned is not here. It is what the tick before left, the one at memory.last_tick:
+     * decide() again makes it, from the beginning of the hour on. ledger_add sets it. */
+    int chained;
     struct decision decision;
 };
 

@@ -3,8 +3,9 @@
  * count of ticks, then sections, each begun by its number, ended by a 0:
  *
  *     a column of numbers   only where one is not what the cleared tick has; `numbers` below
- *     a text                the templates that there are, which of them each tick has, and a column
- *                           for each number in them
+ *     what was learned      only where a tick has any: of each tick how many bytes of it are here,
+ * or 1 where it is what the tick before left; then these bytes a text                the templates
+ * that there are, which of them each tick has, and a column for each number in them
  *
  * A template is the text with its numbers taken out: "hold \1: p95 is \1 ms, below \1 ms for \2". A
  * number in a text is often one of the situation's own: then only its column's number is kept.
@@ -17,6 +18,7 @@
 
 enum { PLAIN = 1, COMPRESSED = 2, LEVEL = 9, SHORTEST_COMPRESSED = 512 };
 enum { RAW = 3, NUMBER = 1, DURATION = 2 }; /* bytes in templates */
+enum { LEARNED = 300, CHAINED = 1 };        /* the section; no stored form has 1 byte */
 enum { MOST_UNPACKED = 16 * 1024 * 1024, MOST_DIGITS = 15, MOST_NUMBERS = 64 };
 
 /* ---- The columns ---------------------------------------------------------------------------- */
@@ -360,6 +362,25 @@ static void put_columns(struct bytes *bytes, const struct ledger_tick *ticks, si
     }
 }
 
+static size_t learned_bytes(uint8_t *bytes, const struct ledger_tick *tick) {
+    return tick->chained ? CHAINED : learned_encode(bytes, &tick->memory.learned);
+}
+
+static void put_learned(struct bytes *bytes, const struct ledger_tick *ticks, size_t count,
+                        uint64_t *values) {
+    uint8_t learned[LEARNED_STORED];
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        values[i] = learned_bytes(learned, &ticks[i]);
+        any = any || values[i] != 0;
+    }
+    if (!any) return;
+    put_varint(bytes, LEARNED);
+    put_numbers(bytes, values, count);
+    for (size_t i = 0; i < count; i++)
+        if (!ticks[i].chained) put(bytes, learned, learned_bytes(learned, &ticks[i]));
+}
+
 /* Takes the plain bytes and gives what is stored. */
 static uint8_t *finish(struct bytes *plain, size_t *length) {
     struct bytes out = {0};
@@ -394,6 +415,7 @@ uint8_t *ledger_pack(const struct ledger_tick *ticks, size_t count, size_t *leng
     if (!plain.failed) {
         put_varint(&plain, count);
         put_columns(&plain, ticks, count, values);
+        put_learned(&plain, ticks, count, values);
         for (size_t t = 0; t < TEXTS; t++) put_text(&plain, &texts[t], &all, ticks, count, values);
         put_varint(&plain, 0);
     }
@@ -472,12 +494,26 @@ static void take_text(struct unpacking *pack, const struct column *text) {
         take_template(pack, text, (size_t)t);
 }
 
+static void take_learned(struct unpacking *pack) {
+    struct reader *reader = &pack->reader;
+    take_numbers(reader, pack->values, pack->count);
+    for (size_t i = 0; i < pack->count && !reader->failed; i++) {
+        struct ledger_tick *tick = &pack->ticks[i];
+        tick->chained = pack->values[i] == CHAINED;
+        uint64_t length = tick->chained ? 0 : pack->values[i];
+        const uint8_t *bytes = take(reader, length);
+        reader->failed =
+            reader->failed || !learned_decode(&tick->memory.learned, bytes, (size_t)length);
+    }
+}
+
 static void take_sections(struct unpacking *pack) {
     for (uint64_t number; (number = take_varint(&pack->reader)) && !pack->reader.failed;) {
         const struct column *column = find(columns, COLUMNS, number);
         const struct column *text = find(texts, TEXTS, number);
         if (column) take_column(pack, column);
         else if (text) take_text(pack, text);
+        else if (number == LEARNED) take_learned(pack);
         else pack->reader.failed = true;
     }
     pack->reader.failed = pack->reader.failed || pack->reader.at != pack->reader.end;

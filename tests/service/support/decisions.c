@@ -50,6 +50,53 @@ static bool set_rule(struct rule *rule, const char *name, const char *value) {
     return true;
 }
 
+static bool set_method(struct rule *rule, const char *name, const char *value) {
+    static const char *const cares[] = {"lean", "balanced", "strict"};
+    if (strcmp(name, "method") == 0 && strcmp(value, "automatic") == 0) {
+        rule->method = RULE_AUTOMATIC;
+        return true;
+    }
+    for (int i = 0; i < 3 && strcmp(name, "care") == 0; i++)
+        if (strcmp(value, cares[i]) == 0) {
+            rule->care = (enum rule_care)i;
+            return true;
+        }
+    return false;
+}
+
+/* What the automatic method has learned: "learned=12.5", that a dyno takes so many requests a
+ * second; then "hour=118", the traffic of the last hour; "surplus", "floor", "ceiling". */
+static bool set_learned(struct learned *learned, const char *name, const char *value) {
+    double number = atof(value);
+    if (strcmp(name, "learned") == 0) {
+        learned->windows = 100;
+        learned->goal_ms = 100;
+        learned->capacity = number;
+        learned->exponent = 4;
+        learned->flat_out = 2 * number;
+        learned->usual_service = 1;
+    } else if (strcmp(name, "hour") == 0) {
+        learned->ticks = 3 * LEARNED_LOADS;
+        learned->has_outcomes = 1;
+        learned->high_outcome = 1;
+        for (int i = 0; i < LEARNED_LOADS; i++) learned->load[i] = (uint32_t)(number * 1000);
+    } else if (strcmp(name, "ceiling") == 0) {
+        learned->ceiling = atoll(value);
+        learned->ceiling_until = DECISIONS_NOW + 300;
+        learned->trial_up = 2;
+    } else if (strcmp(name, "trial") == 0) {
+        learned->trial_up = atoll(value);
+    } else if (strcmp(name, "surplus") == 0) {
+        learned->surplus = number;
+        learned->surplus_since = DECISIONS_NOW - 120;
+    } else if (strcmp(name, "floor") == 0) {
+        learned->floor = atoll(value);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* "-30s", "now" and "never" as numbers; other values as they are. */
 static const char *moment(const char *value, char number[32]) {
     size_t length = strlen(value);
@@ -64,7 +111,8 @@ static bool set_one(struct given *given, const char *name, const char *value) {
     char number[32];
     return situation_set(&given->situation, name, value) ||
            memory_set(&given->memory, name, moment(value, number)) ||
-           set_rule(&given->rule, name, value);
+           set_rule(&given->rule, name, value) || set_method(&given->rule, name, value) ||
+           set_learned(&given->memory.learned, name, value);
 }
 
 static bool set_all(struct given *given, const char *text) {

@@ -1,0 +1,122 @@
+/* What traffic may do until a dyno that is ordered now is up. */
+#include <stdlib.h>
+
+#include "decide/automatic/automatic.h"
+#include "decide/automatic/number.h"
+
+enum {
+    FORECASTS = 3,
+    HOUR = 360,        /* ticks */
+    SPAN = 6,          /* ticks of the minute that a forecast is about */
+    AVERAGED = 30,     /* ticks of the third forecast's mean */
+    LONGEST_LEAD = 30, /* ticks */
+    CHOSEN_EACH = 6,   /* ticks */
+    LEAST_OUTCOMES = 30,
+};
+_Static_assert(HOUR + LONGEST_LEAD + SPAN + AVERAGED <= LEARNED_LOADS, "all of it is kept");
+
+static const double MILLION = 1e6, JUMP = 1.15, HIGH_QUANTILE = .85;
+
+/* Requests/s at a tick, counted from the first. */
+static double load_at(const struct learned *learned, int64_t tick) {
+    return (double)learned->load[tick % LEARNED_LOADS] / 1000;
+}
+
+static double mean_until(const struct learned *learned, int64_t tick, int ticks) {
+    double sum = 0;
+    int count = 0;
+    for (; count < ticks && tick - count >= 0; count++) sum += load_at(learned, tick - count);
+    return sum / count;
+}
+
+static int lead_ticks(const struct moment *moment) {
+    int ticks = (int)(moment->boot / moment->tick_s);
+    if (ticks * moment->tick_s < moment->boot) ticks++;
+    return ticks < 1 ? 1 : ticks > LONGEST_LEAD ? LONGEST_LEAD : ticks;
+}
+
+/* Three simple forecasts as they were at a tick: what was; that, and half of the last minute's
+ * growth until a dyno is up; the mean of now and of the last five minutes. */
+static double forecast_at(const struct learned *learned, int64_t tick, int which, int lead) {
+    double newest = load_at(learned, tick);
+    if (which == 0) return newest;
+    if (which == 2) return (newest + mean_until(learned, tick, AVERAGED)) / 2;
+    double before = tick >= SPAN ? load_at(learned, tick - SPAN) : newest;
+    double growth = number_larger(0, (newest - before) / SPAN) * (lead + 2);
+    return number_smaller(newest + growth / 2, 2 * newest);
+}
+
+static int compare(const void *one, const void *other) {
+    double x = *(const double *)one, y = *(const double *)other;
+    return x < y ? -1 : x > y;
+}
+
+struct outcomes {
+    double ratio[HOUR]; /* what came / what was forecast, rising */
+    double mean;        /* of the forecasts */
+    int count;
+};
+
+/* What came after a forecast of the last hour: the mean of the minute that began when a dyno that
+ * was ordered then was up. */
+static void collect(struct outcomes *outcomes, const struct learned *learned, int which, int lead) {
+    double sum = 0;
+    outcomes->count = 0;
+    int64_t newest = learned->ticks - lead - SPAN;
+    for (int64_t tick = newest; tick >= 0 && tick > newest - HOUR; tick--) {
+        double forecast = forecast_at(learned, tick, which, lead);
+        if (forecast <= 0) continue;
+        outcomes->ratio[outcomes->count++] =
+            mean_until(learned, tick + lead + SPAN - 1, SPAN) / forecast;
+        sum += forecast;
+    }
+    outcomes->mean = outcomes->count ? sum / outcomes->count : 0;
+    qsort(outcomes->ratio, (size_t)outcomes->count, sizeof *outcomes->ratio, compare);
+}
+
+static void keep_outcomes(struct learned *learned, const struct outcomes *outcomes, double high) {
+    learned->high_outcome = high;
+    for (int i = 0; i < LEARNED_OUTCOMES; i++) {
+        int at = (int)((i + .5) / LEARNED_OUTCOMES * outcomes->count);
+        double log_ratio = number_log(number_larger(outcomes->ratio[at], 1e-3));
+        learned->log_outcome[i] =
+            (int32_t)(number_within(log_ratio, -10, 10) * MILLION + (log_ratio < 0 ? -.5 : .5));
+    }
+}
+
+/* The forecast that would have needed the least capacity in the last hour. */
+static void choose(struct learned *learned, const struct moment *moment) {
+    struct outcomes outcomes;
+    double least = 0;
+    for (int which = 0; which < FORECASTS; which++) {
+        collect(&outcomes, learned, which, lead_ticks(moment));
+        if (outcomes.count < LEAST_OUTCOMES) return;
+        double high = outcomes.ratio[(int)(HIGH_QUANTILE * (outcomes.count - 1))];
+        if (which > 0 && outcomes.mean * high >= least) continue;
+        least = outcomes.mean * high;
+        learned->chosen = which;
+        keep_outcomes(learned, &outcomes, high);
+    }
+    learned->has_outcomes = 1;
+}
+
+void outlook_remember(struct learned *learned, const struct moment *moment) {
+    double load = number_within(moment->traffic * 1000 + .5, 0, 4e9);
+    learned->load[learned->ticks % LEARNED_LOADS] = (uint32_t)load;
+    learned->ticks++;
+    learned->load_at = moment->now;
+    if (learned->ticks % CHOSEN_EACH == 0 || !learned->has_outcomes) choose(learned, moment);
+}
+
+/* When traffic leaves the range of the last hour, at once or for a minute, the forecast that
+ * follows growth counts. */
+double outlook_expect(const struct learned *learned, const struct moment *moment) {
+    int lead = lead_ticks(moment);
+    int64_t newest = learned->ticks - 1;
+    double growing = forecast_at(learned, newest, 1, lead);
+    if (!learned->has_outcomes) return growing * JUMP;
+    double chosen = forecast_at(learned, newest, (int)learned->chosen, lead);
+    double high = chosen * learned->high_outcome;
+    bool left = load_at(learned, newest) > JUMP * high || mean_until(learned, newest, SPAN) > high;
+    return left ? growing : chosen;
+}
