@@ -356,6 +356,69 @@ int64_t dynoscale_agent_request(dynoscale_agent *agent, const char *start, size_
 int64_t dynoscale_agent_request_start(dynoscale_agent *agent, const char *start,
                                       size_t start_length, double body_wait_ms);
 
+/* ---- What the service may ask for --------------------------------------------------------- */
+
+/* Sent only while the service asks for it: identifier, name. core/README.md, "Signals". */
+#define DYNOSCALE_SIGNALS(X)                                                               \
+    X(DYNOSCALE_SIGNAL_BUSY, "busy")           /* ms that requests spend in the app */     \
+    X(DYNOSCALE_SIGNAL_SLOTS, "slots")         /* requests that there is room for */       \
+    X(DYNOSCALE_SIGNAL_UNSTAMPED, "unstamped") /* requests without a sample */             \
+    X(DYNOSCALE_SIGNAL_BEGIN, "begin")         /* from the process's begin to a request */ \
+    X(DYNOSCALE_SIGNAL_DEPTH, "depth")         /* jobs that are ready to run */            \
+    X(DYNOSCALE_SIGNAL_WORKING, "working")     /* jobs that are being worked on */
+
+typedef enum dynoscale_signal {
+#define X(id, name) id,
+    DYNOSCALE_SIGNALS(X)
+#undef X
+        DYNOSCALE_SIGNAL_COUNT
+} dynoscale_signal;
+
+/* Static; never NULL but for an unknown signal. Any thread. */
+const char *dynoscale_signal_name(dynoscale_signal signal);
+
+typedef struct dynoscale_asked {
+    uint32_t signals;     /* 1 << dynoscale_signal each */
+    bool jobs;            /* false: another dyno reads the job queues, this one need not */
+    int64_t heartbeat_ms; /* after so long without one a report has no rows; 0: never */
+} dynoscale_asked;
+
+/*
+ * What the service asks of this process, as its last answer said. Nothing before the first answer,
+ * and in a forked child. `jobs` is true again 10 minutes after the last answer. Any thread; takes a
+ * lock for a moment: not meant for the path of a request.
+ */
+void dynoscale_agent_asked(dynoscale_agent *agent, dynoscale_asked *asked);
+
+/*
+ * Whether requests are to be told by dynoscale_agent_enter and _leave. One load, for each request;
+ * any thread.
+ */
+bool dynoscale_busy_asked(void);
+
+/*
+ * A request enters the app, and leaves it. `enter` returns the moment in ns, which goes to `leave`,
+ * to dynoscale_agent_request_at and dynoscale_agent_request_start_at; -1 where the service does not
+ * ask, and then `leave` does nothing. A `leave` in a forked child, or after the agent was replaced,
+ * does nothing either. Any threads, not the same for both; wait-free; each reads the clock once.
+ */
+int64_t dynoscale_agent_enter(dynoscale_agent *agent);
+void dynoscale_agent_leave(dynoscale_agent *agent, int64_t entered_ns);
+
+/* As without _at, at a moment that `enter` returned; -1: now. */
+int64_t dynoscale_agent_request_at(dynoscale_agent *agent, int64_t entered_ns, const char *start,
+                                   size_t start_length, const char *queue_start,
+                                   size_t queue_start_length, double body_wait_ms);
+int64_t dynoscale_agent_request_start_at(dynoscale_agent *agent, int64_t entered_ns,
+                                         const char *start, size_t start_length,
+                                         double body_wait_ms);
+
+/*
+ * How many requests this process can work on at once; 0: unknown. It goes with each report that has
+ * rows, where the service asks. A forked child has to say it anew. Any thread.
+ */
+void dynoscale_set_slots(int slots);
+
 /*
  * Records a reading of a job queue: how long its oldest job that is ready has waited, in ms,
  * 0 for a queue known to be empty. It is reported as "BACKEND:QUEUE".
@@ -371,6 +434,16 @@ int64_t dynoscale_agent_request_start(dynoscale_agent *agent, const char *start,
 dynoscale_error dynoscale_agent_job_queue_time(dynoscale_agent *agent, const char *backend,
                                                size_t backend_length, const char *queue,
                                                size_t queue_length, int64_t queue_time_ms);
+
+/*
+ * Records another reading of a job queue, where the service asks for it: DYNOSCALE_SIGNAL_DEPTH or
+ * DYNOSCALE_SIGNAL_WORKING, a number of jobs. As dynoscale_agent_job_queue_time, but that it is no
+ * sample: what finds no room is not counted. DYNOSCALE_OK, too, where the service does not ask.
+ */
+dynoscale_error dynoscale_agent_job_signal(dynoscale_agent *agent, const char *backend,
+                                           size_t backend_length, const char *queue,
+                                           size_t queue_length, dynoscale_signal signal,
+                                           int64_t jobs);
 
 /*
  * Whether this process is the one of its dyno that reads the job queues: the first that asks, and

@@ -82,6 +82,8 @@ static void forget_parent(void) {
         atomic_store_explicit(&a->dropped_stopped, 0, memory_order_relaxed);
         atomic_store_explicit(&a->dropped_memory, 0, memory_order_relaxed);
     }
+    atomic_store_explicit(&ds_worker_busy_asked, false, memory_order_relaxed);
+    atomic_store_explicit(&ds_worker_slots, 0, memory_order_relaxed);
     lingering = NULL;
     atomic_flag_clear_explicit(&registry_busy, memory_order_relaxed);
 }
@@ -348,43 +350,92 @@ static void record(dynoscale_agent *agent, int64_t now_ns, int64_t queue_time_ms
     else count_lost(agent);
 }
 
+static int64_t count_unstamped(dynoscale_agent *agent, int64_t reason) {
+    count(&agent->stamps[-reason - 1]);
+    ds_worker *worker = atomic_load_explicit(&agent->worker, memory_order_acquire);
+    if (worker && ds_worker_asks(worker, DYNOSCALE_SIGNAL_UNSTAMPED))
+        ds_worker_unstamped(worker, ds_clock_wall_ns());
+    return reason;
+}
+
 /* In development there is no router: up to 100 ms are made up, so that there is something to see.
  */
 DS_COLD static int64_t without_stamp(dynoscale_agent *agent) {
-    if (!agent->dev_mode) {
-        count(&agent->stamps[-DYNOSCALE_STAMP_MISSING - 1]);
-        return DYNOSCALE_STAMP_MISSING;
-    }
+    if (!agent->dev_mode) return count_unstamped(agent, DYNOSCALE_STAMP_MISSING);
     int64_t queue_time_ms = (int64_t)(ds_random() % 100);
     record(agent, ds_clock_wall_ns(), queue_time_ms);
     return queue_time_ms;
 }
 
-int64_t dynoscale_agent_request_start(dynoscale_agent *agent, const char *start,
-                                      size_t start_length, double body_wait_ms) {
+int64_t dynoscale_agent_request_start_at(dynoscale_agent *agent, int64_t entered_ns,
+                                         const char *start, size_t start_length,
+                                         double body_wait_ms) {
     if (!agent) return DYNOSCALE_STAMP_OFF;
     if (!start) return DYNOSCALE_STAMP_MISSING;
 
-    int64_t now_ns = ds_clock_wall_ns();
+    int64_t now_ns = entered_ns < 0 ? ds_clock_wall_ns() : entered_ns;
     int64_t queue_time_ms = ds_queue_time_of_one_ms(start, start_length, body_wait_ms, now_ns);
     if (queue_time_ms >= 0) record(agent, now_ns, queue_time_ms);
     return queue_time_ms;
 }
 
-int64_t dynoscale_agent_request(dynoscale_agent *agent, const char *start, size_t start_length,
-                                const char *queue_start, size_t queue_start_length,
-                                double body_wait_ms) {
+int64_t dynoscale_agent_request_at(dynoscale_agent *agent, int64_t entered_ns, const char *start,
+                                   size_t start_length, const char *queue_start,
+                                   size_t queue_start_length, double body_wait_ms) {
     if (!agent) return DYNOSCALE_STAMP_OFF;
     if (!start && !queue_start) return without_stamp(agent);
 
-    int64_t now_ns = ds_clock_wall_ns();
+    int64_t now_ns = entered_ns < 0 ? ds_clock_wall_ns() : entered_ns;
     int64_t queue_time_ms = ds_queue_time_ms(start, start_length, queue_start, queue_start_length,
                                              body_wait_ms, now_ns);
     if (queue_time_ms == DYNOSCALE_STAMP_MISSING) return without_stamp(agent);
-    if (queue_time_ms < 0) count(&agent->stamps[-queue_time_ms - 1]);
-    else record(agent, now_ns, queue_time_ms);
+    if (queue_time_ms < 0) return count_unstamped(agent, queue_time_ms);
+    record(agent, now_ns, queue_time_ms);
     return queue_time_ms;
 }
+
+int64_t dynoscale_agent_request_start(dynoscale_agent *agent, const char *start,
+                                      size_t start_length, double body_wait_ms) {
+    return dynoscale_agent_request_start_at(agent, -1, start, start_length, body_wait_ms);
+}
+
+int64_t dynoscale_agent_request(dynoscale_agent *agent, const char *start, size_t start_length,
+                                const char *queue_start, size_t queue_start_length,
+                                double body_wait_ms) {
+    return dynoscale_agent_request_at(agent, -1, start, start_length, queue_start,
+                                      queue_start_length, body_wait_ms);
+}
+
+/* ---- Signals ------------------------------------------------------------------------------ */
+
+bool dynoscale_busy_asked(void) {
+    return atomic_load_explicit(&ds_worker_busy_asked, memory_order_relaxed);
+}
+
+int64_t dynoscale_agent_enter(dynoscale_agent *agent) {
+    ds_worker *worker = agent ? atomic_load_explicit(&agent->worker, memory_order_acquire) : NULL;
+    if (!worker || !ds_worker_asks(worker, DYNOSCALE_SIGNAL_BUSY)) return -1;
+    int64_t now_ns = ds_clock_wall_ns();
+    if (now_ns <= worker->made_ns) return -1; /* the clock was set: `leave` would not count it */
+    ds_seconds_enter(&worker->seconds, now_ns / 1000);
+    ds_worker_wake(worker, (uint32_t)(now_ns / 1000000000));
+    return now_ns;
+}
+
+void dynoscale_agent_leave(dynoscale_agent *agent, int64_t entered_ns) {
+    if (!agent || entered_ns < 0) return;
+    ds_worker *worker = atomic_load_explicit(&agent->worker, memory_order_acquire);
+    if (worker && entered_ns > worker->made_ns)
+        ds_seconds_leave(&worker->seconds, ds_clock_wall_ns() / 1000);
+}
+
+void dynoscale_agent_asked(dynoscale_agent *agent, dynoscale_asked *asked) {
+    *asked = (dynoscale_asked){.jobs = true};
+    ds_worker *worker = agent ? atomic_load(&agent->worker) : NULL;
+    if (worker) ds_worker_asked(worker, asked);
+}
+
+void dynoscale_set_slots(int slots) { atomic_store(&ds_worker_slots, slots); }
 
 /* ---- Job queues --------------------------------------------------------------------------- */
 
@@ -396,7 +447,7 @@ dynoscale_error dynoscale_agent_job_queue_time(dynoscale_agent *agent, const cha
     size_t length = 0;
     if (backend && queue && queue_time_ms >= 0)
         length = ds_report_reading(row, ds_clock_wall_ns() / 1000000000, queue_time_ms, backend,
-                                   backend_length, queue, queue_length);
+                                   backend_length, queue, queue_length, "");
     if (length == 0) {
         count(&agent->jobs_refused);
         return DYNOSCALE_ERROR_INVALID;
@@ -405,6 +456,23 @@ dynoscale_error dynoscale_agent_job_queue_time(dynoscale_agent *agent, const cha
     if (worker) return ds_worker_add_row(worker, row, length);
     count_lost(agent);
     return atomic_load(&agent->stopped) ? DYNOSCALE_ERROR_STOPPED : DYNOSCALE_ERROR_NO_MEMORY;
+}
+
+dynoscale_error dynoscale_agent_job_signal(dynoscale_agent *agent, const char *backend,
+                                           size_t backend_length, const char *queue,
+                                           size_t queue_length, dynoscale_signal signal,
+                                           int64_t jobs) {
+    if (!agent) return DYNOSCALE_ERROR_OFF;
+    bool is_of_jobs = signal == DYNOSCALE_SIGNAL_DEPTH || signal == DYNOSCALE_SIGNAL_WORKING;
+    ds_worker *worker = atomic_load(&agent->worker);
+    if (is_of_jobs && (!worker || !ds_worker_asks(worker, signal))) return DYNOSCALE_OK;
+    char row[DS_REPORT_READING_SIZE];
+    size_t length = 0;
+    if (is_of_jobs && backend && queue && jobs >= 0)
+        length =
+            ds_report_reading(row, ds_clock_wall_ns() / 1000000000, jobs, backend, backend_length,
+                              queue, queue_length, dynoscale_signal_name(signal));
+    return length == 0 ? DYNOSCALE_ERROR_INVALID : ds_worker_add_signal(worker, row, length);
 }
 
 /* There is nobody to tell it to before there is a worker; then it is told once. */

@@ -48,12 +48,15 @@ static bool room_for_text(ds_batch *batch, size_t length) {
     return done;
 }
 
-static void seal(ds_batches *batches) {
-    if (ds_batches_open_rows(batches) == 0 || batches->sealed == DS_BATCHES - 1) return;
+static void seal_open(ds_batches *batches) {
     ds_batch *batch = open_batch(batches);
     batch->number = ++batches->last_number;
     ds_random_key(batch->key);
     batches->sealed++;
+}
+
+static void seal(ds_batches *batches) {
+    if (ds_batches_open_any(batches) && batches->sealed < DS_BATCHES - 1) seal_open(batches);
 }
 
 bool ds_batches_add(ds_batches *batches, uint64_t sample) {
@@ -64,13 +67,18 @@ bool ds_batches_add(ds_batches *batches, uint64_t sample) {
     return true;
 }
 
-bool ds_batches_add_row(ds_batches *batches, const char *row, size_t length) {
+bool ds_batches_add_signal(ds_batches *batches, const char *row, size_t length) {
     if (open_batch(batches)->text_length + length > DS_BATCH_TEXT) seal(batches);
     ds_batch *batch = open_batch(batches);
     if (!room_for_text(batch, length)) return false;
     memcpy(batch->text + batch->text_length, row, length);
     batch->text_length += length;
-    batch->text_rows++;
+    return true;
+}
+
+bool ds_batches_add_row(ds_batches *batches, const char *row, size_t length) {
+    if (!ds_batches_add_signal(batches, row, length)) return false;
+    open_batch(batches)->text_rows++;
     return true;
 }
 
@@ -80,8 +88,15 @@ uint64_t ds_batches_release(ds_batches *batches, int64_t now_ms) {
         ds_batch *batch = &batches->items[index_of(batches, i)];
         if (batch->due_ms == DS_BATCH_NOT_DUE) batch->due_ms = now_ms;
     }
-    bool one_more = ds_batches_open_rows(batches) > 0; /* there was no room to seal it */
+    bool one_more = ds_batches_open_any(batches); /* there was no room to seal it */
     return batches->last_number + one_more;
+}
+
+bool ds_batches_release_none(ds_batches *batches, int64_t now_ms) {
+    if (batches->sealed > 0 || ds_batches_open_any(batches)) return false;
+    seal_open(batches);
+    ds_batches_release(batches, now_ms);
+    return true;
 }
 
 const ds_batch *ds_batches_oldest_due(const ds_batches *batches) {
@@ -98,8 +113,18 @@ size_t ds_batches_rows(const ds_batches *batches) {
     return rows;
 }
 
-size_t ds_batches_open_rows(const ds_batches *batches) {
-    return ds_batch_rows(&batches->items[index_of(batches, batches->sealed)]);
+static bool has_any(const ds_batch *batch) {
+    return batch->sample_count > 0 || batch->text_length > 0;
+}
+
+bool ds_batches_any(const ds_batches *batches) {
+    for (size_t i = 0; i <= batches->sealed; i++)
+        if (has_any(&batches->items[index_of(batches, i)])) return true;
+    return false;
+}
+
+bool ds_batches_open_any(const ds_batches *batches) {
+    return has_any(&batches->items[index_of(batches, batches->sealed)]);
 }
 
 bool ds_batch_expired(const ds_batch *batch, int64_t now_ms) {

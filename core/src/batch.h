@@ -32,10 +32,10 @@ typedef struct ds_batch {
     size_t sample_count;
     size_t sample_capacity;
 
-    char *text; /* rows of job queues, as they will be sent */
+    char *text; /* rows of job queues and of signals, as they will be sent */
     size_t text_length;
     size_t text_capacity;
-    size_t text_rows;
+    size_t text_rows; /* of them, those that count as samples: no signals */
 } ds_batch;
 
 typedef struct ds_batches {
@@ -52,6 +52,9 @@ typedef struct ds_batches {
 bool ds_batches_add(ds_batches *batches, uint64_t sample);
 bool ds_batches_add_row(ds_batches *batches, const char *row, size_t length);
 
+/* The same for a row of a signal, which does not count as a row of samples below. */
+bool ds_batches_add_signal(ds_batches *batches, const char *row, size_t length);
+
 /*
  * Seals the open batch, if it holds anything and there is room for another, and makes all sealed
  * ones due. Returns the number of the batch that has, or will have, the newest sample; 0 when there
@@ -59,13 +62,20 @@ bool ds_batches_add_row(ds_batches *batches, const char *row, size_t length);
  */
 uint64_t ds_batches_release(ds_batches *batches, int64_t now_ms);
 
+/* Seals a batch without rows and makes it due. False, and nothing is done, where there is any other
+ * batch or row. */
+bool ds_batches_release_none(ds_batches *batches, int64_t now_ms);
+
 /* The oldest batch if it is due, else NULL. It stays where it is until it is settled. */
 const ds_batch *ds_batches_oldest_due(const ds_batches *batches);
 
-/* Rows in a batch; in all batches; in the open one. */
+/* Rows of samples in a batch; in all batches. */
 size_t ds_batch_rows(const ds_batch *batch);
 size_t ds_batches_rows(const ds_batches *batches);
-size_t ds_batches_open_rows(const ds_batches *batches);
+
+/* Whether there is anything to send, signals too: in all batches; in the open one. */
+bool ds_batches_any(const ds_batches *batches);
+bool ds_batches_open_any(const ds_batches *batches);
 
 /* Whether a batch has been due for so long that its samples say nothing about now. */
 bool ds_batch_expired(const ds_batch *batch, int64_t now_ms);

@@ -13,4 +13,8 @@ int64_t ds_clock_wall_ns(void);
 /* ms since some moment in the past, never stepping. For every wait, age and deadline. */
 int64_t ds_clock_monotonic_ms(void);
 
+/* How long ago this process began, in ms: a forked one when it was forked. -1 where the system does
+ * not tell. Reads a file. */
+int64_t ds_clock_process_age_ms(void);
+
 #endif

@@ -4,6 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *dynoscale_signal_name(dynoscale_signal signal) {
+    static const char *const names[] = {
+#define X(id, name) name,
+        DYNOSCALE_SIGNALS(X)
+#undef X
+    };
+    return (unsigned)signal < DYNOSCALE_SIGNAL_COUNT ? names[signal] : NULL;
+}
+
 /* ---- Rows --------------------------------------------------------------------------------- */
 
 /* Writes the digits of a value and returns where they end. */
@@ -91,22 +100,39 @@ static char *write_source(char *at, const char *backend, size_t backend_length, 
     return at;
 }
 
-size_t ds_report_reading(char csv[DS_REPORT_READING_SIZE], int64_t epoch_s, int64_t queue_time_ms,
+static char *write_numbers(char *at, int64_t epoch_s, int64_t value) {
+    at = write_number(at, (uint64_t)epoch_s);
+    *at++ = ',';
+    at = write_number(at, (uint64_t)value);
+    *at++ = ',';
+    return at;
+}
+
+static char *write_metadata(char *at, const char *metadata) {
+    *at++ = ',';
+    at = write_text(at, metadata, strlen(metadata));
+    return write_text(at, "\r\n", 2);
+}
+
+size_t ds_report_signal(char csv[DS_REPORT_READING_SIZE], int64_t epoch_s, int64_t value,
+                        dynoscale_signal signal) {
+    char *at = write_text(write_numbers(csv, epoch_s, value), "web", 3);
+    return (size_t)(write_metadata(at, dynoscale_signal_name(signal)) - csv);
+}
+
+size_t ds_report_reading(char csv[DS_REPORT_READING_SIZE], int64_t epoch_s, int64_t value,
                          const char *backend, size_t backend_length, const char *queue,
-                         size_t queue_length) {
-    _Static_assert(DS_REPORT_READING_SIZE >=
-                       2 * 20 + 2 + 2 + DS_REPORT_BACKEND_SIZE + 1 + 2 * DS_REPORT_QUEUE_SIZE + 3,
+                         size_t queue_length, const char *metadata) {
+    enum { NAME_SIZE = 9 }; /* "unstamped" */
+    _Static_assert(DS_REPORT_READING_SIZE >= 2 * 20 + 2 + 2 + DS_REPORT_BACKEND_SIZE + 1 +
+                                                 2 * DS_REPORT_QUEUE_SIZE + 3 + NAME_SIZE,
                    "the longest row fits");
     if (!backend_is_valid(backend, backend_length)) return 0;
     if (!queue_is_valid(queue, queue_length)) return 0;
 
-    char *at = write_number(csv, (uint64_t)epoch_s);
-    *at++ = ',';
-    at = write_number(at, (uint64_t)queue_time_ms);
-    *at++ = ',';
+    char *at = write_numbers(csv, epoch_s, value);
     at = write_source(at, backend, backend_length, queue, queue_length);
-    at = write_text(at, ",\r\n", 3);
-    return (size_t)(at - csv);
+    return (size_t)(write_metadata(at, metadata) - csv);
 }
 
 /* ---- Headers ------------------------------------------------------------------------------ */
@@ -125,19 +151,38 @@ size_t ds_report_headers(char lines[DS_REPORT_HEADERS][DS_REPORT_HEADER_SIZE],
     return n;
 }
 
-/* ---- Answers: a JSON reader that knows one path ------------------------------------------- */
+/* ---- Answers: a JSON reader that knows a few paths ---------------------------------------- */
 
 /* Deeper nesting than any answer of the service has, and far less than the thread's stack bears. */
 enum { DEEPEST = 32 };
 
-/* Where in {"config": {"publish_frequency": N}} a value stands. */
-typedef enum place { ROOT, CONFIG, FREQUENCY, ELSEWHERE } place;
+/* Where in {"config": {"publish_frequency": N, "signals": ["NAME"], "jobs": true, "heartbeat": N}}
+ * a value stands. */
+typedef enum place {
+    ROOT,
+    CONFIG,
+    FREQUENCY,
+    SIGNALS,
+    SIGNAL,
+    JOBS,
+    HEARTBEAT,
+    ELSEWHERE,
+} place;
+
+enum { ABSENT, USABLE, UNUSABLE };
+
+/* The last value of a member that was read. */
+typedef struct member {
+    int state; /* ABSENT ... */
+    int64_t value;
+} member;
 
 typedef struct reader {
     const char *at;
     const char *end;
     int depth;
-    int64_t frequency_ms; /* of the last "publish_frequency" read; 0: none usable */
+    bool has_config; /* an object, the last one read */
+    member members[ELSEWHERE];
 } reader;
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -239,7 +284,11 @@ static bool same(const char *text, size_t length, const char *word) {
 
 static place place_of(place object, const char *name, size_t length) {
     if (object == ROOT && same(name, length, "config")) return CONFIG;
-    if (object == CONFIG && same(name, length, "publish_frequency")) return FREQUENCY;
+    if (object != CONFIG) return ELSEWHERE;
+    if (same(name, length, "publish_frequency")) return FREQUENCY;
+    if (same(name, length, "signals")) return SIGNALS;
+    if (same(name, length, "jobs")) return JOBS;
+    if (same(name, length, "heartbeat")) return HEARTBEAT;
     return ELSEWHERE;
 }
 
@@ -259,47 +308,86 @@ static bool read_members(reader *r, place object) {
     return skip_char(r, '}');
 }
 
-static bool read_elements(reader *r) {
+static bool read_elements(reader *r, place list) {
     skip_blanks(r);
     if (skip_char(r, ']')) return true;
     do
-        if (!read_value(r, ELSEWHERE)) return false;
+        if (!read_value(r, list == SIGNALS ? SIGNAL : ELSEWHERE)) return false;
     while (skip_char(r, ','));
     return skip_char(r, ']');
+}
+
+static void found(reader *r, place where, int64_t value) {
+    r->members[where] = (member){USABLE, value};
+}
+
+static void found_signal(reader *r, const char *name, size_t length) {
+    for (int i = 0; i < DYNOSCALE_SIGNAL_COUNT; i++)
+        if (same(name, length, dynoscale_signal_name((dynoscale_signal)i)))
+            r->members[SIGNALS].value |= 1 << i;
 }
 
 static bool read_scalar(reader *r, place where) {
     const char *text;
     size_t length;
     double number;
-    if (*r->at == '"') return read_string(r, &text, &length);
-    if (*r->at == 't') return skip_word(r, "true");
-    if (*r->at == 'f') return skip_word(r, "false");
+    int64_t ms;
+    bool truth = r->at < r->end && *r->at == 't';
+    if (*r->at == '"') {
+        if (!read_string(r, &text, &length)) return false;
+        if (where == SIGNAL) found_signal(r, text, length);
+        return true;
+    }
     if (*r->at == 'n') return skip_word(r, "null");
+    if (truth || *r->at == 'f') {
+        if (where == JOBS) found(r, JOBS, truth);
+        return skip_word(r, truth ? "true" : "false");
+    }
     if (!read_number(r, &number)) return false;
-    if (where == FREQUENCY) to_frequency_ms(number, &r->frequency_ms);
+    if ((where == FREQUENCY || where == HEARTBEAT) && to_frequency_ms(number, &ms))
+        found(r, where, ms);
     return true;
+}
+
+/* Of members with one name the last one counts. */
+static void forget(reader *r, place where) {
+    if (where == ROOT || where == CONFIG) {
+        memset(r->members, 0, sizeof r->members);
+        r->has_config = false;
+    } else if (where != SIGNAL && where != ELSEWHERE) {
+        r->members[where] = (member){UNUSABLE, 0};
+    }
 }
 
 /* Reads a value and the blanks around it. */
 static bool read_value(reader *r, place where) {
     skip_blanks(r);
     if (r->at == r->end || r->depth == DEEPEST) return false;
-    if (where != ELSEWHERE) r->frequency_ms = 0; /* of several, the last one counts */
+    forget(r, where);
+    if (where == CONFIG) r->has_config = *r->at == '{';
+    if (where == SIGNALS && *r->at == '[') found(r, SIGNALS, 0);
 
     r->depth++;
     bool valid = skip_char(r, '{')   ? read_members(r, where)
-                 : skip_char(r, '[') ? read_elements(r)
+                 : skip_char(r, '[') ? read_elements(r, where)
                                      : read_scalar(r, where);
     r->depth--;
     skip_blanks(r);
     return valid;
 }
 
-bool ds_report_answer(const char *body, size_t length, int64_t *ms) {
+static int64_t value_of(const member *m, int64_t absent, int64_t before) {
+    return m->state == USABLE ? m->value : m->state == ABSENT ? absent : before;
+}
+
+bool ds_report_answer(const char *body, size_t length, ds_report_config *config) {
     reader r = {.at = body, .end = body + length};
-    if (!read_value(&r, ROOT) || r.at != r.end || r.frequency_ms == 0) return false;
-    *ms = r.frequency_ms;
+    if (!read_value(&r, ROOT) || r.at != r.end || !r.has_config) return false;
+    const member *m = r.members;
+    config->frequency_ms = value_of(&m[FREQUENCY], config->frequency_ms, config->frequency_ms);
+    config->signals = (uint32_t)value_of(&m[SIGNALS], 0, config->signals);
+    config->jobs = value_of(&m[JOBS], true, config->jobs);
+    config->heartbeat_ms = value_of(&m[HEARTBEAT], 0, config->heartbeat_ms);
     return true;
 }
 

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dynoscale.h"
+
 /* ---- Samples ------------------------------------------------------------------------------ */
 
 /* A request's sample in one word that is never 0: the epoch second, and the queue time plus 1. */
@@ -22,7 +24,7 @@ enum {
     DS_REPORT_ROW_SIZE = 28,      /* the longest row of a request: 10 + 1 + 10 + ",web," + CRLF */
     DS_REPORT_BACKEND_SIZE = 32,  /* the longest name of a backend */
     DS_REPORT_QUEUE_SIZE = 200,   /* the longest name of a queue */
-    DS_REPORT_READING_SIZE = 480, /* the longest row of a reading, each byte of its queue quoted */
+    DS_REPORT_READING_SIZE = 496, /* the longest row of a reading, each byte of its queue quoted */
 };
 
 /* Writes a row for each of `count` samples and returns the bytes written, at most
@@ -30,10 +32,15 @@ enum {
 size_t ds_report_rows(char *csv, const uint64_t *samples, size_t count);
 
 /* Writes one row of a job queue's reading and returns its bytes; 0 when a name can't be used
- * (backend: 1 to 32 of a-z 0-9 _; queue: 1 to 200 bytes of UTF-8 without control characters). */
-size_t ds_report_reading(char csv[DS_REPORT_READING_SIZE], int64_t epoch_s, int64_t queue_time_ms,
+ * (backend: 1 to 32 of a-z 0-9 _; queue: 1 to 200 bytes of UTF-8 without control characters).
+ * `metadata` is "" for a queue time in ms, else the name of a signal. */
+size_t ds_report_reading(char csv[DS_REPORT_READING_SIZE], int64_t epoch_s, int64_t value,
                          const char *backend, size_t backend_length, const char *queue,
-                         size_t queue_length);
+                         size_t queue_length, const char *metadata);
+
+/* Writes one row of a signal of this process's requests and returns its bytes. */
+size_t ds_report_signal(char csv[DS_REPORT_READING_SIZE], int64_t epoch_s, int64_t value,
+                        dynoscale_signal signal);
 
 /* ---- Headers ------------------------------------------------------------------------------ */
 
@@ -55,9 +62,20 @@ size_t ds_report_headers(char lines[DS_REPORT_HEADERS][DS_REPORT_HEADER_SIZE],
  * writes numbers. Gives ms. False, and *ms untouched, for anything else. */
 bool ds_report_frequency(const char *text, size_t length, int64_t *ms);
 
-/* Reads {"config": {"publish_frequency": N}} out of an answer's body. False, and *ms untouched,
- * unless the body is JSON and has a usable N. Any bytes. */
-bool ds_report_answer(const char *body, size_t length, int64_t *ms);
+/* What the service wants of an agent. */
+typedef struct ds_report_config {
+    int64_t frequency_ms; /* between reports */
+    uint32_t signals;     /* 1 << dynoscale_signal each: those that are asked for */
+    bool jobs;            /* false: another dyno reads the job queues */
+    int64_t heartbeat_ms; /* after so long without one a report has no rows; 0: never */
+} ds_report_config;
+
+/*
+ * Reads the "config" of an answer's body. False, and *config untouched, unless the body is JSON
+ * and its config an object. Of that, a value that can't be used leaves the one before it, and so
+ * does a publish_frequency that is absent; what else is absent is not asked for. Any bytes.
+ */
+bool ds_report_answer(const char *body, size_t length, ds_report_config *config);
 
 /* Reads a Retry-After of whole seconds; gives ms, at most 2 minutes. False for anything else, a
  * date too: the agent's own steps are no worse than a guess about the service's clock. */

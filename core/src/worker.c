@@ -34,6 +34,7 @@ enum {
     START_AGAIN_MS = 1000,
     STACK_SIZE = 512 * 1024, /* name lookup and TLS need up to 200 KiB; musl's default is less */
     DRAIN_WORDS = 512,
+    JOBS_FALSE_FOR_MS = 600 * 1000, /* without an answer: who reads the queues may be gone */
     MOST_PASSES = 4,
 };
 
@@ -78,6 +79,13 @@ static void settle_refused(ds_worker *w) {
     else note_full(w, refused);
 }
 
+/* The first request of the process; within a second, where it did not rouse the thread. */
+static void note_first(ds_worker *w) {
+    int64_t none = 0;
+    if (atomic_load_explicit(&w->first_ns, memory_order_relaxed) == 0)
+        atomic_compare_exchange_strong(&w->first_ns, &none, ds_clock_wall_ns());
+}
+
 /* One pass; true when it found anything. */
 static bool drain_once(ds_worker *w) {
     uint64_t words[DRAIN_WORDS];
@@ -91,6 +99,7 @@ static bool drain_once(ds_worker *w) {
     w->drained += moved;
     if (is_finished(w)) count(w, DYNOSCALE_COUNTER_DROPPED_STOPPED, moved);
     if (lost > 0) note_full(w, lost);
+    if (moved > 0) note_first(w);
     return moved > 0;
 }
 
@@ -104,6 +113,67 @@ static bool drain(ds_worker *w) {
     settle_refused(w);
     while (passes < MOST_PASSES && drain_once(w)) passes++;
     return passes > 0;
+}
+
+/* ---- Signals; with the lock held ----------------------------------------------------------- */
+
+_Atomic(bool) ds_worker_busy_asked;
+_Atomic(int) ds_worker_slots;
+
+/* What finds no room is given up: it is no sample, and older ones say more about a trouble. */
+static void add_signal(ds_worker *w, dynoscale_signal signal, int64_t epoch_s, int64_t value) {
+    char row[DS_REPORT_READING_SIZE];
+    if (!ds_worker_asks(w, signal)) return;
+    ds_batches_add_signal(&w->batches, row, ds_report_signal(row, epoch_s, value, signal));
+}
+
+static void add_second(void *context, bool busy, int64_t epoch_s, int64_t sum) {
+    add_signal(context, busy ? DYNOSCALE_SIGNAL_BUSY : DYNOSCALE_SIGNAL_UNSTAMPED, epoch_s, sum);
+}
+
+static void add_begin(ds_worker *w, int64_t wall_ns) {
+    int64_t first_ns = atomic_load(&w->first_ns);
+    if (w->begin_sent || first_ns == 0 || !ds_worker_asks(w, DYNOSCALE_SIGNAL_BEGIN)) return;
+    w->begin_sent = true;
+    int64_t age_ms = ds_clock_process_age_ms();
+    if (age_ms < 0) return;
+    int64_t began_ms = wall_ns / 1000000 - age_ms, ms = first_ns / 1000000 - began_ms;
+    add_signal(w, DYNOSCALE_SIGNAL_BEGIN, began_ms / 1000, ms > 0 ? ms : 0);
+}
+
+static bool sums_seconds(const ds_worker *w) {
+    return ds_worker_asks(w, DYNOSCALE_SIGNAL_BUSY) ||
+           ds_worker_asks(w, DYNOSCALE_SIGNAL_UNSTAMPED);
+}
+
+/* Adds the rows of signals that can be told by now; with `all` those of the current second. */
+static void take_signals(ds_worker *w, bool all) {
+    if (atomic_load_explicit(&w->signals, memory_order_relaxed) == 0 || is_finished(w)) return;
+    int64_t wall_ns = ds_clock_wall_ns();
+    if (sums_seconds(w))
+        ds_seconds_take(&w->seconds, wall_ns, ds_clock_monotonic_ms(), all, add_second, w);
+    add_begin(w, wall_ns);
+}
+
+static void add_slots(ds_worker *w) {
+    int slots = atomic_load(&ds_worker_slots);
+    if (slots > 0 && ds_batches_open_any(&w->batches))
+        add_signal(w, DYNOSCALE_SIGNAL_SLOTS, ds_clock_wall_ns() / 1000000000, slots);
+}
+
+/* The service asks for other signals than before. */
+static void follow_signals(ds_worker *w, uint32_t signals) {
+    uint32_t summed = 1 << DYNOSCALE_SIGNAL_BUSY | 1 << DYNOSCALE_SIGNAL_UNSTAMPED;
+    uint32_t before = atomic_load(&w->signals);
+    if (signals == before) return;
+    take_signals(w, true);
+    if ((before & summed) == 0 || (signals & ~before & summed) != 0)
+        ds_seconds_begin(&w->seconds, ds_clock_wall_ns(), ds_clock_monotonic_ms());
+    atomic_store(&w->signals, signals);
+    atomic_store(&ds_worker_busy_asked, (signals >> DYNOSCALE_SIGNAL_BUSY & 1) != 0);
+    take_signals(w, false);
+    ds_events_add(&w->events, DYNOSCALE_LEVEL_DEBUG, "the service asks for %d kinds of signals",
+                  __builtin_popcount(signals));
 }
 
 /* ---- The schedule; with the lock held ----------------------------------------------------- */
@@ -122,9 +192,10 @@ static bool is_stopping(const ds_worker *w) { return w->deadline_ms != DS_NEVER_
 
 /* When the samples that have just begun to gather are to be reported. */
 static int64_t due_after(const ds_worker *w, int64_t now) {
-    int64_t gathered = now + with_jitter(w->interval_ms < GATHER_MS ? w->interval_ms : GATHER_MS);
+    int64_t gathered =
+        now + with_jitter(w->config.frequency_ms < GATHER_MS ? w->config.frequency_ms : GATHER_MS);
     if (w->last_due_ms == DS_NEVER_MS) return gathered;
-    int64_t regular = w->last_due_ms + with_jitter(w->interval_ms);
+    int64_t regular = w->last_due_ms + with_jitter(w->config.frequency_ms);
     return regular > gathered ? regular : gathered;
 }
 
@@ -132,15 +203,27 @@ static int64_t due_after(const ds_worker *w, int64_t now) {
 static uint64_t release(ds_worker *w, int64_t now) {
     w->last_due_ms = now;
     w->next_due_ms = DS_NEVER_MS;
+    add_slots(w);
     return ds_batches_release(&w->batches, now);
 }
 
+/* When a report without rows is due, unless there is something to report. */
+static int64_t heartbeat_due(const ds_worker *w) {
+    bool quiet = w->batches.sealed == 0 && !ds_batches_open_any(&w->batches);
+    bool known = w->counters[DYNOSCALE_COUNTER_REPORTS_ACCEPTED] > 0;
+    return quiet && known && w->config.heartbeat_ms > 0 && !is_stopping(w) ? w->heartbeat_ms
+                                                                           : DS_NEVER_MS;
+}
+
 static void schedule(ds_worker *w, int64_t now) {
-    if (ds_batches_open_rows(&w->batches) > 0 && w->next_due_ms == DS_NEVER_MS)
+    int64_t heartbeat_ms = heartbeat_due(w);
+    if (heartbeat_ms != DS_NEVER_MS && now >= heartbeat_ms)
+        ds_batches_release_none(&w->batches, now);
+    if (ds_batches_open_any(&w->batches) && w->next_due_ms == DS_NEVER_MS)
         w->next_due_ms = due_after(w, now);
     /* Long intervals and much traffic: before the batches run out. */
     bool crowded = w->batches.sealed >= DS_BATCHES / 2 && !ds_batches_oldest_due(&w->batches);
-    bool last_chance = is_stopping(w) && ds_batches_open_rows(&w->batches) > 0;
+    bool last_chance = is_stopping(w) && ds_batches_open_any(&w->batches);
     if (crowded || last_chance) release(w, now);
     if (w->next_due_ms == DS_NEVER_MS || now < w->next_due_ms) return;
 
@@ -156,6 +239,7 @@ static int64_t settle(ds_worker *w, bool given_up) {
     const ds_batch *batch = ds_batches_oldest_due(&w->batches);
     int64_t rows = (int64_t)ds_batch_rows(batch);
     w->settled = batch->number;
+    w->heartbeat_ms = ds_clock_monotonic_ms() + with_jitter(w->config.heartbeat_ms);
     if (given_up) w->last_given_up = batch->number;
     ds_batches_settle(&w->batches);
     return rows;
@@ -177,21 +261,29 @@ static void tell_success(ds_worker *w, int64_t rows) {
     w->lost = 0;
 }
 
+static void follow(ds_worker *w, int64_t now, const ds_report_config *config) {
+    bool other = config->frequency_ms != w->config.frequency_ms;
+    w->config = *config;
+    w->heartbeat_ms = now + with_jitter(config->heartbeat_ms);
+    follow_signals(w, config->signals);
+    if (!other) return;
+    if (w->next_due_ms != DS_NEVER_MS) w->next_due_ms = due_after(w, now);
+    ds_events_add(&w->events, DYNOSCALE_LEVEL_DEBUG,
+                  "the service asks for a report every %" PRId64 " ms", config->frequency_ms);
+}
+
 static void accepted(ds_worker *w, int64_t now, const ds_answer *answer) {
-    int64_t rows = settle(w, false), ms;
+    int64_t rows = settle(w, false);
+    ds_report_config config = w->config;
     count(w, DYNOSCALE_COUNTER_SENT, rows);
     count(w, DYNOSCALE_COUNTER_REPORTS_ACCEPTED, 1);
     w->counters[DYNOSCALE_COUNTER_LAST_REPORT_AT] = ds_clock_wall_ns() / 1000000000;
     tell_success(w, rows);
     w->backoff_ms = 0;
     w->retry_ms = DS_NEVER_MS;
-    if (answer->body_whole && ds_report_answer(answer->body, answer->body_length, &ms) &&
-        ms != w->interval_ms) {
-        w->interval_ms = ms;
-        if (w->next_due_ms != DS_NEVER_MS) w->next_due_ms = due_after(w, now);
-        ds_events_add(&w->events, DYNOSCALE_LEVEL_DEBUG,
-                      "the service asks for a report every %" PRId64 " ms", ms);
-    }
+    w->answered_ms = now;
+    if (answer->body_whole && ds_report_answer(answer->body, answer->body_length, &config))
+        follow(w, now, &config);
 }
 
 /* A 4xx will not get better by trying again. */
@@ -220,7 +312,8 @@ static int64_t retry_wait(const ds_worker *w, int64_t retry_after_ms) {
 }
 
 static void failed(ds_worker *w, int64_t now, const char *reason, int64_t retry_after_ms) {
-    int64_t longest = at_most(at_least(w->interval_ms, FIRST_BACKOFF_MS), LONGEST_BACKOFF_MS);
+    int64_t longest =
+        at_most(at_least(w->config.frequency_ms, FIRST_BACKOFF_MS), LONGEST_BACKOFF_MS);
     w->backoff_ms = at_most(at_least(w->backoff_ms * 2, FIRST_BACKOFF_MS), longest);
     w->retry_ms = now + retry_wait(w, retry_after_ms);
     count(w, DYNOSCALE_COUNTER_REPORTS_FAILED, 1);
@@ -251,9 +344,10 @@ static void conclude(ds_worker *w, int64_t now, const ds_answer *answer) {
 static void drop_expired(ds_worker *w, int64_t now) {
     const ds_batch *batch;
     int64_t rows = 0;
-    while ((batch = ds_batches_oldest_due(&w->batches)) && ds_batch_expired(batch, now))
+    bool any = false;
+    for (; (batch = ds_batches_oldest_due(&w->batches)) && ds_batch_expired(batch, now); any = true)
         rows += settle(w, true);
-    if (rows == 0) return;
+    if (!any) return;
     count(w, DYNOSCALE_COUNTER_DROPPED_EXPIRED, rows);
     w->lost += rows; /* told when the service accepts reports again */
     atomic_store(&w->has_settled, true);
@@ -328,20 +422,27 @@ static bool begin(ds_worker *w, const ds_batch *batch, char reason[DS_ANSWER_REA
     return w->in_flight;
 }
 
+/* Sums by the second are taken when a second of the wall clock is over. */
+static int64_t drain_after(const ds_worker *w) {
+    if (!sums_seconds(w)) return DRAIN_EVERY_MS;
+    return DRAIN_EVERY_MS - ds_clock_wall_ns() / 1000000 % DRAIN_EVERY_MS;
+}
+
 /* How long there is nothing to do; with the lock held. */
 static int64_t rest(ds_worker *w, int64_t now, bool moved) {
     if (!moved) {
         /* Said first, looked after: a producer does it the other way round, so one of the two sees
          * the other. seq_cst: pairs with the load in ds_worker_push. */
         atomic_store(&w->drowsy, DS_DROWSY);
-        moved = drain(w);
+        moved = drain(w) || (sums_seconds(w) && ds_seconds_active(&w->seconds));
         if (moved) {
             atomic_store(&w->drowsy, DS_AWAKE);
             schedule(w, now);
         }
     }
     const ds_batch *oldest = ds_batches_oldest_due(&w->batches);
-    int64_t until = moved ? now + DRAIN_EVERY_MS : DS_NEVER_MS;
+    int64_t until = moved ? now + drain_after(w) : DS_NEVER_MS;
+    until = sooner(until, heartbeat_due(w));
     until = sooner(until, w->next_due_ms);
     until = sooner(until, w->deadline_ms);
     if (oldest) {
@@ -372,6 +473,7 @@ bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
     pthread_mutex_lock(&w->lock);
     int64_t now = ds_clock_monotonic_ms();
     bool moved = drain(w);
+    take_signals(w, false);
     heed_exit(w);
     if (atomic_exchange(&w->hurried, false)) hurry(w, now);
     if (answer) conclude(w, now, answer);
@@ -379,7 +481,7 @@ bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
     if (!w->in_flight) drop_expired(w, now);
     schedule(w, now);
 
-    bool nothing_left = !w->in_flight && ds_batches_rows(&w->batches) == 0;
+    bool nothing_left = !w->in_flight && !ds_batches_any(&w->batches);
     bool over = is_stopping(w) && (nothing_left || now >= w->deadline_ms);
     const ds_batch *next = w->in_flight ? NULL : ds_batches_oldest_due(&w->batches);
     bool ready = next && (w->retry_ms == DS_NEVER_MS || now >= w->retry_ms);
@@ -497,6 +599,11 @@ static void start(ds_worker *w) {
     count(w, DYNOSCALE_COUNTER_THREAD_FAILURES, 1);
 }
 
+void ds_worker_rouse_by_request(ds_worker *w) {
+    note_first(w);
+    ds_worker_rouse(w);
+}
+
 void ds_worker_rouse(ds_worker *w) {
     if (atomic_load(&w->stage) == DS_STAGE_RUNNING) {
         ds_wake_post(&w->wake);
@@ -521,7 +628,8 @@ ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport) {
     ds_wake_init(&w->progress);
     w->settings = ds_settings_hold(settings);
     w->transport = transport;
-    w->interval_ms = settings->publish_frequency_ms;
+    w->config = (ds_report_config){.frequency_ms = settings->publish_frequency_ms, .jobs = true};
+    w->made_ns = ds_clock_wall_ns();
     w->last_due_ms = w->next_due_ms = w->retry_ms = DS_NEVER_MS;
     w->next_start_ms = DS_NEVER_MS;
     w->troubles_ms[0] = w->troubles_ms[1] = DS_NEVER_MS;
@@ -560,6 +668,32 @@ dynoscale_error ds_worker_add_row(ds_worker *w, const char *row, size_t length) 
     return added ? DYNOSCALE_OK : DYNOSCALE_ERROR_FULL;
 }
 
+dynoscale_error ds_worker_add_signal(ds_worker *w, const char *row, size_t length) {
+    dynoscale_error error = DYNOSCALE_ERROR_STOPPED;
+    pthread_mutex_lock(&w->lock);
+    if (!is_finished(w))
+        error =
+            ds_batches_add_signal(&w->batches, row, length) ? DYNOSCALE_OK : DYNOSCALE_ERROR_FULL;
+    pthread_mutex_unlock(&w->lock);
+    if (error == DYNOSCALE_OK) ds_worker_rouse(w);
+    return error;
+}
+
+void ds_worker_unstamped(ds_worker *w, int64_t now_ns) {
+    if (!ds_worker_asks(w, DYNOSCALE_SIGNAL_UNSTAMPED)) return;
+    ds_seconds_unstamped(&w->seconds, now_ns / 1000000000);
+    ds_worker_wake(w, (uint32_t)(now_ns / 1000000000));
+}
+
+void ds_worker_asked(ds_worker *w, dynoscale_asked *asked) {
+    pthread_mutex_lock(&w->lock);
+    bool lately = ds_clock_monotonic_ms() - w->answered_ms < JOBS_FALSE_FOR_MS;
+    asked->signals = w->config.signals;
+    asked->jobs = w->config.jobs || !lately;
+    asked->heartbeat_ms = w->config.heartbeat_ms;
+    pthread_mutex_unlock(&w->lock);
+}
+
 /* Waits until the batch of that number, and so all before it, are sent or given up. */
 static dynoscale_error wait_until_settled(ds_worker *w, uint64_t number, int64_t deadline_ms,
                                           dynoscale_interrupted interrupted, void *context) {
@@ -587,7 +721,8 @@ static bool given_up_since(ds_worker *w, uint64_t settled_before) {
 /* Makes all that is there due, to be tried at once; with the lock held. */
 static uint64_t hurry(ds_worker *w, int64_t now) {
     drain(w);
-    if (ds_batches_rows(&w->batches) > 0) start(w);
+    take_signals(w, true);
+    if (ds_batches_any(&w->batches)) start(w);
     w->retry_ms = DS_NEVER_MS;
     return release(w, now);
 }
@@ -624,7 +759,8 @@ static uint64_t begin_stop(ds_worker *w, int64_t now, int64_t timeout_ms) {
     if (!is_finished(w)) {
         w->deadline_ms = sooner(w->deadline_ms, deadline_after(now, timeout_ms));
         drain(w);
-        if (ds_batches_rows(&w->batches) > 0) hurry(w, now);
+        take_signals(w, true);
+        if (ds_batches_any(&w->batches)) hurry(w, now);
         if (atomic_load(&w->stage) == DS_STAGE_NEW) finish(w);
     }
     pthread_mutex_unlock(&w->lock);
@@ -709,7 +845,7 @@ void ds_worker_counters(ds_worker *w, int64_t values[DYNOSCALE_COUNTER_COUNT]) {
     values[DYNOSCALE_COUNTER_RECORDED] += w->drained + waiting + refused;
     values[DYNOSCALE_COUNTER_PENDING] += (int64_t)ds_batches_rows(&w->batches) + waiting;
     values[DYNOSCALE_COUNTER_DROPPED_FULL] += refused;
-    values[DYNOSCALE_COUNTER_PUBLISH_FREQUENCY_MS] = w->interval_ms;
+    values[DYNOSCALE_COUNTER_PUBLISH_FREQUENCY_MS] = w->config.frequency_ms;
     pthread_mutex_unlock(&w->lock);
 }
 

@@ -19,7 +19,9 @@
 #include "dynoscale.h"
 #include "events.h"
 #include "options.h"
+#include "report.h"
 #include "ring.h"
+#include "seconds.h"
 #include "transport.h"
 #include "wake.h"
 
@@ -49,7 +51,12 @@ typedef struct ds_worker {
      * leaves the second in which that began: should that fail, or never end, a later second's push
      * tries again. */
     _Alignas(DS_CACHE_LINE) _Atomic(uint32_t) drowsy;
-    _Atomic(int64_t) refused; /* pushes to a full ring */
+    _Atomic(int64_t) refused;  /* pushes to a full ring */
+    _Atomic(uint32_t) signals; /* that the service asks for: 1 << dynoscale_signal each */
+    _Atomic(int64_t) first_ns; /* wall clock: of the first request; 0: none yet */
+    int64_t made_ns;           /* wall clock: what a request entered before is not ours */
+
+    ds_seconds seconds;
 
     _Alignas(DS_CACHE_LINE) _Atomic(int) references; /* of the agent and of the thread */
     _Atomic(int) stage;                              /* ds_stage */
@@ -69,19 +76,22 @@ typedef struct ds_worker {
     int64_t drained; /* samples taken out of the ring, and readings taken in */
 
     /* The schedule: monotonic ms, or DS_NEVER_MS. */
-    int64_t interval_ms;    /* between reports */
-    int64_t last_due_ms;    /* when a report was last due */
-    int64_t next_due_ms;    /* when the next one is */
-    int64_t retry_ms;       /* before this nothing is sent */
-    int64_t backoff_ms;     /* the last wait after a failure, 0: the last attempt went well */
-    int64_t next_start_ms;  /* before this the thread is not started again */
-    pthread_t thread;       /* while joinable */
-    _Atomic(bool) joinable; /* started, and nobody has joined it yet */
-    bool troubled;          /* a failure was logged, no success since */
-    int64_t troubles_ms[2]; /* when the last two were logged */
-    int64_t lost;           /* samples, since the last success */
-    uint64_t settled;       /* the number of the last batch sent or given up */
-    uint64_t last_given_up; /* the number of the last one given up */
+    ds_report_config config; /* as the service's last answer said */
+    int64_t answered_ms;     /* when that was */
+    int64_t heartbeat_ms;    /* when a report without rows is due */
+    bool begin_sent;         /* the signal, once a process */
+    int64_t last_due_ms;     /* when a report was last due */
+    int64_t next_due_ms;     /* when the next one is */
+    int64_t retry_ms;        /* before this nothing is sent */
+    int64_t backoff_ms;      /* the last wait after a failure, 0: the last attempt went well */
+    int64_t next_start_ms;   /* before this the thread is not started again */
+    pthread_t thread;        /* while joinable */
+    _Atomic(bool) joinable;  /* started, and nobody has joined it yet */
+    bool troubled;           /* a failure was logged, no success since */
+    int64_t troubles_ms[2];  /* when the last two were logged */
+    int64_t lost;            /* samples, since the last success */
+    uint64_t settled;        /* the number of the last batch sent or given up */
+    uint64_t last_given_up;  /* the number of the last one given up */
 
     ds_ring ring;
     ds_batches batches;
@@ -107,22 +117,46 @@ void ds_worker_unmap(ds_worker *worker);
  * to be had once a process, and a stack that the C library keeps. */
 void ds_worker_rehearse_start(void);
 
-/* Starts the thread, or wakes it: after a push that found it drowsy. */
+/* Starts the thread, or wakes it. */
 DS_COLD void ds_worker_rouse(ds_worker *worker);
+
+/* The same for a request that found it drowsy: the first one is noted. */
+DS_COLD void ds_worker_rouse_by_request(ds_worker *worker);
+
+/* Whether the signals of any worker of this process need to know when requests enter and leave. */
+extern _Atomic(bool) ds_worker_busy_asked;
+
+/* Requests that this process can work on at once; 0: unknown. */
+extern _Atomic(int) ds_worker_slots;
+
+static inline bool ds_worker_asks(const ds_worker *worker, dynoscale_signal signal) {
+    return (atomic_load_explicit(&worker->signals, memory_order_relaxed) >> signal & 1) != 0;
+}
+
+/* After a request left something to be seen in a second. */
+static inline void ds_worker_wake(ds_worker *worker, uint32_t now) {
+    /* seq_cst: pairs with the store in `rest` (worker.c); see also `put` (ring.c). */
+    uint32_t drowsy = atomic_load(&worker->drowsy);
+    if (drowsy != DS_AWAKE && drowsy != now &&
+        atomic_compare_exchange_strong(&worker->drowsy, &drowsy, now))
+        ds_worker_rouse_by_request(worker);
+}
 
 /* Puts a sample in. Any thread; wait-free but for the sample that ends a silence. */
 static inline void ds_worker_push(ds_worker *worker, uint64_t sample) {
     if (!ds_ring_push(&worker->ring, sample))
         atomic_fetch_add_explicit(&worker->refused, 1, memory_order_relaxed);
-    /* seq_cst: pairs with the store in `rest` (worker.c); see also `put` (ring.c). */
-    uint32_t drowsy = atomic_load(&worker->drowsy), now = (uint32_t)(sample >> 32);
-    if (drowsy != DS_AWAKE && drowsy != now &&
-        atomic_compare_exchange_strong(&worker->drowsy, &drowsy, now))
-        ds_worker_rouse(worker);
+    ds_worker_wake(worker, (uint32_t)(sample >> 32));
 }
 
-/* Takes a reading's row in. Any thread. */
+/* Counts a request that gave no sample, where the service asks for it. Any thread; wait-free. */
+void ds_worker_unstamped(ds_worker *worker, int64_t now_ns);
+
+/* Takes a reading's row in, or a signal's, which is no sample. Any thread. */
 dynoscale_error ds_worker_add_row(ds_worker *worker, const char *row, size_t length);
+dynoscale_error ds_worker_add_signal(ds_worker *worker, const char *row, size_t length);
+
+void ds_worker_asked(ds_worker *worker, dynoscale_asked *asked);
 
 dynoscale_error ds_worker_flush(ds_worker *worker, int64_t timeout_ms,
                                 dynoscale_interrupted interrupted, void *context);

@@ -4,8 +4,12 @@
 /* The real clocks, which all other tests replace: under other names, to stand beside the false. */
 #include "support/suite.h"
 
-#define ds_clock_wall_ns      real_wall_ns
-#define ds_clock_monotonic_ms real_monotonic_ms
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ds_clock_wall_ns        real_wall_ns
+#define ds_clock_monotonic_ms   real_monotonic_ms
+#define ds_clock_process_age_ms real_process_age_ms
 #include "../../core/src/clock.c"
 
 static void the_wall_clock_tells_ns_since_the_epoch(void **state) {
@@ -24,10 +28,27 @@ static void the_monotonic_clock_does_not_step_back(void **state) {
     }
 }
 
+/* A child is younger than its parent, and as old as it lives. */
+static void a_process_is_as_old_as_it_lives(void **state) {
+    (void)state;
+    int64_t before_ms = real_monotonic_ms();
+    pid_t child = fork();
+    if (child == 0) {
+        int64_t age_ms = real_process_age_ms();
+        _exit(age_ms >= 0 && age_ms <= real_monotonic_ms() - before_ms + 20 ? 0 : 1);
+    }
+    int status = 1;
+    assert_true(waitpid(child, &status, 0) == child);
+    assert_int_equal(status, 0);
+    int64_t passed_ms = real_monotonic_ms() - before_ms;
+    assert_true(real_process_age_ms() >= passed_ms - 20); /* the system counts in ticks */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_wall_clock_tells_ns_since_the_epoch),
         cmocka_unit_test(the_monotonic_clock_does_not_step_back),
+        cmocka_unit_test(a_process_is_as_old_as_it_lives),
     };
     return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
 }

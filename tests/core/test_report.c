@@ -34,7 +34,7 @@ static void a_sample_is_never_zero_and_the_longest_row_fits(void **state) {
 static const char *reading(const char *backend, const char *queue) {
     static char csv[DS_REPORT_READING_SIZE + 1];
     size_t length =
-        ds_report_reading(csv, 1700000003, 95, backend, strlen(backend), queue, strlen(queue));
+        ds_report_reading(csv, 1700000003, 95, backend, strlen(backend), queue, strlen(queue), "");
     csv[length] = '\0';
     return csv;
 }
@@ -79,7 +79,7 @@ static void names_that_could_split_a_row_are_refused(void **state) {
     for (size_t i = 0; i < sizeof bad_backends / sizeof *bad_backends; i++)
         assert_string_equal(reading(bad_backends[i], "default"), "");
     char csv[DS_REPORT_READING_SIZE];
-    assert_int_equal(ds_report_reading(csv, 1, 1, "rq", 2, "a\0b", 3), 0);
+    assert_int_equal(ds_report_reading(csv, 1, 1, "rq", 2, "a\0b", 3, ""), 0);
 }
 
 static void headers_say_who_sends(void **state) {
@@ -100,6 +100,23 @@ static void headers_say_who_sends(void **state) {
 
 /* ---- Answers ------------------------------------------------------------------------------ */
 
+enum { ASKED_SIZE = 128 };
+
+/* As the vectors write it: busy+depth, no_jobs, heartbeat=MS, between blanks; "nothing". */
+static void show_asked(const ds_report_config *config, char text[ASKED_SIZE]) {
+    size_t n = 0;
+    for (int i = 0; i < DYNOSCALE_SIGNAL_COUNT; i++)
+        if (config->signals >> i & 1)
+            n += (size_t)snprintf(text + n, ASKED_SIZE - n, "%s%s", n > 0 ? "+" : "",
+                                  dynoscale_signal_name((dynoscale_signal)i));
+    if (!config->jobs)
+        n += (size_t)snprintf(text + n, ASKED_SIZE - n, "%sno_jobs", n > 0 ? " " : "");
+    if (config->heartbeat_ms > 0)
+        n += (size_t)snprintf(text + n, ASKED_SIZE - n, "%sheartbeat=%lld", n > 0 ? " " : "",
+                              (long long)config->heartbeat_ms);
+    if (n == 0) snprintf(text, ASKED_SIZE, "nothing");
+}
+
 static int64_t expected_ms(const char *text) {
     return strcmp(text, "unchanged") == 0 ? 30000 : strtoll(text, NULL, 10);
 }
@@ -111,12 +128,16 @@ static void every_answer_is_read_as_it_says(void **state) {
     int cases = 0, wrong = 0;
     vectors_open(&v, "answers.tsv");
     for (; vectors_next(&v); cases++) {
-        assert_int_equal(v.count, 3);
-        int64_t ms = 30000, expected = expected_ms(v.columns[2]);
+        assert_int_equal(v.count, 4);
+        char asked[ASKED_SIZE];
+        ds_report_config config = {.frequency_ms = 30000, .jobs = true};
         size_t length = vectors_text(v.columns[1], 0, body);
-        bool usable = ds_report_answer(body, length, &ms);
-        if (ms == expected && usable == (strcmp(v.columns[2], "unchanged") != 0)) continue;
-        print_error("%s: %lld, expected %s\n", v.columns[0], (long long)ms, v.columns[2]);
+        ds_report_answer(body, length, &config);
+        show_asked(&config, asked);
+        if (config.frequency_ms == expected_ms(v.columns[2]) && strcmp(asked, v.columns[3]) == 0)
+            continue;
+        print_error("%s: %lld %s, expected %s %s\n", v.columns[0], (long long)config.frequency_ms,
+                    asked, v.columns[2], v.columns[3]);
         wrong++;
     }
     vectors_close(&v);
@@ -124,15 +145,44 @@ static void every_answer_is_read_as_it_says(void **state) {
     assert_true(cases >= 60);
 }
 
+static void what_cannot_be_used_leaves_what_was_asked_before(void **state) {
+    (void)state;
+    const char *bodies[] = {"", "{}", "{\"config\": []}", "<p>",
+                            "{\"config\": {\"signals\": \"slots\", \"jobs\": 1, "
+                            "\"heartbeat\": 0, \"publish_frequency\": true}}"};
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        ds_report_config config = {
+            .frequency_ms = 20000, .signals = 5, .jobs = false, .heartbeat_ms = 60000};
+        ds_report_answer(bodies[i], strlen(bodies[i]), &config);
+        assert_int_equal(config.frequency_ms, 20000);
+        assert_int_equal(config.signals, 5);
+        assert_false(config.jobs);
+        assert_int_equal(config.heartbeat_ms, 60000);
+    }
+}
+
+static void a_signals_row_has_its_name_as_metadata(void **state) {
+    (void)state;
+    char csv[DS_REPORT_READING_SIZE + 1];
+    csv[ds_report_signal(csv, 1700000003, 850, DYNOSCALE_SIGNAL_BUSY)] = '\0';
+    assert_string_equal(csv, "1700000003,850,web,busy\r\n");
+    csv[ds_report_reading(csv, 1700000003, 7, "rq", 2, "a,b", 3, "depth")] = '\0';
+    assert_string_equal(csv, "1700000003,7,\"rq:a,b\",depth\r\n");
+}
+
 static void an_answer_cut_anywhere_is_read_without_harm(void **state) {
     (void)state;
-    const char *whole = "{\"a\": [1.5e3, \"x\\\"\", {}], \"config\": {\"publish_frequency\": 45}}";
+    const char *whole = "{\"a\": [1.5e3, \"x\\\"\", {}], \"config\": {\"publish_frequency\": 45, "
+                        "\"signals\": [\"busy\"], \"jobs\": false, \"heartbeat\": 20}}";
+    ds_report_config before;
+    memset(&before, 0, sizeof before);
+    before.frequency_ms = 30000;
     for (size_t length = 0; length < strlen(whole); length++) {
         char *exact = malloc(length ? length : 1);
-        int64_t ms = 30000;
+        ds_report_config config = before;
         memcpy(exact, whole, length);
-        assert_false(ds_report_answer(exact, length, &ms));
-        assert_int_equal(ms, 30000);
+        assert_false(ds_report_answer(exact, length, &config));
+        assert_memory_equal(&config, &before, sizeof config);
         free(exact);
     }
 }
@@ -174,6 +224,8 @@ int main(void) {
         cmocka_unit_test(names_that_could_split_a_row_are_refused),
         cmocka_unit_test(headers_say_who_sends),
         cmocka_unit_test(every_answer_is_read_as_it_says),
+        cmocka_unit_test(what_cannot_be_used_leaves_what_was_asked_before),
+        cmocka_unit_test(a_signals_row_has_its_name_as_metadata),
         cmocka_unit_test(an_answer_cut_anywhere_is_read_without_harm),
         cmocka_unit_test(numbers_do_not_depend_on_the_locale),
         cmocka_unit_test(retry_after_is_whole_seconds_up_to_two_minutes),

@@ -315,7 +315,7 @@ static void waits_grow_from_one_second_to_the_interval(void **state) {
 static void waits_are_a_minute_at_most_however_long_the_interval(void **state) {
     ds_worker *w = *state;
     const int64_t steps[] = {1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000};
-    w->interval_ms = 3600000;
+    w->config.frequency_ms = 3600000;
     false_transport_answer(503, "");
     push(w, 1);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
@@ -340,7 +340,7 @@ static void after_an_outage_a_report_is_tried_within_a_minute(void **state) {
     ds_worker *w = *state;
     const int64_t intervals[] = {1000, 30000, 600000, 3600000};
     for (size_t i = 0; i < sizeof intervals / sizeof *intervals; i++) {
-        w->interval_ms = intervals[i];
+        w->config.frequency_ms = intervals[i];
         false_transport_answer(503, "");
         live_under_traffic(w, 230);
         int64_t expired = counter(w, DYNOSCALE_COUNTER_DROPPED_EXPIRED);
@@ -355,7 +355,7 @@ static void an_outage_is_one_warning_at_its_beginning_and_one_at_its_end(void **
     ds_worker *w = *state;
     const int64_t intervals[] = {1000, 30000, 600000};
     for (size_t i = 0; i < sizeof intervals / sizeof *intervals; i++) {
-        w->interval_ms = intervals[i];
+        w->config.frequency_ms = intervals[i];
         false_transport_answer(503, "");
         assert_int_equal(live_under_traffic(w, 1800), 1);
         false_transport_answer(200, "");
@@ -367,7 +367,7 @@ static void
 a_service_that_fails_time_and_again_is_two_warnings_in_ten_minutes_at_most(void **state) {
     ds_worker *w = *state;
     int warnings = 0;
-    w->interval_ms = 1000;
+    w->config.frequency_ms = 1000;
     for (int turn = 0; turn < 180; turn++) {
         false_transport_answer(turn % 2 == 0 ? 503 : 200, "");
         warnings += live_under_traffic(w, 10);
@@ -538,7 +538,7 @@ static void while_the_service_is_down_samples_are_kept_for_five_minutes_each(voi
 
 static void while_reports_fail_short_intervals_use_up_no_batches(void **state) {
     ds_worker *w = *state;
-    w->interval_ms = 1000;
+    w->config.frequency_ms = 1000;
     false_transport_answer(503, "");
     for (int second = 0; second < 280; second++) {
         push(w, 2);
@@ -553,7 +553,7 @@ static void while_reports_fail_short_intervals_use_up_no_batches(void **state) {
 
 static void reports_further_apart_than_five_minutes_lose_nothing(void **state) {
     ds_worker *w = *state;
-    w->interval_ms = 3600000;
+    w->config.frequency_ms = 3600000;
     push(w, 1);
     live_for(w, 5000);
     for (int minute = 0; minute < 70; minute++) {
@@ -566,7 +566,7 @@ static void reports_further_apart_than_five_minutes_lose_nothing(void **state) {
 
 static void a_long_interval_under_much_traffic_sends_before_the_batches_run_out(void **state) {
     ds_worker *w = *state;
-    w->interval_ms = 3600000;
+    w->config.frequency_ms = 3600000;
     push(w, 1);
     live_for(w, 5000);
     for (int second = 0; second < 100; second++) {

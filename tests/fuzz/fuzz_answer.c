@@ -42,15 +42,43 @@ static bool is_broken(const json_error_t *error) {
            json_error_code(error) != json_error_invalid_utf8;
 }
 
+static uint32_t signals_in(json_t *list) {
+    uint32_t signals = 0;
+    size_t i;
+    json_t *name;
+    json_array_foreach(list, i, name) for (int s = 0; s < DYNOSCALE_SIGNAL_COUNT; s++) {
+        const char *known = dynoscale_signal_name((dynoscale_signal)s);
+        if (json_is_string(name) && strcmp(json_string_value(name), known) == 0 &&
+            json_string_length(name) == strlen(known))
+            signals |= 1U << s;
+    }
+    return signals;
+}
+
+/* What was not asked before. */
+static void check_asked(json_t *object, const ds_report_config *config) {
+    json_t *jobs = json_object_get(object, "jobs"), *beat = json_object_get(object, "heartbeat");
+    uint32_t signals = signals_in(json_object_get(object, "signals"));
+    REQUIRE(json_is_object(object), "a config that is no object");
+    REQUIRE(config->signals == signals, "%x for %x", config->signals, signals);
+    REQUIRE(config->jobs == (!jobs || json_is_true(jobs)), "jobs");
+    if (!beat) REQUIRE(config->heartbeat_ms == 0, "%lld", (long long)config->heartbeat_ms);
+    else
+        check_seconds(json_is_number(beat), json_number_value(beat),
+                      config->heartbeat_ms != UNTOUCHED, config->heartbeat_ms);
+}
+
 static void check_answer(const char *text, size_t length) {
     const size_t flags = JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL;
     json_error_t error;
-    int64_t ms = UNTOUCHED;
-    bool read = ds_report_answer(text, length, &ms);
-    if (!read) REQUIRE(ms == UNTOUCHED, "%lld", (long long)ms);
-    else REQUIRE(ms >= 1000 && ms <= 3600 * 1000, "%lld", (long long)ms);
+    ds_report_config config = {.frequency_ms = UNTOUCHED, .heartbeat_ms = UNTOUCHED};
+    bool applied = ds_report_answer(text, length, &config);
+    int64_t ms = config.frequency_ms;
+    bool read = ms != UNTOUCHED;
+    if (!applied) REQUIRE(!read && config.signals == 0 && config.heartbeat_ms == UNTOUCHED, "kept");
+    if (read) REQUIRE(ms >= 1000 && ms <= 3600 * 1000, "%lld", (long long)ms);
     if (memchr(text, '\0', length)) { /* Jansson may overlook it */
-        REQUIRE(!read, "a NUL is no JSON");
+        REQUIRE(!applied, "a NUL is no JSON");
         return;
     }
     /* Names are not unescaped, and half a surrogate pair is let through. */
@@ -58,12 +86,13 @@ static void check_answer(const char *text, size_t length) {
 
     json_t *root = json_loadb(text, length, flags, &error);
     if (!root) {
-        if (is_broken(&error)) REQUIRE(!read, "no JSON: %s", error.text);
+        if (is_broken(&error)) REQUIRE(!applied, "no JSON: %s", error.text);
         return;
     }
     json_t *seconds = json_object_get(json_object_get(root, "config"), "publish_frequency");
-    if (depth_of(root) > DEEPEST) REQUIRE(!read, "nested %d deep", depth_of(root));
+    if (depth_of(root) > DEEPEST) REQUIRE(!applied, "nested %d deep", depth_of(root));
     else check_seconds(json_is_number(seconds), json_number_value(seconds), read, ms);
+    if (applied) check_asked(json_object_get(root, "config"), &config);
     json_decref(root);
 }
 

@@ -104,8 +104,8 @@ static bool queue_usable(const input *name) {
 static size_t check_reading(char *text, uint64_t epoch_s, uint64_t ms, const input *backend,
                             const input *queue) {
     char *b = copy_of(backend->at, backend->left), *q = copy_of(queue->at, queue->left);
-    size_t length =
-        ds_report_reading(text, (int64_t)epoch_s, (int64_t)ms, b, backend->left, q, queue->left);
+    size_t length = ds_report_reading(text, (int64_t)epoch_s, (int64_t)ms, b, backend->left, q,
+                                      queue->left, "");
     free(b);
     free(q);
     REQUIRE((length > 0) == (backend_usable(backend) && queue_usable(queue)), "%zu bytes", length);

@@ -55,7 +55,7 @@ def queue_time() -> Iterator[bytes]:
 
 
 def answer() -> Iterator[bytes]:
-    for _name, body, _expected in rows("answers.tsv"):
+    for _name, body, _expected, _asked in rows("answers.tsv"):
         yield text_of(body)
     yield from (b"30", b"2.5", b"3600", b"1e3", b"120", b"007", b"99999999999999999999")
 

@@ -24,6 +24,7 @@ class AnswerCase(NamedTuple):
     name: str
     body: bytes
     expected: str
+    asked: str
 
 
 def _lines(file: str) -> list[list[str]]:
@@ -55,8 +56,8 @@ def queue_time_cases() -> list[QueueTimeCase]:
 
 def answer_cases() -> list[AnswerCase]:
     return [
-        AnswerCase(name, _unescaped(body).encode("latin-1"), expected)
-        for name, body, expected in _lines("answers.tsv")
+        AnswerCase(name, _unescaped(body).encode("latin-1"), expected, asked)
+        for name, body, expected, asked in _lines("answers.tsv")
     ]
 
 
