@@ -23,6 +23,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
         test-python test-jobs test-jobs-ruby test-jobs-python test-jobs-ruby-smoke test-jobs-python-smoke \
         test-servers test-frameworks test-faults build-service test-service test-service-asan \
         test-service-http tsan-service coverage-service run-covered-http test-kills test-loop \
+        test-published \
         test-web web-tests-ready screenshots \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model ring run-ring test-fuzz run-briefly \
@@ -340,7 +341,10 @@ screenshots: web-tests-ready ## every page, light and dark, wide and narrow, int
 	@WEB_PAST=$(WEB_PAST) node tests/web/screenshots.mjs $(SCREENSHOTS)
 
 test-loop: build ## real apps with real agents, scaled by a real service
-	$(PYTEST) tests/loop
+	$(PYTEST) tests/loop --ignore tests/loop/test_published.py
+
+test-published: build ## the agents as they were published, from the registries, report to a real service
+	$(PYTEST) tests/loop/test_published.py
 
 -include $(patsubst %.o,%.d,$(SERVICE_OBJECTS) $(SERVICE_SUPPORT) $(POLICY_OBJECTS)) $(SERVICE_TESTS:%=%.d) $(OUT)/service/src/main.d
 

@@ -3,22 +3,17 @@ percentiles are those of the samples themselves."""
 
 from __future__ import annotations
 
-import csv
-import http.client
-import http.server
-import io
 import math
-import threading
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
-from urllib.parse import urlsplit
 
 import pytest
 from app_servers import BASIC, AppServer
 from load import drive
 from loops import PATIENCE, Loop, eventually
 from processes import Nginx, free_port
+from tee import Tee
 
 NAMES = [
     "puma single",
@@ -32,40 +27,6 @@ NAMES = [
 REQUESTS, CONNECTIONS = 320, 8
 DAY_S = 86400
 ERROR = 0.016  # of a sketch; below 64 ms it is exact
-
-
-class Tee(http.server.ThreadingHTTPServer):
-    """Hands reports on to the service as they are, and keeps the samples of those it took."""
-
-    daemon_threads = True
-
-    def __init__(self, service: str) -> None:
-        super().__init__(("127.0.0.1", 0), TeeHandler)
-        self.service = urlsplit(service)
-        self.samples: List[int] = []
-        self.url = f"http://127.0.0.1:{self.server_address[1]}{self.service.path}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-class TeeHandler(http.server.BaseHTTPRequestHandler):
-    server: Tee
-
-    def log_message(self, *_: object) -> None: ...
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        to = http.client.HTTPConnection(self.server.service.netloc, timeout=PATIENCE)
-        to.request("POST", self.path, body, dict(self.headers))
-        answer = to.getresponse()
-        said = answer.read()
-        to.close()
-        if answer.status == 200:
-            rows = csv.reader(io.StringIO(body.decode()))
-            self.server.samples += [int(ms) for _, ms, _, signal in rows if not signal]
-        self.send_response(answer.status)
-        self.send_header("Content-Length", str(len(said)))
-        self.end_headers()
-        self.wfile.write(said)
 
 
 @pytest.fixture(scope="module")
@@ -118,12 +79,10 @@ def test_every_request_is_counted_once_with_its_percentiles(
     server: AppServer, loop: Loop, tmp_path: Path
 ) -> None:
     app = server.name.replace(" ", "-")
-    tee = Tee(loop.add_app(app, "processes: {web: {rules: [{name: default}]}}"))
-    answered = run(server, tee.url, tmp_path)
-    eventually(lambda: totals(loop, app)["count"] >= answered, "all of it is counted")
-    tee.shutdown()
-    tee.server_close()
-    point, samples = totals(loop, app), sorted(tee.samples)
+    with Tee(loop.add_app(app, "processes: {web: {rules: [{name: default}]}}")) as tee:
+        answered = run(server, tee.url, tmp_path)
+        eventually(lambda: totals(loop, app)["count"] >= answered, "all of it is counted")
+    point, samples = totals(loop, app), sorted(tee.waits())
     assert point["count"] == len(samples) == answered == REQUESTS
     for name, share in {"p50": 0.5, "p95": 0.95, "p99": 0.99}.items():
         assert near(point[name], samples, share), (name, point[name], samples)
