@@ -184,9 +184,9 @@ def try_sdist(folder: Path) -> None:
 def try_source_gem(folder: Path) -> None:
     home = str(folder / "a gem home")
     gem = f"{folder}/dynoscale_ruby-{version()}.gem"
-    variables = {"GEM_HOME": home, "GEM_PATH": home}
-    run(RUBY, "-S", "gem", "install", "--local", "--no-document", gem, **variables)
-    run(RUBY, str(ROOT / "release" / "try.rb"), cwd=folder, **variables)
+    install = ["gem", "install", "--local", "--no-document", gem]
+    run(RUBY, "-S", *install, GEM_HOME=home, GEM_PATH=home)
+    run(RUBY, str(ROOT / "release" / "try.rb"), cwd=folder, GEM_HOME=home, GEM_PATH=home)
 
 
 CHECKS: List["tuple[str, Callable[[], Iterator[str]]]"] = [

@@ -24,7 +24,7 @@ ALONGSIDE = ["CHANGELOG.md", "LICENSE", "README.md", "dynoscale_ruby.gemspec"]
 ALONGSIDE += ["core/include/dynoscale.h"]
 
 
-def libraries(cpu: str, versions: List[str]) -> Dict[str, Path]:
+def libraries(cpu: str, versions: List[str]) -> Dict[str, bytes]:
     """By their places below ruby/lib/dynoscale_ruby, where version.rb looks for them."""
     made = {}
     for target in zig.TARGETS:
@@ -33,11 +33,11 @@ def libraries(cpu: str, versions: List[str]) -> Dict[str, Path]:
         compiler = zig.Compiler(target)
         for version in versions:
             output = compiler.folder / f"ruby{version}" / "dynoscale_ruby.so"
-            includes = headers.ruby(version, DEBIANS[cpu])
+            includes = headers.ruby(version, DEBIANS[cpu]) or []
             flags = ["-std=gnu11", *[f"-isystem{path}" for path in includes]]
             compiler.library(f"ruby{version}", BINDING, flags, output)
             zig.check_defined(output, ("rb_", "ruby_"))
-            made[f"{target.system}/{version}/dynoscale_ruby.so"] = output
+            made[f"{target.system}/{version}/dynoscale_ruby.so"] = output.read_bytes()
     return made
 
 
@@ -53,7 +53,7 @@ def build(cpu: str, versions: List[str], to: Path) -> Path:
     for place, library in libraries(cpu, versions).items():
         path = folder / "ruby" / "lib" / "dynoscale_ruby" / place
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(library, path)
+        path.write_bytes(library)
     # The gemspec takes the platform from the environment, and the Rubies from what it finds.
     variables = {"DYNOSCALE_GEM_PLATFORM": f"{cpu}-linux", "SOURCE_DATE_EPOCH": "315619200"}
     said = tools.run(

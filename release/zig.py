@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Iterable, List, NamedTuple
@@ -30,9 +32,7 @@ class Target(NamedTuple):
 
 # glibc 2.17 is of 2012, the oldest that wheels of both processors are defined for; musl 1.2 of 2020.
 TARGETS = [
-    Target(
-        f"{cpu}-linux-gnu.2.17", cpu, "gnu", f"manylinux_2_17_{cpu}.manylinux2014_{cpu}"
-    )
+    Target(f"{cpu}-linux-gnu.2.17", cpu, "gnu", f"manylinux_2_17_{cpu}.manylinux2014_{cpu}")
     for cpu in ("x86_64", "aarch64")
 ]
 TARGETS += [
@@ -42,6 +42,8 @@ TARGETS += [
     Target("x86_64-macos.11.0", "x86_64", "macos", "macosx_11_0_x86_64"),
     Target("aarch64-macos.11.0", "aarch64", "macos", "macosx_11_0_arm64"),
 ]
+# What was compiled before, by its content: a second run takes it from there.
+os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(tools.BUILD / "zig-cache"))
 
 
 class Compiler:
@@ -50,7 +52,8 @@ class Compiler:
     def __init__(self, target: Target) -> None:
         self.target = target
         self.command = [tools.python(), "-m", "ziglang", "cc", "-target", target.name]
-        self.folder = tools.BUILD / "objects" / target.name
+        self.kept = tempfile.TemporaryDirectory(prefix=f"{target.name}-")
+        self.folder = Path(self.kept.name)
         self.flags = FLAGS + (LINUX_FLAGS if target.system != "macos" else [])
         includes = [f"-I{tools.ROOT / 'core' / 'include'}", f"-isystem{headers.curl()}"]
         self.core = self.objects(CORE, "core", ["-std=c11", *includes])
