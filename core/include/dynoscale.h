@@ -35,7 +35,7 @@
 extern "C" {
 #endif
 
-#define DYNOSCALE_VERSION "2.0.0"
+#define DYNOSCALE_VERSION "2.1.0"
 
 /* ---- Errors ------------------------------------------------------------------------------ */
 

@@ -400,4 +400,4 @@ def test_the_version_is_the_core_s() -> None:
         text=True,
         check=True,
     )
-    assert done.stdout == f"{dynoscale._native.VERSION}\n" == "2.0.0\n"
+    assert done.stdout == f"{dynoscale._native.VERSION}\n" == "2.1.0\n"
