@@ -30,7 +30,7 @@ app = DynoscaleRuby::Middleware.new(->(_) { [200, {}, ['hello']] })
   answer = app.call({ 'HTTP_X_REQUEST_START' => "t=#{Time.now.to_f - 0.02}" })
   raise answer.inspect unless answer == [200, {}, ['hello']]
 end
-2.times { p DynoscaleRuby.flush(timeout: 60) }
+p DynoscaleRuby.flush(timeout: ARGV.fetch(0).to_f)
 """
 
 
@@ -115,17 +115,17 @@ def test_the_index_gives_the_precompiled_gem_which_reports(
     (machine.root / "requests.rb").write_text(REQUESTS)
     program = f"DYNO=web.1 DYNOSCALE_URL={receiver.url}/token ruby -w /requests.rb"
     # The app runs, and one line says what to install.
-    done = machine.run(program)
+    done = machine.run(f"{program} 10")
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
-    assert [line for line in lines if "libcurl" not in line] == ["false"] * 2, done.stdout
+    assert [line for line in lines if "libcurl" not in line] == ["false"], done.stdout
     (line,) = (line for line in lines if "libcurl" in line)
     assert "libcurl4 (Debian, Ubuntu)" in line
 
     installed = machine.run(f"{INSTALL} libcurl4t64 || {INSTALL} libcurl4")
     assert installed.returncode == 0, installed.stdout
-    done = machine.run(program)
-    assert (done.returncode, done.stdout) == (0, "true\ntrue\n")
+    done = machine.run(f"{program} 60")
+    assert (done.returncode, done.stdout) == (0, "true\n")
     assert receiver.summary()["rows"] == 10
     doctor = machine.run(
         f"DYNO=web.1 DYNOSCALE_URL={receiver.url}/token dynoscale doctor"
