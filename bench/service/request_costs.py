@@ -80,10 +80,10 @@ def answers(bench: Bench) -> Table:
         with nginx_sink(Path(directory)) as nginx:
             with Service(directory).start() as service:
                 paths = ",".join(add_apps(service, APPS))
-                for _ in range(bench.rounds(7)):
+                for _ in range(bench.rounds(5)):
                     for name, port in (("nginx", nginx.port), ("service", service.port)):
                         figures = bench.loaded(
-                            port, paths, 1000, 20 if not bench.quick else 3, interval_ms=10000,
+                            port, paths, 1000, 15 if not bench.quick else 3, interval_ms=10000,
                             series=10,
                         )  # fmt: skip
                         assert figures["others"] == 0, figures
