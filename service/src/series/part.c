@@ -130,15 +130,15 @@ static void merge_ordered(uint32_t *entries, size_t length, const uint32_t *othe
 }
 
 bool part_merge(struct part *part, const struct part *other) {
+    if (other->length > 0 && !make_room(part, other->length)) return false;
+    part->sum += other->sum;
+    if (other->max > part->max) part->max = other->max;
     if (other->length == 0) return true;
-    if (!make_room(part, other->length)) return false;
     if (part->sorted == part->length && other->sorted == other->length)
         merge_ordered(part->entries, part->length, other->entries, other->length);
     else
         memcpy(part->entries + part->length, other->entries, other->length * sizeof *part->entries);
     part->length += other->length;
-    part->sum += other->sum;
-    if (other->max > part->max) part->max = other->max;
     bring_in_order(part);
     return true;
 }
