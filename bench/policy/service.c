@@ -65,7 +65,8 @@ void service_report(int now, int dyno, int from, int to, const struct row *rows)
     (void)now;
     for (int second = to - ROWS_KEPT < 0 ? 0 : to - ROWS_KEPT; second < to; second++) {
         const struct row *row = &rows[second % ROWS_KEPT];
-        if (second >= from) seconds_add(&seconds, &dynos[dyno], FIRST_S + second, pooled_row(row), true);
+        if (second >= from)
+            seconds_add(&seconds, &dynos[dyno], FIRST_S + second, pooled_row(row), true);
         seconds_arrived(&seconds, &dynos[dyno], FIRST_S + second, (uint32_t)row->arrived);
     }
 }
