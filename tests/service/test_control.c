@@ -725,6 +725,24 @@ static void what_the_automatic_method_learns_lives_on_and_replays_to_the_bit(voi
     check_replay_from(middle_s, 30);
 }
 
+static void a_restart_in_the_second_of_a_tick_does_not_replace_it(void **state) {
+    (void)state;
+    pass(12, 20);
+    set_rules(min_three);
+    control_changed(control);
+    pass(1, 20);
+    assert_int_equal(last_tick().decision.action, DECISION_UP);
+    assert_int_equal(last_tick().situation.now, now_s());
+    int64_t tick_s = now_s();
+    control_free(control);
+    control = begin();
+    settle(control);
+    assert_int_equal(last_tick().situation.now, tick_s);
+    assert_int_equal(last_tick().decision.action, DECISION_UP);
+    pass(1, 20);
+    assert_int_equal(last_tick().situation.now, tick_s + 1);
+}
+
 static void memory_and_ages_live_through_a_restart(void **state) {
     (void)state;
     pass(30, 20);
@@ -834,6 +852,7 @@ int main(void) {
         TEST(an_order_that_was_not_carried_out_before_a_restart_is_not_forgotten),
         TEST(an_order_whose_end_was_written_before_a_restart_is_not_taken_for_anothers),
         TEST(what_the_automatic_method_learns_lives_on_and_replays_to_the_bit),
+        TEST(a_restart_in_the_second_of_a_tick_does_not_replace_it),
         TEST(memory_and_ages_live_through_a_restart),
         TEST(a_change_while_the_service_was_down_is_noticed),
         TEST(only_one_of_two_services_acts),

@@ -228,7 +228,10 @@ static void set_defaults(struct control *control, const struct control_settings 
     control->config_version = -1;
     control->started_ms = ds_clock_monotonic_ms();
     control->next_compact_ms = control->started_ms + COMPACT_MS;
-    control->next_tick_s = tick_after(control, control_now_s());
+    /* Not in this second: one who ended in it may have written a tick of it, which would be lost.
+     */
+    control->last_tick_s = control_now_s();
+    control->next_tick_s = tick_after(control, control->last_tick_s);
 }
 
 static void init_inbox(struct control *control) {

@@ -133,7 +133,7 @@ struct control {
     _Atomic int64_t lease_until_ms; /* a call may begin before that */
 
     int64_t started_ms;
-    int64_t next_tick_s, last_tick_s; /* wall; last: 0 none */
+    int64_t next_tick_s, last_tick_s; /* wall; last: at first the start */
     int64_t wall_ms, monotonic_ms;    /* of the last look at both clocks; wall 0: none */
     int64_t clock_jump_s;             /* since the last tick */
     bool tick_soon;
