@@ -73,7 +73,7 @@ void service_report(int now, int dyno, int from, int to, const struct row *rows)
 
 static void add_signals(struct situation *situation, int now) {
     int heard = seen_last_report < 0 ? -1 : now - seen_last_report;
-    int until = heard >= 0 && heard < 3 * TICK_S ? now - heard + 1 : now;
+    int until = heard >= 0 && heard < 3 * situation->report_s ? now - heard + 1 : now;
     if (until > now) until = now;
     struct window window = seen_window(until - WINDOW_S, until);
     situation->heard_age = heard;
@@ -106,7 +106,8 @@ int method_service(int now, int ordered, int up) {
     struct situation situation;
     situation_clear(&situation);
     situation.now = FIRST_S + now;
-    situation.tick_s = situation.report_s = TICK_S;
+    situation.tick_s = TICK_S;
+    situation.report_s = option_int("report", 10);
     situation.scaling = 1;
     situation.started_age = now - started;
     situation.rule_age = LONG_AGO;
