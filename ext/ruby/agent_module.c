@@ -350,6 +350,22 @@ static VALUE agent_job_queue_time(VALUE self, VALUE backend, VALUE queue, VALUE 
     return error == DYNOSCALE_OK ? Qtrue : Qfalse;
 }
 
+/* job_signal(backend, queue, name, jobs) -> true, or false where it can't be used; "depth" and
+ * "working" are known. */
+static VALUE agent_job_signal(VALUE self, VALUE backend, VALUE queue, VALUE name, VALUE jobs) {
+    (void)self;
+    VALUE backend_text = name_text(backend), queue_text = name_text(queue);
+    if (NIL_P(backend_text) || NIL_P(queue_text)) return Qfalse;
+    bool depth = strcmp(StringValueCStr(name), dynoscale_signal_name(DYNOSCALE_SIGNAL_DEPTH)) == 0;
+    dynoscale_error error = dynoscale_agent_job_signal(
+        ds_rb_agent_now(), RSTRING_PTR(backend_text), (size_t)RSTRING_LEN(backend_text),
+        RSTRING_PTR(queue_text), (size_t)RSTRING_LEN(queue_text),
+        depth ? DYNOSCALE_SIGNAL_DEPTH : DYNOSCALE_SIGNAL_WORKING, age_of(jobs));
+    RB_GC_GUARD(backend_text);
+    RB_GC_GUARD(queue_text);
+    return error == DYNOSCALE_OK ? Qtrue : Qfalse;
+}
+
 /* The text of an argument that may be left out: NULL without one. */
 static const char *topic_of(int count, VALUE *arguments) {
     rb_check_arity(count, 0, 1);
@@ -393,6 +409,28 @@ static VALUE agent_stats(VALUE self) {
     return stats;
 }
 
+/* asked -> [[signal's name, ...], whether to read job queues, ms between heartbeats or 0]: what the
+ * service asks for. */
+static VALUE agent_asked(VALUE self) {
+    (void)self;
+    dynoscale_asked asked;
+    ds_rb_agent *held = hold();
+    dynoscale_agent_asked(held ? held->agent : NULL, &asked);
+    release(held);
+    VALUE names = rb_ary_new();
+    for (int i = 0; i < DYNOSCALE_SIGNAL_COUNT; i++)
+        if (asked.signals >> i & 1)
+            rb_ary_push(names, rb_utf8_str_new_cstr(dynoscale_signal_name((dynoscale_signal)i)));
+    return rb_ary_new_from_args(3, names, asked.jobs ? Qtrue : Qfalse, LL2NUM(asked.heartbeat_ms));
+}
+
+/* slots=(number): requests that this process works on at once. */
+static VALUE agent_set_slots(VALUE self, VALUE slots) {
+    (void)self;
+    if (FIXNUM_P(slots)) dynoscale_set_slots(FIX2INT(slots));
+    return slots;
+}
+
 static VALUE level_symbol(dynoscale_level level) {
     switch (level) {
     case DYNOSCALE_LEVEL_DEBUG:
@@ -432,6 +470,9 @@ void ds_rb_agent_init(VALUE module) {
     rb_define_singleton_method(agent, "job_queue_time", agent_job_queue_time, 3);
     rb_define_singleton_method(agent, "leads?", agent_leads, -1);
     rb_define_singleton_method(agent, "watch_leader", agent_watch_leader, -1);
+    rb_define_singleton_method(agent, "job_signal", agent_job_signal, 4);
+    rb_define_singleton_method(agent, "asked", agent_asked, 0);
+    rb_define_singleton_method(agent, "slots=", agent_set_slots, 1);
     rb_define_singleton_method(agent, "stats", agent_stats, 0);
     rb_define_singleton_method(agent, "next_event", agent_next_event, 0);
     VALUE leaving_at_once = rb_define_module_under(agent, "LeavingAtOnce");

@@ -134,7 +134,8 @@ static inline void remember(counted *place, VALUE stamp, int64_t queue_time_ms) 
 /* ---- Counting ----------------------------------------------------------------------------- */
 
 /* Where X-Request-Start is not one plausible time. */
-__attribute__((cold, noinline)) static int64_t count_by_both(VALUE env, const ds_rb_env *values) {
+__attribute__((cold, noinline)) static int64_t count_by_both(VALUE env, const ds_rb_env *values,
+                                                             int64_t entered_ns) {
     VALUE stand_in = RB_TYPE_P(env, T_HASH) ? ds_rb_env_queue_start(env) : Qnil;
     if (values->body_wait == unknown_wait) stand_in = Qnil;
     dynoscale_agent *agent = ds_rb_agent_now(); /* a key of the env's may be code of the app's */
@@ -143,14 +144,15 @@ __attribute__((cold, noinline)) static int64_t count_by_both(VALUE env, const ds
 
     text start = text_of(values->start), queue_start = text_of(stand_in);
     int64_t queue_time_ms =
-        dynoscale_agent_request(agent, start.start, start.length, queue_start.start,
-                                queue_start.length, body_wait_of(values->body_wait));
+        dynoscale_agent_request_at(agent, entered_ns, start.start, start.length, queue_start.start,
+                                   queue_start.length, body_wait_of(values->body_wait));
     remember(place, stand_in, queue_time_ms);
     return queue_time_ms;
 }
 
-/* The queue time in ms, negative where there is none. Of a request that comes again, the first. */
-static int64_t count_request(VALUE env) {
+/* The queue time in ms, negative where there is none. Of a request that comes again, the first, and
+ * it does not enter the app again. `entered_ns`: NULL where the service does not ask for it. */
+static inline int64_t count_request(VALUE env, int64_t *entered_ns) {
     ds_rb_env values = {Qnil, Qnil};
     if (RB_LIKELY(RB_TYPE_P(env, T_HASH))) values = ds_rb_env_read(env);
     if (RB_UNLIKELY(values.body_wait == unknown_wait)) values.start = Qnil;
@@ -158,11 +160,13 @@ static int64_t count_request(VALUE env) {
     if (RB_UNLIKELY(!agent)) return -1;
     counted *place = counted_place(values.start);
     if (is_counted(place, values.start, env)) return place->queue_time_ms;
+    if (entered_ns) *entered_ns = dynoscale_agent_enter(agent);
+    int64_t now_ns = entered_ns ? *entered_ns : -1;
 
     text start = text_of(values.start);
-    int64_t queue_time_ms = dynoscale_agent_request_start(agent, start.start, start.length,
-                                                          body_wait_of(values.body_wait));
-    if (RB_UNLIKELY(queue_time_ms < 0)) queue_time_ms = count_by_both(env, &values);
+    int64_t queue_time_ms = dynoscale_agent_request_start_at(
+        agent, now_ns, start.start, start.length, body_wait_of(values.body_wait));
+    if (RB_UNLIKELY(queue_time_ms < 0)) queue_time_ms = count_by_both(env, &values, now_ns);
     remember(place, values.start, queue_time_ms);
     return queue_time_ms;
 }
@@ -173,6 +177,8 @@ static VALUE call_app(VALUE app, VALUE env) {
 
 typedef struct marked_call {
     VALUE app, env;
+    bool marked;
+    int64_t entered_ns; /* -1: not told */
 } marked_call;
 
 static VALUE call_app_marked(VALUE context) {
@@ -180,8 +186,10 @@ static VALUE call_app_marked(VALUE context) {
     return call_app(call->app, call->env);
 }
 
-static VALUE unmark(VALUE env) {
-    ds_rb_env_unmark(env);
+static VALUE after_call(VALUE context) {
+    const marked_call *call = (marked_call *)context;
+    dynoscale_agent_leave(ds_rb_agent_now(), call->entered_ns);
+    if (call->marked) ds_rb_env_unmark(call->env);
     return Qnil;
 }
 
@@ -197,7 +205,25 @@ static bool needs_care(const ds_rb_agent *current, VALUE env) {
            RB_TYPE_P(env, T_HASH);
 }
 
-/* count(env) -> false: done, the app may be called; true: call_with_care is to do both. All that is
+/* Where the service asks for the time that requests spend in the app: the moment in ns, which goes
+ * to `leave`. Kept out of line as is_of_server. */
+__attribute__((cold, noinline)) static VALUE count_and_enter(const ds_rb_agent *current,
+                                                             VALUE env) {
+    int64_t entered_ns = -1;
+    if (needs_care(current, env)) return Qtrue;
+    count_request(env, &entered_ns);
+    return entered_ns < 0 ? Qfalse : LL2NUM(entered_ns);
+}
+
+/* leave(entered) -> nil. The request has left the app. */
+static VALUE middleware_leave(VALUE self, VALUE entered_ns) {
+    (void)self;
+    dynoscale_agent_leave(ds_rb_agent_now(), NUM2LL(entered_ns));
+    return Qnil;
+}
+
+/* count(env) -> false: done, the app may be called; true: call_with_care is to do both; an Integer:
+ * the app may be called, and `leave` then. All that is
  * called on a request's way, the core's part too, becomes one piece of code here, which saves a
  * tenth of its instructions. */
 __attribute__((flatten)) static VALUE middleware_count(VALUE self, VALUE env) {
@@ -209,8 +235,9 @@ __attribute__((flatten)) static VALUE middleware_count(VALUE self, VALUE env) {
         current = ds_rb_agent_current(); /* the logger's code may have configured anew */
         if (!current) return Qfalse;
     }
+    if (RB_UNLIKELY(dynoscale_busy_asked())) return count_and_enter(current, env);
     if (needs_care(current, env)) return Qtrue;
-    count_request(env);
+    count_request(env, NULL);
     return Qfalse;
 }
 
@@ -226,11 +253,12 @@ static VALUE middleware_call_with_care(VALUE self, VALUE app, VALUE env) {
     if (marks) claim = ds_rb_env_mark(env);
     if (claim == DS_RB_ENV_COUNTED) return call_app(app, env);
 
-    int64_t queue_time_ms = count_request(env);
+    marked_call call = {app, env, claim == DS_RB_ENV_MARKED, -1};
+    int64_t queue_time_ms = count_request(env, dynoscale_busy_asked() ? &call.entered_ns : NULL);
     if (told & DS_RB_TOLD_APP) ds_rb_env_tell(env, queue_time_ms);
-    marked_call call = {app, env};
-    VALUE answer = claim == DS_RB_ENV_MARKED ? rb_ensure(call_app_marked, (VALUE)&call, unmark, env)
-                                             : call_app(app, env);
+    bool ends = call.marked || call.entered_ns >= 0;
+    VALUE answer = ends ? rb_ensure(call_app_marked, (VALUE)&call, after_call, (VALUE)&call)
+                        : call_app(app, env);
     return told & DS_RB_TOLD_BROWSER ? tell_browser(answer, queue_time_ms) : answer;
 }
 
@@ -242,5 +270,6 @@ void ds_rb_middleware_init(VALUE module) {
     rb_undef_method(door_class, "initialize_copy");
     VALUE class = rb_define_class_under(module, "Middleware", rb_cObject);
     rb_define_private_method(class, "count", middleware_count, 1);
+    rb_define_private_method(class, "leave", middleware_leave, 1);
     rb_define_private_method(class, "call_with_care", middleware_call_with_care, 2);
 }

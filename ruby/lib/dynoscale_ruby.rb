@@ -95,6 +95,7 @@ module DynoscaleRuby
     # something, and it raises nothing.
     def log_events
       Servers.follow
+      Servers.tell_slots
       while (event = Agent.next_event)
         Log.add(*event)
       end

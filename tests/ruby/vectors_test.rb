@@ -57,6 +57,13 @@ class AnswerVectorsTest < DynoscaleTests::AgentTest
     @service.stop
   end
 
+  def asked
+    signals, jobs, heartbeat_ms = DynoscaleRuby::Agent.asked
+    parts = [signals.join('+'), ('no_jobs' unless jobs), ("heartbeat=#{heartbeat_ms}" if heartbeat_ms.positive?)]
+    text = parts.compact.reject(&:empty?).join(' ')
+    text.empty? ? 'nothing' : text
+  end
+
   DynoscaleTests::Vectors.answers.each do |row|
     expected = row.expected == 'unchanged' ? BEFORE_MS : row.expected.to_i
     define_method("test_#{row.name}_gives_#{row.expected}") do
@@ -65,6 +72,7 @@ class AnswerVectorsTest < DynoscaleTests::AgentTest
       request
       assert_flushed
       assert_equal expected, stats[:publish_frequency_ms]
+      assert_equal row.asked, asked
     end
   end
 end

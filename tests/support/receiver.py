@@ -27,7 +27,8 @@ Behaviour is a JSON object with a "mode". Every mode takes "times": N (it holds 
 "then": {...} (what comes after; a service that is well, unless given), and "delay": seconds
 before the answer. Where an answer is sent it takes "status", "body" and "headers" as well.
 
-    ok          200; "publish_frequency": N makes the body; "lenient": true accepts any report;
+    ok          200; "publish_frequency": N makes the body, and so do "signals": [names],
+                "jobs": false and "heartbeat": N; "lenient": true accepts any report;
                 "checks": true accepts one without rows, which else breaks the protocol
     status      "status": 503, for example with "headers": {"Retry-After": "1"}
     refuse      the port refuses connections, open ones are cut; "seconds": S ends it (the port
@@ -82,6 +83,9 @@ WELL: Behaviour = {"mode": "ok"}
 HUNDRED_MB = 100 * 1024 * 1024
 CHUNK = 64 * 1024
 LARGEST_REPORT = 256 * 1024 * 1024
+SIGNALS_OF_WEB = frozenset("busy slots unstamped begin".split())
+SIGNALS_OF_JOBS = frozenset("depth working".split())
+ASKED = frozenset("publish_frequency signals jobs heartbeat".split())
 LONGEST_QUEUE_TIME_MS = 10 * 60 * 1000  # an older stamp is not plausible
 
 HEADER_RULES: Tuple[Tuple[str, str, str], ...] = (
@@ -171,10 +175,10 @@ def _read_row(number: int, record: List[str]) -> Row:
         raise ProtocolError(f"row {number}: the metric {metric!r} is not whole milliseconds")
     if source != "web" and not re.fullmatch(r"[a-z0-9_]{1,32}:.+", source, re.DOTALL):
         raise ProtocolError(f"row {number}: the source {source!r} is neither web nor BACKEND:QUEUE")
-    if source == "web" and int(metric) > LONGEST_QUEUE_TIME_MS:
+    if source == "web" and not metadata and int(metric) > LONGEST_QUEUE_TIME_MS:
         raise ProtocolError(f"row {number}: {metric} ms are no plausible queue time of a request")
-    if metadata:
-        raise ProtocolError(f"row {number}: the metadata {metadata!r} is not empty")
+    if metadata and metadata not in (SIGNALS_OF_WEB if source == "web" else SIGNALS_OF_JOBS):
+        raise ProtocolError(f"row {number}: the metadata {metadata!r} is no signal of {source}")
     return {
         "timestamp": int(timestamp),
         "metric": int(metric),
@@ -629,7 +633,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._cut(mode)
             return
         report.body = self._read_body()
-        lenient, checks = bool(behaviour.get("lenient")), bool(behaviour.get("checks"))
+        lenient = bool(behaviour.get("lenient"))
+        checks = bool(behaviour.get("checks") or "heartbeat" in behaviour)
         self.server.check(self.command, report, lenient, checks)
         self.server.keep(report)
         self.server.stopping.wait(behaviour.get("delay", 0))
@@ -698,9 +703,9 @@ class _Handler(BaseHTTPRequestHandler):
         headers: Dict[str, str] = {"Date": self.date_time_string()}
         text = behaviour.get("body")
         body = text.encode() if text is not None else b""
-        if mode == "ok" and "publish_frequency" in behaviour:
-            frequency = {"publish_frequency": behaviour["publish_frequency"]}
-            body = json.dumps({"config": frequency}).encode()
+        if mode == "ok" and ASKED & behaviour.keys():
+            asked = {key: behaviour[key] for key in ASKED & behaviour.keys()}
+            body = json.dumps({"config": asked}).encode()
         elif mode in ("stall", "close", "reset", "drip") and text is None:
             body = b'{"config": {}}'
         elif mode == "gzip_bomb":

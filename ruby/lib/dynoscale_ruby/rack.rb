@@ -15,10 +15,17 @@ module DynoscaleRuby
       Agent.mounted
     end
 
+    # `count` gives the moment in ns where the service asks for the time that requests take.
     def call(env)
-      return call_with_care(@app, env) if count(env)
+      entered = count(env)
+      return @app.call(env) unless entered
+      return call_with_care(@app, env) if entered == true
 
-      @app.call(env)
+      begin
+        @app.call(env)
+      ensure
+        leave(entered)
+      end
     end
 
     private

@@ -28,8 +28,19 @@ module DynoscaleRuby
       'Resque::Worker' => Agent::LeavingAtOnce
     }.freeze
 
+    # Servers that work on one request at a time in a process.
+    SINGLE = %w[Unicorn::HttpServer Pitchfork::HttpServer].freeze
+
     # Falcon's, whose class methods call exit!: of async-container's versions, the newer last.
     WAYS_OUT_OF_CLASSES = %w[Async::Container::Process Async::Container::Forked::Child].freeze
+
+    # Of Puma::Server, which each worker process runs one of.
+    module Threads
+      def run(*)
+        Agent.slots = max_threads if max_threads.is_a?(Integer)
+        super
+      end
+    end
 
     # What rackup and its like load a server by, when the app is made.
     HANDLERS = %w[Rack::Handler Rackup::Handler].freeze
@@ -50,10 +61,25 @@ module DynoscaleRuby
           prepend(now(name), body_wait) if loaded(known_by)
         end
         HANDLERS.each { |name| follow_loading(name) }
+        prepend(loaded('Puma::Server'), Threads)
         WAYS_OUT_OF_CLASSES.each do |name|
           server = loaded(name)
           prepend(server.singleton_class, Agent::LeavingAtOnce) if server.is_a?(Class)
         end
+      end
+
+      # Says how many requests this process works on at once, where its server has only now been
+      # found: one that runs already, or works on one at a time.
+      def tell_slots
+        puma = loaded('Puma::Server')
+        if puma
+          running = puma.current if puma.respond_to?(:current)
+          Agent.slots = running.max_threads if running
+        elsif SINGLE.any? { |name| loaded(name) }
+          Agent.slots = 1
+        end
+      rescue StandardError
+        nil # a version of the server that has other methods: the number is not known
       end
 
       private

@@ -8,7 +8,7 @@ module DynoscaleTests
     UNIT_NS = { 'whole_s' => 1_000_000_000, 'ms' => 1_000_000, 'us' => 1000, 'ns' => 1 }.freeze
 
     QueueTime = Struct.new(:name, :start, :queue_start, :body_wait, :expected, :where)
-    Answer = Struct.new(:name, :body, :expected)
+    Answer = Struct.new(:name, :body, :expected, :asked)
 
     module_function
 
@@ -17,7 +17,9 @@ module DynoscaleTests
     end
 
     def answers
-      lines('answers.tsv').map { |name, body, expected| Answer.new(name, bytes(body), expected) }
+      lines('answers.tsv').map do |name, body, expected, asked|
+        Answer.new(name, bytes(body), expected, asked)
+      end
     end
 
     # A header's bytes, with {UNIT:N} replaced by the moment N ms from now; nil where absent.

@@ -92,6 +92,10 @@ module DynoscaleRuby
       end
 
       def read_all
+        signals, wanted = Agent.asked
+        return DynoscaleRuby.log_events unless wanted
+
+        @counted = %w[depth working] & signals
         selection = Selection.new(DynoscaleRuby.settings.job_queues)
         Jobs.adapters.each { |name, adapter| read(name, adapter, selection) unless @stopping }
         DynoscaleRuby.log_events
@@ -119,9 +123,21 @@ module DynoscaleRuby
         end
         selection.of(name, found.keys).each do |queue|
           Agent.job_queue_time(name, queue, found[queue]) unless found[queue].nil? || @stopping
+          count(name, queue, adapter) unless @stopping
         end
       rescue StandardError, ScriptError, NoMemoryError, SystemStackError => e
         tell_failure(name, e)
+      end
+
+      # How many jobs of a queue are ready, and worked on, where the adapter has learned it.
+      def count(name, queue, adapter)
+        return unless adapter.respond_to?(:counts)
+
+        counts = adapter.counts
+        @counted.each do |signal|
+          jobs = counts[signal][queue] if counts[signal]
+          Agent.job_signal(name, queue, signal, jobs) if jobs
+        end
       end
 
       # The one that Timeout has from Ruby 3.2 on, and begins anew in a child, as ours is.
