@@ -21,6 +21,7 @@ enum { REQUESTS = 1000 };
 
 int64_t ds_clock_wall_ns(void) { return NOW_MS * 1000000 + 456789; }
 
+int64_t ds_clock_process_age_ms(void) { return -1; }
 int64_t ds_clock_monotonic_ms(void) { return 1000000; }
 
 static dynoscale_agent *agent;

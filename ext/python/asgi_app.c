@@ -1,7 +1,8 @@
 /*
  * DynoscaleAsgiApp: an ASGI application that measures each HTTP request and calls the one it wraps.
  *
- * What the app returns, an awaitable, is the server's: there is no coroutine, task or wait of ours.
+ * What the app returns, an awaitable, is the server's: there is no coroutine, task or wait of ours,
+ * unless the service asks for the time that requests take; then it is awaited in a coroutine.
  * The request is measured when the server calls, which is before the app's first step. Scopes of
  * other types than http (websocket, and those to come) pass untouched, and so does all of lifespan
  * but the app's last word: before it is sent on, what was recorded is reported. A server may end
@@ -150,7 +151,7 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
             return ds_py_wrapper_call_answered_by(self, args, flagged_count, names,
                                                   "dynoscale.asgi", "_lifespan_send", NULL);
         if (DS_LIKELY(type == SCOPE_HTTP)) {
-            if (DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
+            if (DS_UNLIKELY(ds_py_doors_careful(&state->doors) || dynoscale_busy_asked()))
                 return ds_py_wrapper_call_with_care(self, args, flagged_count, names);
             if (DS_UNLIKELY(measure(self, args[0], &queue_time_ms) < 0)) return NULL;
             return PyObject_Vectorcall(self->app, args, flagged_count, names);
@@ -173,11 +174,21 @@ static ds_py_claim measure_with_care(ds_py_wrapper *self, PyObject *scope, int64
     return measure(self, scope, queue_time_ms);
 }
 
+/* The time is the task's: from its first step until it is done. */
+static PyObject *time_answer(PyObject *awaitable) {
+    if (awaitable == NULL) return NULL;
+    PyObject *timed = ds_py_call("dynoscale.asgi", "_timed", awaitable, NULL);
+    if (timed == NULL && ds_py_swallow() == 0) return awaitable;
+    Py_DECREF(awaitable);
+    return timed;
+}
+
 static const ds_py_wrapper_kind kind = {
     .name = "DynoscaleAsgiApp",
     .call = call,
     .measure = measure_with_care,
     .answer = 2,
+    .time_answer = time_answer,
     .timed = "Send",
     .get_call = get_call,
 };

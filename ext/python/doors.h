@@ -46,6 +46,7 @@ typedef struct ds_py_doors {
      * a request asks for both by one load. */
     atomic_long open;
     atomic_bool hook_called;
+    atomic_bool hook_times; /* gunicorn's post_request has been called: the hook tells busy time */
     _Atomic(const void *) counted_last; /* the wrapper that did; only compared */
     _Atomic(PyTypeObject *) body_type;  /* of the bodies that take a mark; strong */
     atomic_uint next;
@@ -95,6 +96,10 @@ static inline void ds_py_doors_open_hook(ds_py_doors *doors) {
     if (atomic_exchange(&doors->hook_called, true)) return;
     atomic_fetch_add(&doors->open, 1);
     ds_py_doors_know_server(doors, false); /* it is gunicorn */
+}
+
+static inline bool ds_py_doors_hook_times(ds_py_doors *doors) {
+    return atomic_load_explicit(&doors->hook_times, memory_order_relaxed);
 }
 
 void ds_py_doors_open_wrapper(ds_py_doors *doors);

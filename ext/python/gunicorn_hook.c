@@ -104,6 +104,26 @@ DS_COLD static PyObject *parse(PyObject *const *args, Py_ssize_t count, PyObject
     return NULL;
 }
 
+/* gunicorn's worker says how many requests it works on at once. -1 with an exception that is not an
+ * Exception: propagate it. */
+DS_COLD static int find_slots(PyObject *worker) {
+    PyObject *found = ds_py_call("dynoscale._slots", "find_of_worker", worker, NULL);
+    Py_XDECREF(found);
+    return found == NULL ? ds_py_swallow() : 0;
+}
+
+/* Leaves the moment on the request for post_request. */
+DS_COLD static int enter(ds_py_state *state, PyObject *request) {
+    if (!ds_py_doors_hook_times(&state->doors)) return 0;
+    int64_t entered_ns = ds_py_slot_request_enters(&state->slot);
+    PyObject *entered = PyLong_FromLongLong(entered_ns);
+    int result = entered != NULL ? PyObject_SetAttr(request, state->name_entered, entered) : -1;
+    Py_XDECREF(entered);
+    if (result == 0) return 0;
+    ds_py_slot_request_leaves(&state->slot, entered_ns);
+    return ds_py_swallow();
+}
+
 const char ds_py_pre_request_doc[] =
     "pre_request($module, worker, req)\n--\n\n"
     "Measures the request that gunicorn is about to hand to the app.\n\n"
@@ -117,8 +137,31 @@ DS_FLAT PyObject *ds_py_pre_request(PyObject *module, PyObject *const *args, Py_
     ds_py_state *state = ds_py_state_of(module);
     if (ds_py_need_agent(state) < 0) return NULL;
     if (ds_py_slot_on(&state->slot)) {
+        bool first = !atomic_load_explicit(&state->doors.hook_called, memory_order_relaxed);
+        if (DS_UNLIKELY(first) && find_slots(count > 0 ? args[0] : Py_None) < 0) return NULL;
         ds_py_doors_open_hook(&state->doors);
         if (DS_UNLIKELY(record(state, request) < 0)) return NULL;
+        if (DS_UNLIKELY(dynoscale_busy_asked()) && enter(state, request) < 0) return NULL;
     }
+    Py_RETURN_NONE;
+}
+
+const char ds_py_post_request_doc[] =
+    "post_request($module, req, /)\n--\n\n"
+    "The request that pre_request was called with leaves the app.";
+
+/* From the first call on it is known that gunicorn calls it: only then pre_request enters. */
+PyObject *ds_py_post_request(PyObject *module, PyObject *request) {
+    ds_py_state *state = ds_py_state_of(module);
+    atomic_store_explicit(&state->doors.hook_times, true, memory_order_relaxed);
+    PyObject *entered = PyObject_GetAttr(request, state->name_entered);
+    if (entered == NULL) {
+        if (ds_py_swallow() < 0) return NULL;
+        Py_RETURN_NONE;
+    }
+    long long entered_ns = PyLong_AsLongLong(entered);
+    Py_DECREF(entered);
+    if (entered_ns == -1 && PyErr_Occurred() != NULL && ds_py_swallow() < 0) return NULL;
+    ds_py_slot_request_leaves(&state->slot, entered_ns);
     Py_RETURN_NONE;
 }

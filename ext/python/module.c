@@ -270,6 +270,78 @@ static PyObject *watch_leader(PyObject *module, PyObject *args) {
     return PyLong_FromLong(ended);
 }
 
+/* ---- What the service asks for -------------------------------------------------------------- */
+
+PyDoc_STRVAR(asked_doc, "asked($module, /)\n--\n\n"
+                        "What the service asks for: names of signals, whether this process is to\n"
+                        "read job queues, ms between heartbeats or 0.");
+
+static PyObject *asked(PyObject *module, PyObject *nothing) {
+    (void)nothing;
+    dynoscale_asked asked;
+    ds_py_handle *handle = ds_py_slot_hold(&ds_py_state_of(module)->slot);
+    dynoscale_agent_asked(handle != NULL ? handle->agent : NULL, &asked);
+    ds_py_handle_release(handle);
+    PyObject *names = PyList_New(0);
+    for (int i = 0; names != NULL && i < DYNOSCALE_SIGNAL_COUNT; i++) {
+        if ((asked.signals >> i & 1) == 0) continue;
+        PyObject *name = PyUnicode_FromString(dynoscale_signal_name((dynoscale_signal)i));
+        if (name == NULL || PyList_Append(names, name) < 0) Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    if (names == NULL) return NULL;
+    return Py_BuildValue("(NOL)", names, asked.jobs ? Py_True : Py_False,
+                         (long long)asked.heartbeat_ms);
+}
+
+PyDoc_STRVAR(enter_doc, "enter($module, /)\n--\n\n"
+                        "A request enters the app: returns what leave() takes.");
+
+static PyObject *enter(PyObject *module, PyObject *nothing) {
+    (void)nothing;
+    return PyLong_FromLongLong(ds_py_slot_request_enters(&ds_py_state_of(module)->slot));
+}
+
+PyDoc_STRVAR(leave_doc, "leave($module, entered, /)\n--\n\nA request leaves the app.");
+
+static PyObject *leave(PyObject *module, PyObject *entered) {
+    long long entered_ns = PyLong_AsLongLong(entered);
+    if (entered_ns == -1 && PyErr_Occurred() != NULL) return NULL;
+    ds_py_slot_request_leaves(&ds_py_state_of(module)->slot, entered_ns);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(set_slots_doc, "set_slots($module, slots, /)\n--\n\n"
+                            "How many requests this process works on at once.");
+
+static PyObject *set_slots(PyObject *module, PyObject *slots) {
+    (void)module;
+    long number = PyLong_AsLong(slots);
+    if (number == -1 && PyErr_Occurred() != NULL) return NULL;
+    dynoscale_set_slots(number > 0 && number < 1000000 ? (int)number : 0);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(job_signal_doc,
+             "job_signal($module, backend, queue, signal, jobs, /)\n--\n\n"
+             "Records the depth of a queue, or how many of its jobs are worked on,\n"
+             "where the service asks for it.");
+
+static PyObject *job_signal(PyObject *module, PyObject *args) {
+    const char *signal;
+    PyObject *backend, *queue;
+    long long jobs;
+    if (!PyArg_ParseTuple(args, "OOsL:job_signal", &backend, &queue, &signal, &jobs)) return NULL;
+    ds_py_text backend_name = name_of(backend), queue_name = name_of(queue);
+    bool depth = strcmp(signal, dynoscale_signal_name(DYNOSCALE_SIGNAL_DEPTH)) == 0;
+    ds_py_reader reader = ds_py_slot_enter(&ds_py_state_of(module)->slot);
+    dynoscale_error error = dynoscale_agent_job_signal(
+        reader.agent, backend_name.data, backend_name.length, queue_name.data, queue_name.length,
+        depth ? DYNOSCALE_SIGNAL_DEPTH : DYNOSCALE_SIGNAL_WORKING, jobs);
+    ds_py_slot_leave(&reader);
+    return PyBool_FromLong(error == DYNOSCALE_OK);
+}
+
 /* ---- What happened ------------------------------------------------------------------------ */
 
 PyDoc_STRVAR(counters_doc, "counters($module, /)\n--\n\nThe counters of this process by name.");
@@ -339,9 +411,11 @@ static int make_names(ds_py_state *state) {
     state->text_http = PyUnicode_InternFromString("http");
     state->name_headers = PyUnicode_InternFromString("headers");
     state->name_body = PyUnicode_InternFromString("body");
+    state->name_entered = PyUnicode_InternFromString("_dynoscale_entered");
     bool made = state->key_request_start != NULL && state->key_queue_start != NULL &&
                 state->key_queue_time != NULL && state->key_type != NULL &&
-                state->text_http != NULL && state->name_headers != NULL && state->name_body != NULL;
+                state->text_http != NULL && state->name_headers != NULL &&
+                state->name_body != NULL && state->name_entered != NULL;
     if (!made) return -1;
     return ds_py_doors_init(&state->doors, state->key_request_start, state->key_queue_start);
 }
@@ -374,6 +448,7 @@ static int clear(PyObject *module) {
     Py_CLEAR(state->text_http);
     Py_CLEAR(state->name_headers);
     Py_CLEAR(state->name_body);
+    Py_CLEAR(state->name_entered);
     Py_CLEAR(state->options_type);
     return 0;
 }
@@ -391,6 +466,12 @@ static PyMethodDef functions[] = {
     {"job_queue_time", DS_METHOD(job_queue_time), METH_VARARGS | METH_KEYWORDS, job_queue_time_doc},
     {"leads", leads, METH_VARARGS, leads_doc},
     {"watch_leader", watch_leader, METH_VARARGS, watch_leader_doc},
+    {"asked", asked, METH_NOARGS, asked_doc},
+    {"enter", enter, METH_NOARGS, enter_doc},
+    {"leave", leave, METH_O, leave_doc},
+    {"set_slots", set_slots, METH_O, set_slots_doc},
+    {"job_signal", job_signal, METH_VARARGS, job_signal_doc},
+    {"post_request", ds_py_post_request, METH_O, ds_py_post_request_doc},
     {"counters", counters, METH_NOARGS, counters_doc},
     {"next_event", next_event, METH_NOARGS, next_event_doc},
     {"in_main_interpreter", in_main_interpreter, METH_NOARGS, in_main_interpreter_doc},

@@ -29,6 +29,7 @@ typedef struct ds_py_state {
     PyObject *key_queue_time;                      /* in environ and in scope */
     PyObject *key_type, *text_http;                /* in scope, and its value there */
     PyObject *name_headers, *name_body; /* of gunicorn's request; headers in scope, too */
+    PyObject *name_entered;             /* of gunicorn's request, ours */
     PyTypeObject *options_type;
 } ds_py_state;
 
@@ -88,6 +89,8 @@ int ds_py_add_doctor(PyObject *module);   /* doctor.c */
 PyObject *ds_py_pre_request(PyObject *module, PyObject *const *args, Py_ssize_t count,
                             PyObject *names); /* gunicorn_hook.c */
 extern const char ds_py_pre_request_doc[];
+PyObject *ds_py_post_request(PyObject *module, PyObject *request); /* gunicorn_hook.c */
+extern const char ds_py_post_request_doc[];
 
 /* The core's options in an Options object; NULL with a TypeError. options.c */
 const dynoscale_options *ds_py_options_of(ds_py_state *state, PyObject *object);

@@ -77,6 +77,21 @@ static inline void ds_py_slot_leave(ds_py_reader *reader) {
 #endif
 }
 
+/* A request enters the app, and leaves it: see dynoscale_agent_enter. */
+static inline int64_t ds_py_slot_request_enters(ds_py_slot *slot) {
+    ds_py_reader reader = ds_py_slot_enter(slot);
+    int64_t entered_ns = dynoscale_agent_enter(reader.agent);
+    ds_py_slot_leave(&reader);
+    return entered_ns;
+}
+
+static inline void ds_py_slot_request_leaves(ds_py_slot *slot, int64_t entered_ns) {
+    if (entered_ns < 0) return;
+    ds_py_reader reader = ds_py_slot_enter(slot);
+    dynoscale_agent_leave(reader.agent, entered_ns);
+    ds_py_slot_leave(&reader);
+}
+
 /* The handle with one more reference, NULL when off. */
 ds_py_handle *ds_py_slot_hold(ds_py_slot *slot);
 

@@ -61,19 +61,47 @@ static PyObject *call_app_timed(ds_py_wrapper *self, PyObject *const *args, size
     return result;
 }
 
+/* Calls the app, and has the queue time told to the browser where `told` says so. */
+static PyObject *call_told(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count,
+                           PyObject *names, long told, int64_t queue_time_ms) {
+    if ((told & DS_PY_TOLD_BROWSER) != 0 && queue_time_ms >= 0)
+        return call_app_timed(self, args, flagged_count, names, queue_time_ms);
+    return ds_py_wrapper_call_app(self, args, flagged_count, names);
+}
+
+/* At the first request, when the server is there: how many requests it works on at once. -1 with an
+ * exception that is not an Exception: propagate it. */
+static int find_slots(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count) {
+    Py_ssize_t answer = self->kind->answer;
+    if ((ds_py_doors_flags(&self->state->doors) & DS_PY_SERVER_UNKNOWN) == 0) return 0;
+    if (PyVectorcall_NARGS(flagged_count) <= answer) return 0;
+    PyObject *found = ds_py_call("dynoscale._slots", "find", args[0], args[answer]);
+    Py_XDECREF(found);
+    return found == NULL ? ds_py_swallow() : 0;
+}
+
 DS_COLD PyObject *ds_py_wrapper_call_with_care(ds_py_wrapper *self, PyObject *const *args,
                                                size_t flagged_count, PyObject *names) {
     ds_py_state *state = self->state;
     PyObject *request = args[0];
     int64_t queue_time_ms = DYNOSCALE_STAMP_OFF;
     long told = ds_py_doors_told(&state->doors);
+    if (find_slots(self, args, flagged_count) < 0) return NULL;
     ds_py_claim claim = self->kind->measure(self, request, &queue_time_ms);
     if (claim == DS_PY_CLAIM_RAISED) return NULL;
     if (claim == DS_PY_CLAIM_COUNTED) told = 0; /* by who counted */
     if ((told & DS_PY_TOLD_APP) != 0 && tell_app(state, request, queue_time_ms) < 0) return NULL;
-    if ((told & DS_PY_TOLD_BROWSER) != 0 && queue_time_ms >= 0)
-        return call_app_timed(self, args, flagged_count, names, queue_time_ms);
-    return ds_py_wrapper_call_app(self, args, flagged_count, names);
+    if (claim == DS_PY_CLAIM_COUNTED || !dynoscale_busy_asked() ||
+        (claim == DS_PY_CLAIM_HOOKED && ds_py_doors_hook_times(&state->doors)))
+        return call_told(self, args, flagged_count, names, told, queue_time_ms);
+    bool called_for_answer = PyVectorcall_NARGS(flagged_count) > self->kind->answer;
+    if (self->kind->time_answer != NULL && called_for_answer)
+        return self->kind->time_answer(
+            call_told(self, args, flagged_count, names, told, queue_time_ms));
+    int64_t entered_ns = ds_py_slot_request_enters(&state->slot);
+    PyObject *result = call_told(self, args, flagged_count, names, told, queue_time_ms);
+    ds_py_slot_request_leaves(&state->slot, entered_ns);
+    return result;
 }
 
 DS_COLD PyObject *ds_py_wrapper_raise_no_app(const ds_py_wrapper *self) {

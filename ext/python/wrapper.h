@@ -19,6 +19,9 @@ typedef struct ds_py_wrapper_kind {
      * before. *queue_time_ms is what dynoscale_agent_request returns, or what the hook left. */
     ds_py_claim (*measure)(ds_py_wrapper *self, PyObject *request, int64_t *queue_time_ms);
     Py_ssize_t answer; /* the place of start_response, or of send, among the arguments */
+    /* Takes what the app returned (NULL: it raised) and gives it back, or what tells the time that
+     * it takes to be done. NULL for a kind whose requests are done when the app returns. */
+    PyObject *(*time_answer)(PyObject *returned);
     const char *timed; /* in dynoscale._server_timing: what takes that place and adds the header */
     /* What getattr(wrapper, "__call__") gives, NULL for the type's: servers look at it. The
      * function returns a new reference, or NULL with an exception. */

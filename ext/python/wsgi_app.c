@@ -73,7 +73,7 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
     if (ds_py_slot_on(&state->slot) && DS_LIKELY(PyVectorcall_NARGS(flagged_count) > 0) &&
         DS_LIKELY(PyDict_Check(args[0]))) {
         int64_t queue_time_ms;
-        if (DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
+        if (DS_UNLIKELY(ds_py_doors_careful(&state->doors) || dynoscale_busy_asked()))
             return ds_py_wrapper_call_with_care(self, args, flagged_count, names);
         if (DS_UNLIKELY(measure(self, args[0], false, false, &queue_time_ms) < 0)) return NULL;
         return PyObject_Vectorcall(self->app, args, flagged_count, names);

@@ -38,10 +38,10 @@ _follows_multiprocessing: set[str] = set()
 def _name_for_freezers() -> None:
     """Never called: PyInstaller and its kin pack what import statements name, and these modules are
     named by the extension module and by the table BACKENDS alone."""
-    from dynoscale import _server_timing, asgi
+    from dynoscale import _server_timing, _slots, asgi
     from dynoscale.jobs import celery, django_q, rq
 
-    _: object = (_server_timing, asgi, celery, django_q, rq)
+    _: object = (_server_timing, _slots, asgi, celery, django_q, rq)
 
 
 # ---- Settings ----

@@ -17,6 +17,7 @@ import pytest
 import vectors
 
 import dynoscale
+from dynoscale import _native
 from dynoscale.wsgi import DynoscaleWsgiApp
 
 
@@ -69,6 +70,14 @@ def test_more_samples_than_a_batch_all_arrive(receiver: Any, agent: None) -> Non
     assert receiver.summary()["rows"] == 30_000
 
 
+def asked() -> str:
+    """As the vectors write it."""
+    signals, jobs, heartbeat_ms = _native.asked()
+    parts = ["+".join(signals), "" if jobs else "no_jobs"]
+    parts += [f"heartbeat={heartbeat_ms}"] if heartbeat_ms else []
+    return " ".join(part for part in parts if part) or "nothing"
+
+
 @pytest.mark.parametrize("case", vectors.answer_cases(), ids=lambda case: case.name)
 def test_each_answer_of_the_vectors_is_understood(
     case: vectors.AnswerCase, receiver: Any, agent: None
@@ -78,6 +87,7 @@ def test_each_answer_of_the_vectors_is_understood(
     assert dynoscale.flush()
     expected = 30_000 if case.expected == "unchanged" else int(case.expected)
     assert dynoscale.stats()["publish_frequency_ms"] == expected
+    assert asked() == case.asked
 
 
 # ---- flush ----

@@ -91,12 +91,14 @@ class Reader:
         libraries, or one library with different servers: so each source has a leader."""
         _agent.ensure_open()
         self._leads, watched, seen = False, [], False
+        _, wanted, _ = _native.asked()
         for adapter in _loaded():
             sources = _sources(adapter)
             led = [source for source in sources if _native.leads(_topic(adapter, source))]
             if led:
                 self._leads = True
-                self._read(adapter, led)
+                if wanted:
+                    self._read(adapter, led)
             for source in sources:
                 # Not where the system can't tell: an interval later it is asked again.
                 leader = None if source in led else _native.watch_leader(_topic(adapter, source))

@@ -1,0 +1,61 @@
+"""How many requests this process works on at once, by what its server shows of itself.
+
+The extension module calls both functions at the first request. What is not known is not told.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Optional
+
+from dynoscale import _native
+
+_GREEN = ("gevent", "eventlet", "tornado")
+
+
+def find(request: dict[str, Any], answer: Any) -> None:
+    """For an environ and its start_response, or a scope and its send."""
+    slots = _of_wsgi(request, answer) if "wsgi.input" in request else _of_asgi(answer)
+    if isinstance(slots, int):
+        _native.set_slots(slots)
+
+
+def find_of_worker(worker: Any) -> None:
+    """For a worker of gunicorn."""
+    slots = _of_gunicorn(getattr(worker, "cfg", None))
+    if slots is not None:
+        _native.set_slots(slots)
+
+
+def _of_wsgi(environ: dict[str, Any], start_response: Any) -> Optional[int]:
+    maker = getattr(start_response, "__self__", None)
+    if "gunicorn" in type(maker).__module__:
+        return _of_gunicorn(getattr(maker, "cfg", None))
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is not None:
+        return _of_uwsgi(getattr(uwsgi, "opt", {}))
+    channel = getattr(environ.get("waitress.client_disconnected"), "__self__", None)
+    return getattr(getattr(getattr(channel, "server", None), "adj", None), "threads", None)
+
+
+def _of_gunicorn(cfg: Any) -> Optional[int]:
+    if cfg is None:
+        return None
+    kind = str(getattr(cfg, "worker_class_str", ""))
+    if any(name in kind for name in _GREEN):
+        return int(cfg.worker_connections)
+    return int(cfg.threads) if kind == "gthread" or cfg.threads > 1 else 1
+
+
+def _of_uwsgi(options: dict[Any, Any]) -> int:
+    for name in ("gevent", "async", "asyncio", "threads"):
+        value = options.get(name, options.get(name.encode()))
+        if value is not None and value is not True:
+            return int(value)
+    return 1
+
+
+def _of_asgi(send: Any) -> Optional[int]:
+    """uvicorn's own limit, if it has one: its cycle knows the connection by a callback."""
+    done = getattr(getattr(send, "__self__", None), "on_response", None)
+    return getattr(getattr(done, "__self__", None), "limit_concurrency", None)
