@@ -350,11 +350,14 @@ static void record(dynoscale_agent *agent, int64_t now_ns, int64_t queue_time_ms
     else count_lost(agent);
 }
 
+DS_COLD static void sum_unstamped(ds_worker *worker) {
+    ds_worker_unstamped(worker, ds_clock_wall_ns());
+}
+
 static int64_t count_unstamped(dynoscale_agent *agent, int64_t reason) {
     count(&agent->stamps[-reason - 1]);
     ds_worker *worker = atomic_load_explicit(&agent->worker, memory_order_acquire);
-    if (worker && ds_worker_asks(worker, DYNOSCALE_SIGNAL_UNSTAMPED))
-        ds_worker_unstamped(worker, ds_clock_wall_ns());
+    if (worker && ds_worker_asks(worker, DYNOSCALE_SIGNAL_UNSTAMPED)) sum_unstamped(worker);
     return reason;
 }
 

@@ -205,14 +205,15 @@ static bool needs_care(const ds_rb_agent *current, VALUE env) {
            RB_TYPE_P(env, T_HASH);
 }
 
-/* Where the service asks for the time that requests spend in the app: the moment in ns, which goes
- * to `leave`. Kept out of line as is_of_server. */
-__attribute__((cold, noinline)) static VALUE count_and_enter(const ds_rb_agent *current,
-                                                             VALUE env) {
+/* enter(env) -> true: call_with_care is to count and to call; an Integer: counted, the app may be
+ * called, and `leave` then. Where the service asks for the time that requests spend in the app. */
+static VALUE middleware_enter(VALUE self, VALUE env) {
+    (void)self;
     int64_t entered_ns = -1;
-    if (needs_care(current, env)) return Qtrue;
+    const ds_rb_agent *current = ds_rb_agent_current();
+    if (current && needs_care(current, env)) return Qtrue;
     count_request(env, &entered_ns);
-    return entered_ns < 0 ? Qfalse : LL2NUM(entered_ns);
+    return LL2NUM(entered_ns);
 }
 
 /* leave(entered) -> nil. The request has left the app. */
@@ -222,10 +223,9 @@ static VALUE middleware_leave(VALUE self, VALUE entered_ns) {
     return Qnil;
 }
 
-/* count(env) -> false: done, the app may be called; true: call_with_care is to do both; an Integer:
- * the app may be called, and `leave` then. All that is
- * called on a request's way, the core's part too, becomes one piece of code here, which saves a
- * tenth of its instructions. */
+/* count(env) -> false: done, the app may be called; true: nothing is done, `enter` is to be asked.
+ * All that is called on a request's way, the core's part too, becomes one piece of code here, which
+ * saves a tenth of its instructions. */
 __attribute__((flatten)) static VALUE middleware_count(VALUE self, VALUE env) {
     (void)self;
     const ds_rb_agent *current = ds_rb_agent_current();
@@ -235,8 +235,7 @@ __attribute__((flatten)) static VALUE middleware_count(VALUE self, VALUE env) {
         current = ds_rb_agent_current(); /* the logger's code may have configured anew */
         if (!current) return Qfalse;
     }
-    if (RB_UNLIKELY(dynoscale_busy_asked())) return count_and_enter(current, env);
-    if (needs_care(current, env)) return Qtrue;
+    if (RB_UNLIKELY(dynoscale_busy_asked()) || needs_care(current, env)) return Qtrue;
     count_request(env, NULL);
     return Qfalse;
 }
@@ -270,6 +269,7 @@ void ds_rb_middleware_init(VALUE module) {
     rb_undef_method(door_class, "initialize_copy");
     VALUE class = rb_define_class_under(module, "Middleware", rb_cObject);
     rb_define_private_method(class, "count", middleware_count, 1);
+    rb_define_private_method(class, "enter", middleware_enter, 1);
     rb_define_private_method(class, "leave", middleware_leave, 1);
     rb_define_private_method(class, "call_with_care", middleware_call_with_care, 2);
 }

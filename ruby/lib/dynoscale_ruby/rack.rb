@@ -15,10 +15,12 @@ module DynoscaleRuby
       Agent.mounted
     end
 
-    # `count` gives the moment in ns where the service asks for the time that requests take.
+    # `enter` counts, too, and gives the moment in ns, where the service asks for the time that requests
+    # take.
     def call(env)
-      entered = count(env)
-      return @app.call(env) unless entered
+      return @app.call(env) unless count(env)
+
+      entered = enter(env)
       return call_with_care(@app, env) if entered == true
 
       begin
