@@ -22,11 +22,13 @@ function toSignIn() {
   location.replace(`/signin${back === '/' ? '' : `?back=${encodeURIComponent(back)}`}`);
 }
 
+// What nobody needs to be signed in for. Whoever is signed in all the same needs the CSRF token there
+// too, and learns it from the refusal.
+const isOpen = (method, path) => (method === 'POST' && path === '/session') || path.startsWith('/links/');
+
 async function call(method, path, { body, type, accept, headers = {} } = {}) {
   const sent = { Accept: accept ?? 'application/json', ...headers };
-  if (method !== 'GET' && path !== '/session' && !path.startsWith('/links/')) sent['X-CSRF-Token'] = (await whoami()).csrf ?? '';
-  if (method === 'DELETE' && path === '/session') sent['X-CSRF-Token'] = (await whoami()).csrf ?? '';
-  if (body !== undefined) sent['Content-Type'] = type ?? 'application/json';
+  if (method !== 'GET' && !isOpen(method, path)) sent['X-CSRF-Token'] = (await whoami()).csrf ?? '';
   let answer;
   try {
     answer = await fetch(`/api/v1${path}`, { method, headers: sent, body: body === undefined || type ? body : JSON.stringify(body) });
@@ -35,6 +37,10 @@ async function call(method, path, { body, type, accept, headers = {} } = {}) {
   }
   const text = await answer.text();
   if (answer.status === 401 && location.pathname !== '/signin') { toSignIn(); return new Promise(() => {}); }
+  if (answer.status === 403 && isOpen(method, path) && !headers['X-CSRF-Token']) {
+    const { csrf } = await call('GET', '/session');
+    return call(method, path, { body, type, accept, headers: { ...headers, 'X-CSRF-Token': csrf } });
+  }
   if (!answer.ok) throw new Problem(answer.status, sentenceOf(answer, text));
   if (answer.headers.get('Content-Type')?.includes('json') && text) {
     const value = JSON.parse(text);

@@ -5,7 +5,7 @@ import { $, $$, announce, el, note } from './dom.js';
 import { get, live } from './api.js';
 import { appName, appPath, chosenProcess, connection, frame, notice, processLinks, setLive, trying } from './shell.js';
 import { day, dynos, hour, now, stamp, time, timeTag, unit, wait } from './words.js';
-import { Board, area, colour, drawGap, gutter, hatch, hidden, isNarrow, line, readItem, steps, verticalLine, waitLabels, waitSplits } from './chart.js';
+import { Board, apart, area, colour, drawGap, gutter, hatch, hidden, isNarrow, line, readItem, steps, verticalLine, waitLabels, waitSplits } from './chart.js';
 import { sparkline, squeezed } from './spark.js';
 import { marksOf, showLanes, showList } from './marks.js';
 import { bindControls, showAge, showNow } from './now.js';
@@ -17,8 +17,18 @@ const board = new Board({ slider: $('#scrub'), zoom: (a, b) => { if (b - a > 240
 // ---------------------------------------------------------------- data
 
 const stepFor = (length) => (length <= 2 * HOUR ? 10 : length <= 6 * HOUR ? 60 : length <= 25 * HOUR ? 180 : length <= 8 * DAY ? 900 : 3600);
-const isWeb = () => process.process === 'web' || !process.queue_time?.queue;
-const source = () => process.queue_time?.queue ?? 'web';
+const isWeb = () => process.process === 'web';
+const MOST_QUEUES = 5; // with a chart of their own; the others have a line below
+let sources = ['web']; // a chart of queue time for each
+
+// Which sources the process's rule looks at: the one that decides now first.
+async function chooseSources() {
+  if (isWeb()) return;
+  const all = (await get(`${appPath(app.name)}/sources`)).sources.filter((one) => one.source !== 'web' && one.signals.includes('wait')).map((one) => one.source);
+  const first = process.queue_time?.queue;
+  sources = all.filter(counts).sort((a, b) => (b === first) - (a === first)).slice(0, MOST_QUEUES);
+  if (!sources.length) sources = [first ?? 'web'];
+}
 
 // Values of points at the moments of the chart; null where there is none.
 function spread(times, step, points, pick) {
@@ -40,18 +50,21 @@ async function load(a, b) {
   const step = stepFor(b - a), start = Math.floor(a / step) * step;
   const path = appPath(app.name), query = `from=${start}&to=${Math.floor(b) + 1}`;
   const place = `${path}/processes/${encodeURIComponent(process.process)}`;
-  const [series, chart, happened] = await Promise.all([
-    get(`${path}/series?source=${encodeURIComponent(source())}&${query}&step=${step}`),
+  const [chart, happened, ...measured] = await Promise.all([
     get(`${place}/chart?${query}&step=${step}`),
     get(`${path}/events?${query}`),
+    ...sources.map((source) => get(`${path}/series?source=${encodeURIComponent(source)}&${query}&step=${step}`)),
   ]);
   const t = [];
   for (let at = start; at <= b; at += step) t.push(at);
-  const measured = (pick) => spread(t, step, series.points, (point) => (point.count ? pick(point) : null));
+  const queues = measured.map(({ points }) => {
+    const of = (pick) => spread(t, step, points, (point) => (point.count ? pick(point) : null));
+    return { p50: of((p) => p.p50), p95: of((p) => p.p95), p99: of((p) => p.p99) };
+  });
   const ticked = (pick) => carry(spread(t, step, chart.points, pick));
   data = {
-    step, t, p50: measured((p) => p.p50), p95: measured((p) => p.p95), p99: measured((p) => p.p99),
-    rate: sinceFirst(spread(t, step, series.points, (p) => p.count / step)),
+    step, t, queues, p50: queues[0].p50, p95: queues[0].p95, p99: queues[0].p99,
+    rate: sinceFirst(spread(t, step, measured[0].points, (p) => p.count / step)),
     ordered: ticked((p) => p.ordered), up: ticked((p) => (p.up ?? (p.ordered === null ? null : p.ordered - (p.booting ?? 0)))), booting: ticked((p) => p.booting ?? 0),
     wanted: ticked((p) => p.wanted), min: ticked((p) => p.min), max: ticked((p) => p.max),
     above: ticked((p) => p.up_ms), below: ticked((p) => p.down_ms), ticks: chart.points,
@@ -71,7 +84,7 @@ function gaps() {
 }
 
 const knee = () => Math.max(20, Math.round((process.rule.up.threshold_ms ?? 100) * 1.2));
-const queueData = () => [data.t, data.p99, data.p95, data.p50, data.p95.map((v, i) => (v === null || data.above[i] === null ? null : Math.max(v, data.above[i]))), data.above, data.below];
+const queueData = ({ p50, p95, p99 }) => [data.t, p99, p95, p50, p95.map((v, i) => (v === null || data.above[i] === null ? null : Math.max(v, data.above[i]))), data.above, data.below];
 const dynoData = () => [data.t, data.max, data.min, data.ordered, data.up, data.wanted.map((v, i) => (v !== data.ordered[i] ? v : null))];
 const flowData = () => [data.t, data.rate];
 
@@ -80,7 +93,10 @@ const flowData = () => [data.t, data.rate];
 function readers() {
   const at = (i) => i ?? data.t.length - 1;
   return {
-    queue: (i) => { const k = at(i); $('#q-read').replaceChildren(readItem('p50', 'p50', wait(data.p50[k])), readItem('p95', 'p95', wait(data.p95[k])), readItem('p99', 'p99', wait(data.p99[k])), readItem('line', 'thresholds', data.above[k] === null ? '–' : `${wait(data.below[k])} and ${wait(data.above[k])}`)); },
+    ...Object.fromEntries(sources.map((source, n) => [`queue${n}`, (i) => {
+      const k = at(i), { p50, p95, p99 } = data.queues[n];
+      $(`#q${n}-read`).replaceChildren(readItem('p50', 'p50', wait(p50[k])), readItem('p95', 'p95', wait(p95[k])), readItem('p99', 'p99', wait(p99[k])), readItem('line', 'thresholds', data.above[k] === null ? '–' : `${wait(data.below[k])} and ${wait(data.above[k])}`));
+    }])),
     dyno: (i) => {
       const k = at(i), s = $('#scrub');
       $('#d-read').replaceChildren(readItem('up', 'up', data.up[k] ?? '–'), readItem('booting', 'booting', data.booting[k] ?? '–'), readItem('line', 'wanted', data.wanted[k] ?? '–'), readItem('range', 'allowed', data.min[k] === null ? '–' : `${data.min[k]} to ${data.max[k]}`));
@@ -88,7 +104,7 @@ function readers() {
       if (i !== null && document.activeElement !== s) s.value = data.t[k];
       s.setAttribute('aria-valuetext', `${stamp(data.t[k])}: p95 ${wait(data.p95[k])}, ${data.up[k] === null ? 'dynos not known' : `${dynos(data.up[k])} up`}, ${data.rate[k] === null ? '' : `${data.rate[k].toFixed(1)} a second`}`);
     },
-    flow: (i) => { const k = at(i); $('#r-read').replaceChildren(readItem('flow', isWeb() ? 'requests a second' : 'readings a second', data.rate[k] === null ? '–' : data.rate[k].toFixed(data.rate[k] < 10 ? 1 : 0))); },
+    flow: (i) => { const k = at(i); $('#r-read').replaceChildren(readItem('flow', 'requests a second', data.rate[k] === null ? '–' : data.rate[k].toFixed(data.rate[k] < 10 ? 1 : 0))); },
   };
 }
 
@@ -123,19 +139,40 @@ function outsideIn(u) {
 }
 
 const last = (values) => values.findLast((v) => v !== null);
-function build() {
-  const read = readers(), narrow = isNarrow();
-  board.add($('#q-chart'), {
-    height: narrow ? 200 : 248, data: queueData(), xLabels: false, read: read.queue,
+
+// One panel for each queue; the first one, with the lane of events, stands in the page.
+function panels() {
+  if (isWeb()) return;
+  $('#q-head').textContent = `Queue time of ${sources[0]}`;
+  $('#flow').hidden = true;
+  const dynoPanel = $('#d-chart').closest('section');
+  sources.slice(1).forEach((source, i) => {
+    const n = i + 1;
+    dynoPanel.before(el('section', { class: 'panel', 'aria-labelledby': `q${n}-head` },
+      el('header', {}, el('h2', { id: `q${n}-head` }, `Queue time of ${source}`), el('div', { class: 'read', id: `q${n}-read` })),
+      el('p', { class: 'summary', id: `q${n}-sum` }), el('div', { class: 'chart', id: `q${n}-chart`, role: 'img', 'aria-labelledby': `q${n}-head q${n}-sum` })));
+  });
+}
+
+function queueChart(n, read, narrow) {
+  const host = n ? $(`#q${n}-chart`) : $('#q-chart');
+  board.add(host, {
+    height: (narrow ? 200 : 248) - (sources.length > 1 ? 68 : 0), data: queueData(data.queues[n]), xLabels: false, read,
     y: { ...squeezed(knee()), range: (u, min, max) => [0, Math.max(2 * knee(), (max || 0) * 1.1)] },
-    yAxis: { splits: waitSplits, filter: (u, v) => v, values: waitLabels },
+    yAxis: { splits: waitSplits, filter: apart, values: waitLabels },
     series: [area('queue-soft'), area('queue-mid', 'queue', { dot: 'queue' }), area('queue'), hidden, line('ink-2', { ...steps, dash: [5, 4], width: 1.2 }), line('ink-2', { ...steps, dash: [2, 4], width: 1.2 })],
     bands: [{ series: [4, 5], fill: () => colour('attention-fill') }],
     before: (u) => { releasesIn(u); gapsIn(u); },
     after: (u) => gutter(u, [[last(data.above), 'add above', unit(last(data.above)).join(' ')], [last(data.below), 'remove below', unit(last(data.below)).join(' ')]]),
   });
+}
+
+function build() {
+  const read = readers(), narrow = isNarrow();
+  panels();
+  sources.forEach((source, n) => queueChart(n, read[`queue${n}`], narrow));
   board.add($('#d-chart'), {
-    height: narrow ? 140 : 168, data: dynoData(), xLabels: false, read: read.dyno,
+    height: narrow ? 140 : 168, data: dynoData(), xLabels: !isWeb(), read: read.dyno,
     y: { range: (u, min, max) => [0, Math.max(4, Math.ceil(max) + 0.6)] },
     yAxis: { incrs: [1, 2, 5, 10, 20, 50, 100, 200], space: 26, values: (u, v) => v.map(String) },
     series: [{ ...steps, ...hidden }, { ...steps, ...hidden }, area(() => hatch('dyno', 'card'), null, steps), area('dyno-soft', 'dyno', { ...steps, dot: 'dyno' }), line('ink-2', { ...steps, dash: [4, 3], width: 1.2 })],
@@ -143,7 +180,7 @@ function build() {
     before: releasesIn,
     after: (u) => { outsideIn(u); gutter(u, [[last(data.max), 'at most', String(last(data.max) ?? '')], [last(data.min), 'at least', String(last(data.min) ?? '')]]); },
   });
-  board.add($('#r-chart'), {
+  if (isWeb()) board.add($('#r-chart'), {
     height: narrow ? 120 : 128, data: flowData(), read: read.flow, yAxis: { values: (u, v) => v.map((n) => `${n}/s`) },
     series: [area('flow-soft', 'flow', { dot: 'flow' })], before: (u) => { releasesIn(u); gapsIn(u); },
   });
@@ -153,13 +190,14 @@ function build() {
 // ---------------------------------------------------------------- summaries and the table
 
 const known = (values) => values.filter((v) => v !== null);
+function queueSummary({ p95: values }) {
+  const p95 = known(values), slow = values.filter((v, i) => v !== null && data.above[i] !== null && v > data.above[i]).length;
+  if (!p95.length) return 'Nothing was reported in this range.';
+  const worst = Math.max(...p95), where = data.t[values.indexOf(worst)], length = data.step < 60 ? `${data.step} s` : data.step < HOUR ? `${data.step / 60} min` : `${data.step / HOUR} h`;
+  return `${slow ? `p95 was above the threshold in ${slow} of ${p95.length} spans of ${length}` : 'p95 was never above the threshold'}; the worst had ${wait(worst)}, at ${stamp(where)}. The scale is squeezed above ${wait(knee())}.`;
+}
 function summaries() {
-  const p95 = known(data.p95), slow = data.p95.filter((v, i) => v !== null && data.above[i] !== null && v > data.above[i]).length;
-  if (!p95.length) $('#q-sum').textContent = 'Nothing was reported in this range.';
-  else {
-    const worst = Math.max(...p95), where = data.t[data.p95.indexOf(worst)], length = data.step < 60 ? `${data.step} s` : data.step < HOUR ? `${data.step / 60} min` : `${data.step / HOUR} h`;
-    $('#q-sum').textContent = `${slow ? `p95 was above the threshold in ${slow} of ${p95.length} spans of ${length}` : 'p95 was never above the threshold'}; the worst had ${wait(worst)}, at ${stamp(where)}. The scale is squeezed above ${wait(knee())}.`;
-  }
+  sources.forEach((source, n) => { $(n ? `#q${n}-sum` : '#q-sum').textContent = queueSummary(data.queues[n]); });
   const ups = known(data.ordered);
   $('#d-sum').textContent = ups.length ? `Between ${Math.min(...ups)} and ${dynos(Math.max(...ups))}, ${(ups.reduce((a, b) => a + b, 0) / ups.length).toFixed(1)} on average: ${Math.round(ups.reduce((a, b) => a + b, 0) * data.step / HOUR).toLocaleString('en-US')} dyno-hours.` : 'Nothing is known of the dynos in this range.';
   const rates = known(data.rate);
@@ -182,7 +220,7 @@ async function show(a, b, zoomed = false) {
   if (zoomed) range = 0;
   await trying(load(from, to));
   $('#unzoom').hidden = !zoomed;
-  if (board.charts.length) { const sets = [queueData(), dynoData(), flowData()]; board.charts.forEach((chart, i) => chart.setData(sets[i])); } else build();
+  if (board.charts.length) { const sets = [...data.queues.map(queueData), dynoData(), flowData()]; board.charts.forEach((chart, i) => chart.setData(sets[i])); } else build();
   for (const read of Object.values(readers())) read(null);
   for (const button of $$('#range button')) button.setAttribute('aria-pressed', String(Number(button.dataset.range) === range));
   whenText();
@@ -238,6 +276,7 @@ for (const id of ['#why', '#all-decisions']) $(id).href = `${appPath(app.name, '
 processLinks(app, process.process);
 showNow(app, process);
 setLive('live', 'Live');
+await chooseSources().catch(() => {});
 const asked = /^#at=(\d+)$/.exec(location.hash); // from the ledger: half an hour around a decision
 await (asked ? show(Number(asked[1]) - 1800, Math.min(Math.floor(now()), Number(asked[1]) + 1800), true) : showLatest()).catch(() => {});
 queues().catch(() => {});

@@ -69,7 +69,10 @@ function draw() {
   $('#filter').hidden = apps.length < FILTER_FROM;
   $('#summary').textContent = summary(shown);
   $('.apps-head').hidden = !shown.length;
-  $('#apps').replaceChildren(...(apps.length ? shown.map(row) : [empty()]));
+  $('#apps').replaceChildren(...(!apps.length ? [empty()] : shown.length ? shown.map(row) : [noneFound(word)]));
+}
+function noneFound(word) {
+  return el('li', { class: 'empty' }, el('h2', {}, `No app has “${word}” in its name`), el('p', {}, `There are ${apps.length}.`));
 }
 function empty() {
   return el('li', { class: 'empty' }, el('h2', {}, 'No apps yet'), el('p', {}, 'Add the first one: two lines in your app, and about five minutes.'), el('p', {}, el('br'), el('a', { class: 'b primary', href: '/new' }, 'Add an app')));

@@ -33,7 +33,18 @@ export function hatch(stroke, back) {
 
 const WAITS = [0, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000, 60000, 300000, 1800000, 7200000];
 export const waitSplits = (u, axis, min, max) => WAITS.filter((v) => v <= max);
-export const waitLabels = (u, values) => values.map((v) => unit(v).join(' '));
+export const waitLabels = (u, values) => values.map((v) => (v === null ? '' : unit(v).join(' ')));
+
+// Labels that would cover the one below them are left out.
+export function apart(u, splits) {
+  let below = null;
+  return splits.map((v) => {
+    const y = u.valToPos(v, 'y');
+    if (below !== null && below - y < 17) return null;
+    below = y;
+    return v;
+  });
+}
 
 const stepped = uPlot.paths.stepped({ align: 1 });
 export const area = (fill, stroke, more = {}) => ({

@@ -4,10 +4,11 @@
 import { $, $$, announce, el, icon, note } from './dom.js';
 import { get, may, post, put } from './api.js';
 import { appName, appPath, chosenProcess, frame, processLinks, setLive, trying } from './shell.js';
-import { Board, area, colour, hidden, isNarrow, line, readItem, waitLabels, waitSplits } from './chart.js';
+import { Board, apart, area, colour, hidden, isNarrow, line, readItem, waitLabels, waitSplits } from './chart.js';
 import { squeezed } from './spark.js';
 import { difference } from './difference.js';
 import { dynos, now, span, stamp, timeTag, wait } from './words.js';
+import { changeInWords, clockChanges } from './clocks.js';
 import { DAYS, DAY_LONG, DAY_NAMES, hhmm, isDefault, stretches, whenInWords } from './week.js';
 
 const STEP = 180, DAY = 86400, HEIGHT = 384;
@@ -96,20 +97,14 @@ function calendar() {
   }
   host.setAttribute('role', 'img');
   host.setAttribute('aria-label', 'The week as a calendar; the list below says the same in words');
-  $('#week-hint').textContent = `${covered ? 'Hatched at the side: a rule that is active but covered by one above it.' : 'No rule covers another.'} Times are those of ${rules.zone}.${clockChange()}`;
+  $('#week-hint').textContent = `${covered ? 'Hatched at the side: a rule that is active but covered by one above it.' : 'No rule covers another.'} Times are those of ${rules.zone}.${nights()}`;
   $('#week-table').replaceChildren(el('table', {}, el('thead', {}, el('tr', {}, ['Day', 'Time', 'Rule that counts', 'Dynos', 'Covers'].map((word) => el('th', { scope: 'col' }, word)))), el('tbody', {}, rows.map((cells) => el('tr', {}, cells.map((cell, i) => (i ? el('td', {}, cell) : el('th', { scope: 'row' }, cell))))))));
 }
 
-// The next night within half a year in which clocks change, in words; "" where there is none.
-function clockChange() {
-  const offset = (t) => new Intl.DateTimeFormat('en-GB', { timeZone: rules.zone, timeZoneName: 'longOffset' }).formatToParts(t * 1000).find((part) => part.type === 'timeZoneName').value;
-  const start = Math.floor(now() / 3600) * 3600, first = offset(start);
-  for (let d = 1; d <= 183; d++) {
-    if (offset(start + d * DAY) === first) continue;
-    const date = new Intl.DateTimeFormat('en-GB', { timeZone: rules.zone, day: 'numeric', month: 'long' }).format((start + d * DAY) * 1000);
-    return ` Clocks change around ${date}: an hour is skipped or comes twice, and rules follow the clock on the wall.`;
-  }
-  return '';
+// The nights within a year in which clocks change, in words; "" where there are none.
+function nights() {
+  const found = clockChanges(rules.zone, now()).slice(0, 2);
+  return found.length ? ` Clocks change on ${found.map((one) => changeInWords(rules.zone, one)).join('; ')}. Rules follow the clock on the wall: one that begins in a skipped hour begins at its end, one in an hour that comes twice counts in both.` : '';
 }
 
 // ---------------------------------------------------------------- the form
@@ -184,8 +179,17 @@ const board = new Board({});
 const flat = (value) => data.t.map(() => value);
 const chartData = () => { const { up, down } = current(); return [data.t, data.p95, data.p95.map((v) => (v === null ? null : Math.max(v, up.threshold_ms))), flat(up.threshold_ms), flat(down.threshold_ms)]; };
 
+// The queue that decides, or the first that counts.
+async function sourceOf(name) {
+  if (name === 'web') return 'web';
+  const deciding = app.processes.find((p) => p.process === name)?.queue_time?.queue;
+  if (deciding) return deciding;
+  const { sources } = await get(`${path}/sources`);
+  return sources.find((one) => one.source !== 'web')?.source ?? 'web';
+}
+
 async function loadChart() {
-  const source = app.processes.find((p) => p.process === process)?.queue_time?.queue ?? 'web', to = Math.floor(now() / STEP) * STEP + STEP;
+  const source = await sourceOf(process), to = Math.floor(now() / STEP) * STEP + STEP;
   const { points } = await get(`${path}/series?source=${encodeURIComponent(source)}&from=${to - DAY}&to=${to}&step=${STEP}`);
   data = { t: points.map((p) => p.t), p95: points.map((p) => (p.count ? p.p95 : null)) };
   const narrow = isNarrow(), knee = () => Math.max(20, current().up.threshold_ms * 1.2);
@@ -193,7 +197,7 @@ async function loadChart() {
   chart = board.add($('#c-chart'), {
     height: narrow ? 240 : 400, margin: narrow ? 66 : 134, data: chartData(),
     y: { ...squeezed(knee()), range: (u, min, max) => [0, Math.max(2.2 * knee(), (max || 0) * 1.05)] },
-    yAxis: { splits: waitSplits, filter: (u, v) => v, values: waitLabels },
+    yAxis: { splits: waitSplits, filter: apart, values: waitLabels },
     series: [area('queue-soft', 'queue', { dot: 'queue' }), hidden, line('ink', { dash: [6, 4], width: 1.4 }), line('ink', { dash: [2, 4], width: 1.4 })],
     bands: [{ series: [2, 3], fill: () => colour('attention-fill') }],
     read: (i) => { $('#c-read').replaceChildren(readItem('p95', 'p95', wait(data.p95[i ?? data.t.length - 1])), el('span', {}, i === null ? 'now' : stamp(data.t[i]))); },
@@ -323,7 +327,7 @@ $('#switch').addEventListener('click', async () => {
 async function past() {
   const { versions } = await get(`${path}/rules/history`);
   $('#history').replaceChildren(...versions.map((version, i) => {
-    const button = el('button', { class: 'b small', type: 'button', 'aria-label': `Roll back to version ${version.version}` }, 'Roll back to this');
+    const button = el('button', { class: 'b small', type: 'button', 'aria-label': `Roll back to this: version ${version.version}` }, 'Roll back to this');
     button.addEventListener('click', async () => {
       if (await trying(post(`${path}/rules/rollback`, { version: version.version })).then(() => true, () => false)) { announce(`Version ${version.version} is in force again`); await start(); }
     });

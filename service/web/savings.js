@@ -26,7 +26,6 @@ function cost(seconds) {
   const hours = seconds / HOUR;
   return priced() ? money(hours * used.price.cents_a_month / 100 / MONTH_H, used.price.currency) : `${hours < 10 ? hours.toFixed(1) : Math.round(hours).toLocaleString('en-US')} h`;
 }
-const unitWord = () => (priced() ? '' : ' of dynos');
 
 // ---------------------------------------------------------------- the alternatives
 
@@ -56,7 +55,7 @@ function alternatives() {
 
 function headline({ known, ours, slow, most, best, bestS }) {
   const beside = (seconds) => (seconds >= ours ? el('em', {}, `${cost(seconds - ours)} more`) : el('strong', {}, `${cost(ours - seconds)} less`));
-  $('#headline').replaceChildren(`It took ${cost(ours)}${unitWord()}. The best fixed number, ${best}, would have taken `, beside(bestS), ', always the maximum ', beside(most), '.');
+  $('#headline').replaceChildren(`It took ${priced() ? cost(ours) : `${Math.round(ours / HOUR).toLocaleString('en-US')} dyno-hours`}. The best fixed number, ${best}, would have taken `, beside(bestS), ', always the maximum ', beside(most), '.');
   const share = known ? (slow / known * 100).toFixed(1) : '0';
   $('#sub').textContent = `For ${minutes(slow).toLocaleString('en-US')} of ${minutes(known).toLocaleString('en-US')} minutes the wait was above the rule’s threshold: ${share} % of the time.${known < (to - from) * 0.98 ? ` For ${minutes(to - from - known).toLocaleString('en-US')} minutes nothing is known; they are not counted.` : ''}`;
 }
@@ -97,7 +96,7 @@ function byDay() {
     return el('div', {}, bar, el('span', {}, all.length <= 8 || i % 7 === 0 ? shortDay(one.t) : ''));
   }));
   const whole = all.slice(1, -1);
-  $('#day-sum').textContent = `${whole.length ? `${cost(sum(whole, (one) => one.seconds) / whole.length)} a day on average; ` : ''}${dearest ? `the most on ${shortDay(dearest.t)}: ${cost(dearest.seconds)}. ` : ''}Today is not over.`;
+  $('#day-sum').textContent = `${whole.length ? `${cost(sum(whole, (one) => one.seconds) / whole.length)} a day on average. ` : ''}${dearest ? `The most on ${shortDay(dearest.t)}: ${cost(dearest.seconds)}. ` : ''}Today is not over.`;
   $('#day-table').replaceChildren(el('table', {}, el('thead', {}, el('tr', {}, ['Day', priced() ? 'Cost' : 'Dyno-hours', 'Slow minutes'].map((word, i) => el('th', { scope: 'col', class: i && 'n' }, word)))),
     el('tbody', {}, all.toReversed().map((one) => el('tr', {}, el('th', { scope: 'row' }, shortDay(one.t)), el('td', { class: 'n' }, cost(one.seconds)), el('td', { class: 'n' }, String(minutes(one.slow))))))));
 }

@@ -80,7 +80,7 @@ async function accountMenu(who) {
   const out = el('button', { class: 'item', type: 'button' }, 'Sign out');
   out.addEventListener('click', signOut);
   return el('details', { class: 'menu right' },
-    el('summary', { 'aria-label': `${who.name}, your account` }, el('span', { class: 'avatar' }, [...who.name].slice(0, 2).join('').toUpperCase())),
+    el('summary', {}, el('span', { class: 'avatar', 'aria-hidden': 'true' }, [...who.name].slice(0, 2).join('').toUpperCase()), el('span', { class: 'unseen' }, `${who.name}, your account`)),
     el('div', { class: 'float' }, el('div', { class: 'who' }, el('strong', {}, who.name), el('br'), el('span', { class: 'quiet' }, who.role)),
       el('a', { class: 'item', href: '/account' }, 'Your password and sessions'),
       await may('admin') ? el('a', { class: 'item', href: '/people' }, 'People, tokens, audit log') : null, out));

@@ -79,7 +79,7 @@ function arrive(process) {
   $('#wait').replaceChildren(el('div', { class: 'big' }, el('span', { class: 'state ok' }, icon('check')),
     el('div', {}, el('h3', {}, `It is here: ${samples ? `${samples} of ${process.process} in the last minute` : process.process}`),
       el('p', { class: 'quiet' }, ms === null || ms === undefined ? '' : `95 of 100 waited less than ${wait(ms)}. `, 'Scaling is off at first; watch it for a while, then switch it on.'))),
-  el('p', {}, el('br'), el('a', { class: 'b primary', href: appPath(name) }, `Open ${name}`)));
+  el('p', {}, el('br'), el('a', { class: 'b primary long', href: appPath(name) }, `Open ${name}`)));
   announce('The first report is here');
   setTimeout(() => location.replace(appPath(name)), 5000);
 }

@@ -4,7 +4,7 @@
 import { $, $$, announce, el, glyph, note } from './dom.js';
 import { get } from './api.js';
 import { appName, appPath, chosenProcess, frame, notice, processLinks, setLive, trying } from './shell.js';
-import { count, day, hour, isToday, momentOf, now, time, timeTag } from './words.js';
+import { count, day, hour, isToday, momentOf, now, span, time, timeTag, wait } from './words.js';
 
 const DAY = 86400, PAGE = 5000, SHOWN = 400;
 let kind = 'changes', entries = [], chosen = null, which = 0, from, to;
@@ -91,13 +91,38 @@ function row(entry) {
 
 // ---------------------------------------------------------------- one of them
 
-const MOMENTS = new Set(['last_tick', 'last_up', 'last_down', 'below_since', 'futile_since', 'adopted_at', 'stood_down_since', 'jobs_hold_since', 'last_restart', 'now']);
-function inputs(list) {
-  const known = list.filter(({ name, value }) => value !== -1 && !(MOMENTS.has(name) && value === 0));
-  return el('dl', { class: 'pairs' }, known.flatMap(({ name, value, meaning }) => [
-    el('dt', { title: name }, meaning.split(/[:;]/)[0]),
-    el('dd', {}, MOMENTS.has(name) ? timeTag(value, `${isToday(value) ? '' : `${day(value)}, `}${time(value)}`) : value.toLocaleString('en-US')),
-  ]));
+// What people ask for first, in their words; the rest stands below, as it is kept.
+const ago = (v) => (v < 1 ? 'just then' : `${span(v)} before`);
+const yes = (v) => (v ? 'yes' : null);
+const KNOWN = {
+  value_ms: ['The rule’s statistic', wait], samples: ['Requests or jobs in the window', number], samples_above: ['Of these, above the threshold', number],
+  ordered: ['Dynos ordered', number], up: ['Of these up', number], booting: ['Of these booting', (v) => (v ? number(v) : null)], dynos_heard: ['Dynos that reported', number],
+  heard_age: ['Newest report', ago], formation_age: ['Dynos last read', ago], limit: ['The platform allows', number], boot_s: ['A dyno takes to start', span],
+  releasing: ['A release was under way', yes], release_age: ['Last release', ago], outside_age: ['Last change from outside', ago], act_age: ['Last order', ago],
+  paused: ['Paused', (v) => ['', 'scaling down', 'both ways'][v] || null], boost: ['Boosted to at least', number], jobs_running: ['Jobs being worked on', number], started_age: ['The service ran for', span],
+};
+const REMEMBERED = {
+  last_up: ['Dynos last added', moment], last_down: ['Dynos last removed', moment], below_since: ['Below the lower threshold since', moment],
+  wanted: ['Wanted after the decision before', number], futile_since: ['Adding did not help since', moment], adopted_at: ['A change from outside was taken over', moment],
+  stood_down_since: ['Stood back for another scaler since', moment], jobs_hold_since: ['Waited for running jobs since', moment],
+};
+function number(v) { return v.toLocaleString('en-US'); }
+function moment(v) { return v ? timeTag(v, `${isToday(v) ? '' : `${day(v)}, `}${time(v)}`) : null; }
+
+// `words`: name → [label, format]; a format gives null for what is not worth a line.
+function inputs(list, words) {
+  const rows = Object.entries(words).map(([name, [label, format]]) => {
+    const found = list.find((one) => one.name === name);
+    const shown = found && found.value !== -1 ? format(found.value) : null;
+    return shown === null ? null : [el('dt', {}, label), el('dd', {}, shown)];
+  }).filter(Boolean);
+  return rows.length ? el('dl', { class: 'pairs' }, rows) : el('p', { class: 'hint' }, 'Nothing yet.');
+}
+function everything(situation, memory) {
+  return el('details', { class: 'numbers' }, el('summary', {}, 'All that went in, as it is kept'),
+    el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'All that went in' }, el('table', {},
+      el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Name'), el('th', { scope: 'col', class: 'n' }, 'Value'), el('th', { scope: 'col' }, 'Meaning'))),
+      el('tbody', {}, [...situation, ...memory].map(({ name, value, meaning }) => el('tr', {}, el('th', { scope: 'row' }, el('code', {}, name)), el('td', { class: 'n' }, String(value)), el('td', {}, meaning)))))));
 }
 function ruleOf({ rule_in_force: rule, rules_version: version }) {
   if (!rule) return el('p', { class: 'quiet' }, `Version ${version}, which is not kept any more.`);
@@ -125,9 +150,10 @@ async function fill(box) {
     entry.all.length > 1 ? el('div', { class: 'row' }, el('span', { class: 'quiet' }, `Decision ${which + 1} of ${entry.all.length} alike`), turn(-1, 'The one before', '‹'), turn(1, 'The one after', '›')) : null,
     el('div', {}, el('p', { class: 'quiet when' }, glyph(glyphOf(entry)), timeTag(tick.t, `${day(tick.t)}, ${time(tick.t)}`)), el('p', { class: 'sentence' }, tick.sentence[0].toUpperCase() + tick.sentence.slice(1)), tick.scaling ? null : el('p', { class: 'hint' }, 'Scaling was off: this was not done.'), all.next ? el('p', { class: 'hint' }, `Next: ${all.next}`) : null),
     all.trouble ? note('attention', 'warn', 'The platform said:', all.trouble) : null,
-    el('div', {}, el('h2', {}, 'What was known'), all.queue ? el('p', { class: 'hint' }, `The queue that decided: ${all.queue}`) : null, inputs(all.situation)),
+    el('div', {}, el('h2', {}, 'What was known'), all.queue ? el('p', { class: 'hint' }, `The queue that decided: ${all.queue}`) : null, inputs(all.situation, KNOWN)),
     el('div', {}, el('h2', {}, 'The rule that counted'), ruleOf(all)),
-    el('div', {}, el('h2', {}, 'What was remembered'), inputs(all.memory)),
+    el('div', {}, el('h2', {}, 'What was remembered'), inputs(all.memory, REMEMBERED)),
+    everything(all.situation, all.memory),
     el('div', { class: 'row' }, json, el('a', { class: 'b small plain', href: `${appPath(app.name)}?process=${encodeURIComponent(process.process)}#at=${tick.t}` }, 'See it on the chart')),
   ].filter(Boolean));
 }

@@ -2,7 +2,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Service, browser, missing, open, ready, settled } from './support/world.mjs';
+import { Service, browser, missing, open, ready, settled, until } from './support/world.mjs';
 import { PAGES, furnish } from './support/pages.mjs';
 
 const [folder, hours = '26', ...names] = process.argv.slice(2);
@@ -12,8 +12,26 @@ mkdirSync(folder, { recursive: true });
 const service = await Service.begin({ past: Number(hours), more: 9 });
 const chromium = await browser();
 let failed = false;
+
+// Reports of all apps but the one that waits, as long as this runs, so that the pages show a living
+// service. Gives when each has a minute of them.
+async function keepAlive() {
+  const { apps } = await service.api('GET', '/apps');
+  const addresses = [];
+  for (const { name } of apps) if (name !== 'waiting-app') addresses.push([name, (await service.api('POST', `/apps/${name}/report-token`, {})).report_url]);
+  const send = () => Promise.all(addresses.map(([name, address], i) => {
+    const rows = [];
+    for (let ago = 1; ago <= 5; ago++) for (let n = 0; n < 8; n++) rows.push([ago, Math.round(12 + (i * 7) % 30 - 30 * Math.log(1 - Math.random() * 0.9)), 'web']);
+    if (name === 'shop-production') for (const queue of ['default', 'mailers', 'low', 'reports']) rows.push([1, 400 + Math.round(Math.random() * 900), `sidekiq:${queue}`]);
+    return service.report(address, rows).catch(() => {});
+  }));
+  await send();
+  setInterval(send, 5000).unref();
+  await until('an app is heard', async () => (await service.api('GET', '/apps/shop-production')).processes.every((one) => one.queue_time?.ms != null));
+}
 try {
   await furnish(service);
+  await keepAlive();
   for (const [scheme, width] of [['light', 1440], ['dark', 1440], ['light', 390], ['dark', 390]]) {
     for (const [name, path, { signedIn = true, bare = false, prepare } = {}] of PAGES) {
       if (names.length && !names.includes(name)) continue;

@@ -99,7 +99,7 @@ test('a life: first person, app, first report, rules, scaled, read why, paused, 
 
   await t.test('the rules are rolled back', async () => {
     await page.goto(`${service.url}/apps/shop/rules`);
-    await page.click('[aria-label="Roll back to version 1"]');
+    await page.click('[aria-label="Roll back to this: version 1"]');
     await page.waitForSelector('#history :text("version 4")');
     assert.equal(await page.inputValue('[aria-label="At most so many dynos"]'), '2');
   });

@@ -287,7 +287,7 @@ static void events(int64_t left_s) {
     struct made_app *shop = &apps[0];
     if (left_s == 9 * 3600)
         set_rules(shop, "anna", shop_rules[1],
-                  "web, working hours: dynos.max: 6 -> 8\nweb: rule campaign was added");
+                  "web, rule working hours: dynos max 6 → 8\nweb, rule campaign: added at place 1");
     if (left_s == 5 * 3600) pause_down(shop, "ben", 3600);
     if (left_s % 86400 == 7 * 3600 || left_s % 86400 == 3 * 3600) shop->release_s = wall_s;
     if (left_s == 2 * 3600 && shop->web.ordered < 6) shop->web.ordered = shop->web.up = 6;
@@ -329,7 +329,7 @@ static struct made_app *add(const char *name, double peak, int dynos, const char
     must(store_begin(store) && app_add(store, &made->app), name);
     must(platform_put(store, made->app.id, "command", settings, NULL, 0), name);
     must(store_commit(store), name);
-    set_rules(made, "anna", rules, "the rules were made");
+    set_rules(made, "anna", rules, "web: added, with 1 rule");
     return made;
 }
 
