@@ -5,7 +5,10 @@ export class Problem extends Error {
   constructor(status, message) { super(message); this.status = status; }
 }
 
-let session = null;
+let session = null, leaving = false;
+addEventListener('beforeunload', () => { leaving = true; });
+addEventListener('pagehide', () => { leaving = true; });
+addEventListener('pageshow', () => { leaving = false; });
 
 // Who is signed in: {name, role, csrf ...}. Asked for once a page.
 export function whoami() {
@@ -29,10 +32,12 @@ const isOpen = (method, path) => (method === 'POST' && path === '/session') || p
 async function call(method, path, { body, type, accept, headers = {} } = {}) {
   const sent = { Accept: accept ?? 'application/json', ...headers };
   if (method !== 'GET' && !isOpen(method, path)) sent['X-CSRF-Token'] = (await whoami()).csrf ?? '';
+  if (body !== undefined) sent['Content-Type'] = type ?? 'application/json';
   let answer;
   try {
     answer = await fetch(`/api/v1${path}`, { method, headers: sent, body: body === undefined || type ? body : JSON.stringify(body) });
   } catch {
+    if (leaving) return new Promise(() => {}); // the browser ended it, because the page is left
     throw new Problem(0, 'The service can’t be reached. Scaling itself goes on, if the service runs.');
   }
   const text = await answer.text();

@@ -32,7 +32,7 @@ const OF_HOSTILE = ['', '?process=worker', '/rules', '/rules?process=worker', '/
 
 before(async () => {
   if (skip) return;
-  service = await Service.begin({ past: 26, more: 9 });
+  service = await Service.begin({ past: 12, more: 9 });
   chromium = await browser();
   await furnish(service);
   await hostile();

@@ -11,7 +11,7 @@ let service, chromium;
 
 before(async () => {
   if (skip) return;
-  service = await Service.begin({ past: 26, args: ['--tick-s', '1'] });
+  service = await Service.begin({ past: 7, args: ['--tick-s', '1'] });
   chromium = await browser();
   await service.signIn();
 });
@@ -91,7 +91,7 @@ test('a service that restarts under an open page: what is shown stays, and goes 
   await context.close();
 });
 
-test('no reports any more: the page says so, and that nothing is decided on it', { skip }, () => visit(APP, {}, async (page) => {
+test('no reports any more: the page says so, and that nothing is decided on it', { skip }, () => visit('/apps/blog', {}, async (page) => {
   await page.waitForSelector('#notice :text("No report for")');
   assert.match(await page.textContent('#notice'), /Nothing is decided on what is not known/);
 }));
