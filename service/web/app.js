@@ -257,12 +257,18 @@ function counts(name) {
 
 // ---------------------------------------------------------------- live
 
+function sayStale() {
+  if (process.state !== 'stale') return;
+  setLive('stale', 'No reports');
+  notice(note('attention', 'warn', `${process.words[0].toUpperCase()}${process.words.slice(1)}.`, 'Nothing is decided on what is not known. ', el('a', { href: appPath(app.name, 'start') }, 'What to check')));
+}
+
 function take(changed) {
   app = changed;
   process = chosenProcess(app);
   processLinks(app, process.process);
   showNow(app, process);
-  if (process.state === 'stale') { setLive('stale', 'No reports'); notice(note('attention', 'warn', `${process.words[0].toUpperCase()}${process.words.slice(1)}.`, 'Nothing is decided on what is not known. ', el('a', { href: appPath(app.name, 'start') }, 'What to check'))); }
+  sayStale();
   // A longer range changes little in ten seconds.
   if (range && (range <= HOUR || now() - to > 60)) refreshing ??= showLatest().catch(() => {}).finally(() => { refreshing = null; });
 }
@@ -281,7 +287,8 @@ const asked = /^#at=(\d+)$/.exec(location.hash); // from the ledger: half an hou
 await (asked ? show(Number(asked[1]) - 1800, Math.min(Math.floor(now()), Number(asked[1]) + 1800), true) : showLatest()).catch(() => {});
 queues().catch(() => {});
 bindControls(app, () => process, async () => take(await get(appPath(app.name))));
-live(app.name, take, (...state) => connection(...state, time));
+sayStale();
+live(app.name, take, (...state) => { connection(...state, time); if (state[0] === 'live') sayStale(); });
 setInterval(() => showAge(process), 1000);
 
 $('#range').addEventListener('click', (event) => {

@@ -11,7 +11,7 @@ let service, chromium;
 
 before(async () => {
   if (skip) return;
-  service = await Service.begin({ past: 7, args: ['--tick-s', '1'] });
+  service = await Service.begin({ past: 4, args: ['--tick-s', '1'] });
   chromium = await browser();
   await service.signIn();
 });

@@ -10,9 +10,10 @@
 #include "api/resources.h"
 #include "rules/week.h"
 #include "store/ledger.h"
+#include "store/series.h"
 
 /* Ticks come each ten seconds: after a minute without one, nobody decides. */
-enum { TICK_STALE_S = 60, REPORT_STALE_S = 180 };
+enum { TICK_STALE_S = 60, REPORT_STALE_S = 180, LIVE_S = 15 * 60 };
 
 /* In the order in which they need somebody: what comes first is the app's state. */
 enum state {
@@ -37,7 +38,8 @@ struct status {
     struct process_orders orders;
     bool ticked;
     struct ledger_tick tick;
-    int64_t age_s; /* of the tick */
+    int64_t age_s;    /* of the tick */
+    int64_t silent_s; /* where ticks know of no report any more, but there were some; else 0 */
     enum state state;
     char words[400];
 };
@@ -71,6 +73,10 @@ static void judge(struct status *status) {
         status->state = STATE_STALE;
         put_span(span, sizeof span, status->age_s);
         snprintf(words, size, "nothing has been decided for %s: does the service run?", span);
+    } else if (status->silent_s) {
+        status->state = STATE_STALE;
+        put_span(span, sizeof span, status->silent_s);
+        snprintf(words, size, "no report for %s", span);
     } else if (!status->ticked || heard_age < 0) {
         status->state = STATE_WAITING;
         snprintf(words, size, "waiting for the first report");
@@ -110,6 +116,29 @@ static void end_orders(struct process_orders *orders, int64_t now_s) {
         orders->boost = -1;
 }
 
+struct newest {
+    bool web;
+    int64_t at_s;
+};
+
+static void note_newest(void *context, int64_t series, const char *source, const char *signal,
+                        int64_t newest_s) {
+    struct newest *newest = context;
+    (void)series, (void)signal;
+    if ((strcmp(source, "web") == 0) == newest->web && newest_s > newest->at_s)
+        newest->at_s = newest_s;
+}
+
+/* Ticks see 15 minutes back; what was measured before is in the store, its newest moment known to
+ * half an hour. */
+static int64_t find_silence(const struct status *status, struct store *store, const struct app *app,
+                            int64_t now_s) {
+    struct newest newest = {.web = strcmp(status->process->name, "web") == 0};
+    if (status->ticked && status->tick.situation.heard_age >= 0) return 0;
+    if (!series_each(store, app->id, note_newest, &newest) || !newest.at_s) return 0;
+    return now_s - newest.at_s > LIVE_S ? now_s - newest.at_s : LIVE_S;
+}
+
 static void find_status(struct status *status, struct store *store, const struct app *app,
                         const struct rule_set *set, const struct rule_process *process,
                         int64_t now_s) {
@@ -122,6 +151,7 @@ static void find_status(struct status *status, struct store *store, const struct
     end_orders(&status->orders, now_s);
     status->ticked = ledger_last(store, app->id, process->name, now_s, &status->tick);
     status->age_s = status->ticked ? now_s - status->tick.situation.now : 0;
+    status->silent_s = find_silence(status, store, app, now_s);
     judge(status);
 }
 

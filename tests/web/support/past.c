@@ -61,7 +61,7 @@ struct fleet {
 struct made_app {
     struct app app;
     double peak, dyno_rate; /* requests a second at the busiest hour; that one dyno answers */
-    bool has_worker;
+    bool has_worker, silent;
     struct fleet web, worker;
     int64_t release_s;
 };
@@ -291,7 +291,7 @@ static void events(int64_t left_s) {
     if (left_s == 5 * 3600) pause_down(shop, "ben", 3600);
     if (left_s % 86400 == 7 * 3600 || left_s % 86400 == 3 * 3600) shop->release_s = wall_s;
     if (left_s == 2 * 3600 && shop->web.ordered < 6) shop->web.ordered = shop->web.up = 6;
-    if (left_s <= 600) apps[app_count - 1].web.up = 0; /* one went silent */
+    if (left_s <= 1200) apps[app_count - 1].silent = true; /* one went silent */
 }
 
 /* ---- One step
@@ -302,7 +302,8 @@ static void step(struct control *control) {
     for (int i = 0; i < app_count; i++) {
         boot(&apps[i].web);
         boot(&apps[i].worker);
-        if (apps[i].web.up > 0 || i == 0) web(&apps[i]);
+        if (apps[i].silent) continue;
+        web(&apps[i]);
         if (apps[i].has_worker) worker(&apps[i]);
     }
     must(store_commit(store), "the reports");
