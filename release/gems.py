@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Dict, List
 
@@ -42,9 +43,14 @@ def libraries(cpu: str, versions: List[str]) -> Dict[str, bytes]:
 
 
 def build(cpu: str, versions: List[str], to: Path) -> Path:
-    """The gem, made by the gemspec from a folder of its own."""
-    folder = tools.BUILD / "gems" / cpu
-    shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        gem = made_in(Path(folder), cpu, versions)
+        to.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copy(gem, to))
+
+
+def made_in(folder: Path, cpu: str, versions: List[str]) -> Path:
+    """The gem, made by the gemspec from a folder that has nothing but what is to be in it."""
     ignored = shutil.ignore_patterns("*.so", "*.bundle")
     shutil.copytree(tools.ROOT / "ruby", folder / "ruby", ignore=ignored)
     (folder / "core" / "include").mkdir(parents=True)
@@ -64,8 +70,7 @@ def build(cpu: str, versions: List[str], to: Path) -> Path:
     (gem,) = folder.glob("*.gem")
     if "WARNING" in said:
         raise SystemExit(said)
-    to.mkdir(parents=True, exist_ok=True)
-    return Path(shutil.copy(gem, to))
+    return gem
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
-import shutil
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Dict, List
@@ -28,17 +28,15 @@ MOMENT = (1980, 1, 1, 0, 0, 0)  # so that two builds are the same to the byte
 
 def metadata() -> "tuple[str, Dict[str, bytes]]":
     """The version, and the files that say what the package is, by their names in a wheel."""
-    folder = tools.BUILD / "metadata"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    command = [sys.executable, "-W", "ignore", "setup.py", "-q", "dist_info"]
-    tools.run([*command, "--output-dir", str(folder)], cwd=tools.ROOT)
-    (information,) = folder.glob("dynoscale-*.dist-info")
-    files = {
-        f"{information.name}/{path.relative_to(information)}": path.read_bytes()
-        for path in sorted(information.rglob("*"))
-        if path.is_file()
-    }
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-W", "ignore", "setup.py", "-q", "dist_info"]
+        tools.run([*command, "--output-dir", folder], cwd=tools.ROOT)
+        (information,) = Path(folder).glob("dynoscale-*.dist-info")
+        files = {
+            f"{information.name}/{path.relative_to(information)}": path.read_bytes()
+            for path in sorted(information.rglob("*"))
+            if path.is_file()
+        }
     return information.name[len("dynoscale-") : -len(".dist-info")], files
 
 

@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "release")]
 
+import check  # noqa: E402
 import chroot  # noqa: E402
 import receiver as receivers  # noqa: E402
 
@@ -45,7 +46,7 @@ def run(*command: str, cwd: Path = ROOT) -> str:
 def build(folder: Path, *options: str) -> None:
     gems = folder / "gems"
     run(sys.executable, str(ROOT / "release" / "gems.py"), "--to", str(gems), *options)
-    source = str(gems / "dynoscale_ruby.gem")
+    source = str(gems / f"dynoscale_ruby-{check.version()}.gem")
     run(RUBY, "-S", "gem", "build", "-q", "dynoscale_ruby.gemspec", "-o", source)
     help_text = run(RUBY, "-S", "gem", "help", "commands")
     if "generate_index" not in help_text:
