@@ -40,13 +40,14 @@ Gem::Specification.new do |spec|
     last = others.last || first
     # RubyGems gives every other Ruby the gem to compile. It has no word for a whole minor version.
     lacking = ([*first..last] - [first, *others]).product([*0..30])
-    spec.required_ruby_version = [">= 3.#{first}", "< 3.#{last + 1}.dev",
-                                  *lacking.map { |minor, patch| "!= 3.#{minor}.#{patch}" }]
+    ruby_versions = [">= 3.#{first}", "< 3.#{last + 1}.dev",
+                     *lacking.map { |minor, patch| "!= 3.#{minor}.#{patch}" }]
   else
-    spec.required_ruby_version = '>= 3.0'
+    ruby_versions = '>= 3.0'
     spec.extensions = ['ext/ruby/extconf.rb']
     # The gem's root is the repository's, and the core is compiled from where it stands.
     files += %w[core/README.md core/include/*.h core/src/*.{c,h} ext/ruby/{depend,*.{c,h,rb}}]
   end
+  spec.required_ruby_version = ruby_versions
   spec.files = Dir.chdir(__dir__) { Dir[*files].sort }
 end
