@@ -14,6 +14,11 @@ module DynoscaleRuby
   #            is paused, or the age of its jobs unknown. It may yield the names it has found, and
   #            read only those it gets back. It raises what the library raises.
   #
+  # One that learns more by the same reading has one more:
+  #
+  #   counts   {'depth' => {queue => jobs that are ready}, 'working' => {queue => those worked on}} of
+  #            the last reading, or one of them
+  #
   # One that keeps a connection has two more:
   #
   #   close    gives it up: the reader's thread ends

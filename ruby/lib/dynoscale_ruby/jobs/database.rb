@@ -13,8 +13,12 @@ module DynoscaleRuby
     class Database
       MOST_KNOWN = 1000
 
+      # {signal's name => {queue => jobs}} of the last reading.
+      attr_reader :counts
+
       def initialize
         @known = {}
+        @counts = {}
         @lock = Mutex.new # a thread that was told to stop may be in here when the next one begins
       end
 
@@ -114,8 +118,10 @@ module DynoscaleRuby
 
       # {queue => ms, nil for the paused} of all that were ever seen, from {queue => Time} of those
       # with jobs that are ready.
-      def ages(since, paused: [])
+      # `depth` is how many jobs are ready, by queue; none where a queue is missing.
+      def ages(since, depth, paused: [])
         now = Time.now.to_f
+        @counts = { 'depth' => Hash.new(0).merge(depth) }
         since.each_key { |queue| @known[queue] = true if @known.size < MOST_KNOWN }
         @known.transform_values { 0 }
               .merge(since.transform_values { |time| [(now - time.to_f) * 1000, 0].max })

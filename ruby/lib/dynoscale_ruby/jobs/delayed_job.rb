@@ -33,17 +33,19 @@ module DynoscaleRuby
 
       def read
         default = (::Delayed::Worker.default_queue_name || DEFAULT).to_s
-        since = @connection.select(statement).each_with_object({}) do |(queue, run_at), oldest|
+        depth = Hash.new(0)
+        since = @connection.select(statement).each_with_object({}) do |(queue, run_at, jobs), oldest|
           queue = default if queue.nil? || queue.empty?
           oldest[queue] = [oldest[queue], time(run_at)].compact.min
+          depth[queue] += jobs.to_i
         end
-        ages(since)
+        ages(since, depth)
       end
 
       def statement
         now = Time.now
         filled(<<~SQL, now, now - ::Delayed::Worker.max_run_time.to_f)
-          SELECT queue, MIN(run_at) FROM #{@connection.quoted(model.table_name)}
+          SELECT queue, MIN(run_at), COUNT(*) FROM #{@connection.quoted(model.table_name)}
           WHERE failed_at IS NULL AND run_at <= ? AND (locked_at IS NULL OR locked_at < ?)
           GROUP BY queue
         SQL

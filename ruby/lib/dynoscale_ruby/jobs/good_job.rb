@@ -24,12 +24,13 @@ module DynoscaleRuby
         rows = @connection.select(@pauses && pauses? ? statement_with_pauses : statement)
         paused, waiting = rows.partition { |_, _, pause| pause.to_i == 1 }
         since = waiting.to_h { |queue, oldest| [queue || 'default', time(oldest)] }
-        ages(since, paused: paused.map(&:first))
+        depth = waiting.to_h { |queue, _, _, jobs| [queue || 'default', jobs.to_i] }
+        ages(since, depth, paused: paused.map(&:first))
       end
 
       def statement(pauses = '')
         filled(<<~SQL, Time.now)
-          SELECT queue_name, MIN(COALESCE(scheduled_at, created_at)), 0 FROM good_jobs
+          SELECT queue_name, MIN(COALESCE(scheduled_at, created_at)), 0, COUNT(*) FROM good_jobs
           WHERE finished_at IS NULL AND performed_at IS NULL
             AND (scheduled_at IS NULL OR scheduled_at <= ?) #{pauses}
           GROUP BY queue_name
@@ -38,7 +39,7 @@ module DynoscaleRuby
 
       # A pause concerns the jobs of a queue, of a class, or with a label.
       def statement_with_pauses
-        "#{statement(<<~SQL)} UNION ALL #{paused('queues', ', NULL::timestamp, 1')}"
+        "#{statement(<<~SQL)} UNION ALL #{paused('queues', ', NULL::timestamp, 1, 0')}"
           AND queue_name NOT IN (#{paused('queues')})
           AND job_class NOT IN (#{paused('job_classes')})
           AND NOT COALESCE(labels && ARRAY(#{paused('labels')}), FALSE)

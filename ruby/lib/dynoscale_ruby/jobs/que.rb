@@ -17,7 +17,7 @@ module DynoscaleRuby
 
       # In PostgreSQL's time, which is also Que's.
       AGES = <<~SQL
-        SELECT queue, (EXTRACT(EPOCH FROM now() - MIN(run_at)) * 1000)::bigint AS age
+        SELECT queue, (EXTRACT(EPOCH FROM now() - MIN(run_at)) * 1000)::bigint AS age, COUNT(*)
         FROM que_jobs
         WHERE finished_at IS NULL AND expired_at IS NULL AND run_at <= now()
           AND NOT EXISTS (
@@ -49,7 +49,9 @@ module DynoscaleRuby
 
       def read
         now = Time.now
-        ages(@connection.select(AGES).to_h.transform_values { |age| now - (age.to_i / 1000.0) })
+        rows = @connection.select(AGES)
+        ages(rows.to_h { |queue, age, _| [queue, now - (age.to_i / 1000.0)] },
+             rows.to_h { |queue, _, jobs| [queue, jobs.to_i] })
       end
     end
   end

@@ -122,8 +122,10 @@ module DynoscaleRuby
           adapter.queues { |names| selection.of(name, names) }
         end
         selection.of(name, found.keys).each do |queue|
-          Agent.job_queue_time(name, queue, found[queue]) unless found[queue].nil? || @stopping
-          count(name, queue, adapter) unless @stopping
+          next if found[queue].nil? || @stopping
+
+          Agent.job_queue_time(name, queue, found[queue])
+          count(name, queue, adapter)
         end
       rescue StandardError, ScriptError, NoMemoryError, SystemStackError => e
         tell_failure(name, e)

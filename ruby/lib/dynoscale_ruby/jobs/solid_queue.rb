@@ -22,13 +22,13 @@ module DynoscaleRuby
 
       def read
         rows = @connection.select(filled(STATEMENT, Time.now))
-        paused = rows.filter_map { |queue, _, pause| queue if pause.to_i == 1 }
-        since = rows.filter_map { |queue, at, _| [queue, time(at)] if at }.to_h
-        ages(since, paused: paused)
+        paused = rows.filter_map { |queue, _, pause, _| queue if pause.to_i == 1 }
+        since = rows.filter_map { |queue, at, _, _| [queue, time(at)] if at }.to_h
+        ages(since, rows.to_h { |queue, _, _, jobs| [queue, jobs.to_i] }, paused: paused)
       end
 
       STATEMENT = <<~SQL
-        SELECT queue_name, MIN(since), MAX(paused) FROM (
+        SELECT queue_name, MIN(since), MAX(paused), COUNT(since) FROM (
           SELECT ready.queue_name, 0 AS paused, CASE
             WHEN jobs.concurrency_key IS NULL AND jobs.scheduled_at > jobs.created_at
             THEN jobs.scheduled_at ELSE ready.created_at END AS since

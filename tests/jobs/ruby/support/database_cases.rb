@@ -91,6 +91,16 @@ module JobTests
       assert_age 5_000, ages['low']
     end
 
+    def test_the_depth_is_the_number_of_jobs_that_are_ready
+      child = backend
+      child.run("put('default', 60); put('default', 90); put('default', 70); put('low', 5)")
+      child.run('ages')
+      assert_equal({ 'default' => 3, 'low' => 1 }, child.run("$adapter.counts['depth'].to_a.to_h"))
+      child.run('clear')
+      child.run('ages')
+      assert_equal 0, child.run("$adapter.counts['depth']['default']")
+    end
+
     def test_an_empty_queue_that_is_known_is_zero
       child = backend
       assert_equal({}, child.run('ages'))
