@@ -277,7 +277,7 @@ def test_a_gzip_bomb_is_small_until_opened(receiver: Receiver) -> None:
     receiver.behave("gzip_bomb", size=10_000_000)
     body = post(receiver.url)[1]
     assert len(body) < 20_000
-    assert len(gzip.decompress(body)) > 10_000_000
+    assert len(gzip.decompress(body)) >= 10_000_000
 
 
 def test_deep_json_and_redirects(receiver: Receiver) -> None:
