@@ -340,8 +340,12 @@ SCREENSHOTS ?= docs/screenshots
 screenshots: web-tests-ready ## every page, light and dark, wide and narrow, into SCREENSHOTS=docs/screenshots
 	@WEB_PAST=$(WEB_PAST) node tests/web/screenshots.mjs $(SCREENSHOTS)
 
+# Nearly all of it waits, so the half that looks at faults runs beside the other.
 test-loop: build ## real apps with real agents, scaled by a real service
-	$(PYTEST) tests/loop --ignore tests/loop/test_published.py
+	@log=$$(mktemp) && { $(PYTEST) tests/loop/test_faults.py >$$log 2>&1 & faults=$$!; }; \
+	trap 'kill $$faults' INT TERM; \
+	$(PYTEST) tests/loop --ignore tests/loop/test_faults.py --ignore tests/loop/test_published.py; \
+	rest=$$?; wait $$faults; faults=$$?; cat $$log; rm -f $$log; [ $$rest = 0 ] && [ $$faults = 0 ]
 
 test-published: build ## the agents as they were published, from the registries, report to a real service
 	$(PYTEST) tests/loop/test_published.py

@@ -41,7 +41,9 @@ class Dynos:
 
     def runs(self, kind: str, number: int) -> None:
         """By somebody else's hand."""
-        (self.folder / f"{kind}.dynos").write_text(str(number))
+        written = self.folder / f"{kind}.dynos.new"
+        written.write_text(str(number))
+        written.rename(self.folder / f"{kind}.dynos")
 
     def number(self, kind: str) -> int:
         return int((self.folder / f"{kind}.dynos").read_text())

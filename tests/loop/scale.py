@@ -53,7 +53,10 @@ def running(kind: str) -> int:
 def order(kind: str, wanted: int) -> None:
     pid = DIRECTORY / f"{kind}.pid"
     if not pid.exists():
-        (DIRECTORY / f"{kind}.dynos").write_text(str(wanted))
+        # At once: who reads it meanwhile sees the number before or this one.
+        written = DIRECTORY / f"{kind}.dynos.{os.getpid()}"
+        written.write_text(str(wanted))
+        written.rename(DIRECTORY / f"{kind}.dynos")
         return
     master, deadline = int(pid.read_text()), time.monotonic() + PATIENCE
     while (now := workers(master)) != wanted and time.monotonic() < deadline:

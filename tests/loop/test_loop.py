@@ -12,12 +12,12 @@ import signal
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, List
 
 import pytest
 from app_servers import PYTHON, RUBY, environment
 from loops import ROOT, Dynos, Loop, Visitors, eventually
-from processes import Nginx, Process, find_nginx, free_port
+from processes import Nginx, Process, free_port
 
 DEMO = ROOT / "examples" / "demo"  # a page that takes 50 ms, so that a worker can do 20 a second
 RULES = """
@@ -163,11 +163,11 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    if find_nginx() is None:
+def run(long_run: Any) -> Run:
+    if long_run is None:
         pytest.skip("nginx is not installed; on Debian: apt-get install nginx")
-    with ExitStack() as stack:
-        yield Run(tmp_path_factory.mktemp("loop"), stack)
+    run: Run = long_run["run"]
+    return run
 
 
 @pytest.fixture(params=sorted(SERVERS))
