@@ -43,7 +43,7 @@ function because(process) {
   const sentence = process.sentence ?? process.words;
   const colon = sentence.indexOf(': ');
   const rest = colon > 0 && colon < 40 ? sentence.slice(colon + 2) : sentence;
-  const text = `${rest[0].toUpperCase()}${rest.slice(1)}${/[.?!]$/.test(rest) ? '' : '.'}`;
+  const text = `${/^p\d/.test(rest) ? rest[0] : rest[0].toUpperCase()}${rest.slice(1)}${/[.?!]$/.test(rest) ? '' : '.'}`;
   return process.scaling ? text : `Everything is decided and shown, nothing is done. It would ${sentence.slice(0, colon > 0 ? colon : undefined)}: ${rest}.`;
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Service, browser, missing, open, ready, settled, until } from './support/world.mjs';
 import { PAGES, furnish } from './support/pages.mjs';
 
+const README = new Set(['app-1440-light', 'rules-1440-light', 'savings-1440-dark']);
 const [folder, hours = '26', ...names] = process.argv.slice(2);
 const reason = missing();
 if (!folder || reason) { console.error(reason ?? 'screenshots.mjs FOLDER [HOURS] [NAME...]'); process.exit(1); }
@@ -41,6 +42,8 @@ try {
       await prepare?.(page);
       await settled(page);
       await page.screenshot({ path: join(folder, `${name}-${width}-${scheme}.png`), fullPage: true });
+      // What the README shows: the upper part alone.
+      if (README.has(`${name}-${width}-${scheme}`)) await page.screenshot({ path: join(folder, `readme-${name}.png`), clip: { x: 72, y: 0, width: 1296, height: 760 } });
       for (const fault of faults) { failed = true; console.error(`${name} ${width} ${scheme}: ${fault}`); }
       await context.close();
     }
