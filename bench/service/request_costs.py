@@ -30,7 +30,7 @@ def report(bench: Bench) -> Table:
                 with Service(directory, "--held-mb", "256", data=data).start() as service:
                     paths = ",".join(add_apps(service, APPS))
                     found: Dict[str, Rounds] = defaultdict(list)
-                    for _ in range(bench.rounds(9)):
+                    for _ in range(bench.rounds(5)):
                         report_round(bench, service, nginx.pid, nginx.port, paths, rows, found)
                 judge_report(table, rows, bar, found)
     return table
@@ -83,7 +83,7 @@ def answers(bench: Bench) -> Table:
                 for _ in range(bench.rounds(5)):
                     for name, port in (("nginx", nginx.port), ("service", service.port)):
                         figures = bench.loaded(
-                            port, paths, 1000, 15 if not bench.quick else 3, interval_ms=10000,
+                            port, paths, 1000, 10 if not bench.quick else 3, interval_ms=10000,
                             series=10,
                         )  # fmt: skip
                         assert figures["others"] == 0, figures

@@ -58,7 +58,7 @@ def memory(bench: Bench) -> Table:
             filled = resident_mb(service.pid)
             loading = threading.Thread(
                 target=bench.loaded,
-                args=(service.port, ",".join(paths), 1000, 5 if bench.quick else 60),
+                args=(service.port, ",".join(paths), 1000, 5 if bench.quick else 30),
                 kwargs={"interval_ms": 10000, "series": SERIES},
             )
             loading.start()
@@ -72,7 +72,7 @@ def memory(bench: Bench) -> Table:
 
 
 def idle(bench: Bench) -> Table:
-    seconds = 5 if bench.quick else 60
+    seconds = 5 if bench.quick else 30
     table = Table("idle", f"A service without apps, for {seconds} s")
     with tempfile.TemporaryDirectory() as directory:
         with Service(directory).start() as service:
