@@ -167,6 +167,7 @@ def test_whatever_is_asked_is_answered_with_a_sentence(serve: Started, seed: int
     url = command.json("app", "add", "shop")["report_url"]
     token = command.done("token", "add", "--scope", "admin").strip()
     for _ in range(REQUESTS):
+        body: Optional[bytes]
         if make.chance(0.35):
             method, path = "POST", url[url.index("/api/") :]
             body, headers = make.report()

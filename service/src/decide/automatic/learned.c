@@ -32,7 +32,9 @@ static size_t put_varint(uint8_t *bytes, uint64_t value) {
     return length;
 }
 
-static uint64_t zigzag(int64_t value) { return (uint64_t)value << 1 ^ (uint64_t)(value >> 63); }
+static uint64_t zigzag(int64_t value) {
+    return (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
+}
 static int64_t unzigzag(uint64_t value) { return (int64_t)(value >> 1 ^ (0 - (value & 1))); }
 
 static size_t put_double(uint8_t *bytes, const void *value) {
