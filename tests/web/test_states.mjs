@@ -97,9 +97,11 @@ test('no reports any more: the page says so, and that nothing is decided on it',
 }));
 
 for (const [zone, minutes] of [['America/St_Johns', -210], ['Asia/Kolkata', 330], ['Pacific/Honolulu', -600]]) {
-  test(`times are those of the app's zone, or of the reader's where so chosen: ${zone}`, { skip }, async () => {
+  test(`times are those of the app's zone, or of the reader's where so chosen: ${zone}`, { skip }, async (t) => {
     await service.api('PATCH', APP, { zone });
+    t.after(() => service.api('PATCH', APP, { zone: 'Europe/Berlin' }));
     await visit(`${APP}/why`, { zone: 'America/Los_Angeles' }, async (page) => {
+      await page.waitForSelector('.entry .t');
       const [shown, title, moment] = await page.$eval('.entry .t', (node) => [node.textContent, '', node.closest('.entry').querySelector('button').id.slice(1)]).then(([a, b, c]) => [a, b, Number(c)]);
       const local = (offset) => new Date((moment + offset * 60) * 1000).toISOString().slice(11, 16);
       assert.equal(shown.slice(0, 5), local(minutes), title);
@@ -109,7 +111,6 @@ for (const [zone, minutes] of [['America/St_Johns', -210], ['Asia/Kolkata', 330]
       const mine = await page.$eval('.entry .t', (node) => node.textContent);
       assert.ok([local(-480), local(-420)].includes(mine.slice(0, 5)), mine);
     });
-    await service.api('PATCH', APP, { zone: 'Europe/Berlin' });
   });
 }
 
