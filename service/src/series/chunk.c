@@ -18,7 +18,7 @@
 
 enum {
     VERSION = 1,
-    COMPRESSION = 6,
+    COMPRESSION = 19, /* a chunk is packed six times an hour at most, and kept for a month */
     POINT_SIZE = 4 + 2 * VARINT_SIZE + 5 + 3 * 2, /* the longest */
     COUNT_SIZE = 2 + 5,                           /* with its distance */
     CLASSES = 4,
