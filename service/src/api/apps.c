@@ -256,6 +256,6 @@ void apps_rotate_token(struct api_call *call) {
     text_format(&call->answer, ",\"old_ones_expire\":%" PRId64 "}", call->now_s + overlap_s);
     call->status = 201;
     api_audit(call, call->app.id, NULL,
-              "made a new address for reports of %s; the old one ends %" PRId64 " s later",
-              call->app.name, overlap_s);
+              "made a new address for reports of %s; the old one ends %" PRId64 " min later",
+              call->app.name, overlap_s / 60);
 }
