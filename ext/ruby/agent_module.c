@@ -17,6 +17,9 @@ _Atomic(ds_rb_agent *) ds_rb_agent_slot;
 /* Whether settings have been looked at, whatever came of it: once a process, but for configure. */
 static atomic_bool opened;
 
+/* How many threads are between the look at `opened` and the agent in the slot. */
+static atomic_int opening;
+
 /* Whether a Ractor but the main one may be using the agent; never false again. */
 static atomic_bool shared;
 
@@ -78,10 +81,21 @@ static dynoscale_error open_with(const dynoscale_options *options) {
 
 /* In a Ractor, which can't read the module's settings: the environment's, without a word. */
 static void open_from_environment(void) {
-    if (atomic_exchange(&opened, true)) return;
-    dynoscale_options *options = dynoscale_options_new();
-    if (options && dynoscale_options_read_environment(options) == DYNOSCALE_OK) open_with(options);
-    dynoscale_options_free(options);
+    atomic_fetch_add(&opening, 1); /* before `opened`: whoever sees that waits for us */
+    if (!atomic_exchange(&opened, true)) {
+        dynoscale_options *options = dynoscale_options_new();
+        if (options && dynoscale_options_read_environment(options) == DYNOSCALE_OK)
+            open_with(options);
+        dynoscale_options_free(options);
+    }
+    atomic_fetch_sub(&opening, 1);
+}
+
+/* Ractors begin at the same moment: none may take requests while another one still opens the agent.
+ * Waits without Ruby's lock, for the one that opens may need a garbage collection. */
+static void wait_until_open(void) {
+    const struct timeval moment = {.tv_usec = 200};
+    while (atomic_load(&opening) > 0) rb_thread_wait_for(moment);
 }
 
 static VALUE module_of_ours(void) { return rb_path2class("DynoscaleRuby"); }
@@ -92,6 +106,7 @@ void ds_rb_agent_begin(void) {
     share();
     if (!ds_rb_in_main_ractor()) open_from_environment();
     else if (!atomic_load(&opened)) rb_funcall(module_of_ours(), rb_intern("start"), 0);
+    wait_until_open();
     watch_exit();
 }
 
@@ -124,8 +139,10 @@ static VALUE agent_close(VALUE self) {
 static VALUE agent_open(VALUE self, VALUE settings) {
     (void)self;
     const dynoscale_options *options = ds_rb_settings_options(settings);
+    atomic_fetch_add(&opening, 1);
     atomic_store(&opened, true);
     dynoscale_error error = open_with(options);
+    atomic_fetch_sub(&opening, 1);
     if (error == DYNOSCALE_OK) return Qnil;
     if (error == DYNOSCALE_ERROR_OFF)
         return rb_utf8_str_new_cstr(dynoscale_off_text(dynoscale_options_off_reason(options)));
