@@ -250,8 +250,11 @@ WEB     := service/web
 MODULES := build/web/node_modules
 $(MODULES)/.installed: $(WEB)/package.json $(WEB)/package-lock.json
 	@mkdir -p build/web && cp $^ build/web
-	@command -v npm >/dev/null || { echo 'The pages need npm: install it (apt-get install npm), or run make deps' >&2; exit 1; }
-	@cd build/web && npm ci --ignore-scripts --no-audit --no-fund --silent && touch node_modules/.installed
+	@if ! command -v npm >/dev/null; then \
+	    echo 'The pages get no charts: install npm (apt-get install npm), remove build/web, and build again' >&2; \
+	elif ! (cd build/web && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=0 >npm.log 2>&1); then \
+	    echo 'The pages get no charts: npm failed (build/web/npm.log); remove build/web to try again' >&2; \
+	fi; mkdir -p $(@D) && touch $@
 
 build/web/pages.c: $(MODULES)/.installed $(wildcard $(WEB)/*.*)
 	@$(PYTHON) $(WEB)/embed.py $(MODULES) $@

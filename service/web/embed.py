@@ -25,15 +25,18 @@ TYPES = {
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",
 }
+# Each with what stands in for it where npm could not be reached.
 VENDOR = {
-    "vendor/uplot.js": "uplot/dist/uPlot.esm.js",
-    "vendor/uplot.css": "uplot/dist/uPlot.min.css",
+    "vendor/uplot.js": ("uplot/dist/uPlot.esm.js", (HERE / "no-charts.js.in").read_bytes()),
+    "vendor/uplot.css": ("uplot/dist/uPlot.min.css", b""),
 }
 
 
 def files(node_modules: Path) -> Dict[str, bytes]:
     found = {p.name: p.read_bytes() for p in sorted(HERE.iterdir()) if p.suffix in TYPES}
-    found.update({name: (node_modules / path).read_bytes() for name, path in VENDOR.items()})
+    for name, (path, stand_in) in VENDOR.items():
+        file = node_modules / path
+        found[name] = file.read_bytes() if file.exists() else stand_in
     return found
 
 
