@@ -330,7 +330,7 @@ $(WEB_PAST): %: %.o $(SERVICE_LIBRARY)
 WEB_TESTS := build/web-tests/node_modules
 $(WEB_TESTS)/.installed: tests/web/package.json tests/web/package-lock.json
 	@mkdir -p build/web-tests && cp $^ build/web-tests
-	@cd build/web-tests && npm ci --ignore-scripts --no-audit --no-fund --silent && touch node_modules/.installed
+	@cd build/web-tests && npm ci --ignore-scripts --no-audit --no-fund --silent --fetch-retries=0 && touch node_modules/.installed
 
 web-tests-ready: build $(WEB_PAST)
 	@command -v node >/dev/null || { echo 'The tests of the pages need node: apt-get install nodejs npm' >&2; exit 1; }
