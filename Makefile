@@ -57,7 +57,7 @@ demo: ## watch real apps being scaled, in the terminal (90 s); KEEP=1: go on unt
 	$(call install,demo)
 	@mkdir -p build; echo "Building the agents and the service; what that says is in build/demo.log"
 	@$(SUBMAKE) build >build/demo.log 2>&1 || { cat build/demo.log; exit 1; }
-	@PYTHONPATH=python $(PYTHON) examples/demo/demo.py $(if $(KEEP),--keep)
+	@$(OWN_PROC) PYTHONPATH=python $(PYTHON) examples/demo/demo.py $(if $(KEEP),--keep)
 
 package: ## build the gem, the sdist and the wheel into build/packages
 	$(call install,package)
@@ -121,7 +121,7 @@ test-jobs-python: build-python ## the package's readings of RQ, Celery, Django-Q
 	@$(OWN_PROC) $(PYTEST) tests/jobs/python
 
 test-servers: build ## both, in real app servers behind a real nginx
-	$(PYTEST) tests/servers -m 'not frameworks'
+	@$(OWN_PROC) $(PYTEST) tests/servers -m 'not frameworks'
 
 test-frameworks: ## both, in more app servers and frameworks than `make test` has
 	$(call install,frameworks)
@@ -345,9 +345,9 @@ screenshots: web-tests-ready ## every page, light and dark, wide and narrow, int
 
 # Nearly all of it waits, so the half that looks at faults runs beside the other.
 test-loop: build ## real apps with real agents, scaled by a real service
-	@log=$$(mktemp) && { $(PYTEST) tests/loop/test_faults.py >$$log 2>&1 & faults=$$!; }; \
+	@log=$$(mktemp) && { $(OWN_PROC) $(PYTEST) tests/loop/test_faults.py >$$log 2>&1 & faults=$$!; }; \
 	trap 'kill $$faults' INT TERM; \
-	$(PYTEST) tests/loop --ignore tests/loop/test_faults.py --ignore tests/loop/test_published.py; \
+	$(OWN_PROC) $(PYTEST) tests/loop --ignore tests/loop/test_faults.py --ignore tests/loop/test_published.py; \
 	rest=$$?; wait $$faults; faults=$$?; cat $$log; rm -f $$log; [ $$rest = 0 ] && [ $$faults = 0 ]
 
 test-published: build ## the agents as they were published, from the registries, report to a real service
