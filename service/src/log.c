@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "text.h"
 
 enum { LINE_SIZE = 2048 };
 
@@ -30,26 +31,12 @@ bool log_level_named(const char *name, enum log_level *level) {
     return false;
 }
 
-/* Bytes of the UTF-8 character at `at`; 0 where there is none: cut off, too long, a surrogate. */
-static size_t utf8_length(const unsigned char *at, size_t left) {
-    if (at[0] < 0x80) return 1;
-    size_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    if (at[0] < 0xc2 || at[0] > 0xf4 || length > left) return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((at[i] & 0xc0) != 0x80) return 0;
-    if (at[0] == 0xe0 && at[1] < 0xa0) return 0;
-    if (at[0] == 0xed && at[1] > 0x9f) return 0;
-    if (at[0] == 0xf0 && at[1] < 0x90) return 0;
-    if (at[0] == 0xf4 && at[1] > 0x8f) return 0;
-    return length;
-}
-
 /* Replaces by '?' what could forge a line or move a terminal's cursor: control characters, C1 ones
  * (U+0080 to U+009F) among them, and what is not UTF-8. */
 static void clean(char *text, size_t length) {
     unsigned char *bytes = (unsigned char *)text;
     for (size_t i = 0; i < length;) {
-        size_t bytes_of = utf8_length(bytes + i, length - i);
+        size_t bytes_of = text_character(text + i, length - i);
         bool control = bytes[i] < 0x20 || bytes[i] == 0x7f ||
                        (bytes_of == 2 && bytes[i] == 0xc2 && bytes[i + 1] < 0xa0);
         if (bytes_of == 0 || control) memset(bytes + i, '?', bytes_of == 0 ? 1 : bytes_of);
