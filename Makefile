@@ -27,7 +27,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
         test-web web-tests-ready screenshots \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model ring run-ring test-fuzz run-briefly \
-        valgrind run-valgrind bench bench-service-http bench-service-data bench-policy accept-instructions format lint
+        valgrind run-valgrind bench bench-service bench-policy accept-instructions format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
