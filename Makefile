@@ -26,7 +26,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
         test-published \
         test-web web-tests-ready screenshots \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
-        coverage fuzz run-fuzzers model ring run-ring test-fuzz run-briefly \
+        coverage fuzz run-fuzzers model test-buffer run-buffer test-fuzz run-briefly \
         valgrind run-valgrind bench bench-service bench-policy accept-instructions format lint
 
 help: ## list the targets
@@ -395,14 +395,14 @@ valgrind: ## memory errors and leaks of a whole life, memory errors of the core'
 run-valgrind: $(LIFE) $(TESTS)
 	@$(PYTHON) tests/valgrind/check.py $(LIFE) $(TESTS)
 
-model: ## the ring, the sleep and the rouse in every order of steps there is
+model: ## the buffer, the sleep and the rouse in every order of steps there is
 	$(call install,tools)
 	@tests/model/check
 
-ring: model ## the model, and the ring between many threads under ThreadSanitizer
-	@$(SUBMAKE) run-ring VARIANT=tsan
+test-buffer: model ## the model, and the buffer between many threads under ThreadSanitizer
+	@$(SUBMAKE) run-buffer VARIANT=tsan
 
-run-ring: $(OUT)/tests/core/test_ring
+run-buffer: $(OUT)/tests/core/test_buffer
 	@for round in 1 2 3 4 5 6 7 8 9 10; do $< || exit; done
 
 coverage: ## the lines of core/src that the core's suite reaches

@@ -132,7 +132,7 @@ def run(command: Sequence[str], env: Mapping[str, str], timeout: float = 900) ->
 
 # ---- The reference extensions, built as the agents' own are ------------------------------------
 
-CORE = ["queue_time.c", "ring.c", "clock.c"]
+CORE = ["queue_time.c", "buffer.c", "clock.c"]
 
 
 def compile_extension(target: Path, sources: Sequence[str], flags: Sequence[str]) -> None:

@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buffer.h"
 #include "clock.h"
 #include "collect.h"
 #include "dynoscale.h"
 #include "report.h"
-#include "ring.h"
 
-/* All of them together fit the ring. */
+/* All of them together fit the buffer. */
 enum { REQUESTS = 1000 };
 
 #define NOW_MS 1700000000123
@@ -25,8 +25,8 @@ int64_t ds_clock_process_age_ms(void) { return -1; }
 int64_t ds_clock_monotonic_ms(void) { return 1000000; }
 
 static dynoscale_agent *agent;
-static ds_ring ring;
-static uint64_t words[DS_RING_SLOTS];
+static ds_buffer buffer;
+static uint64_t words[DS_BUFFER_SLOTS];
 static char csv[REQUESTS * DS_REPORT_ROW_SIZE];
 static volatile int64_t sink;
 
@@ -50,9 +50,9 @@ static void pass_start(const char *start) {
 
 static void drain(void) {
     size_t position = 0, n;
-    for (int i = 0; i < REQUESTS; i++) ds_ring_push(&ring, ds_sample(1700000000, i));
+    for (int i = 0; i < REQUESTS; i++) ds_buffer_push(&buffer, ds_sample(1700000000, i));
     CALLGRIND_TOGGLE_COLLECT;
-    while ((n = ds_ring_drain(&ring, &position, words, 512)) > 0) sink = (int64_t)n;
+    while ((n = ds_buffer_drain(&buffer, &position, words, 512)) > 0) sink = (int64_t)n;
     CALLGRIND_TOGGLE_COLLECT;
 }
 

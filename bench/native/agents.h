@@ -10,7 +10,7 @@
 #include "dynoscale.h"
 #include "rounds.h"
 
-/* Reports to `url`. The ring is the same whether the service answers or not. */
+/* Reports to `url`. The buffer is the same whether the service answers or not. */
 static inline dynoscale_agent *open_agent(const char *url) {
     dynoscale_agent *agent = NULL;
     dynoscale_options *options = dynoscale_options_new();

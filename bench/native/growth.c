@@ -3,12 +3,12 @@
  * others do the same.
  *
  *     threads N     N threads of a process, through its agent
- *     producers N   N threads, the bare ring
+ *     producers N   N threads, the bare buffer
  *     processes N   N processes, each with an agent of its own
- *     full N        N threads that find the ring full
+ *     full N        N threads that find the buffer full
  *
- * Requests are made in blocks that the ring holds, all threads at once; a round is the median of
- * its blocks. In between the ring is emptied, as the native thread does in life; what that takes
+ * Requests are made in blocks that the buffer holds, all threads at once; a round is the median of
+ * its blocks. In between the buffer is emptied, as the native thread does in life; what that takes
  * is not counted.
  */
 #ifndef _GNU_SOURCE
@@ -23,12 +23,12 @@
 #include <unistd.h>
 
 #include "agents.h"
+#include "buffer.h"
 #include "report.h"
-#include "ring.h"
 
 enum {
     MOST = 64,
-    BLOCK = DS_RING_SLOTS * 3 / 4,
+    BLOCK = DS_BUFFER_SLOTS * 3 / 4,
     BLOCKS = 40,
     THREAD_US = 300, /* for the native thread, which a flush wakes, to go back to sleep */
 };
@@ -38,7 +38,7 @@ typedef enum mode { THREADS, PRODUCERS, PROCESSES, FULL } mode;
 static mode what;
 static long count;
 static dynoscale_agent *agent;
-static ds_ring ring;
+static ds_buffer buffer;
 static double seconds[MOST][BLOCKS];
 static _Atomic(long) arrived;
 static _Atomic(long) generation;
@@ -59,13 +59,13 @@ static void meet(void (*between)(void)) {
 
 static void empty(void) {
     size_t position = 0;
-    static uint64_t words[DS_RING_SLOTS];
+    static uint64_t words[DS_BUFFER_SLOTS];
     if (what == FULL) return;
     if (agent) {
         dynoscale_agent_flush(agent, 0, NULL, NULL);
         usleep(THREAD_US);
     } else {
-        while (ds_ring_drain(&ring, &position, words, DS_RING_SLOTS) > 0) continue;
+        while (ds_buffer_drain(&buffer, &position, words, DS_BUFFER_SLOTS) > 0) continue;
     }
 }
 
@@ -76,7 +76,8 @@ static void run_block(long calls) {
         for (long i = 0; i < calls; i++)
             sink = dynoscale_agent_request(agent, stamp, length, NULL, 0, 0);
     else
-        for (long i = 0; i < calls; i++) sink = ds_ring_push(&ring, ds_sample(1700000000, i & 255));
+        for (long i = 0; i < calls; i++)
+            sink = ds_buffer_push(&buffer, ds_sample(1700000000, i & 255));
 }
 
 /* Spread over the CPUs, so that they get in each other's way as much as they can. */
@@ -107,7 +108,7 @@ static void *produce(void *context) {
 static double in_threads(void) {
     pthread_t threads[MOST];
     double sum = 0;
-    if (what == FULL) run_block(2 * DS_RING_SLOTS);
+    if (what == FULL) run_block(2 * DS_BUFFER_SLOTS);
     for (long i = 0; i < count; i++)
         if (pthread_create(&threads[i], NULL, produce, &seconds[i]) != 0) fail("no thread");
     for (long i = 0; i < count; i++) {

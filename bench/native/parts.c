@@ -9,17 +9,17 @@
 #include <string.h>
 
 #include "agents.h"
+#include "buffer.h"
 #include "clock.h"
 #include "queue_time.h"
 #include "report.h"
-#include "ring.h"
 
-/* Half of the ring: as many as the thread may find after a busy second. */
-enum { CALLS = DS_RING_SLOTS / 2, BLOCKS = 25 };
+/* Half of the buffer: as many as the thread may find after a busy second. */
+enum { CALLS = DS_BUFFER_SLOTS / 2, BLOCKS = 25 };
 
-static ds_ring ring;
-static uint64_t words[DS_RING_SLOTS];
-static char csv[DS_RING_SLOTS * DS_REPORT_ROW_SIZE], copy[sizeof csv];
+static ds_buffer buffer;
+static uint64_t words[DS_BUFFER_SLOTS];
+static char csv[DS_BUFFER_SLOTS * DS_REPORT_ROW_SIZE], copy[sizeof csv];
 static size_t csv_length;
 static dynoscale_agent *agent;
 static volatile int64_t sink;
@@ -42,14 +42,14 @@ READ(read_ns, "1700000000123456789")
 READ(read_list, "1700000000123, 1700000000124")
 
 static void push(void) {
-    for (int i = 0; i < CALLS; i++) sink = ds_ring_push(&ring, ds_sample(1700000000, i & 1023));
+    for (int i = 0; i < CALLS; i++) sink = ds_buffer_push(&buffer, ds_sample(1700000000, i & 1023));
 }
 
 static void drain(void) {
     size_t position = 0, total = 0, n;
-    while ((n = ds_ring_drain(&ring, &position, words + total, DS_RING_SLOTS - total)) > 0)
+    while ((n = ds_buffer_drain(&buffer, &position, words + total, DS_BUFFER_SLOTS - total)) > 0)
         total += n;
-    if (total != CALLS) fail("the ring did not hold what was pushed");
+    if (total != CALLS) fail("the buffer did not hold what was pushed");
 }
 
 static void encode(void) { csv_length = ds_report_rows(csv, words, CALLS); }
@@ -71,7 +71,7 @@ static void request_off(void) {
         sink = dynoscale_agent_request(NULL, "1700000000123", 13, NULL, 0, 0);
 }
 
-static void empty_ring(void) { dynoscale_agent_flush(agent, 0, NULL, NULL); }
+static void empty_buffer(void) { dynoscale_agent_flush(agent, 0, NULL, NULL); }
 
 static const struct part {
     const char *name;
@@ -88,7 +88,7 @@ static const struct part {
     {"drain", drain, NULL},
     {"csv", encode, NULL},
     {"memcpy", copy_rows, NULL},
-    {"request", request, empty_ring},
+    {"request", request, empty_buffer},
     {"request off", request_off, NULL},
 };
 enum { PARTS = sizeof parts / sizeof parts[0] };

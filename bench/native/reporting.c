@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "agents.h"
+#include "buffer.h"
 #include "report.h"
-#include "ring.h"
 
-enum { BLOCK = DS_RING_SLOTS };
+enum { BLOCK = DS_BUFFER_SLOTS };
 
 static volatile int64_t sink;
 

@@ -2,7 +2,7 @@
 a hook, and of what they can't do without, measured with the standard library's timeit.
 
 Rounds are interleaved, and each is the median of its blocks. A block has as many calls as the
-agent's ring holds; between two blocks it is emptied, which the agent's thread does in life, and
+agent's buffer holds; between two blocks it is emptied, which the agent's thread does in life, and
 which is not counted.
 """
 

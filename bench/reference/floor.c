@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "buffer.h"
 #include "clock.h"
 #include "queue_time.h"
 #include "report.h"
-#include "ring.h"
 
-static ds_ring ring;
+static ds_buffer buffer;
 
 double bench_now_ns(void) {
     struct timespec t;
@@ -24,7 +24,7 @@ double bench_now_ns(void) {
 }
 
 double bench_floor_ns(long calls) {
-    static uint64_t words[DS_RING_SLOTS];
+    static uint64_t words[DS_BUFFER_SLOTS];
     char stamp[32];
     size_t position = 0;
     int length = snprintf(stamp, sizeof stamp, "%lld", (long long)(ds_clock_wall_ns() / 1000000));
@@ -32,10 +32,10 @@ double bench_floor_ns(long calls) {
     for (long i = 0; i < calls; i++) {
         int64_t now = ds_clock_wall_ns();
         int64_t ms = ds_queue_time_ms(stamp, (size_t)length, NULL, 0, 0, now);
-        ds_ring_push(&ring, ds_sample(now / 1000000000, ms));
+        ds_buffer_push(&buffer, ds_sample(now / 1000000000, ms));
     }
     double ns = bench_now_ns() - start;
-    while (ds_ring_drain(&ring, &position, words, DS_RING_SLOTS) > 0) continue;
+    while (ds_buffer_drain(&buffer, &position, words, DS_BUFFER_SLOTS) > 0) continue;
     return ns / (double)calls;
 }
 

@@ -6,7 +6,7 @@
 #ifndef BENCH_FLOOR_H
 #define BENCH_FLOOR_H
 
-/* ns of one. `calls` at most as many as the ring holds. */
+/* ns of one. `calls` at most as many as the buffer holds. */
 double bench_floor_ns(long calls);
 
 /* Of the monotonic clock. */

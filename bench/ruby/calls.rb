@@ -4,7 +4,7 @@
 # env again and again, and ("own env") with one made just before for each call, as in a server.
 #
 # Rounds are interleaved, and each is the median of its blocks. A block has as many calls as the
-# agent's ring holds; between two blocks it is emptied, which the agent's thread does in life, and
+# agent's buffer holds; between two blocks it is emptied, which the agent's thread does in life, and
 # which is not counted.
 
 require 'dynoscale_ruby/middleware'

@@ -36,7 +36,7 @@ app = RackEnv::App.new
 middleware = MIDDLEWARES.fetch(name).call(app)
 env = RackEnv.fresh
 
-# So many calls that the agent's ring is full nearly all the time, which makes them a little dearer.
+# So many calls that the agent's buffer is full nearly all the time, which makes them a little dearer.
 def repeat(times, app, env)
   i = 0
   while i < times

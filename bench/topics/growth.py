@@ -1,4 +1,4 @@
-"""How the cost of a request grows: with threads, with processes, and with a full ring."""
+"""How the cost of a request grows: with threads, with processes, and with a full buffer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from workbench import SilentService, Workbench
 THREADS = [1, 2, 4, 8, 16, 32, 64]
 PROCESSES = [1, 2, 4, 8, 16]
 SERIES = {
-    "threads": ("threads, ring emptied as in life", THREADS),
-    "full": ("threads, ring full", THREADS),
+    "threads": ("threads, buffer emptied as in life", THREADS),
+    "full": ("threads, buffer full", THREADS),
     "processes": ("processes", PROCESSES),
 }
 

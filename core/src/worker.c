@@ -20,7 +20,7 @@
 #include "random.h"
 
 enum {
-    DRAIN_EVERY_MS = 1000, /* while samples come; the ring holds 16,000 */
+    DRAIN_EVERY_MS = 1000, /* while samples come; the buffer holds 16,000 */
     GATHER_MS = 4000,      /* from the first sample after a silence to its report */
     FIRST_BACKOFF_MS = 1000,
     LONGEST_BACKOFF_MS = 60 * 1000, /* far below the 5 minutes after which batches expire */
@@ -70,7 +70,7 @@ static void note_full(ds_worker *w, int64_t n) {
 
 static bool is_finished(const ds_worker *w) { return atomic_load(&w->stage) == DS_STAGE_FINISHED; }
 
-/* Pushes were refused by a full ring; after the end they count as all others do then. */
+/* Pushes were refused by a full buffer; after the end they count as all others do then. */
 static void settle_refused(ds_worker *w) {
     int64_t refused = atomic_exchange(&w->refused, 0);
     if (refused == 0) return;
@@ -91,7 +91,7 @@ static bool drain_once(ds_worker *w) {
     uint64_t words[DRAIN_WORDS];
     size_t position = 0, n;
     int64_t moved = 0, lost = 0;
-    while ((n = ds_ring_drain(&w->ring, &position, words, DRAIN_WORDS)) > 0) {
+    while ((n = ds_buffer_drain(&w->buffer, &position, words, DRAIN_WORDS)) > 0) {
         moved += (int64_t)n;
         if (is_finished(w)) continue;
         for (size_t i = 0; i < n; i++) lost += !ds_batches_add(&w->batches, words[i]);
@@ -104,7 +104,7 @@ static bool drain_once(ds_worker *w) {
 }
 
 /*
- * Moves the ring's samples to the batches; true when there were any. A pass may miss a word that
+ * Moves the buffer's samples to the batches; true when there were any. A pass may miss a word that
  * was put in behind it and find a later one ahead; a pass that finds nothing has missed none. So no
  * sample is reported after a later one of its thread. Under a flood there is no such pass.
  */
@@ -840,7 +840,7 @@ void ds_worker_counters(ds_worker *w, int64_t values[DYNOSCALE_COUNTER_COUNT]) {
     pthread_mutex_lock(&w->lock);
     if (is_finished(w)) drain(w);
     for (int i = 0; i < DYNOSCALE_COUNTER_COUNT; i++) values[i] += w->counters[i];
-    int64_t waiting = (int64_t)ds_ring_count(&w->ring);
+    int64_t waiting = (int64_t)ds_buffer_count(&w->buffer);
     int64_t refused = atomic_load_explicit(&w->refused, memory_order_relaxed);
     values[DYNOSCALE_COUNTER_RECORDED] += w->drained + waiting + refused;
     values[DYNOSCALE_COUNTER_PENDING] += (int64_t)ds_batches_rows(&w->batches) + waiting;

@@ -1,5 +1,5 @@
 /*
- * What an agent has once a process: the ring that requests push to, the batches, and the native
+ * What an agent has once a process: the buffer that requests push to, the batches, and the native
  * thread that drains, sends, retries and stops. It is made for a process's first sample and, in a
  * forked child, left alone as it was: see agent.c.
  *
@@ -16,11 +16,11 @@
 #include <stdint.h>
 
 #include "batch.h"
+#include "buffer.h"
 #include "dynoscale.h"
 #include "events.h"
 #include "options.h"
 #include "report.h"
-#include "ring.h"
 #include "seconds.h"
 #include "transport.h"
 #include "wake.h"
@@ -41,7 +41,7 @@ enum { DS_NEVER_MS = -1 }; /* a moment that is not set, a wait without limit */
 enum { DS_AWAKE, DS_DROWSY }; /* or an epoch second */
 
 /*
- * From the end of the events to the first few hundred slots of the ring it is one page: the first
+ * From the end of the events to the first few hundred slots of the buffer it is one page: the first
  * request of a process, which finds none of them there yet, waits for one page and not for four.
  */
 typedef struct ds_worker {
@@ -51,7 +51,7 @@ typedef struct ds_worker {
      * leaves the second in which that began: should that fail, or never end, a later second's push
      * tries again. */
     _Alignas(DS_CACHE_LINE) _Atomic(uint32_t) drowsy;
-    _Atomic(int64_t) refused;  /* pushes to a full ring */
+    _Atomic(int64_t) refused;  /* pushes to a full buffer */
     _Atomic(uint32_t) signals; /* that the service asks for: 1 << dynoscale_signal each */
     _Atomic(int64_t) first_ns; /* wall clock: of the first request; 0: none yet */
     int64_t made_ns;           /* wall clock: what a request entered before is not ours */
@@ -73,7 +73,7 @@ typedef struct ds_worker {
 
     pthread_mutex_t lock;
     int64_t counters[DYNOSCALE_COUNTER_COUNT];
-    int64_t drained; /* samples taken out of the ring, and readings taken in */
+    int64_t drained; /* samples taken out of the buffer, and readings taken in */
 
     /* The schedule: monotonic ms, or DS_NEVER_MS. */
     ds_report_config config; /* as the service's last answer said */
@@ -93,7 +93,7 @@ typedef struct ds_worker {
     uint64_t settled;        /* the number of the last batch sent or given up */
     uint64_t last_given_up;  /* the number of the last one given up */
 
-    ds_ring ring;
+    ds_buffer buffer;
     ds_batches batches;
 
     /* The thread's own. */
@@ -135,7 +135,7 @@ static inline bool ds_worker_asks(const ds_worker *worker, dynoscale_signal sign
 
 /* After a request left something to be seen in a second. */
 static inline void ds_worker_wake(ds_worker *worker, uint32_t now) {
-    /* seq_cst: pairs with the store in `rest` (worker.c); see also `put` (ring.c). */
+    /* seq_cst: pairs with the store in `rest` (worker.c); see also `put` (buffer.c). */
     uint32_t drowsy = atomic_load(&worker->drowsy);
     if (drowsy != DS_AWAKE && drowsy != now &&
         atomic_compare_exchange_strong(&worker->drowsy, &drowsy, now))
@@ -144,7 +144,7 @@ static inline void ds_worker_wake(ds_worker *worker, uint32_t now) {
 
 /* Puts a sample in. Any thread; wait-free but for the sample that ends a silence. */
 static inline void ds_worker_push(ds_worker *worker, uint64_t sample) {
-    if (!ds_ring_push(&worker->ring, sample))
+    if (!ds_buffer_push(&worker->buffer, sample))
         atomic_fetch_add_explicit(&worker->refused, 1, memory_order_relaxed);
     ds_worker_wake(worker, (uint32_t)(sample >> 32));
 }

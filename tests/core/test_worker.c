@@ -145,7 +145,7 @@ static void while_samples_come_it_drains_each_second(void **state) {
     ds_worker *w = *state;
     push(w, 1);
     assert_in_range(settle_down(w), 1, 1000);
-    assert_int_equal(ds_ring_count(&w->ring), 0);
+    assert_int_equal(ds_buffer_count(&w->buffer), 0);
     assert_int_equal(atomic_load(&w->drowsy), DS_AWAKE);
 }
 
@@ -163,7 +163,7 @@ static void a_sample_that_comes_after_the_last_look_is_not_slept_over(void **sta
     assert_true(ds_worker_step(w, &wait));
     assert_int_equal(false_transport_rows(), 1);
     assert_in_range(wait, 1, 1000);
-    assert_int_equal(ds_ring_count(&w->ring), 0);
+    assert_int_equal(ds_buffer_count(&w->buffer), 0);
     live_for(w, 30000);
     assert_int_equal(false_transport_rows(), 2);
 }
@@ -581,7 +581,7 @@ static void samples_beyond_the_bound_are_dropped_counted_and_told_once(void **st
     ds_worker *w = *state;
     false_transport_stall();
     for (int i = 0; i < 80; i++) {
-        push(w, DS_RING_SLOTS);
+        push(w, DS_BUFFER_SLOTS);
         live_for(w, 100);
     }
     int64_t bound = DS_BATCHES * DS_BATCH_SAMPLES;
@@ -593,14 +593,14 @@ static void samples_beyond_the_bound_are_dropped_counted_and_told_once(void **st
     assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN), "");
 }
 
-static void pushes_to_a_full_ring_are_counted_and_told_once(void **state) {
+static void pushes_to_a_full_buffer_are_counted_and_told_once(void **state) {
     ds_worker *w = *state;
-    push(w, DS_RING_SLOTS + 5);
+    push(w, DS_BUFFER_SLOTS + 5);
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_FULL), 5);
-    assert_int_equal(counter(w, DYNOSCALE_COUNTER_RECORDED), DS_RING_SLOTS + 5);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_RECORDED), DS_BUFFER_SLOTS + 5);
     settle_down(w);
     assert_non_null(strstr(next_event(w, DYNOSCALE_LEVEL_WARN), "counted as dropped_full"));
-    push(w, DS_RING_SLOTS + 5);
+    push(w, DS_BUFFER_SLOTS + 5);
     settle_down(w);
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_FULL), 10);
     assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN), "");
@@ -615,7 +615,7 @@ static void samples_taken_during_a_transfer_wait_for_the_next(void **state) {
     assert_true(w->in_flight);
     push(w, 5);
     live_for(w, 5000);
-    assert_int_equal(ds_ring_count(&w->ring), 0);
+    assert_int_equal(ds_buffer_count(&w->buffer), 0);
     false_transport_answer(200, "");
     live_for(w, 100);
     assert_int_equal(false_transport_rows(), 1);
@@ -668,16 +668,16 @@ static void a_stop_sends_what_is_there_and_ends(void **state) {
 
 static void after_a_stop_samples_are_counted_and_nobody_is_roused(void **state) {
     ds_worker *w = *state;
-    push(w, DS_RING_SLOTS + 5); /* 5 find the ring full */
+    push(w, DS_BUFFER_SLOTS + 5); /* 5 find the buffer full */
     w->deadline_ms = ds_clock_monotonic_ms() + 2000;
     finish(w);
     pthread_mutex_lock(&w->lock); /* a push that took it would hang */
-    push(w, DS_RING_SLOTS + 7);
+    push(w, DS_BUFFER_SLOTS + 7);
     pthread_mutex_unlock(&w->lock);
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_FULL), 5);
-    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_STOPPED), DS_RING_SLOTS + 7);
+    assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_STOPPED), DS_BUFFER_SLOTS + 7);
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_PENDING), 0);
-    assert_int_equal(ds_ring_count(&w->ring), 0);
+    assert_int_equal(ds_buffer_count(&w->buffer), 0);
 }
 
 static void a_stop_cancels_the_transfer_in_flight_at_its_deadline(void **state) {
@@ -756,7 +756,7 @@ int main(void) {
         WITH_WORKER(reports_further_apart_than_five_minutes_lose_nothing),
         WITH_WORKER(a_long_interval_under_much_traffic_sends_before_the_batches_run_out),
         WITH_WORKER(samples_beyond_the_bound_are_dropped_counted_and_told_once),
-        WITH_WORKER(pushes_to_a_full_ring_are_counted_and_told_once),
+        WITH_WORKER(pushes_to_a_full_buffer_are_counted_and_told_once),
         WITH_WORKER(samples_taken_during_a_transfer_wait_for_the_next),
         WITH_WORKER(a_connection_that_can_not_be_made_is_a_failure_like_others),
         WITH_WORKER(a_stop_sends_what_is_there_and_ends),

@@ -1,5 +1,5 @@
 /*
- * The ring with several producers and one consumer. Some producers stop for ever, each at any step
+ * The buffer with several producers and one consumer. Some producers stop for ever, each at any step
  * or at none. In the end each word was taken once, or refused; only one that stopped may have a
  * word that is neither, because it never got in.
  */
@@ -14,7 +14,7 @@
 #endif
 
 #define MAY_STOP if :: true :: _pid < STOPPING -> goto stopped fi
-#include "ring.pml"
+#include "buffer.pml"
 
 byte working = PRODUCERS; /* producers that have neither ended nor stopped */
 

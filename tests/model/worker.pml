@@ -1,12 +1,12 @@
 /*
  * core/src/worker.c and wake.c: how the thread goes to sleep and is roused, how it is started, and
- * how it finishes, with the ring of ring.pml. Producers push; the thread drains and sleeps; a stop
+ * how it finishes, with the buffer of buffer.pml. Producers push; the thread drains and sleeps; a stop
  * may come at any moment; the system may refuse the thread; one producer may stop for ever at any
  * step, but not while it holds the lock. When nothing goes on any more, no word is left behind. If
  * a producer has stopped, one may be: then the next push in another second fetches it.
  *
  * A wait with a time limit always ends, so it is no wait here. The lock is a lock; what it guards
- * beside the ring is not modelled.
+ * beside the buffer is not modelled.
  */
 #ifndef PRODUCERS
 #define PRODUCERS 2
@@ -22,7 +22,7 @@
 #endif
 
 #define MAY_STOP if :: true :: _pid < STOPPING -> lost = true; goto stopped fi
-#include "ring.pml"
+#include "buffer.pml"
 
 #define AWAKE  0 /* `drowsy`: awake, drowsy, or the second in which somebody set out to rouse */
 #define DROWSY 1

@@ -1,9 +1,11 @@
 /*
- * A bounded lock-free queue of 64-bit words: many producers, one consumer at a time.
+ * A bounded lock-free buffer of 64-bit words: many producers, one consumer at a time. It is not a
+ * queue: the words of one thread come out nearly in order, those of several threads in any order.
  *
  * A slot is one word; 0 means empty. A push is one compare-and-swap from 0 to the word, so there
- * is no middle in which a producer could stop: a word is in the ring whole, or not at all. Nothing
- * can be torn, a producer that dies blocks nobody, and a fork at any moment copies a valid ring.
+ * is no middle in which a producer could stop: a word is in the buffer whole, or not at all.
+ * Nothing can be torn, a producer that dies blocks nobody, and a fork at any moment copies a valid
+ * buffer.
  *
  * Where to look for an empty slot is only hinted at: `next` counts the runs of slots handed out, a
  * lane is where the threads that share it are within theirs. Threads of different lanes write to
@@ -11,10 +13,10 @@
  * compare-and-swap and may race; a wrong hint costs a longer look, never a word.
  *
  * When no slot is empty the newest word is refused. The refusal is remembered until the next
- * drain, so that pushing to a full ring is as cheap as pushing to an empty one.
+ * drain, so that pushing to a full buffer is as cheap as pushing to an empty one.
  */
-#ifndef DS_RING_H
-#define DS_RING_H
+#ifndef DS_BUFFER_H
+#define DS_BUFFER_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -29,36 +31,36 @@ _Static_assert(
 
 enum {
     DS_CACHE_LINE = 64,
-    DS_RING_SLOTS = 16384, /* 128 KiB. The thread drains once a second while there is traffic. */
-    DS_RING_RUN = 32,      /* slots: four cache lines */
-    DS_RING_LANES = 16,
+    DS_BUFFER_SLOTS = 16384, /* 128 KiB. The thread drains once a second while there is traffic. */
+    DS_BUFFER_RUN = 32,      /* slots: four cache lines */
+    DS_BUFFER_LANES = 16,
 };
 
-typedef struct ds_ring_lane {
-    _Alignas(DS_CACHE_LINE) _Atomic(size_t) next; /* a multiple of DS_RING_RUN: takes a new run */
-} ds_ring_lane;
+typedef struct ds_buffer_lane {
+    _Alignas(DS_CACHE_LINE) _Atomic(size_t) next; /* a multiple of DS_BUFFER_RUN: takes a new run */
+} ds_buffer_lane;
 
-typedef struct ds_ring {
+typedef struct ds_buffer {
     _Alignas(DS_CACHE_LINE) _Atomic(size_t) next;     /* the first slot of the next run */
     _Alignas(DS_CACHE_LINE) _Atomic(uint64_t) drains; /* drains finished so far */
     _Atomic(uint64_t) full_at;                        /* `drains` + 1 when found full */
-    ds_ring_lane lanes[DS_RING_LANES];
-    _Alignas(DS_CACHE_LINE) _Atomic(uint64_t) slots[DS_RING_SLOTS];
-} ds_ring;
+    ds_buffer_lane lanes[DS_BUFFER_LANES];
+    _Alignas(DS_CACHE_LINE) _Atomic(uint64_t) slots[DS_BUFFER_SLOTS];
+} ds_buffer;
 
-/* An all-zero ds_ring is an empty ring. */
+/* An all-zero ds_buffer is an empty buffer. */
 
-/* Puts a word other than 0 in. False when the ring is full. Any thread; wait-free. */
-bool ds_ring_push(ds_ring *ring, uint64_t word);
+/* Puts a word other than 0 in. False when the buffer is full. Any thread; wait-free. */
+bool ds_buffer_push(ds_buffer *buffer, uint64_t word);
 
 /*
  * Takes up to `most` words out, those of a thread nearly in the order of their pushes, and returns
  * how many. A pass starts with *position 0 and has ended when 0 is returned; a word whose push
  * ended before the pass began is always found by it. One caller at a time.
  */
-size_t ds_ring_drain(ds_ring *ring, size_t *position, uint64_t *words, size_t most);
+size_t ds_buffer_drain(ds_buffer *buffer, size_t *position, uint64_t *words, size_t most);
 
 /* How many words are in; exact while nobody pushes or drains. */
-size_t ds_ring_count(const ds_ring *ring);
+size_t ds_buffer_count(const ds_buffer *buffer);
 
 #endif

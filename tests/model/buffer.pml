@@ -1,5 +1,5 @@
 /*
- * core/src/ring.c, step by step: an atomic block is one access to memory that other threads see,
+ * core/src/buffer.c, step by step: an atomic block is one access to memory that other threads see,
  * with what the thread then does by itself. Where a push begins to look is only hinted at there;
  * here it is any slot, so what holds, holds for every hint. Of all words one, any, is watched: the
  * code never looks at what a word says, so what holds for one holds for each.
@@ -9,7 +9,7 @@
  * ThreadSanitizer watches the tests (make tsan).
  */
 #define SLOTS 2
-#define MOST  1 /* words that one call of ds_ring_drain takes; a pass is several calls */
+#define MOST  1 /* words that one call of ds_buffer_drain takes; a pass is several calls */
 
 #define OTHER   1
 #define WATCHED 2
@@ -61,7 +61,7 @@ bool held;
 #define END_PUSH   skip
 #endif
 
-/* ds_ring_push() and push_further(). `i`: the slot looked at; `left`: how many more. */
+/* ds_buffer_push() and push_further(). `i`: the slot looked at; `left`: how many more. */
 inline push() {
     BEGIN_PUSH;
     atomic {
@@ -106,7 +106,7 @@ inline push() {
 
 #define LOCALS_OF_PUSH byte word, i, left, noted
 
-/* ds_ring_drain(), again and again until it takes nothing: a pass. `moved`: it took something. */
+/* ds_buffer_drain(), again and again until it takes nothing: a pass. `moved`: it took something. */
 inline drain() {
     moved = false;
     do
