@@ -245,14 +245,20 @@ $(OUT)/service/openapi.o: $(OUT)/service/openapi.c
 
 build-service: build/dynoscaled
 
-# What the pages take from npm, by the hashes of the lock file.
+# npm by a lock file with hashes. Debian's node trusts a list of its own and not the system's, which
+# an administrator may have added to.
+CERTIFICATES := $(or $(NODE_EXTRA_CA_CERTS),$(wildcard /etc/ssl/certs/ca-certificates.crt))
+NPM_CI := $(if $(CERTIFICATES),NODE_EXTRA_CA_CERTS=$(CERTIFICATES)) \
+          npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=0
+
+# What the pages take from npm.
 WEB     := service/web
 MODULES := build/web/node_modules
 $(MODULES)/.installed: $(WEB)/package.json $(WEB)/package-lock.json
 	@mkdir -p build/web && cp $^ build/web
 	@if ! command -v npm >/dev/null; then \
 	    echo 'The pages get no charts: install npm (apt-get install npm), remove build/web, and build again' >&2; \
-	elif ! (cd build/web && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=0 >npm.log 2>&1); then \
+	elif ! (cd build/web && $(NPM_CI) >npm.log 2>&1); then \
 	    echo 'The pages get no charts: npm failed (build/web/npm.log); remove build/web to try again' >&2; \
 	fi; mkdir -p $(@D) && touch $@
 
@@ -330,7 +336,7 @@ $(WEB_PAST): %: %.o $(SERVICE_LIBRARY)
 WEB_TESTS := build/web-tests/node_modules
 $(WEB_TESTS)/.installed: tests/web/package.json tests/web/package-lock.json
 	@mkdir -p build/web-tests && cp $^ build/web-tests
-	@cd build/web-tests && npm ci --ignore-scripts --no-audit --no-fund --silent --fetch-retries=0 && touch node_modules/.installed
+	@cd build/web-tests && $(NPM_CI) --silent && touch node_modules/.installed
 
 web-tests-ready: build $(WEB_PAST)
 	@command -v node >/dev/null || { echo 'The tests of the pages need node: apt-get install nodejs npm' >&2; exit 1; }
