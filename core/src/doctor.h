@@ -4,7 +4,7 @@
 #ifndef DS_DOCTOR_H
 #define DS_DOCTOR_H
 
-#include "dynoscale.h"
+#include "dynoscale_cli.h"
 #include "transport.h"
 
 /* The age of the stamp that the app's address is asked with. */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "dynoscale_cli.h"
 #include "platform.h"
 #include "report.h"
 #include "url.h"

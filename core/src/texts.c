@@ -1,5 +1,5 @@
 /* What the two command lines say, so that it is written once. ASCII: any terminal shows it. */
-#include "dynoscale.h"
+#include "dynoscale_cli.h"
 
 #include <stddef.h>
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "dynoscale_cli.h"
+
 typedef struct doctor_object {
     PyObject_HEAD dynoscale_doctor *doctor;
     atomic_bool busy; /* a thread waits in next */
@@ -87,10 +89,11 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-PyDoc_STRVAR(doc, "Doctor(options, runtime, app_url, timeout, /)\n--\n\n"
-                  "Looks whether a process with these options reports, and whether that arrives.\n"
-                  "An iterator of (check, health, text, remedy, measure, value); see dynoscale.h.\n"
-                  "app_url: an address of the app, or None; timeout: of an answer, in seconds.");
+PyDoc_STRVAR(doc,
+             "Doctor(options, runtime, app_url, timeout, /)\n--\n\n"
+             "Looks whether a process with these options reports, and whether that arrives.\n"
+             "An iterator of (check, health, text, remedy, measure, value); see dynoscale_cli.h.\n"
+             "app_url: an address of the app, or None; timeout: of an answer, in seconds.");
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)doc},

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "dynoscale_cli.h"
+
 typedef struct options_object {
     PyObject_HEAD dynoscale_options *options;
 } options_object;

@@ -6,6 +6,8 @@
 
 #include <ruby/thread.h>
 
+#include "dynoscale_cli.h"
+
 typedef struct holder {
     dynoscale_doctor *doctor; /* NULL before initialize */
     VALUE lock;               /* a Mutex: one thread at a time uses a doctor */

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "dynoscale_cli.h"
+
 static void settings_free(void *options) { dynoscale_options_free(options); }
 
 static size_t settings_size(const void *options) {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dynoscale.h"
+#include "dynoscale_cli.h"
 #include "options.h"
 
 #define URL "https://user:pass@api.dynoscale.net/v1/secret-token"

@@ -9,7 +9,7 @@
 #include <ctype.h>
 #include <strings.h>
 
-#include "dynoscale.h"
+#include "dynoscale_cli.h"
 #include "options.h"
 #include "report.h"
 #include "url.h"
