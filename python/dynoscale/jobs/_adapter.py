@@ -14,6 +14,15 @@ class Turn(Protocol):
     def failed(self, error: Exception) -> None:
         """Tell that one of several servers can't be read, and go on with the others."""
 
+    def asks(self, signal: str) -> bool:
+        """Whether the service asks for a signal, ``depth`` or ``working``. An adapter that learns
+        it by a command of its own leaves that out where nobody asks."""
+
+    def count(self, signal: str, queue: str, jobs: int) -> None:
+        """Tell how many jobs of a queue are ready to run (``depth``), or are being worked on by all
+        workers (``working``): 0 too, and of a queue whose age can't be told. Of a queue that several
+        servers have, the sum. Nothing is told of what is not known."""
+
 
 class Adapter(Protocol):
     """Reads the queues of one backend, over connections that the backend's library makes."""
@@ -36,7 +45,7 @@ class Adapter(Protocol):
         there is none.
 
         A job that was scheduled, retried or given an ETA is ready, and ages, from when it is due.
-        A queue whose age can't be told, or that is paused, is left out. Raises what the library
-        raises. Takes a bounded time and, where the backend allows, as many round trips for all
+        A queue whose age can't be told, or that is paused, is left out. What the same round trips
+        tell of numbers of jobs goes to ``turn.count``. Raises what the library raises. Takes a bounded time and, where the backend allows, as many round trips for all
         queues as for one; moves, consumes and changes nothing.
         """

@@ -91,14 +91,14 @@ class Reader:
         libraries, or one library with different servers: so each source has a leader."""
         _agent.ensure_open()
         self._leads, watched, seen = False, [], False
-        _, wanted, _ = _native.asked()
+        signals, wanted, _ = _native.asked()
         for adapter in _loaded():
             sources = _sources(adapter)
             led = [source for source in sources if _native.leads(_topic(adapter, source))]
             if led:
                 self._leads = True
                 if wanted:
-                    self._read(adapter, led)
+                    self._read(adapter, led, signals)
             for source in sources:
                 # Not where the system can't tell: an interval later it is asked again.
                 leader = None if source in led else _native.watch_leader(_topic(adapter, source))
@@ -123,11 +123,12 @@ class Reader:
                 selector.select(longest)
             self._bell = None
 
-    def _read(self, adapter: Adapter, sources: list[str]) -> None:
+    def _read(self, adapter: Adapter, sources: list[str], signals: list[str]) -> None:
         if self._stopping.is_set():
             return
+        turn = _Turn(adapter.name, signals)
         try:
-            ages = adapter.read(_Turn(adapter.name), sources)
+            ages = adapter.read(turn, sources)
         except Exception as error:
             _complain(adapter.name, error)
             return
@@ -135,6 +136,10 @@ class Reader:
             if self._stopping.is_set():
                 return
             _native.job_queue_time(adapter.name, queue, max(0.0, ms))
+        for (signal, queue), number in turn.counts.items():
+            if self._stopping.is_set():
+                return
+            _native.job_signal(adapter.name, queue, signal, number)
 
 
 def _loaded() -> Iterator[Adapter]:
@@ -156,8 +161,10 @@ def _topic(adapter: Adapter, source: str) -> str:
 
 
 class _Turn:
-    def __init__(self, backend: str) -> None:
+    def __init__(self, backend: str, signals: list[str]) -> None:
         self._backend = backend
+        self._signals = signals
+        self.counts: dict[tuple[str, str], int] = {}
 
     def choose(self, names: Iterable[str]) -> list[str]:
         chosen, cut = _names.choose(names, _agent.gather().show("job_queues"))
@@ -172,6 +179,12 @@ class _Turn:
 
     def failed(self, error: Exception) -> None:
         _complain(self._backend, error)
+
+    def asks(self, signal: str) -> bool:
+        return signal in self._signals
+
+    def count(self, signal: str, queue: str, jobs: int) -> None:
+        self.counts[signal, queue] = self.counts.get((signal, queue), 0) + jobs
 
 
 # ---- Saying what is wrong ----

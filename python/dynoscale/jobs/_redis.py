@@ -79,9 +79,14 @@ class Lists:
     def __init__(self) -> None:
         self._may_cut = True
 
-    def read(self, client: Any, ranges: list[tuple[Any, int, int]]) -> list[Optional[list[bytes]]]:
+    def read(
+        self,
+        client: Any,
+        ranges: list[tuple[Any, int, int]],
+        lengths: Optional[dict[Any, int]] = None,
+    ) -> list[Optional[list[bytes]]]:
         """The items from one place to another of each list, in one round trip; None of a key that
-        is no list."""
+        is no list. The same round trip gives the whole lists' ``lengths``, by key."""
         if not ranges:
             return []
         pipe = client.pipeline(transaction=False)
@@ -92,11 +97,18 @@ class Lists:
                 pipe.eval(_CUT, 1, key, first, last, LARGEST)
             else:  # the server has just been told the script
                 pipe.evalsha(_CUT_SHA, 1, key, first, last, LARGEST)
+        for key, _, _ in ranges if lengths is not None else ():
+            pipe.llen(key)
         answers = execute(pipe)
         if self._may_cut and any(map(_is_not_permitted, answers)):
             self._may_cut = False
-            return self.read(client, ranges)
-        return [None if answer is WRONG_TYPE else answer for answer in checked(answers)]
+            return self.read(client, ranges, lengths)
+        answers = [None if answer is WRONG_TYPE else answer for answer in checked(answers)]
+        items, found = answers[: len(ranges)], answers[len(ranges) :]
+        if lengths is not None:
+            pairs = zip(ranges, found)
+            lengths.update({key: length for (key, _, _), length in pairs if length is not None})
+        return items
 
 
 class _WrongType:

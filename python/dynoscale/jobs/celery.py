@@ -6,6 +6,9 @@ nothing is reported of the queue.
 
 Redis: a queue is a list for each priority, and is known by a binding. RabbitMQ: the queues that
 the app knows are asked for their depth; the age of a head is only known to the management API.
+
+A broker does not know which of the messages that a worker has fetched are being worked on, and which
+of them wait there: nothing is told of those.
 """
 
 from __future__ import annotations
@@ -183,7 +186,12 @@ def _read_redis(
         for queue in queues
         for priority in channel.priority_steps
     ]
-    heads = bindings.lists.read(client, [(key, -1, -1) for _, key in lists])
+    lengths: dict[str, int] = {}
+    heads = bindings.lists.read(client, [(key, -1, -1) for _, key in lists], lengths)
+    foreign = {queue for queue, key in lists if key not in lengths}
+    for queue, key in lists:
+        if queue not in foreign:
+            turn.count("depth", queue, lengths[key])
     # A key of another type hides its own queue alone.
     messages = {
         key: None if head is None else [_Message(text) for text in head]
@@ -293,6 +301,7 @@ def _read_rabbitmq(
         except refused:  # which also closes the channel
             channel = connection.channel()
             continue
+        turn.count("depth", queue, depth)
         if depth == 0:
             ages[queue] = 0.0
     return ages
@@ -317,7 +326,10 @@ def _read_manager(connection: Any, turn: Turn) -> dict[str, float]:
     ages = {}
     for queue in turn.choose(name for name in rows if not _is_internal(name.encode())):
         head = rows[queue].get("head_message_timestamp")
-        if rows[queue].get("messages_ready") == 0:
+        depth = rows[queue].get("messages_ready")
+        if isinstance(depth, int):
+            turn.count("depth", queue, depth)
+        if depth == 0:
             ages[queue] = 0.0
         elif isinstance(head, int):
             ages[queue] = (now - head) * 1000

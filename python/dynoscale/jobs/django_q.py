@@ -1,7 +1,8 @@
 """Django-Q, with Redis or Django's ORM as its broker.
 
 A cluster has one queue, which is called as the cluster is. Schedules count once the cluster has
-made tasks of them, which it does twice a minute.
+made tasks of them, which it does twice a minute. Neither broker tells a task that is being worked on
+from one that failed and will be tried again.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class DjangoQ:
         queue = _cluster()
         if not turn.choose([queue]):
             return {}
-        ready = _READERS[_broker_module()]()
+        ready, depth = _READERS[_broker_module()]()
+        turn.count("depth", queue, depth)
         now = time.time()
         return {queue: 0.0 if ready is None else (now - ready) * 1000}
 
@@ -64,21 +66,23 @@ def _broker_module() -> str:
     return "" if getattr(conf, "MONGO", None) else "django_q.brokers.redis_broker"
 
 
-def _oldest_in_redis() -> Optional[float]:
-    """Epoch seconds. A task is signed with its time, in whole seconds: it need not be unpacked,
+def _oldest_in_redis() -> tuple[Optional[float], int]:
+    """Epoch seconds, and how many tasks there are. A task is signed with its time, in whole seconds: it need not be unpacked,
     which would run code of the app's."""
     broker = import_module("django_q.brokers").get_broker()  # connects when it is first used
     client = _redis.own_client(broker.connection)
+    lengths: dict[str, int] = {}
     try:
-        [tasks] = _lists.read(client, [(broker.list_key, 0, 0)])
+        [tasks] = _lists.read(client, [(broker.list_key, 0, 0)], lengths)
     finally:
         client.connection_pool.disconnect()
     if tasks is None:
         raise TypeError(f"the key {broker.list_key} is no list")
+    depth = lengths[broker.list_key]
     if not tasks:
-        return None
+        return None, depth
     stamp = tasks[0].decode("ascii", "replace").rsplit(":", 2)[1]
-    return float(_base62(stamp) + 1)  # the end of that second: no task looks older than it is
+    return float(_base62(stamp) + 1), depth  # the end of that second: none looks older than it is
 
 
 def _base62(text: str) -> int:
@@ -89,8 +93,8 @@ def _base62(text: str) -> int:
     return number
 
 
-def _oldest_in_database() -> Optional[float]:
-    """Epoch seconds. A task is locked until it is tried again, and at first as if that were now:
+def _oldest_in_database() -> tuple[Optional[float], int]:
+    """Epoch seconds, and how many tasks are ready. A task is locked until it is tried again, and at first as if that were now:
     the lock tells when it became due. Django-Q itself writes down when that time began, and calls a
     moment that is past its time-out; Django-Q2, which took its name over, writes down the end."""
     db: Any = import_module("django.db")
@@ -108,11 +112,12 @@ def _oldest_in_database() -> Optional[float]:
                     cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
             tasks = import_module("django_q.models").OrmQ.objects.using(_ALIAS)
             ready = tasks.filter(key=list_key or _cluster(), lock__lte=due_before)
-            oldest = ready.aggregate(oldest=db.models.Min("lock"))["oldest"]
+            found = ready.aggregate(oldest=db.models.Min("lock"), depth=db.models.Count("id"))
     finally:
         connection.close()
         del db.connections[_ALIAS]
-    return None if oldest is None else float((oldest + (now - due_before)).timestamp())
+    oldest, depth = found["oldest"], int(found["depth"])
+    return None if oldest is None else float((oldest + (now - due_before)).timestamp()), depth
 
 
 _ALIAS = "dynoscale"

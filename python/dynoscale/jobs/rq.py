@@ -2,7 +2,7 @@
 
 Its queues are known in Redis as a set, those that are empty too. A queue is a list of job ids, a
 job a hash with the time when it was enqueued; jobs that are scheduled or retried later are in a
-sorted set until they are due.
+sorted set until they are due, those that are being worked on in another one.
 """
 
 from __future__ import annotations
@@ -142,9 +142,10 @@ class RQ:
 
     def read(self, turn: Turn, sources: Iterable[str]) -> dict[str, float]:
         ages: dict[str, float] = {}
+        counted: set[Any] = set()
         for server in [self._servers[source] for source in sources]:
             try:
-                found = server.read(turn)
+                found = server.read(turn, counted)
             except Exception as error:
                 turn.failed(error)
                 continue
@@ -160,11 +161,13 @@ class _Server:
 
     def __init__(self, queue_class: Any, client: Any) -> None:
         self.client = client
+        self._address = _redis.address(client)
         self._prefix: str = queue_class.redis_queue_namespace_prefix
         self._queues_key: str = queue_class.redis_queues_keys
         self._job_prefix: str = queue_class.job_class.redis_job_namespace_prefix
 
-    def read(self, turn: Turn) -> dict[str, float]:
+    def read(self, turn: Turn, counted: set[Any]) -> dict[str, float]:
+        """``counted``: the keys whose jobs were counted, of queues of another class for example."""
         suspension: Any = sys.modules.get("rq.suspension")
         paused_key = getattr(suspension, "WORKERS_SUSPENDED", "rq:suspended")
         pipe = self.client.pipeline(transaction=False)
@@ -173,19 +176,35 @@ class _Server:
         queues = turn.choose(
             text[len(self._prefix) :] for text in texts if text.startswith(self._prefix)
         )
-        if paused or not queues:
+        if not queues:
             return {}
 
         now = time.time()
         for queue in queues:
-            pipe.lrange(self._prefix + queue, 0, FRONT)
             scheduled = f"rq:scheduled:{queue}"
+            pipe.lrange(self._prefix + queue, 0, FRONT)
             pipe.zrangebyscore(scheduled, "-inf", now, start=0, num=1, withscores=True)
+            pipe.llen(self._prefix + queue)
+            pipe.zcount(scheduled, "-inf", now)
+            # Those that have begun, until they end or their time is over.
+            pipe.zcount(f"rq:wip:{queue}", now, "+inf")
         answers = _redis.checked(_redis.execute(pipe))
+        rows = [answers[first : first + 5] for first in range(0, len(answers), 5)]
         # A key of another type hides its own queue alone.
+        for queue, (_, _, waiting, due_jobs, working) in zip(queues, rows):
+            place = (self._address, self._prefix, queue)
+            if place in counted:
+                continue
+            counted.add(place)
+            if working is not _redis.WRONG_TYPE:
+                turn.count("working", queue, working)
+            if not paused and _redis.WRONG_TYPE not in (waiting, due_jobs):
+                turn.count("depth", queue, waiting + due_jobs)
+        if paused:
+            return {}
         known = [
             (queue, head, due)
-            for queue, head, due in zip(queues, answers[0::2], answers[1::2])
+            for queue, (head, due, *_) in zip(queues, rows)
             if _redis.WRONG_TYPE not in (head, due)
         ]
 

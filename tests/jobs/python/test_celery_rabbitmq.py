@@ -77,6 +77,7 @@ def test_a_queue_that_is_empty_is_0(
     declare(app)
     assert adapter.sources()
     assert read_all(adapter, turn) == {app.conf.task_default_queue: 0.0}
+    assert turn.counts == {"depth": {app.conf.task_default_queue: 0}, "working": {}}
 
 
 def test_a_queue_that_is_not_empty_has_no_age(
@@ -85,6 +86,7 @@ def test_a_queue_that_is_not_empty_has_no_age(
     app = make_app()
     app.send_task("nothing")
     assert read_all(adapter, turn) == {}
+    assert turn.counts["depth"] == {app.conf.task_default_queue: 1}
     told = rabbitmq.tell("list_queues", "--silent", "name", "messages_ready", "messages")
     assert f"{app.conf.task_default_queue}\t1\t1" in told.splitlines()  # nothing was taken
 
@@ -109,6 +111,8 @@ def test_the_management_api_tells_the_age_where_the_app_names_it(
     app.send_task("nothing")
     age = read_until(adapter, turn, queue, bool)[queue]
     assert 5 * MINUTE_MS <= age < 6 * MINUTE_MS
+    turn = EveryTurn()
+    read_until(adapter, turn, queue, lambda _: turn.counts["depth"].get(queue, 0) >= 2)
 
 
 def test_tasks_get_a_time_that_the_management_api_shows(

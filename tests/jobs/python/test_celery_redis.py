@@ -97,6 +97,32 @@ def test_a_queue_that_is_empty_is_0(app: Any, adapter: Any, turn: EveryTurn) -> 
     assert read_all(adapter, turn) == {"celery": 0.0}
 
 
+def test_the_depth_is_the_number_of_tasks_of_all_priorities(
+    app: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    for priority in (0, 3, 3, 9):
+        app.send_task("nothing", priority=priority)
+    read_all(adapter, turn)
+    assert turn.counts == {"depth": {"celery": 4}, "working": {}}
+    client.delete("celery", "celery\x06\x163", "celery\x06\x169")
+    turn = EveryTurn()
+    read_all(adapter, turn)
+    assert turn.counts["depth"] == {"celery": 0}
+
+
+def test_the_depth_is_known_where_the_age_is_not(
+    app: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    client.lpush("celery", "no message of Celery's", "nor this")
+    assert read_all(adapter, turn) == {}
+    assert turn.counts["depth"] == {"celery": 2}
+    client.delete("celery")
+    client.set("celery", "no list")
+    turn = EveryTurn()
+    assert read_all(adapter, turn) == {}
+    assert turn.counts["depth"] == {}
+
+
 @pytest.mark.parametrize("priority", [0, 3, 6, 9])
 def test_a_task_of_any_priority_counts(
     priority: int, app: Any, adapter: Any, turn: EveryTurn

@@ -36,11 +36,19 @@ BEFORE = """
 
     class Turn:
         choose = staticmethod(sorted)
+        def count(self, signal, queue, jobs):
+            assert (signal, queue) == ("depth", "cluster")
+            self.depth = jobs
         def failed(self, error):
             raise error
 
     def read():
         return adapter.read(Turn(), adapter.sources())
+
+    def depth():
+        turn = Turn()
+        adapter.read(turn, adapter.sources())
+        return turn.depth
 
     def assert_age(minutes):
         [(queue, age)] = read().items()
@@ -83,10 +91,12 @@ def test_redis(redis_url: str, tmp_path: Path) -> None:
         time.time = real
         before = broker.connection.lrange(broker.list_key, 0, -1)
         assert_age(3)
+        assert depth() == 3
         assert broker.connection.lrange(broker.list_key, 0, -1) == before
         broker.connection.lpop(broker.list_key)
         assert_age(2)
         broker.purge_queue()
+        assert depth() == 0
         async_task("math.sqrt", 4)
         assert read()["cluster"] < 10_000
     """
@@ -119,11 +129,14 @@ IN_DATABASE = """
     assert OrmQ.objects.count() == 3
     # Taken by a cluster: no longer ready, until it is due to be tried again.
     oldest = OrmQ.objects.order_by("lock").first()
+    assert depth() == 3
     oldest.lock = timezone.now() + AHEAD
     oldest.save()
     assert_age(2)
+    assert depth() == 2
     OrmQ.objects.exclude(id=oldest.id).delete()
     assert read() == {"cluster": 0.0}
+    assert depth() == 0
     oldest.lock = timezone.now() + AHEAD - timedelta(seconds=Conf.RETRY, minutes=4)
     oldest.save()
     assert_age(4)

@@ -73,6 +73,26 @@ def test_each_queue_is_a_row(make_queues: Any, receiver: Any) -> None:
     assert 120_000 <= measured["rq:default"] < 130_000
 
 
+def test_numbers_of_jobs_are_rows_once_the_service_asks_for_them(
+    make_queues: Any, receiver: Any
+) -> None:
+    client = make_queues("default", "low")
+    rq.Queue("default", connection=client).enqueue("time.sleep", 0)
+    client.zadd("rq:wip:low", {"job": time.time() + 600})
+    receiver.behave("ok", signals=["depth", "working"])
+    look()
+    assert dynoscale.flush(10)
+    assert {row["metadata"] for row in receiver.rows()} == {""}
+    receiver.clear()
+    look()
+    assert dynoscale.flush(10)
+    numbers = {(row["source"], row["metadata"]): row["metric"] for row in receiver.rows()}
+    assert numbers["rq:default", "depth"] == 1
+    assert numbers["rq:default", "working"] == 0
+    assert numbers["rq:low", "depth"] == 0
+    assert numbers["rq:low", "working"] == 1
+
+
 def test_names_travel_as_they_are_or_are_refused_and_counted(
     make_queues: Any, receiver: Any
 ) -> None:

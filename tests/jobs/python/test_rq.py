@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import threading
+import time
 import types
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -19,6 +21,7 @@ from certificates import make_certificates  # noqa: E402
 from conftest import EveryTurn, read_all  # noqa: E402
 from dynoscale.jobs import _redis  # noqa: E402
 from dynoscale.jobs import rq as adapter_module  # noqa: E402
+from processes import Process  # noqa: E402
 from servers import Redis, RedisCluster, Sentinel  # noqa: E402
 
 SLACK_MS = 5000  # what a slow machine may add to an age
@@ -61,6 +64,12 @@ def age(job: Any, minutes: float) -> Any:
     return job
 
 
+def counts(adapter: Any) -> dict[str, dict[str, int]]:
+    turn = EveryTurn()
+    read_all(adapter, turn)
+    return turn.counts
+
+
 def assert_age(measured: Optional[float], minutes: float) -> None:
     assert measured is not None
     assert minutes * MINUTE_MS <= measured < minutes * MINUTE_MS + SLACK_MS
@@ -89,6 +98,63 @@ def test_a_known_queue_that_is_empty_is_0(queue: Any, adapter: Any, turn: EveryT
     enqueue(queue("default"))
     rq.SimpleWorker([queue("default")], connection=queue().connection).work(burst=True)
     assert read_all(adapter, turn) == {"default": 0.0}
+
+
+def test_the_depth_is_the_number_of_jobs_that_are_ready(
+    queue: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    for _ in range(40):
+        enqueue(queue("default"))
+    job = queue("low").enqueue_in(timedelta(hours=1), "time.sleep", 0)
+    queue("low").enqueue_in(timedelta(hours=1), "time.sleep", 0)
+    queue("low", UrgentQueue)  # the same queue of the same server
+    client.zadd("rq:scheduled:low", {job.id: time.time() - 60})
+    client.sadd("rq:queues", "rq:queue:text")
+    client.set("rq:queue:text", "no list")
+    read_all(adapter, turn)
+    assert turn.counts["depth"] == {"default": 40, "low": 1}
+    client.delete("rq:queue:default")
+    turn = EveryTurn()
+    read_all(adapter, turn)
+    assert turn.counts["depth"] == {"default": 0, "low": 1}
+
+
+def test_jobs_that_are_worked_on_are_counted_until_they_end(
+    queue: Any, adapter: Any, redis_url: str, turn: EveryTurn, tmp_path: Path
+) -> None:
+    begun, end = tmp_path / "begun", tmp_path / "end"
+    (tmp_path / "slow_tasks.py").write_text(
+        "import pathlib, time\n"
+        "def wait(begun, end):\n"
+        "    pathlib.Path(begun).touch()\n"
+        "    while not pathlib.Path(end).exists(): time.sleep(0.02)\n"
+    )
+    queue("default").enqueue("slow_tasks.wait", str(begun), str(end))
+    queue("low").enqueue("slow_tasks.wait", str(begun), str(end))
+    command = [sys.executable, "-m", "rq.cli", "worker", "--url", redis_url, "default"]
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    with Process(command, tmp_path, "rq", {**os.environ, "PYTHONPATH": paths}, tmp_path) as worker:
+        worker.start()
+        worker.wait_until(begun.exists, "work on the job", 60)
+        read_all(adapter, turn)
+        assert turn.counts == {"working": {"default": 1, "low": 0}, "depth": {"default": 0, "low": 1}}
+        queue().connection.set("rq:suspended", 1)
+        turn = EveryTurn()
+        assert read_all(adapter, turn) == {}
+        assert turn.counts == {"working": {"default": 1, "low": 0}, "depth": {}}
+        queue().connection.delete("rq:suspended")
+        end.touch()
+        worker.wait_until(lambda: counts(adapter)["working"] == {"default": 0, "low": 0}, "be done", 60)
+
+
+def test_a_job_whose_time_is_over_is_not_worked_on_any_more(
+    queue: Any, adapter: Any, client: Any, turn: EveryTurn
+) -> None:
+    enqueue(queue("default"))
+    client.zadd("rq:wip:default", {"killed": time.time() - 1, "lives": time.time() + 60})
+    client.zadd("rq:wip:default", {"for ever": "+inf"})
+    read_all(adapter, turn)
+    assert turn.counts["working"] == {"default": 2}
 
 
 def test_ids_whose_jobs_are_gone_are_no_jobs(
