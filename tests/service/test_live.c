@@ -71,6 +71,28 @@ static void processes_are_pooled(void **unused) {
     assert_int_equal(found.value_ms, 50);
 }
 
+static void as_many_parts_as_come_are_one_sketch(void **unused) {
+    (void)unused;
+    enum { PARTS = 150, SAMPLES = 700 };
+    struct rule rule = a_rule();
+    struct sketch all = {0};
+    uint64_t state = 3;
+    for (int i = 0; i < PARTS; i++) {
+        struct part part = PART_EMPTY(NOW_S - 10);
+        for (int j = 0; j < SAMPLES * (i % 2); j++) {
+            uint32_t value = (uint32_t)random_below(&state, 90000);
+            assert_true(part_add(&part, (int)random_below(&state, PART_SECONDS), value));
+            sketch_add(&all, value);
+        }
+        live_add(live, 1, "web", "wait", &part);
+        part_free(&part);
+        struct live_measure found = live_measure(live, 1, &rule, true, NOW_S - 10, NOW_S);
+        assert_int_equal(found.samples, all.count);
+        assert_int_equal(found.value_ms, sketch_percentile(&all, 950));
+        assert_int_equal(found.above, sketch_above(&all, 100));
+    }
+}
+
 static void the_worst_queue_counts(void **unused) {
     (void)unused;
     struct rule rule = a_rule();
@@ -197,6 +219,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_statistic_is_of_the_seconds_asked_for),
         TEST(processes_are_pooled),
+        TEST(as_many_parts_as_come_are_one_sketch),
         TEST(the_worst_queue_counts),
         TEST(levels_are_the_newest_reading_and_amounts_a_sum),
         TEST(dynos_are_counted_by_their_types),

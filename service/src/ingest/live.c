@@ -1,6 +1,7 @@
 /*
- * For each app a list of series, for each series its cells of ten seconds in order of time, each as
- * the bytes of a part: most of them are read a few times and never changed.
+ * For each app a list of series, for each series its cells of ten seconds in order of time. A cell
+ * is a list of stored parts, one behind the other: a report's part is added at the end, and reading
+ * adds them up. Where there are many, they are merged into one.
  */
 #define _GNU_SOURCE /* strdup */
 #include "ingest/live.h"
@@ -18,12 +19,15 @@ enum {
     KEPT_S = 15 * 60,
     DYNOS = 5000, /* of an app: more names are made up by somebody */
     FIRST_PLACES = 64,
+    MERGED_PARTS = 16,      /* so many parts of a cell are merged, */
+    MERGED_BYTES = 1 << 16, /* or parts of so many bytes behind the first one */
+    LENGTH_SIZE = sizeof(uint32_t),
 };
 
 struct cell {
     int64_t start_s;
-    uint8_t *bytes;
-    uint32_t length;
+    uint8_t *bytes; /* of each part the length as a uint32_t, and its stored form */
+    uint32_t length, parts;
 };
 
 struct live_series {
@@ -206,6 +210,49 @@ static struct cell *make_cell(struct live_series *series, int64_t start_s) {
     return cell;
 }
 
+/* The next stored part of a cell, from *at on; NULL at the end. */
+static const uint8_t *next_part(const struct cell *cell, uint32_t *at, uint32_t *length) {
+    if (*at == cell->length) return NULL;
+    memcpy(length, cell->bytes + *at, LENGTH_SIZE);
+    const uint8_t *part = cell->bytes + *at + LENGTH_SIZE;
+    *at += LENGTH_SIZE + *length;
+    return part;
+}
+
+/* A part's stored form, put into live->bytes behind its length; 0: no memory. */
+static uint32_t encode_part(struct live *live, const struct part *part) {
+    size_t size = LENGTH_SIZE + part_stored_size(part);
+    if (size > live->room) {
+        uint8_t *bytes = realloc(live->bytes, size);
+        if (!bytes) return 0;
+        live->bytes = bytes;
+        live->room = size;
+    }
+    uint32_t length = (uint32_t)part_encode_ordered(live->bytes + LENGTH_SIZE, part);
+    memcpy(live->bytes, &length, LENGTH_SIZE);
+    return LENGTH_SIZE + length;
+}
+
+static bool put_bytes(struct live *live, struct cell *cell, uint32_t at, uint32_t length) {
+    uint8_t *bytes = length > 0 ? realloc(cell->bytes, at + length) : NULL;
+    if (!bytes) return false;
+    memcpy(bytes + at, live->bytes, length);
+    cell->bytes = bytes;
+    cell->length = at + length;
+    return true;
+}
+
+/* Without memory they stay apart. */
+static void merge_parts(struct live *live, struct cell *cell) {
+    struct part *all = &live->scratch;
+    part_clear(all, cell->start_s);
+    const uint8_t *part;
+    for (uint32_t at = 0, length; (part = next_part(cell, &at, &length));)
+        if (!part_decode(all, part, length)) return;
+    part_bring_in_order(all);
+    if (put_bytes(live, cell, 0, encode_part(live, all))) cell->parts = 1;
+}
+
 /* Without memory the cell stays as it was: the store has what was not added. */
 static void add_to_cell(struct live *live, struct cell *cell, const struct part *part) {
     if (!part_is_in_order(part)) {
@@ -213,19 +260,11 @@ static void add_to_cell(struct live *live, struct cell *cell, const struct part 
         if (!part_merge(&live->scratch, part)) return;
         part = &live->scratch;
     }
-    size_t size = cell->length + part_stored_size(part);
-    if (size > live->room) {
-        uint8_t *bytes = realloc(live->bytes, size);
-        if (!bytes) return;
-        live->bytes = bytes;
-        live->room = size;
-    }
-    size_t length = part_merge_stored(live->bytes, cell->bytes, cell->length, part);
-    uint8_t *kept = length > 0 ? realloc(cell->bytes, length) : NULL;
-    if (!kept) return;
-    memcpy(kept, live->bytes, length);
-    cell->bytes = kept;
-    cell->length = (uint32_t)length;
+    if (!put_bytes(live, cell, cell->length, encode_part(live, part))) return;
+    cell->parts++;
+    uint32_t first = 0, length = 0;
+    next_part(cell, &first, &length);
+    if (cell->parts >= MERGED_PARTS || cell->length - first > MERGED_BYTES) merge_parts(live, cell);
 }
 
 void live_add(struct live *live, int64_t id, const char *source, const char *name,
@@ -310,6 +349,12 @@ static bool counts(const struct live_series *series, const struct rule *rule, bo
     return !is_web && rule_counts_queue(rule, series->source, series->source_length);
 }
 
+static void cell_into_sketch(struct sketch *sketch, const struct cell *cell, int first, int end) {
+    const uint8_t *part;
+    for (uint32_t at = 0, length; (part = next_part(cell, &at, &length));)
+        part_into_sketch(sketch, part, length, first, end);
+}
+
 /* The seconds [from_s, to_s) of a series, added to a sketch. */
 static void gather(struct sketch *sketch, const struct live_series *series, int64_t from_s,
                    int64_t to_s) {
@@ -317,8 +362,8 @@ static void gather(struct sketch *sketch, const struct live_series *series, int6
          i < series->count && series->cells[i].start_s < to_s; i++) {
         const struct cell *cell = &series->cells[i];
         int64_t first = from_s - cell->start_s, end = to_s - cell->start_s;
-        part_into_sketch(sketch, cell->bytes, cell->bytes ? cell->length : 0,
-                         first > 0 ? (int)first : 0, end < PART_SECONDS ? (int)end : PART_SECONDS);
+        cell_into_sketch(sketch, cell, first > 0 ? (int)first : 0,
+                         end < PART_SECONDS ? (int)end : PART_SECONDS);
     }
 }
 
@@ -377,9 +422,9 @@ static int64_t newest_level(struct sketch *sketch, const struct live_series *ser
         const struct cell *cell = &series->cells[i - 1];
         for (int second = PART_SECONDS - 1; second >= 0; second--) {
             int64_t at_s = cell->start_s + second;
-            if (at_s < from_s || at_s >= to_s || !cell->bytes) continue;
+            if (at_s < from_s || at_s >= to_s) continue;
             sketch_clear(sketch);
-            part_into_sketch(sketch, cell->bytes, cell->length, second, second + 1);
+            cell_into_sketch(sketch, cell, second, second + 1);
             if (sketch->count > 0) return sketch->max;
         }
     }

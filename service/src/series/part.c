@@ -110,7 +110,7 @@ static void put_together(struct part *part) {
     part->length = part->sorted = to;
 }
 
-static void bring_in_order(struct part *part) {
+void part_bring_in_order(struct part *part) {
     if (part->sorted == part->length) return;
     bool ordered = true;
     for (uint32_t i = 1; i < part->length && ordered; i++)
@@ -139,7 +139,7 @@ bool part_merge(struct part *part, const struct part *other) {
     else
         memcpy(part->entries + part->length, other->entries, other->length * sizeof *part->entries);
     part->length += other->length;
-    bring_in_order(part);
+    part_bring_in_order(part);
     return true;
 }
 
@@ -175,13 +175,19 @@ static inline bool next_entry(const struct part *part, uint32_t *at, uint32_t *k
     return true;
 }
 
-size_t part_encode(uint8_t *bytes, struct part *part) {
-    bring_in_order(part);
+bool part_is_in_order(const struct part *part) { return part->sorted == part->length; }
+
+size_t part_encode_ordered(uint8_t *bytes, const struct part *part) {
     uint8_t *at = put_head(bytes, part->sum, part->max);
     uint32_t next = 0, i = 0, key;
     uint64_t count;
     while (next_entry(part, &i, &key, &count)) at = put_entry(at, &next, key, count);
     return (size_t)(at - bytes);
+}
+
+size_t part_encode(uint8_t *bytes, struct part *part) {
+    part_bring_in_order(part);
+    return part_encode_ordered(bytes, part);
 }
 
 struct reader {
@@ -237,28 +243,6 @@ bool part_decode(struct part *part, const uint8_t *bytes, size_t length) {
     part->sum += reader.sum;
     if (reader.max > part->max) part->max = (uint32_t)reader.max;
     return true;
-}
-
-bool part_is_in_order(const struct part *part) { return part->sorted == part->length; }
-
-size_t part_merge_stored(uint8_t *bytes, const uint8_t *stored, size_t length,
-                         const struct part *part) {
-    struct reader reader = {.at = stored, .end = stored};
-    if (length > 0 && !read_head(&reader, stored, length)) return 0;
-    uint64_t max = reader.max > part->max ? reader.max : part->max, count = 0, our_count = 0;
-    uint8_t *to = put_head(bytes, reader.sum + part->sum, max);
-    uint32_t next = 0, i = 0, key = 0, our_key = 0;
-    bool theirs = read_entry(&reader, &key, &count);
-    bool ours = next_entry(part, &i, &our_key, &our_count);
-    while (theirs || ours) {
-        bool take_theirs = theirs && (!ours || key <= our_key);
-        bool take_ours = ours && (!theirs || our_key <= key);
-        to = put_entry(to, &next, take_theirs ? key : our_key,
-                       (take_theirs ? count : 0) + (take_ours ? our_count : 0));
-        if (take_theirs) theirs = read_entry(&reader, &key, &count);
-        if (take_ours) ours = next_entry(part, &i, &our_key, &our_count);
-    }
-    return reader.at == reader.end ? (size_t)(to - bytes) : 0;
 }
 
 bool part_into_sketch(struct sketch *sketch, const uint8_t *bytes, size_t length, int first,

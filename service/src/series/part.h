@@ -47,18 +47,15 @@ uint64_t part_count(const struct part *part);
 
 /* The stored form, without start_s: version 1, sum, max, then for each second and bin the distance
  * from the one before, and the count where it is not 1. size: the most that encode may write.
- * encode puts the entries in order first, and returns the bytes written. decode: adds what was
- * stored; false for what encode can't have written, or without memory: nothing was added. */
+ * encode puts the entries in order first, and returns the bytes written; encode_ordered is for a
+ * part that is in order already, as encode, merge and bring_in_order leave it. decode: adds what
+ * was stored; false for what encode can't have written, or without memory: nothing was added. */
 size_t part_stored_size(const struct part *part);
 size_t part_encode(uint8_t *bytes, struct part *part);
-bool part_decode(struct part *part, const uint8_t *bytes, size_t length);
-
-/* What is stored and a part that is in order, as encode and merge leave it, as one, without
- * bringing the first into memory: writes at most length + part_stored_size. Nothing may be stored
- * (length 0). 0 for what encode can't have written. */
+size_t part_encode_ordered(uint8_t *bytes, const struct part *part);
+void part_bring_in_order(struct part *part);
 bool part_is_in_order(const struct part *part);
-size_t part_merge_stored(uint8_t *bytes, const uint8_t *stored, size_t length,
-                         const struct part *part);
+bool part_decode(struct part *part, const uint8_t *bytes, size_t length);
 
 /* Adds the seconds from `first` to before `end` of a stored part to a sketch. Of all ten, sum and
  * max are those of the samples; else those of the middles of their bins. False for what encode
