@@ -219,7 +219,8 @@ daemon off;
 master_process off;
 pid {directory}/nginx.pid;
 error_log stderr;
-events {{ worker_connections 512; }}
+worker_rlimit_nofile 4096;
+events {{ worker_connections 2048; }}
 http {{
     access_log off;
     client_body_temp_path {directory}/nginx-body;
