@@ -8,10 +8,12 @@
  * but the app's last word: before it is sent on, what was recorded is reported. A server may end
  * the process by the signal that stopped it, past all exit functions; uvicorn from 0.29 on does.
  */
-#include "stamps.h"
 #include "wrapper.h"
 
 #include <string.h>
+
+#include "parts.h"
+#include "stamps.h"
 
 /* ---- The headers: pairs of bytes ---------------------------------------------------------- */
 

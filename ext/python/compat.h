@@ -46,26 +46,6 @@ static inline PyObject *Py_XNewRef(PyObject *object) {
 }
 #endif
 
-#if PY_VERSION_HEX < 0x030B0000
-/* The module of the given definition that `type`, or the base that it has from there, belongs to;
- * borrowed. */
-static inline PyObject *PyType_GetModuleByDef(PyTypeObject *type, PyModuleDef *definition) {
-    PyObject *bases = type->tp_mro;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(bases); i++) {
-        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(bases, i);
-        if (!PyType_HasFeature(base, Py_TPFLAGS_HEAPTYPE)) {
-            continue;
-        }
-        PyObject *module = ((PyHeapTypeObject *)base)->ht_module;
-        if (module != NULL && PyModule_GetDef(module) == definition) {
-            return module;
-        }
-    }
-    PyErr_SetString(PyExc_TypeError, "the type belongs to no module of dynoscale");
-    return NULL;
-}
-#endif
-
 #if PY_VERSION_HEX < 0x030D0000
 /* 1 and a new reference; 0 and NULL where there is none; -1 and NULL with an exception. */
 static inline int PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value) {

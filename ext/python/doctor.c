@@ -1,9 +1,10 @@
 /* Doctor: the core's findings, one by one. The interpreter's lock is released while it waits. */
-#include "module.h"
+#include "options.h"
 
 #include <string.h>
 
 #include "dynoscale_cli.h"
+#include "parts.h"
 
 typedef struct doctor_object {
     PyObject_HEAD dynoscale_doctor *doctor;

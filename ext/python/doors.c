@@ -1,12 +1,7 @@
 #include "doors.h"
 
+#include "calls.h"
 #include "dynoscale.h"
-
-int ds_py_swallow(void) {
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) return -1;
-    PyErr_Clear();
-    return 0;
-}
 
 int ds_py_doors_init(ds_py_doors *doors, PyObject *key_request_start, PyObject *key_queue_start) {
     doors->key_request_start = key_request_start;

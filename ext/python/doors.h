@@ -142,8 +142,4 @@ static inline ds_py_claim ds_py_doors_claim(ds_py_doors *doors, const void *wrap
  * not, -1 with an exception that is not an Exception: propagate it. */
 int ds_py_doors_hooked(ds_py_doors *doors, PyObject *environ, int64_t *queue_time_ms);
 
-/* Clears the exception that is set if it is an ordinary one. Others (KeyboardInterrupt,
- * SystemExit, a server's time-out) come from outside and are not ours: -1 and it stays. */
-DS_COLD int ds_py_swallow(void);
-
 #endif

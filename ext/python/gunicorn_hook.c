@@ -2,10 +2,12 @@
  * gunicorn's pre_request(worker, req): req.headers is a list of (NAME, value) pairs of str. It can
  * tell nobody but the service: gunicorn makes environ only later.
  */
-#include "module.h"
-#include "stamps.h"
+#include "state.h"
 
 #include <string.h>
+
+#include "parts.h"
+#include "stamps.h"
 
 static int look_closer(PyObject *header, const ds_py_header *wanted, PyObject **found) {
     if (!PyTuple_Check(header) || PyTuple_GET_SIZE(header) != 2) return 0;
@@ -124,13 +126,13 @@ DS_COLD static int enter(ds_py_state *state, PyObject *request) {
     return ds_py_swallow();
 }
 
-const char ds_py_pre_request_doc[] =
-    "pre_request($module, worker, req)\n--\n\n"
-    "Measures the request that gunicorn is about to hand to the app.\n\n"
-    "Put it in gunicorn.conf.py, or call it from a pre_request of your own.";
+PyDoc_STRVAR(pre_request_doc,
+             "pre_request($module, worker, req)\n--\n\n"
+             "Measures the request that gunicorn is about to hand to the app.\n\n"
+             "Put it in gunicorn.conf.py, or call it from a pre_request of your own.");
 
-DS_FLAT PyObject *ds_py_pre_request(PyObject *module, PyObject *const *args, Py_ssize_t count,
-                                    PyObject *names) {
+DS_FLAT static PyObject *pre_request(PyObject *module, PyObject *const *args, Py_ssize_t count,
+                                     PyObject *names) {
     PyObject *request;
     if (DS_LIKELY(count == 2 && names == NULL)) request = args[1];
     else if ((request = parse(args, count, names)) == NULL) return NULL;
@@ -146,12 +148,11 @@ DS_FLAT PyObject *ds_py_pre_request(PyObject *module, PyObject *const *args, Py_
     Py_RETURN_NONE;
 }
 
-const char ds_py_post_request_doc[] =
-    "post_request($module, req, /)\n--\n\n"
-    "The request that pre_request was called with leaves the app.";
+PyDoc_STRVAR(post_request_doc, "post_request($module, req, /)\n--\n\n"
+                               "The request that pre_request was called with leaves the app.");
 
 /* From the first call on it is known that gunicorn calls it: only then pre_request enters. */
-PyObject *ds_py_post_request(PyObject *module, PyObject *request) {
+static PyObject *post_request(PyObject *module, PyObject *request) {
     ds_py_state *state = ds_py_state_of(module);
     atomic_store_explicit(&state->doors.hook_times, true, memory_order_relaxed);
     PyObject *entered = PyObject_GetAttr(request, state->name_entered);
@@ -165,3 +166,11 @@ PyObject *ds_py_post_request(PyObject *module, PyObject *request) {
     ds_py_slot_request_leaves(&state->slot, entered_ns);
     Py_RETURN_NONE;
 }
+
+static PyMethodDef functions[] = {
+    {"pre_request", DS_METHOD(pre_request), METH_FASTCALL | METH_KEYWORDS, pre_request_doc},
+    {"post_request", post_request, METH_O, post_request_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+int ds_py_add_gunicorn_hook(PyObject *module) { return PyModule_AddFunctions(module, functions); }

@@ -1,9 +1,10 @@
 /* Options: the core's settings for Python. Nothing is parsed here, and nothing has two names. */
-#include "module.h"
+#include "options.h"
 
 #include <string.h>
 
 #include "dynoscale_cli.h"
+#include "parts.h"
 
 typedef struct options_object {
     PyObject_HEAD dynoscale_options *options;
@@ -163,13 +164,27 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
+static int add_setting_names(PyObject *module) {
+    PyObject *names = PyTuple_New(DYNOSCALE_SETTING_COUNT);
+    for (int i = 0; names != NULL && i < DYNOSCALE_SETTING_COUNT; i++) {
+        PyObject *name = PyUnicode_FromString(dynoscale_setting_name((dynoscale_setting)i));
+        if (name == NULL) Py_CLEAR(names);
+        else PyTuple_SET_ITEM(names, i, name);
+    }
+    if (names == NULL) return -1;
+    int added = PyObject_SetAttrString(module, "SETTING_NAMES", names);
+    Py_DECREF(names);
+    return added;
+}
+
 int ds_py_add_options(PyObject *module) {
     ds_py_state *state = ds_py_state_of(module);
     state->options_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
-    return state->options_type != NULL ? PyModule_AddType(module, state->options_type) : -1;
+    if (state->options_type == NULL || PyModule_AddType(module, state->options_type) < 0) return -1;
+    return add_setting_names(module);
 }
 
-/* ---- For module.c ------------------------------------------------------------------------- */
+/* ---- For the other parts ------------------------------------------------------------------ */
 
 const dynoscale_options *ds_py_options_of(ds_py_state *state, PyObject *object) {
     if (Py_TYPE(object) == state->options_type) return options_in(object);

@@ -1,8 +1,8 @@
 #include "stamps.h"
 
-#include "doors.h"
-
 #include <string.h>
+
+#include "calls.h"
 
 bool ds_py_is_name(const char *text, const ds_py_header *header) {
     for (Py_ssize_t i = 0; i < header->length; i++)

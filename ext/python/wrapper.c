@@ -197,12 +197,21 @@ static int parse(const ds_py_wrapper *self, PyObject *args, PyObject *names, PyO
     return -1;
 }
 
+static void end(PyObject *object);
+
+/* The module, borrowed. A subclass has the layout, and so the tp_base, of a class that was made by
+ * ds_py_add_wrapper. */
+static PyObject *module_of(PyTypeObject *type) {
+    while (type->tp_dealloc != end) type = type->tp_base;
+    return PyType_GetModule(type);
+}
+
 static int wrap(ds_py_wrapper *self, PyObject *app) {
     if (self->app != NULL) {
         PyErr_Format(PyExc_RuntimeError, "%s wraps an app already", self->kind->name);
         return -1;
     }
-    PyObject *module = PyType_GetModuleByDef(Py_TYPE(self), &ds_py_module);
+    PyObject *module = module_of(Py_TYPE(self));
     if (module == NULL) return -1;
     ds_py_state *state = ds_py_state_of(module);
     ds_py_doors_open_wrapper(&state->doors);

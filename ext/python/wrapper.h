@@ -8,7 +8,7 @@
 #ifndef DYNOSCALE_PYTHON_WRAPPER_H
 #define DYNOSCALE_PYTHON_WRAPPER_H
 
-#include "module.h"
+#include "state.h"
 
 typedef struct ds_py_wrapper ds_py_wrapper;
 

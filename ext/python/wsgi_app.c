@@ -1,4 +1,5 @@
 /* DynoscaleWsgiApp: a WSGI application that measures each request and calls the one it wraps. */
+#include "parts.h"
 #include "wrapper.h"
 
 DS_COLD static int measure_by_both(ds_py_state *state, PyObject *environ, PyObject *start,

@@ -1,0 +1,64 @@
+/* The state of the module: one for each interpreter. Nothing of Python's is in C statics. */
+#ifndef DYNOSCALE_PYTHON_STATE_H
+#define DYNOSCALE_PYTHON_STATE_H
+
+#include "compat.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "calls.h"
+#include "doors.h"
+#include "dynoscale.h"
+#include "slot.h"
+#include "text.h"
+
+/* All zeros at first: off, settings not read, no door. */
+typedef struct ds_py_state {
+    ds_py_slot slot;
+    atomic_bool decided; /* settings were read: the agent is on, or off for a reason */
+    ds_py_doors doors;
+    PyObject *key_request_start, *key_queue_start; /* in environ */
+    PyObject *key_queue_time;                      /* in environ and in scope */
+    PyObject *key_type, *text_http;                /* in scope, and its value there */
+    PyObject *name_headers, *name_body; /* of gunicorn's request; headers in scope, too */
+    PyObject *name_entered;             /* of gunicorn's request, ours */
+    PyTypeObject *options_type;
+} ds_py_state;
+
+static inline ds_py_state *ds_py_state_of(PyObject *module) { return PyModule_GetState(module); }
+
+/* For the module's exec, traverse and clear. -1 with an exception. */
+int ds_py_state_init(ds_py_state *state);
+int ds_py_state_traverse(ds_py_state *state, visitproc visit, void *arg);
+void ds_py_state_clear(ds_py_state *state);
+
+/* Opens the agent from the environment unless settings were read before. Returns 0, or -1 with an
+ * exception that is not an Exception. */
+DS_COLD int ds_py_decide(ds_py_state *state);
+
+static inline int ds_py_need_agent(ds_py_state *state) {
+    if (DS_LIKELY(atomic_load_explicit(&state->decided, memory_order_relaxed))) return 0;
+    return ds_py_decide(state);
+}
+
+/*
+ * Records a request by X-Request-Start (NULL: absent), where it is one plausible time, and passes
+ * on what the native thread has to say. A negative *queue_time_ms: nothing was recorded, call
+ * ds_py_record with both headers. -1 with an exception that is not an Exception: propagate it.
+ */
+static inline int ds_py_record_start(ds_py_state *state, PyObject *start, int64_t *queue_time_ms) {
+    ds_py_text text = ds_py_text_of(start);
+    ds_py_reader reader = ds_py_slot_enter(&state->slot);
+    *queue_time_ms = dynoscale_agent_request_start(reader.agent, text.data, text.length, 0);
+    bool event = dynoscale_agent_has_event(reader.agent);
+    ds_py_slot_leave(&reader);
+    return DS_UNLIKELY(event) ? ds_py_call_agent("log_events", NULL) : 0;
+}
+
+/* Records a request by both headers (NULL: absent). *queue_time_ms is what dynoscale_agent_request
+ * returns. */
+DS_COLD void ds_py_record(ds_py_state *state, PyObject *start, PyObject *queue_start,
+                          int64_t *queue_time_ms);
+
+#endif
