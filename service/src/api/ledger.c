@@ -382,15 +382,13 @@ static bool note_change(void *context, int64_t id, int64_t at_s, const char *who
     return true;
 }
 
-static const char *const act_names[] = {"none", "under_way", "done", "failed", "refused", "locked"};
-
 static bool note_act(void *context, const struct act *act) {
     struct events *events = context;
     struct text *text = new_event(events, act->ordered_s, "act");
     if (!text) return false;
     put_process(text, events);
     text_format(text, ",\"from\":%d,\"to\":%d,\"state\":\"%s\",\"ended\":", act->from, act->to,
-                act_names[act->state]);
+                act_state_name(act->state));
     api_put_time(text, act->ended_s);
     text_put(text, ",\"trouble\":");
     text_json(text, act->trouble[0] ? act->trouble : NULL);

@@ -224,11 +224,6 @@ static void put_orders(struct text *text, const struct process_orders *orders) {
     }
 }
 
-static const char *const act_names[] = {
-    [ACT_NONE] = "none",     [ACT_UNDER_WAY] = "under_way", [ACT_DONE] = "done",
-    [ACT_FAILED] = "failed", [ACT_REFUSED] = "refused",     [ACT_LOCKED] = "locked",
-};
-
 static void put_act(struct text *text, struct store *store, const struct app *app,
                     const char *process) {
     struct act act;
@@ -236,9 +231,8 @@ static void put_act(struct text *text, struct store *store, const struct app *ap
         text_put(text, "null");
         return;
     }
-    bool known = act.state >= ACT_NONE && act.state <= ACT_LOCKED;
     text_format(text, "{\"from\":%d,\"to\":%d,\"state\":\"%s\",\"ordered\":%" PRId64 ",\"ended\":",
-                act.from, act.to, known ? act_names[act.state] : "none", act.ordered_s);
+                act.from, act.to, act_state_name(act.state), act.ordered_s);
     api_put_time(text, act.ended_s);
     text_format(text, ",\"tries\":%d,\"trouble\":", act.tries);
     text_json(text, act.trouble[0] ? act.trouble : NULL);

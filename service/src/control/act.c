@@ -200,8 +200,8 @@ static void note_outside(struct process *process, int now) {
     memmove(process->outside_ms + 1, process->outside_ms,
             (OUTSIDE - 1) * sizeof *process->outside_ms);
     process->outside_ms[0] = ds_clock_monotonic_ms();
-    log_line(LOG_INFO, "control", "%s %s: somebody else changed %d dynos to %d", process->app->name,
-             process->name, process->known, now);
+    log_line(LOG_INFO, "control", "%s %s: somebody else changed the dynos: %d → %d",
+             process->app->name, process->name, process->known, now);
     process->known = now;
     process->boot_target = 0;
 }

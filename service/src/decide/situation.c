@@ -40,3 +40,11 @@ void situation_json(struct text *text, const struct situation *situation) {
 bool situation_set(struct situation *situation, const char *name, const char *value) {
     return fields_set(&fields, situation, name, value);
 }
+
+const char *act_state_name(int64_t state) {
+    static const char *const names[] = {
+        [ACT_NONE] = "none",     [ACT_UNDER_WAY] = "under_way", [ACT_DONE] = "done",
+        [ACT_FAILED] = "failed", [ACT_REFUSED] = "refused",     [ACT_LOCKED] = "locked",
+    };
+    return state >= ACT_NONE && state <= ACT_LOCKED ? names[state] : names[ACT_NONE];
+}

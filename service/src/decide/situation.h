@@ -76,6 +76,9 @@ enum act_state {
     ACT_LOCKED,  /* by a release: tried again */
 };
 
+/* "under_way"; "none" for a number that is none of these. */
+const char *act_state_name(int64_t state);
+
 enum { SITUATION_TEXT_SIZE = 256 };
 
 struct situation {
