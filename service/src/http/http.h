@@ -61,6 +61,9 @@ struct http_stream *http_stream_open(struct http_request *request, void (*closed
 bool http_stream_send(struct http_stream *stream, const char *event, const char *id,
                       const char *data);
 void http_stream_close(struct http_stream *stream);
+/* The last event, of any length; the connection ends when the client has taken it. `closed` is
+ * called as after http_stream_close. */
+void http_stream_end(struct http_stream *stream, const char *event, const char *data);
 
 struct http_limits {
     size_t head_bytes, body_bytes; /* 16 KiB (at most 65,535), 512 KiB */

@@ -61,16 +61,22 @@ static void put_line(struct text *text, const char *name, const char *value) {
     text_char(text, '\n');
 }
 
-bool http_stream_send(struct http_stream *stream, const char *event, const char *id,
-                      const char *data) {
-    struct connection *connection = stream->connection;
-    if (!connection) return false;
+static const struct text *put_event(struct http_stream *stream, const char *event, const char *id,
+                                    const char *data) {
     struct text *text = &stream->server->head;
     text_clear(text);
     put_line(text, "event", event);
     put_line(text, "id", id);
     put_line(text, "data", data);
     text_char(text, '\n');
+    return text;
+}
+
+bool http_stream_send(struct http_stream *stream, const char *event, const char *id,
+                      const char *data) {
+    struct connection *connection = stream->connection;
+    if (!connection) return false;
+    const struct text *text = put_event(stream, event, id, data);
     size_t behind = connection->out_length - connection->out_at;
     if (text->failed || behind + text->length > stream->server->limits.stream_bytes) return false;
     return connection_send(connection, text->bytes, text->length, NULL, 0);
@@ -78,6 +84,22 @@ bool http_stream_send(struct http_stream *stream, const char *event, const char 
 
 void http_stream_close(struct http_stream *stream) {
     if (stream->connection) connection_close(stream->connection);
+}
+
+void http_stream_end(struct http_stream *stream, const char *event, const char *data) {
+    struct connection *connection = stream->connection;
+    if (!connection) return;
+    const struct text *text = put_event(stream, event, NULL, data);
+    if (text->failed) {
+        connection_close(connection);
+        return;
+    }
+    connection->stream = NULL;
+    stream_closed(stream);
+    connection->close_after = true;
+    connection_enter(connection, PHASE_ANSWER);
+    if (connection_send(connection, text->bytes, text->length, NULL, 0))
+        connection_answered(connection);
 }
 
 /* A comment shows proxies that the connection lives, and us that the client does. */
