@@ -13,7 +13,7 @@
 #include "series/part.h"
 #include "store/series.h"
 
-enum { POINTS = 20000 };
+enum { POINTS = 20000, STEPS = 100000 };
 
 struct stored_part {
     int64_t start_s;
@@ -26,6 +26,9 @@ struct chart {
     struct store *store;
     int64_t app, series, from_s, to_s, step_s;
     bool waits; /* percentiles, else sums */
+    /* Instead of writing points; NULL: they are written. */
+    void (*each)(void *context, int64_t at_s, const struct sketch *sketch);
+    void *context;
 
     int64_t at_s; /* the step that is being put together; all before it are written */
     int64_t high; /* of the last step, without its last four digits */
@@ -113,6 +116,13 @@ static void end_step(struct chart *chart) {
          chart->next_part++) {
         const struct stored_part *part = &chart->parts[chart->next_part];
         part_into_sketch(&chart->sketch, part->data, part->length, 0, PART_SECONDS);
+    }
+    if (chart->each) {
+        if (chart->at_s + chart->step_s <= chart->to_s)
+            chart->each(chart->context, chart->at_s, &chart->sketch);
+        sketch_clear(&chart->sketch);
+        chart->at_s += chart->step_s;
+        return;
     }
     struct chunk_point point = {0};
     if (chart->sketch.count > 0) chunk_point_of(&point, &chart->sketch);
@@ -205,7 +215,7 @@ static bool add_points(void *context, const struct series_chunk *stored) {
 
 /* Windows of a level that begin in [from_s, to_s). */
 static bool add_level(struct chart *chart, int level, int64_t from_s, int64_t to_s) {
-    bool plain = chunk_step(level) == chart->step_s;
+    bool plain = chunk_step(level) == chart->step_s && !chart->each;
     chart->level = level;
     chart->low_s = from_s;
     chart->high_s = to_s;
@@ -252,12 +262,25 @@ static void free_chart(struct chart *chart) {
     free(chart);
 }
 
+static bool is_range(int64_t from_s, int64_t to_s, int64_t step_s, int64_t most) {
+    return step_s >= PART_SECONDS && step_s % PART_SECONDS == 0 && from_s >= 0 && to_s >= from_s &&
+           (to_s - from_s) / step_s <= most;
+}
+
+/* Reads all that the chart is of. False with store_error, or without memory. */
+static bool run_chart(struct chart *chart, const char *source, const char *signal) {
+    if (!store_begin_read(chart->store)) return false;
+    chart->waits = strcmp(signal, signal_name(SIGNAL_WAIT)) == 0;
+    chart->series = series_find(chart->store, chart->app, source, signal);
+    bool ok = chart->series >= 0 && add_all(chart);
+    go_to(chart, chart->to_s + chart->step_s);
+    store_end_read(chart->store);
+    return ok;
+}
+
 bool series_points_json(struct text *text, struct store *store, int64_t app, const char *source,
                         const char *signal, int64_t from_s, int64_t to_s, int64_t step_s) {
-    if (step_s < PART_SECONDS || step_s % PART_SECONDS != 0 || from_s < 0 || to_s < from_s ||
-        (to_s - from_s) / step_s > POINTS)
-        return false;
-    struct chart *chart = calloc(1, sizeof *chart);
+    struct chart *chart = is_range(from_s, to_s, step_s, POINTS) ? calloc(1, sizeof *chart) : NULL;
     if (!chart) return false;
     from_s -= from_s % step_s;
     *chart = (struct chart){.text = text,
@@ -267,20 +290,33 @@ bool series_points_json(struct text *text, struct store *store, int64_t app, con
                             .to_s = to_s,
                             .step_s = step_s,
                             .at_s = from_s};
-    chart->waits = strcmp(signal, signal_name(SIGNAL_WAIT)) == 0;
     text_put(text, "{\"step\":");
     text_int(text, step_s);
     text_put(text, ",\"points\":[");
-    bool ok = store_begin_read(store);
-    if (ok) {
-        chart->series = series_find(store, app, source, signal);
-        ok = chart->series >= 0 && add_all(chart);
-        go_to(chart, to_s + step_s);
-        store_end_read(store);
-    }
+    bool ok = run_chart(chart, source, signal);
     text_put(text, "]}");
     free_chart(chart);
     return ok && !text->failed;
+}
+
+bool series_each_step(struct store *store, int64_t app, const char *source, const char *signal,
+                      int64_t from_s, int64_t to_s, int64_t step_s,
+                      void (*each)(void *context, int64_t at_s, const struct sketch *sketch),
+                      void *context) {
+    struct chart *chart = is_range(from_s, to_s, step_s, STEPS) ? calloc(1, sizeof *chart) : NULL;
+    if (!chart) return false;
+    from_s -= from_s % step_s;
+    *chart = (struct chart){.store = store,
+                            .app = app,
+                            .from_s = from_s,
+                            .to_s = to_s,
+                            .step_s = step_s,
+                            .at_s = from_s,
+                            .each = each,
+                            .context = context};
+    bool ok = run_chart(chart, source, signal);
+    free_chart(chart);
+    return ok;
 }
 
 /* ---- The list ------------------------------------------------------------------------------ */

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "series/sketch.h"
 #include "store/store.h"
 #include "text.h"
 
@@ -16,6 +17,13 @@
  * False with store_error. */
 bool series_points_json(struct text *text, struct store *store, int64_t app, const char *source,
                         const char *signal, int64_t from_s, int64_t to_s, int64_t step_s);
+
+/* The same windows as sketches, for what reckons with them: `each` is called for each step, in the
+ * order of time, with its samples (count 0: none). False with store_error. */
+bool series_each_step(struct store *store, int64_t app, const char *source, const char *signal,
+                      int64_t from_s, int64_t to_s, int64_t step_s,
+                      void (*each)(void *context, int64_t at_s, const struct sketch *sketch),
+                      void *context);
 
 /* [{"source":"sidekiq:default","signals":["wait","depth"],"newest":EPOCH}] of an app. */
 bool series_list_json(struct text *text, struct store *store, int64_t app);
