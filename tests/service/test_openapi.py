@@ -232,6 +232,7 @@ def measured(api: Api, address: str) -> None:
     now = int(time.time())
     rows = [(now - i % 20, 300 + i, "web") for i in range(100)]
     rows += [(now - 1, 5000, "sidekiq:default")]
+    rows += [(now - 60 * i, 20, "web") for i in range(3, 10)]
     assert report(api.service, address, rows).status == 200
     sources = api("GET", APP + "/sources", app="shop")["sources"]
     assert {s["source"] for s in sources} == {"web", "sidekiq:default"}
@@ -284,6 +285,7 @@ def processes(api: Api) -> None:
     api("GET", PROCESS + "/explain", query="at=-1d", **place, expect=404)
     assert api("GET", PROCESS + "/replay", **place)["same"] is True
     usage(api, place)
+    trial(api, place)
     api("POST", PROCESS + "/pause", {"until": "+1h", "direction": "down"}, **place)
     api("POST", PROCESS + "/boost", {"dynos": 4}, **place)
     now = api("GET", PROCESS, **place)
@@ -313,6 +315,13 @@ def usage(api: Api, place: Dict[str, Any]) -> None:
     api("PUT", PROCESS + "/price", {"cents_a_month": 1, "currency": "eur"}, expect=400, **place)
     api("DELETE", PROCESS + "/price", expect=204, **place)
     assert api("GET", PROCESS + "/usage", **place)["price"] is None
+
+
+def trial(api: Api, place: Dict[str, Any]) -> None:
+    path, rules = PROCESS + "/trial", api("GET", APP + "/rules", app="shop")
+    tried = api("POST", path, {"rules": rules, "from": "-12m"}, **place)
+    assert tried["same_rules"] and tried["known_minutes"] >= 2
+    api("POST", path, {"rules": "processes: ["}, expect=422, **place)
 
 
 def people(api: Api) -> None:

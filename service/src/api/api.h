@@ -26,6 +26,23 @@ struct api_who {
     int64_t user, session, token; /* 0: none */
 };
 
+/*
+ * What takes seconds: a resource that has checked its input leaves it in call->work in place of an
+ * answer, and whoever called runs it, on a thread where that blocks nobody.
+ */
+struct api_call;
+struct api_work {
+    /* Answers `call`, which has a store, as a resource does. */
+    void (*run)(struct api_work *work, struct api_call *call);
+    void (*free)(struct api_work *work);
+    bool streams; /* the client wants to see how far it is, by server-sent events */
+    int64_t app;
+    char who[128];
+    /* Of whoever runs it, or NULL: is told now and then which share is done; false: stop. */
+    bool (*progress)(void *context, double done);
+    void *context;
+};
+
 enum { API_PARAMETERS = 4 };
 
 struct api_call {
@@ -62,7 +79,13 @@ struct api_call {
      * who.app allows. See api_event. */
     bool stream;
     int64_t stream_app;
+    struct api_work *work; /* in place of an answer; api_call_free frees it */
 };
+
+/* Runs work: `call` has a store and the time, and is answered. Blocks for seconds. */
+void api_work_run(struct api_work *work, struct api_call *call);
+/* Runs call->work here and now, and answers the call with it, for those whom that does not hurt. */
+void api_work_here(struct api_call *call);
 
 /* The headers and the body of a request that api_call points to are the caller's; this frees the
  * answer's part. */

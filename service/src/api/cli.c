@@ -48,6 +48,10 @@ const struct cli_command cli_commands[] = {
      cli_rules_history},
     {"rules rollback", "APP VERSION", "", 2, 2, false, "Puts an earlier version in force.",
      cli_rules_rollback},
+    {"trial", "APP FILE [--days N] [--from TIME] [--to TIME] [--process PROCESS]",
+     "days= from= to= process=", 2, 2, false,
+     "Shows what the rules of FILE would have done in the last 7 days, beside those in force.",
+     cli_trial},
     {"status", "[APP]", "", 0, 1, false,
      "Shows each process: dynos, queue time, the rule in force, the last decision.", cli_status},
     {"explain", "APP PROCESS [--at TIME]", "at=", 2, 2, false,
@@ -104,6 +108,7 @@ const char cli_help[] =
     "  platform set|show|test|remove       what runs an app's dynos\n"
     "  rules get|check|plan|put|history|rollback\n"
     "                                      how an app is scaled\n"
+    "  trial                               what other rules would have done\n"
     "  status, explain, ledger, replay     what happens, and why\n"
     "  pause, boost, resume, switch        orders for a time\n"
     "  series, export                      what was measured\n"

@@ -100,6 +100,7 @@ static bool call_here(struct cli *cli, const struct cli_request *request, size_t
                             .accept = request->accept,
                             .if_match = request->if_match};
     api_run(&call, request->path);
+    api_work_here(&call);
     reply->status = call.status;
     text_add(&reply->body, call.answer.bytes ? call.answer.bytes : "", call.answer.length);
     api_call_free(&call);

@@ -127,6 +127,7 @@ int cli_rules_plan(struct cli *cli);
 int cli_rules_put(struct cli *cli);
 int cli_rules_history(struct cli *cli);
 int cli_rules_rollback(struct cli *cli);
+int cli_trial(struct cli *cli);
 int cli_status(struct cli *cli);
 int cli_explain(struct cli *cli);
 int cli_ledger(struct cli *cli);

@@ -256,6 +256,9 @@ static bool take(struct api_call *call, const struct field *field, json_t *value
         if (!json_is_object(value)) return wrong(call, field, "must be an object");
         *(json_t **)field->to = value;
         return true;
+    case FIELD_ANY:
+        *(json_t **)field->to = value;
+        return true;
     }
     return false;
 }

@@ -84,6 +84,9 @@ void tokens_remove(struct api_call *call);
 void audit_list(struct api_call *call);
 void audit_list_app(struct api_call *call);
 
+/* trial.c */
+void trial_run_rules(struct api_call *call);
+
 /* usage.c */
 void usage_show(struct api_call *call);
 void price_change(struct api_call *call);
@@ -134,6 +137,10 @@ void api_write_switched(struct text *to, const char *text, const struct rule_set
 
 /* A rule as JSON, with its place in the list. */
 void api_put_rule(struct text *text, const struct rule *rule, int number);
+
+/* What a dyno costs; null where that was not entered. */
+struct price;
+void api_put_price(struct text *text, const struct price *price);
 
 /* The process of the path, in the newest rules; NULL: the call is answered. The set is the
  * caller's. */

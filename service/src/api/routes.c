@@ -69,6 +69,7 @@ const struct api_route api_routes[] = {
     {HTTP_GET, PROCESS "/ledger", API_READ, false, false, ledger_list},
     {HTTP_GET, PROCESS "/explain", API_READ, false, false, ledger_explain},
     {HTTP_GET, PROCESS "/replay", API_READ, false, false, ledger_replay},
+    {HTTP_POST, PROCESS "/trial", API_READ, false, false, trial_run_rules},
     {HTTP_GET, PROCESS "/usage", API_READ, false, false, usage_show},
     {HTTP_PUT, PROCESS "/price", API_ADMIN, true, false, price_change},
     {HTTP_DELETE, PROCESS "/price", API_ADMIN, true, false, price_forget},

@@ -74,6 +74,8 @@ void api_call_free(struct api_call *call) {
     text_free(&call->headers);
     json_decref(call->input);
     call->input = NULL;
+    if (call->work) call->work->free(call->work);
+    call->work = NULL;
 }
 
 /* ---- Who calls ----------------------------------------------------------------------------- */
@@ -300,6 +302,22 @@ static void finish(struct api_call *call) {
     if (!call->type) call->type = "application/json";
     if (!call->headers.bytes || !strstr(call->headers.bytes, "Cache-Control:"))
         text_put(&call->headers, "Cache-Control: no-store\r\n");
+}
+
+void api_work_run(struct api_work *work, struct api_call *call) {
+    work->run(work, call);
+    finish(call);
+}
+
+void api_work_here(struct api_call *call) {
+    struct api_work *work = call->work;
+    if (!work) return;
+    call->work = NULL;
+    text_clear(&call->answer);
+    text_clear(&call->headers);
+    call->status = 0;
+    api_work_run(work, call);
+    work->free(work);
 }
 
 static char *copy_body(const struct api_call *call) {

@@ -135,7 +135,7 @@ static void put_by_dynos(struct using *using) {
                 using->ups, using->downs, using->flaps, using->flap_s);
 }
 
-static void put_price(struct text *text, const struct price *price) {
+void api_put_price(struct text *text, const struct price *price) {
     if (price->cents_a_month < 0) {
         text_put(text, "null");
         return;
@@ -183,7 +183,7 @@ void usage_show(struct api_call *call) {
     add_last(using, to_s);
     end_slot(using);
     put_by_dynos(using);
-    put_price(&call->answer, &price);
+    api_put_price(&call->answer, &price);
     text_char(&call->answer, '}');
     rule_free(using->rules);
     free(using);

@@ -53,7 +53,10 @@ static void finish_call(void *context) {
     if (call->stream)
         events_open(service->events, job->request,
                     call->stream_app ? call->stream_app : call->who.app);
-    else answer_call(job);
+    else if (call->work) {
+        works_begin(service->works, job->request, call->work);
+        call->work = NULL;
+    } else answer_call(job);
     free_job(job);
 }
 

@@ -145,7 +145,9 @@ static bool start_rooms(struct service *service, char *error, size_t size) {
     control_on_tick(service->control, events_changed_elsewhere, service->events);
     service->pool =
         pool_new("api", (int)settings->api_threads, API_WAITING_MOST, settings->data, error, size);
-    return service->pool != NULL;
+    if (!service->pool) return false;
+    service->works = works_new(service, error, size);
+    return service->works != NULL;
 }
 
 static void say_where(const struct service *service, const char *link) {
@@ -205,11 +207,14 @@ static void end(struct service *service) {
     service->draining = true;
     if (service->pool) pool_free(service->pool);
     if (service->loop) loop_run_posts(service->loop);
+    if (service->works) works_stop(service->works);
+    if (service->loop) loop_run_posts(service->loop);
     if (service->ingest) ingest_free(service->ingest);
     if (service->loop) loop_run_posts(service->loop);
     if (service->control) control_free(service->control);
     http_server_free(service->http);
     if (service->loop) loop_run_posts(service->loop);
+    works_free(service->works);
     events_free(service->events);
     ready_free(service->ready);
     if (service->live) live_free(service->live);

@@ -2,7 +2,7 @@
  * `dynoscaled serve`: what is started in which order, where a request goes, how it all ends.
  *
  * Reading order: serve.c (start, drain), route.c (request → report, API, health, metrics),
- * events.c (streams), metrics.c, ready.c.
+ * events.c (streams), works.c (what takes seconds), metrics.c, ready.c.
  */
 #ifndef SERVE_H
 #define SERVE_H
@@ -19,6 +19,7 @@
 
 struct events;
 struct ready;
+struct works;
 
 struct service {
     struct settings settings;
@@ -34,6 +35,7 @@ struct service {
     struct http_server *http;
     struct events *events;
     struct ready *ready;
+    struct works *works;
     struct loop_timer *drain_timer;
     bool draining;
 };
@@ -59,6 +61,14 @@ void events_open(struct events *events, struct http_request *request, int64_t ap
 /* Something of the app has changed: its event is made and sent. On the loop's thread. */
 void events_changed(struct events *events, int64_t app);
 void events_changed_elsewhere(void *events, int64_t app); /* any thread */
+
+/* works.c: what takes seconds, on a thread of its own. NULL with a sentence. */
+struct works *works_new(struct service *service, char *error, size_t size);
+/* Takes the work and the request, which is answered when it is done. On the loop's thread. */
+void works_begin(struct works *works, struct http_request *request, struct api_work *work);
+/* Stops all that runs, and waits for it; then posts must run, and works_free may be called. */
+void works_stop(struct works *works);
+void works_free(struct works *works);
 
 /* metrics.c: of the service, as Prometheus reads them. */
 void metrics_write(struct text *text, struct service *service);

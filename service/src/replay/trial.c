@@ -1,0 +1,274 @@
+#include "replay/trial.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decide/decide.h"
+#include "replay/fleet.h"
+#include "replay/watch.h"
+#include "rules/week.h"
+
+enum {
+    MINUTE_S = 60,
+    STEP_S = 5,
+    LONG_AGO_S = 100000,
+    USUAL_BOOT_S = 25,
+    PROGRESS_MINUTES = 60,
+    QUICK_DECISIONS = 20000, /* of the automatic method, which take a second or so */
+};
+
+struct run {
+    struct trial *trial;
+    struct fleet fleet;
+    struct watch watch;
+    struct memory memory;
+    struct waits minute; /* all of it */
+    const struct rule *rule;
+    int64_t rule_until_s, rule_since_s, release_s; /* release_s: 0: none */
+    double boot_s;
+};
+
+int trial_tick_s(const struct rule_process *process, int minutes) {
+    static const int apart[] = {10, 15, 20, 30, 60};
+    bool automatic = false;
+    for (int i = 0; i < process->rule_count; i++)
+        automatic = automatic || process->rules[i].method == RULE_AUTOMATIC;
+    int i = 0;
+    while (automatic && i < 3 && minutes * (MINUTE_S / apart[i]) > QUICK_DECISIONS) i++;
+    return apart[i];
+}
+
+/* ---- Chance, the same for all rules that are tried ------------------------------------------- */
+
+static double uniform(int64_t moment_s, uint64_t which) {
+    uint64_t x = (uint64_t)moment_s * 0x9E3779B97F4A7C15u + which * 0xD1B54A32D192ED03u;
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ x >> 27) * 0x94D049BB133111EBu;
+    x ^= x >> 31;
+    return ((double)(x >> 11) + .5) / 9007199254740992.;
+}
+
+static double normal(int64_t moment_s, uint64_t which) {
+    double angle = 6.283185307179586 * uniform(moment_s, which + 1);
+    return sqrt(-2 * log(uniform(moment_s, which))) * cos(angle);
+}
+
+/* So many times the slow requests that are to be expected come by chance, in clusters: Poisson's
+ * distribution over its mean. */
+static double chance_times(double clusters, int64_t moment_s) {
+    if (clusters < 1e-6) return 1;
+    if (clusters > 40) {
+        double times = 1 + normal(moment_s, 20) / sqrt(clusters);
+        return times > 0 ? times : 0;
+    }
+    double u = uniform(moment_s, 20), term = exp(-clusters), sum = term;
+    int count = 0;
+    while (u > sum && count < 200) {
+        term *= clusters / ++count;
+        sum += term;
+    }
+    return count / clusters;
+}
+
+/* Requests of a part of a minute: they follow the minutes around it, and chance. The parts of a
+ * minute together have as many as it had. */
+static double requests_of(const struct history *history, int minute, int64_t moment_s, int part,
+                          int parts) {
+    const struct history_minute *minutes = history->minutes;
+    double all = minutes[minute].requests;
+    if (all <= 0) return 0;
+    double before = minute > 0 && minutes[minute - 1].known ? minutes[minute - 1].requests : all;
+    double after = minute + 1 < history->count && minutes[minute + 1].known
+                       ? minutes[minute + 1].requests
+                       : all;
+    double slope = (after - before) / 2 / all;
+    slope = slope > 1 ? 1 : slope < -1 ? -1 : slope;
+    double mean = all / parts * (1 + slope * ((part + .5) / parts - .5));
+    double noise = normal(moment_s, 0), sum = 0;
+    int64_t first_s = moment_s - part * (MINUTE_S / parts);
+    for (int i = 0; i < parts; i++) sum += normal(first_s + i * (MINUTE_S / parts), 0);
+    double requests = mean + (noise - sum / parts) * sqrt(all / parts);
+    return requests > 0 ? requests : 0;
+}
+
+/* ---- A tick --------------------------------------------------------------------------------- */
+
+static void follow_week(struct run *run, int64_t now_s) {
+    const struct trial *trial = run->trial;
+    if (run->rule && now_s < run->rule_until_s) return;
+    const struct rule *before = run->rule;
+    run->rule = &trial->process->rules[week_rule(trial->process, trial->zone, now_s)];
+    run->rule_until_s = week_until(trial->process, trial->zone, now_s);
+    if (before && before != run->rule) run->rule_since_s = now_s;
+    if (run->rule->method == RULE_AUTOMATIC) run->trial->automatic = true;
+}
+
+static void pass_time(struct run *run, int minute, int64_t now_s, int part) {
+    const struct trial *trial = run->trial;
+    const struct history *history = trial->history;
+    const struct history_minute *past = &history->minutes[minute];
+    int parts = MINUTE_S / trial->tick_s, steps = trial->tick_s / STEP_S;
+    struct watch_tick *tick = watch_next(&run->watch);
+    tick->heard = past->known;
+    tick->service_s = capacity_service(trial->capacity, history, minute);
+    tick->arrived = past->known ? requests_of(history, minute, now_s, part, parts) : 0;
+    for (int i = 0; i < steps; i++)
+        tick->began += fleet_run(&run->fleet, (double)(now_s + (i + 1) * STEP_S), STEP_S,
+                                 tick->arrived / trial->tick_s, tick->service_s, &tick->waits);
+    tick->up = run->fleet.up;
+    double slow = waits_above(&tick->waits, history->slow_ms);
+    waits_vary(&tick->waits, chance_times(slow / trial->capacity->clustering, now_s));
+    waits_sum(&run->minute, &tick->waits, 1);
+}
+
+static void tell(const struct run *run, int64_t now_s, struct situation *situation) {
+    const struct trial *trial = run->trial;
+    situation_clear(situation);
+    situation->now = now_s;
+    situation->tick_s = trial->tick_s;
+    situation->scaling = 1;
+    situation->started_age = LONG_AGO_S;
+    situation->rule_age = run->rule_since_s ? now_s - run->rule_since_s : LONG_AGO_S;
+    situation->ordered = run->fleet.ordered;
+    situation->up = run->fleet.up;
+    situation->booting = run->fleet.ordered - run->fleet.up;
+    situation->stopping = 0;
+    situation->formation_age = 1;
+    situation->dynos_heard = run->fleet.up;
+    situation->boot_s = (int64_t)(run->boot_s + .5);
+    situation->boot_mean_ms = (int64_t)(run->boot_s * 1000);
+    if (run->release_s) situation->release_age = now_s - run->release_s;
+    watch_tell(&run->watch, run->rule, trial->capacity->busy_known, situation);
+}
+
+static void act(struct run *run, int64_t now_s, const struct decision *decision) {
+    struct trial *trial = run->trial;
+    int to = decision->to, ordered = run->fleet.ordered;
+    if (!trial->process->scaling || to < 0 || to == ordered) return;
+    fleet_order(&run->fleet, to, (double)now_s + run->boot_s);
+    trial->scalings++;
+    if (to > trial->most) trial->most = to;
+}
+
+/* ---- A minute ------------------------------------------------------------------------------- */
+
+/* Whether the minute would be slow if a dyno took so many times the load that is thought. */
+static bool slow_if(const struct run *run, int minute, const struct trial_minute *now,
+                    double times) {
+    const struct trial *trial = run->trial;
+    const struct history *history = trial->history;
+    double service_s = capacity_service(trial->capacity, history, minute);
+    if (now->up < .5) return true;
+    double used = now->requests / MINUTE_S * service_s / now->up / trial->capacity->slots / times;
+    const struct queue *queue = NULL;
+    for (int i = 0; i < FLEET_QUEUES && !queue; i++)
+        if (run->fleet.queues[i].slots > 0) queue = &run->fleet.queues[i].queue;
+    if (!queue) return now->slow;
+    struct queue_wait wait = queue_stationary(queue, used, service_s);
+    return 1000 * queue_longer(&wait, history->slow_ms / 1000.) > history->slow_per_mille;
+}
+
+static void end_minute(struct run *run, int minute, struct trial_minute *now, int ticks) {
+    struct trial *trial = run->trial;
+    const struct history *history = trial->history;
+    now->wanted /= ticks;
+    now->ordered /= ticks;
+    now->up /= ticks;
+    now->requests = run->minute.requests;
+    now->above = waits_above(&run->minute, history->slow_ms);
+    now->known = history->minutes[minute].known;
+    now->p95_ms = now->known ? waits_value(&run->minute, RULE_P95) : -1;
+    now->slow = now->known && now->requests > .5 &&
+                1000 * now->above > history->slow_per_mille * now->requests;
+    double doubt = trial->capacity->doubt;
+    now->surely = now->slow && slow_if(run, minute, now, 1 + doubt);
+    now->maybe =
+        now->known && now->requests > .5 && (now->slow || slow_if(run, minute, now, 1 - doubt));
+    memset(&run->minute, 0, sizeof run->minute);
+}
+
+static void begin_minute(struct run *run, int minute, int64_t now_s) {
+    const struct history_minute *past = &run->trial->history->minutes[minute];
+    if (past->releasing) run->release_s = now_s;
+    /* Switched off: what really ran. */
+    if (!run->trial->process->scaling && past->ordered > .5)
+        fleet_order(&run->fleet, (int)(past->ordered + .5), (double)now_s + run->boot_s);
+    if (past->restart) fleet_restart(&run->fleet, (double)now_s + run->boot_s);
+}
+
+static void note_range(struct run *run, const struct situation *situation) {
+    struct trial *trial = run->trial;
+    const struct rule *rule = run->rule;
+    int64_t limit_ms = rule->method == RULE_AUTOMATIC ? rule->goal_ms : rule->up.threshold_ms;
+    if (situation->heard_age <= trial->tick_s) {
+        trial->least_s += (rule->min > 1 ? rule->min : 1) * trial->tick_s;
+        trial->most_s += rule->max * trial->tick_s;
+    }
+    if (run->fleet.ordered >= rule->max && situation->value_ms > limit_ms)
+        trial->cut_minutes += (double)trial->tick_s / MINUTE_S;
+}
+
+static void run_minute(struct run *run, int minute) {
+    struct trial *trial = run->trial;
+    int64_t begin_s = trial->history->from_s + (int64_t)minute * MINUTE_S;
+    int ticks = MINUTE_S / trial->tick_s;
+    struct trial_minute *now = &trial->minutes[minute];
+    *now = (struct trial_minute){.p95_ms = -1};
+    begin_minute(run, minute, begin_s);
+    for (int i = 0; i < ticks; i++) {
+        int64_t now_s = begin_s + (i + 1) * trial->tick_s;
+        struct situation situation;
+        struct decision decision;
+        pass_time(run, minute, now_s - trial->tick_s, i);
+        follow_week(run, now_s);
+        now->ordered += run->fleet.ordered;
+        now->up += run->fleet.up;
+        if (!trial->process->scaling) {
+            now->wanted += run->fleet.ordered;
+            continue;
+        }
+        tell(run, now_s, &situation);
+        decide(&situation, run->rule, &run->memory, &decision);
+        act(run, now_s, &decision);
+        now->wanted += decision.to < 0 ? run->fleet.ordered : decision.to;
+        note_range(run, &situation);
+    }
+    end_minute(run, minute, now, ticks);
+}
+
+/* ---- The whole ------------------------------------------------------------------------------ */
+
+static void begin(struct run *run, struct trial *trial) {
+    const struct history *history = trial->history;
+    run->trial = trial;
+    run->boot_s = history->boot_s > 0 ? history->boot_s : USUAL_BOOT_S;
+    run->watch.tick_s = trial->tick_s;
+    memory_clear(&run->memory);
+    if (trial->learned) run->memory.learned = *trial->learned;
+    follow_week(run, history->from_s);
+    int dynos = history->first_dynos > 0 ? history->first_dynos : run->rule->min;
+    if (trial->process->scaling) {
+        if (dynos > run->rule->max) dynos = run->rule->max;
+        if (dynos < run->rule->min) dynos = run->rule->min;
+    }
+    fleet_begin(&run->fleet, trial->capacity, dynos < 1 ? 1 : dynos);
+    trial->most = run->fleet.ordered;
+}
+
+bool trial_run(struct trial *trial) {
+    struct run *run = calloc(1, sizeof *run);
+    if (!run) return false;
+    trial->scalings = trial->most = 0;
+    trial->least_s = trial->most_s = trial->cut_minutes = 0;
+    trial->automatic = false;
+    begin(run, trial);
+    bool goes_on = true;
+    for (int i = 0; i < trial->history->count && goes_on; i++) {
+        run_minute(run, i);
+        if (trial->progress && i % PROGRESS_MINUTES == PROGRESS_MINUTES - 1)
+            goes_on = trial->progress(trial->context, (i + 1.) / trial->history->count);
+    }
+    free(run);
+    return goes_on;
+}
