@@ -6,18 +6,17 @@ module DynoscaleRuby
   # Measures how long the oldest job of each queue has been ready to run, in processes that work
   # jobs or serve requests, and reports it as "BACKEND:QUEUE".
   #
-  # An adapter is one file in jobs/ and one row in BACKENDS. Its class has two methods:
+  # An adapter is one file in jobs/ and one row in BACKENDS. Its class has three methods:
   #
   #   hook     asks the library, once a process, to call Jobs.work when it begins to work jobs
   #   queues   {queue's name => ms}: how long its oldest job that is ready to run has been so; 0
   #            for a queue known to be empty; nil where there is nothing to tell, because the queue
   #            is paused, or the age of its jobs unknown. It may yield the names it has found, and
-  #            read only those it gets back. It raises what the library raises.
-  #
-  # One that learns more by the same reading has one more:
-  #
-  #   counts   {'depth' => {queue => jobs that are ready}, 'working' => {queue => those worked on}} of
-  #            the last reading, or one of them
+  #            read only those it gets back. It raises what the library raises. Its argument: those
+  #            of 'depth' and 'working' that the service asks for; none if left out.
+  #   counts   {'depth' => {queue => jobs that are ready}, 'working' => {queue => jobs that are worked
+  #            on, by all workers}}, as far as the same round trips of the last reading have told it:
+  #            nil for what is not known, 0 for what is known to be none
   #
   # One that keeps a connection has two more:
   #

@@ -39,6 +39,12 @@ module DelayedJobCases
       Delayed::Job.enqueue(Work.new, queue: queue, run_at: Time.now - seconds_ago)
     end
     def clear = Delayed::Job.delete_all
+    # As a worker does, with the oldest job that is ready.
+    def take(queue)
+      worker = Delayed::Worker.new(queues: [queue])
+      worker.name = "worker \#{rand}"
+      Delayed::Job.reserve(worker) or raise 'no job'
+    end
   RUBY
 
   def test_a_job_without_a_queue_is_in_the_default_one

@@ -102,7 +102,7 @@ class LifecycleTest < JobTests::Case
 
   COUNT_READS = <<~RUBY
     READS = []
-    DynoscaleRuby::Jobs::Sidekiq.prepend(Module.new { def queues = (READS << 1) && super })
+    DynoscaleRuby::Jobs::Sidekiq.prepend(Module.new { def queues(*) = (READS << 1) && super })
   RUBY
 
   def test_once_stopped_or_turned_off_it_reads_nothing_whatever_is_made
@@ -194,8 +194,8 @@ class LifecycleTest < JobTests::Case
     LEADS = []
     WATCHES = []
     DynoscaleRuby::Agent.singleton_class.prepend(Module.new do
-      def leads? = (LEADS << 1) && super
-      def watch_leader = (WATCHES << 1) && super
+      def leads?(*) = (LEADS << 1) && super
+      def watch_leader(*) = (WATCHES << 1) && super
     end)
   RUBY
 
@@ -203,7 +203,7 @@ class LifecycleTest < JobTests::Case
   def test_where_the_system_does_not_tell_of_a_leaders_end_one_that_waits_asks_once_an_interval
     first = process_that_reads
     second = another
-    second.run("#{COUNT_QUESTIONS.sub(/def watch_leader = .*/, 'def watch_leader = nil')}; serve")
+    second.run("#{COUNT_QUESTIONS.sub(/def watch_leader.*/, 'def watch_leader(*) = nil')}; serve")
     wait_until('it asks') { second.run('LEADS.size') >= 2 }
     asked = second.run('LEADS.size')
     read = recorded(first)
@@ -233,12 +233,47 @@ class LifecycleTest < JobTests::Case
   def test_one_that_waits_goes_on_where_what_it_waits_on_was_closed
     first = process_that_reads
     second = another
-    second.run('DynoscaleRuby::Agent.singleton_class.prepend(Module.new { def watch_leader = 9_999 }); serve')
+    second.run('DynoscaleRuby::Agent.singleton_class.prepend(Module.new { def watch_leader(*) = 9_999 }); serve')
     wait_until('a warning') { second.run('LINES.grep(/any backend .*EBADF/).any?') }
     assert_equal 0, recorded(second)
     first.kill(:KILL)
     wait_until('the second reads') { recorded(second).positive? }
     assert_equal 1, second.run('LINES.size')
+  end
+
+  # As where some processes of a dyno have another library, too.
+  WITH_DELAYED_JOB = <<~RUBY
+    require 'pg'
+    require 'active_record'
+    ActiveRecord::Base.establish_connection(ENV.fetch('DATABASE_URL'))
+    require 'delayed_job_active_record'
+    ActiveRecord::Base.connection.create_table(:delayed_jobs) do |t|
+      t.datetime :run_at
+      t.datetime :locked_at
+      t.datetime :failed_at
+      t.string :queue
+    end
+    ActiveRecord::Base.connection.execute("INSERT INTO delayed_jobs (queue, run_at) VALUES ('mails', now())")
+    READ = []
+    DynoscaleRuby::Jobs.adapters.each do |name, adapter|
+      adapter.singleton_class.prepend(Module.new { define_method(:queues) { |*asked, &block| READ << name; super(*asked, &block) } })
+    end
+  RUBY
+
+  def test_each_backend_is_read_by_one_process_that_has_it
+    JobTests::Gems.debian(self, 'pg', '>= 1')
+    JobTests::Gems.debian(self, 'delayed_job_active_record', '>= 4.1')
+    first = process_that_reads
+    second = child(LOAD, env: gems.merge('REDIS_URL' => redis.url, 'DYNO' => 'worker.1',
+                                         'DATABASE_URL' => postgres.create('two_backends'),
+                                         'DYNOSCALE_PUBLISH_FREQUENCY' => '1',
+                                         'DYNOSCALE_URL' => "#{receiver.url}/#{self.class}/#{name}"))
+    second.run("#{WITH_DELAYED_JOB}; serve")
+    wait_until('it reads the other') { reported.key?('delayed_job:mails') && second.run('READ.size') >= 3 }
+    assert_equal %w[delayed_job], second.run('READ.uniq')
+    assert_operator recorded(first), :>, 1
+    first.kill(:KILL)
+    wait_until('it reads both', seconds: 60) { second.run('READ.uniq.sort') == %w[delayed_job sidekiq] }
   end
 
   def test_when_the_agent_of_the_leader_stops_another_process_can_lead
@@ -335,7 +370,7 @@ class LifecycleTest < JobTests::Case
     child.run(<<~RUBY)
       THREADS = []
       DynoscaleRuby::Jobs::Sidekiq.prepend(Module.new do
-        def queues
+        def queues(*)
           THREADS << Thread.current.name
           super
         end
@@ -408,7 +443,7 @@ class LifecycleTest < JobTests::Case
     gone = TCPServer.open('127.0.0.1', 0) { |socket| socket.addr[1] }
     child = process(port: gone)
     child.run("READ = []
-               DynoscaleRuby::Jobs::Sidekiq.prepend(Module.new { def queues = (READ << 1) && super })
+               DynoscaleRuby::Jobs::Sidekiq.prepend(Module.new { def queues(*) = (READ << 1) && super })
                serve")
     wait_until('four readings') { child.run('READ.size') >= 4 }
     assert_equal 0, recorded(child)
@@ -462,7 +497,7 @@ class LifecycleTest < JobTests::Case
     child.run(<<~RUBY)
       FAILURES = [ScriptError, NoMemoryError, SystemStackError, Class.new(StandardError)]
       DynoscaleRuby::Jobs::Sidekiq.prepend(Module.new do
-        def queues(&) = FAILURES.any? ? raise(FAILURES.shift) : super
+        def queues(*) = FAILURES.any? ? raise(FAILURES.shift) : super
       end)
       def LOGGER.warn(*) = raise('no')
       put('default', 9)

@@ -28,6 +28,14 @@ class QueTest < JobTests::DatabaseCase
       Work.enqueue(job_options: { queue: queue, run_at: Time.now - seconds_ago })
     end
     def clear = Que.execute('DELETE FROM que_jobs')
+    # As a worker does, with the oldest job that is ready.
+    def take(queue)
+      $taker ||= PG.connect(ENV.fetch('DATABASE_URL'))
+      $taken ||= []
+      rows = Que.execute('SELECT id FROM que_jobs WHERE queue = $1 ORDER BY run_at', [queue])
+      $taken << (rows.map { |row| row[:id] } - $taken).fetch(0)
+      $taker.exec("SELECT pg_advisory_lock(\#{$taken.last})")
+    end
   RUBY
 
   def gems

@@ -13,6 +13,11 @@ class ResqueTest < JobTests::Case
     end
     ADAPTER = DynoscaleRuby::Jobs.adapters.fetch('resque')
     def ages; ADAPTER.queues { |names| names }; end
+    # Of the queues that there are.
+    def counts(signal)
+      names = ADAPTER.queues([signal]) { |found| found }.keys
+      names.to_h { |name| [name, ADAPTER.counts[signal] && ADAPTER.counts[signal][name]] }
+    end
     def jobs(queue) = Resque.data_store.everything_in_queue(queue)
     def put(queue, seconds_ago, *args)
       Resque.enqueue_to(queue, Work, *args)
@@ -54,6 +59,39 @@ class ResqueTest < JobTests::Case
     child = resque
     child.run("put('high', 90); Resque.pop('high')")
     assert_equal({ 'high' => 0 }, child.run('ages'))
+  end
+
+  def test_the_depth_is_the_number_of_jobs
+    child = resque
+    child.run("20.times { put_by_others('high') }; put('low', 5)
+               Resque.redis.sadd('queues', %w[odd]); Resque.redis.set('queue:odd', 'text'); nil")
+    assert_equal({ 'high' => 20, 'low' => 1, 'odd' => nil }, child.run("counts('depth')"))
+    child.run("Resque.remove_queue('high'); Resque.redis.sadd('queues', %w[high])
+               Resque.redis.set('pause-all-workers', 'true'); nil")
+    assert_equal({ 'high' => nil, 'low' => nil, 'odd' => nil }, child.run("counts('depth')"))
+  end
+
+  def test_jobs_that_workers_work_on_are_counted_by_their_queue_until_a_worker_must_be_dead
+    child = resque
+    child.run(<<~'RUBY')
+      WORKERS = Array.new(3) do |i|
+        put('high', 5, 'x' * 50_000, 'queue' => 'no')
+        worker = Resque::Worker.new('high')
+        worker.define_singleton_method(:to_s) { "host:\#{i}:high" }
+        worker.define_singleton_method(:id) { to_s }
+        worker.register_worker
+        worker.heartbeat!
+        worker
+      end
+      put('low', 5)
+      2.times { |i| WORKERS[i].working_on(WORKERS[i].reserve) }
+      nil
+    RUBY
+    assert_equal({ 'high' => 2, 'low' => 0 }, child.run("counts('working')"))
+    child.run('WORKERS[0].heartbeat!(Time.now - 301)')
+    assert_equal({ 'high' => 1, 'low' => 0 }, child.run("counts('working')"))
+    child.run('WORKERS[1].done_working')
+    assert_equal({ 'high' => 0, 'low' => 0 }, child.run("counts('working')"))
   end
 
   def test_a_job_keeps_its_class_and_arguments_and_gets_a_time

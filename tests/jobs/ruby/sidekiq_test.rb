@@ -17,6 +17,10 @@ module SidekiqCases
       .compact.each { |sidekiq| sidekiq.logger.level = 4 }
     ADAPTER = DynoscaleRuby::Jobs.adapters.fetch('sidekiq')
     def ages; ADAPTER.queues { |names| names }; end
+    # Of the queues that there are.
+    def counts(signal)
+      ADAPTER.queues([signal]) { |names| names }.to_h { |name, _| [name, ADAPTER.counts[signal] && ADAPTER.counts[signal][name]] }
+    end
     def put(queue, seconds_ago, **more)
       Sidekiq::Client.push({ 'class' => 'Work', 'args' => [], 'queue' => queue }
         .merge(more.transform_keys(&:to_s)))
@@ -88,6 +92,80 @@ module SidekiqCases
     ages = child.run('ages')
     assert_nil ages.fetch('low')
     assert_age 90_000, ages['default']
+  end
+
+  def test_the_depth_is_the_number_of_jobs_that_are_ready_due_ones_among_them
+    child = sidekiq
+    child.run(<<~RUBY)
+      3.times { put('default', 9) }
+      2.times { put('low', 9) }
+      Work.set(queue: 'low').perform_in(3600)
+      Work.set(queue: 'later').perform_in(3600)
+      Sidekiq.redis do |redis|
+        job = JSON.generate('class' => 'Work', 'args' => [], 'jid' => 'a', 'queue' => 'low')
+        redis.zadd('retry', Time.now.to_f - 30, job)
+        redis.sadd('queues', %w[odd text])
+        redis.set('queue:odd', 'text')
+        redis.lpush('queue:text', 'no job')
+      end
+    RUBY
+    assert_equal({ 'default' => 3, 'low' => 3, 'later' => 0, 'odd' => nil, 'text' => 1 },
+                 { 'later' => 0 }.merge(child.run("counts('depth')")))
+    child.run("Sidekiq.redis { |redis| redis.sadd('paused', ['low']); redis.del('queue:default') }")
+    assert_equal [0, nil], child.run("counts('depth').values_at('default', 'low')")
+  end
+
+  # Runs a worker while the block runs.
+  def while_working(*queues, &block)
+    env = reporting.merge(gems, 'REDIS_URL' => redis.url, 'RUBYLIB' => JobTests::Child::LIBRARY)
+    Tempfile.create(%w[app .rb]) do |app|
+      app.write(<<~RUBY)
+        #{self.class::PRELUDE}require 'sidekiq'
+        require 'sidekiq/launcher'
+        Sidekiq::Launcher.prepend(Module.new { def sleep(*) = super(0.1) }) # between two heartbeats
+        class Work
+          include Sidekiq.const_defined?(:Job) ? Sidekiq::Job : Sidekiq::Worker
+          def perform(end_file, *) = (sleep 0.05 until File.exist?(end_file))
+        end
+      RUBY
+      app.close
+      run_program(env, '-e', "#{self.class::PRELUDE}load Gem.bin_path('sidekiq', 'sidekiq')", '--',
+                  '-r', app.path, '-c', '3', *queues.flat_map { |queue| ['-q', queue] }, &block)
+    end
+  end
+
+  def test_jobs_that_threads_work_on_are_counted_by_their_queue
+    child = sidekiq
+    Dir.mktmpdir do |directory|
+      queues = ['default', 'a "b" c']
+      child.run("put('low', 9)
+                 [*#{queues.inspect}, 'default'].each do |queue|
+                   Work.set(queue: queue).perform_async('#{directory}/end', 'x' * 200_000)
+                 end; nil")
+      assert_equal({ 'default' => 0, 'a "b" c' => 0, 'low' => 0 }, child.run("counts('working')"))
+      while_working(*queues) do
+        wait_until(-> { "three jobs: #{child.run("counts('working')")}" }, seconds: 60) do
+          child.run("counts('working')") == { 'default' => 2, 'a "b" c' => 1, 'low' => 0 }
+        end
+        File.write("#{directory}/end", '')
+        wait_until('all are done', seconds: 60) { child.run("counts('working')").values.all?(&:zero?) }
+      end
+    end
+  end
+
+  def test_too_much_work_to_look_through_is_not_counted
+    child = sidekiq
+    child.run(<<~RUBY)
+      put('default', 9)
+      Sidekiq.redis do |redis|
+        redis.sadd('processes', ['host:1:a'])
+        %w[work workers].each do |key|
+          60.times { |i| redis.hset("host:1:a:\#{key}", i.to_s, JSON.generate('queue' => 'default', 'payload' => 'x' * 50_000)) }
+        end
+      end
+    RUBY
+    assert_equal({ 'default' => nil }, child.run("counts('working')"))
+    assert_equal({ 'default' => 1 }, child.run("counts('depth')"))
   end
 
   def test_a_job_of_unknown_age_is_not_reported

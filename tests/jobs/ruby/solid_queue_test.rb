@@ -34,7 +34,14 @@ class SolidQueueTest < JobTests::DatabaseCase
       row.update_columns(scheduled_at: at, created_at: at)
       row.ready_execution.update_columns(created_at: at)
     end
-    def clear = [SolidQueue::ReadyExecution, SolidQueue::ScheduledExecution].sum(&:delete_all)
+    def clear
+      [SolidQueue::ReadyExecution, SolidQueue::ScheduledExecution, SolidQueue::ClaimedExecution].sum(&:delete_all)
+    end
+    # As a worker does, with the oldest job that is ready.
+    def take(queue)
+      worker = SolidQueue::Process.register(kind: 'Worker', pid: 1, name: "worker-\#{rand}")
+      SolidQueue::ReadyExecution.claim([queue], 1, worker.id)
+    end
   RUBY
 
   def app

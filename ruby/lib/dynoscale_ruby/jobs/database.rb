@@ -23,7 +23,7 @@ module DynoscaleRuby
       end
 
       # Without its table a library is there, but not in use.
-      def queues
+      def queues(_asked = [])
         @lock.synchronize do
           connected do
             read.tap { @installed = true }
@@ -116,16 +116,18 @@ module DynoscaleRuby
         Time.utc(*parts) - (zone.start_with?('-') ? -offset : offset)
       end
 
-      # {queue => ms, nil for the paused} of all that were ever seen, from {queue => Time} of those
-      # with jobs that are ready.
-      # `depth` is how many jobs are ready, by queue; none where a queue is missing.
-      def ages(since, depth, paused: [])
+      # {queue => ms, nil for the paused} of all that were ever seen, from rows of a queue, the Time of
+      # its oldest job that is ready (nil: none), how many are ready, and how many are worked on.
+      def ages(rows, paused: [])
         now = Time.now.to_f
-        @counts = { 'depth' => Hash.new(0).merge(depth) }
-        since.each_key { |queue| @known[queue] = true if @known.size < MOST_KNOWN }
+        none = paused.to_h { |queue| [queue, nil] }
+        @counts = { 'depth' => Hash.new(0).merge(rows.to_h { |queue, _, ready| [queue, ready] }, none),
+                    'working' => Hash.new(0).merge(rows.to_h { |queue, *, working| [queue, working] }) }
+        rows.each { |queue,| @known[queue] = true if @known.size < MOST_KNOWN }
+        since = rows.to_h { |queue, time| [queue, time] }.compact
         @known.transform_values { 0 }
               .merge(since.transform_values { |time| [(now - time.to_f) * 1000, 0].max })
-              .merge(paused.to_h { |queue| [queue, nil] })
+              .merge(none)
       end
     end
   end

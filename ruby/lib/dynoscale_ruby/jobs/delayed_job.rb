@@ -17,7 +17,7 @@ module DynoscaleRuby
       end
 
       # Another's than ActiveRecord's has no connection to lend.
-      def queues
+      def queues(asked = [])
         model.respond_to?(:connection_pool) ? super : {}
       end
 
@@ -33,21 +33,26 @@ module DynoscaleRuby
 
       def read
         default = (::Delayed::Worker.default_queue_name || DEFAULT).to_s
-        depth = Hash.new(0)
-        since = @connection.select(statement).each_with_object({}) do |(queue, run_at, jobs), oldest|
+        rows = @connection.select(statement).map do |queue, run_at, jobs, working|
           queue = default if queue.nil? || queue.empty?
-          oldest[queue] = [oldest[queue], time(run_at)].compact.min
-          depth[queue] += jobs.to_i
+          [queue, run_at && time(run_at), jobs.to_i - working.to_i, working.to_i]
         end
-        ages(since, depth)
+        ages(rows.group_by(&:first).map { |queue, of_queue| [queue, *sum(of_queue)] })
+      end
+
+      # Of a queue that has its name in some jobs, and none in others.
+      def sum(rows)
+        [rows.filter_map { |row| row[1] }.min, rows.sum { |row| row[2] }, rows.sum { |row| row[3] }]
       end
 
       def statement
         now = Time.now
-        filled(<<~SQL, now, now - ::Delayed::Worker.max_run_time.to_f)
-          SELECT queue, MIN(run_at), COUNT(*) FROM #{@connection.quoted(model.table_name)}
-          WHERE failed_at IS NULL AND run_at <= ? AND (locked_at IS NULL OR locked_at < ?)
-          GROUP BY queue
+        taken_since = now - ::Delayed::Worker.max_run_time.to_f
+        filled(<<~SQL, taken_since, taken_since, now)
+          SELECT queue, MIN(CASE WHEN locked_at >= ? THEN NULL ELSE run_at END), COUNT(*),
+            COUNT(CASE WHEN locked_at >= ? THEN 1 END)
+          FROM #{@connection.quoted(model.table_name)}
+          WHERE failed_at IS NULL AND run_at <= ? GROUP BY queue
         SQL
       end
     end

@@ -6,7 +6,8 @@ module DynoscaleRuby
   module Jobs
     # GoodJob 3 and newer. A job waits while it is due and has not been begun; a retry begins anew.
     # One whose process was killed while it ran waits too, but is taken for one that runs: it has
-    # performed_at, lacks only the lock, and nothing says since when.
+    # performed_at, lacks only the lock, and nothing says since when. So it is counted as one that is
+    # worked on.
     class GoodJob < Database
       # GoodJob has no hook for it. Its processes, of whatever kind, are those of a Rails app, in
       # which the Railtie says that they serve.
@@ -22,24 +23,27 @@ module DynoscaleRuby
 
       def read
         rows = @connection.select(@pauses && pauses? ? statement_with_pauses : statement)
-        paused, waiting = rows.partition { |_, _, pause| pause.to_i == 1 }
-        since = waiting.to_h { |queue, oldest| [queue || 'default', time(oldest)] }
-        depth = waiting.to_h { |queue, _, _, jobs| [queue || 'default', jobs.to_i] }
-        ages(since, depth, paused: paused.map(&:first))
+        paused, rows = rows.partition { |_, _, pause| pause.to_i == 1 }
+        rows.map! do |queue, oldest, _, ready, begun|
+          [queue || 'default', oldest && time(oldest), ready.to_i, begun.to_i]
+        end
+        ages(rows, paused: paused.map(&:first))
       end
 
       def statement(pauses = '')
         filled(<<~SQL, Time.now)
-          SELECT queue_name, MIN(COALESCE(scheduled_at, created_at)), 0, COUNT(*) FROM good_jobs
-          WHERE finished_at IS NULL AND performed_at IS NULL
-            AND (scheduled_at IS NULL OR scheduled_at <= ?) #{pauses}
-          GROUP BY queue_name
+          SELECT queue_name, MIN(since), 0, COUNT(since), COUNT(performed_at) FROM (
+            SELECT queue_name, performed_at, CASE
+              WHEN performed_at IS NULL #{pauses} THEN COALESCE(scheduled_at, created_at) END AS since
+            FROM good_jobs
+            WHERE finished_at IS NULL AND (scheduled_at IS NULL OR scheduled_at <= ?)
+          ) jobs GROUP BY queue_name
         SQL
       end
 
       # A pause concerns the jobs of a queue, of a class, or with a label.
       def statement_with_pauses
-        "#{statement(<<~SQL)} UNION ALL #{paused('queues', ', NULL::timestamp, 1, 0')}"
+        "#{statement(<<~SQL)} UNION ALL #{paused('queues', ', NULL::timestamp, 1, 0, 0')}"
           AND queue_name NOT IN (#{paused('queues')})
           AND job_class NOT IN (#{paused('job_classes')})
           AND NOT COALESCE(labels && ARRAY(#{paused('labels')}), FALSE)

@@ -5,7 +5,8 @@ require_relative 'database'
 module DynoscaleRuby
   module Jobs
     # Que 1 and newer, in the database of the connections that it was given, ActiveRecord's or others.
-    # A job waits while it is due and no worker has locked it. Que knows no pause.
+    # A job waits while it is due and no worker has locked it. Workers lock some jobs before they come
+    # to work on them, which nobody else can do then: those count as worked on. Que knows no pause.
     class Que < Database
       # Que has no hook for the start of a worker; all of them have a locker.
       module Locker
@@ -15,18 +16,22 @@ module DynoscaleRuby
         end
       end
 
-      # In PostgreSQL's time, which is also Que's.
+      # In PostgreSQL's time, which is also Que's. OFFSET 0: the locks are looked up once for each job,
+      # in a table that PostgreSQL makes of them.
       AGES = <<~SQL
-        SELECT queue, (EXTRACT(EPOCH FROM now() - MIN(run_at)) * 1000)::bigint AS age, COUNT(*)
-        FROM que_jobs
-        WHERE finished_at IS NULL AND expired_at IS NULL AND run_at <= now()
-          AND NOT EXISTS (
-            SELECT FROM pg_locks
+        SELECT queue,
+          (EXTRACT(EPOCH FROM now() - MIN(run_at) FILTER (WHERE NOT held)) * 1000)::bigint AS age,
+          COUNT(*) FILTER (WHERE NOT held) AS ready, COUNT(*) FILTER (WHERE held) AS working
+        FROM (
+          SELECT queue, run_at, id IN (
+            SELECT (classid::bigint << 32) + objid::bigint FROM pg_locks
             WHERE locktype = 'advisory' AND objsubid = 1 AND granted
               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-              AND (classid::bigint << 32) + objid::bigint = que_jobs.id
-          )
-        GROUP BY queue
+          ) AS held
+          FROM que_jobs
+          WHERE finished_at IS NULL AND expired_at IS NULL AND run_at <= now()
+          OFFSET 0
+        ) jobs GROUP BY queue
       SQL
 
       def hook
@@ -49,9 +54,9 @@ module DynoscaleRuby
 
       def read
         now = Time.now
-        rows = @connection.select(AGES)
-        ages(rows.to_h { |queue, age, _| [queue, now - (age.to_i / 1000.0)] },
-             rows.to_h { |queue, _, jobs| [queue, jobs.to_i] })
+        ages(@connection.select(AGES).map do |queue, age, ready, working|
+          [queue, age && (now - (age.to_i / 1000.0)), ready.to_i, working.to_i]
+        end)
       end
     end
   end

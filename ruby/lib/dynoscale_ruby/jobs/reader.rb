@@ -5,9 +5,10 @@ require_relative 'selection'
 
 module DynoscaleRuby
   module Jobs
-    # The thread that reads job queues once an interval, in the one process of the dyno that leads.
-    # In the others it waits for the leader's end, without a wake-up: a native thread can't begin to
-    # run Ruby, so nobody else could begin to read then.
+    # The thread that reads job queues once an interval. For each backend one process of the dyno
+    # leads, and reads; not all of them have all backends. One that leads in none waits for the
+    # leaders' end, without a wake-up: a native thread can't begin to run Ruby, so nobody else could
+    # begin to read then.
     class Reader
       # Seconds that a backend may take to answer.
       TIMEOUT = 5
@@ -75,69 +76,68 @@ module DynoscaleRuby
 
       def run(wait)
         sleep_interval if wait
-        leads? ? read_and_sleep : await_lead until @stopping
+        turn until @stopping
         Jobs.disconnect
       end
 
-      def leads?
-        Agent.leads?
+      def turn
+        led, others = Jobs.adapters.partition { |name, _| leads?(name) }
+        return await_lead(others.map(&:first)) if led.empty?
+
+        read_all(led)
+        sleep_interval
+      end
+
+      def leads?(name)
+        Agent.leads?(name)
       rescue StandardError => e
         tell_failure('any backend', e)
         false
       end
 
-      def read_and_sleep
-        read_all
-        sleep_interval
-      end
-
-      def read_all
+      def read_all(adapters)
         signals, wanted = Agent.asked
         return DynoscaleRuby.log_events unless wanted
 
         @counted = %w[depth working] & signals
         selection = Selection.new(DynoscaleRuby.settings.job_queues)
-        Jobs.adapters.each { |name, adapter| read(name, adapter, selection) unless @stopping }
+        adapters.each { |name, adapter| read(name, adapter, selection) unless @stopping }
         DynoscaleRuby.log_events
       rescue StandardError => e
         tell_failure('any backend', e)
       end
 
-      # Until the leader has ended; an interval where the system can't tell.
-      def await_lead
-        leader = Agent.watch_leader
-        return rest(interval.clamp(1, LONGEST_SLEEP)) unless leader
-
-        ended = IO.for_fd(leader)
-        rest(LONGEST_WAIT, ended)
-        ended.close
+      # Until one of the leaders has ended; an interval where the system can't tell of them all.
+      def await_lead(names)
+        leaders = names.filter_map { |name| Agent.watch_leader(name) }.map { |leader| IO.for_fd(leader) }
+        all = leaders.size == names.size && names.any?
+        rest(all ? LONGEST_WAIT : interval.clamp(1, LONGEST_SLEEP), *leaders)
       rescue StandardError => e # somebody has closed the descriptor, or there can't be another
         tell_failure('any backend', e)
         sleep_interval
+      ensure
+        leaders&.each(&:close)
       end
 
       def read(name, adapter, selection)
         found = Timeout.timeout(TIMEOUT, Expired, "no answer in #{TIMEOUT} s") do
           mark_timeouts_thread
-          adapter.queues { |names| selection.of(name, names) }
+          adapter.queues(@counted) { |names| selection.of(name, names) }
         end
         selection.of(name, found.keys).each do |queue|
-          next if found[queue].nil? || @stopping
+          return nil if @stopping
 
-          Agent.job_queue_time(name, queue, found[queue])
-          count(name, queue, adapter)
+          Agent.job_queue_time(name, queue, found[queue]) unless found[queue].nil?
+          count(name, queue, adapter.counts)
         end
       rescue StandardError, ScriptError, NoMemoryError, SystemStackError => e
         tell_failure(name, e)
       end
 
       # How many jobs of a queue are ready, and worked on, where the adapter has learned it.
-      def count(name, queue, adapter)
-        return unless adapter.respond_to?(:counts)
-
-        counts = adapter.counts
+      def count(name, queue, counts)
         @counted.each do |signal|
-          jobs = counts[signal][queue] if counts[signal]
+          jobs = counts[signal] && counts[signal][queue]
           Agent.job_signal(name, queue, signal, jobs) if jobs
         end
       end

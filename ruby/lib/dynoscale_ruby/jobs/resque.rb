@@ -13,9 +13,14 @@ module DynoscaleRuby
       KEY = 'dynoscale_enqueued_at'
       LOOK_AHEAD = 10
 
+      # Seconds after which Resque takes a worker for dead that says nothing, unless it is told others.
+      DEAD_AFTER = 300
+
+      MOST_WORKERS = 1000
+
       # KEYS: a queue, which may be on another server of a cluster than the next. Answers its first
-      # jobs, cut: up to the first with a time, and not many more bytes than 100 KB are looked at. 0
-      # where the key is of another type.
+      # jobs, cut, and how many it has: up to the first with a time, and not many more bytes than
+      # 100 KB are looked at. 0 where the key is of another type.
       FIRST = <<~LUA
         #{Payload::CUT}
         local jobs, bytes = {}, 0
@@ -27,7 +32,13 @@ module DynoscaleRuby
           jobs[#jobs + 1] = cut(job)
           if job:find('"#{KEY}":', -#{Payload::EDGE}, true) then break end
         end
-        return jobs
+        return {jobs, redis.call('LLEN', KEYS[1])}
+      LUA
+
+      # KEYS: what a worker works on. Answers its beginning, where the queue stands.
+      WORK = <<~LUA
+        local work = redis.pcall('GETRANGE', KEYS[1], 0, #{Payload::EDGE - 1})
+        return type(work) == 'string' and work or ''
       LUA
 
       # At the end of a job of ActiveJob's, before the agent's own key.
@@ -100,10 +111,16 @@ module DynoscaleRuby
         ::Resque::Job.singleton_class.prepend(Destroy)
       end
 
-      def queues(&selection)
+      attr_reader :counts
+
+      def initialize
+        @counts = {}
+      end
+
+      def queues(asked = [], &selection)
         done = false
         @redis ||= copy(::Resque.redis)
-        read(@redis, &selection).tap { done = true }
+        read(@redis, asked, &selection).tap { done = true }
       ensure
         close unless done
       end
@@ -129,29 +146,53 @@ module DynoscaleRuby
         ::Redis::Namespace.new(redis.namespace, redis: inner.dup)
       end
 
-      def read(redis)
+      def read(redis, asked)
         now = Time.now.to_f
-        names, paused = redis.pipelined do |pipeline|
-          pipeline.smembers('queues')
-          pipeline.get('pause-all-workers')
-        end
+        names, paused, workers, beats = redis.pipelined { |pipeline| ask(pipeline) }
         names = yield names
-        return names.to_h { |name| [name, nil] } if paused.to_s.strip.casecmp?('true')
-
-        names.zip(first_of(redis, names)).to_h { |name, jobs| [name, age(jobs, now)] }
+        paused = paused.to_s.strip.casecmp?('true')
+        workers = asked.include?('working') ? living(workers, beats, now) : []
+        found, work = look(redis, names, workers.first(MOST_WORKERS))
+        @counts = { 'depth' => paused ? {} : names.zip(found).to_h { |name, (_, length)| [name, length] } }
+        @counts['working'] = numbers(work) if workers.size <= MOST_WORKERS
+        names.zip(found).to_h { |name, (jobs)| [name, paused ? nil : age(jobs, now)] }
       end
 
-      def first_of(redis, names)
-        return [] if names.empty?
+      def ask(pipeline)
+        pipeline.smembers('queues')
+        pipeline.get('pause-all-workers')
+        pipeline.smembers('workers')
+        pipeline.hgetall('workers:heartbeat')
+      end
 
-        redis.pipelined do |pipeline|
-          names.each { |name| pipeline.eval(FIRST, ["queue:#{name}"], []) }
+      # What was killed stays until another worker begins.
+      def living(workers, beats, now)
+        dead_after = ::Resque.respond_to?(:prune_interval) ? ::Resque.prune_interval.to_f : DEAD_AFTER
+        workers.reject do |worker|
+          beats[worker] && now - Time.iso8601(beats[worker]).to_f > dead_after
+        rescue ArgumentError
+          false # a time that is none: it is there at least
         end
+      end
+
+      # Of each queue its jobs, of each worker its work.
+      def look(redis, names, workers)
+        return [[], []] if names.empty?
+
+        found = redis.pipelined do |pipeline|
+          names.each { |name| pipeline.eval(FIRST, ["queue:#{name}"], []) }
+          workers.each { |worker| pipeline.eval(WORK, ["worker:#{worker}"], []) }
+        end
+        [found.first(names.size), found.drop(names.size)]
+      end
+
+      def numbers(work)
+        work.map { |head| Payload.new(head, '')['queue'] }.grep(String).tally.tap { |all| all.default = 0 }
       end
 
       # Where the first jobs have no time, it is older than the first that has one: a lower bound.
       def age(jobs, now)
-        return if jobs == 0 # rubocop:disable Style/NumericPredicate
+        return unless jobs.is_a?(Array)
         return 0 if jobs.empty?
 
         since = jobs.filter_map { |job| enqueued_at(Payload.new(*job)) }.min

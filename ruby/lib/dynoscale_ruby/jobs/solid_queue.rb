@@ -22,23 +22,29 @@ module DynoscaleRuby
 
       def read
         rows = @connection.select(filled(STATEMENT, Time.now))
-        paused = rows.filter_map { |queue, _, pause, _| queue if pause.to_i == 1 }
-        since = rows.filter_map { |queue, at, _, _| [queue, time(at)] if at }.to_h
-        ages(since, rows.to_h { |queue, _, _, jobs| [queue, jobs.to_i] }, paused: paused)
+        paused = rows.filter_map { |queue, _, pause| queue if pause.to_i == 1 }
+        rows = rows.map do |queue, at, _, ready, claimed|
+          [queue, at && time(at), ready.to_i, claimed.to_i]
+        end
+        ages(rows, paused: paused)
       end
 
       STATEMENT = <<~SQL
-        SELECT queue_name, MIN(since), MAX(paused), COUNT(since) FROM (
+        SELECT queue_name, MIN(since), MAX(paused), COUNT(since), SUM(claimed) FROM (
           SELECT ready.queue_name, 0 AS paused, CASE
             WHEN jobs.concurrency_key IS NULL AND jobs.scheduled_at > jobs.created_at
-            THEN jobs.scheduled_at ELSE ready.created_at END AS since
+            THEN jobs.scheduled_at ELSE ready.created_at END AS since, 0 AS claimed
           FROM solid_queue_ready_executions ready
           JOIN solid_queue_jobs jobs ON jobs.id = ready.job_id
           UNION ALL
-          SELECT queue_name, 0, scheduled_at
+          SELECT queue_name, 0, scheduled_at, 0
           FROM solid_queue_scheduled_executions WHERE scheduled_at <= ?
           UNION ALL
-          SELECT queue_name, 1, NULL FROM solid_queue_pauses
+          SELECT queue_name, 1, NULL, 0 FROM solid_queue_pauses
+          UNION ALL
+          SELECT jobs.queue_name, 0, NULL, 1
+          FROM solid_queue_claimed_executions claims
+          JOIN solid_queue_jobs jobs ON jobs.id = claims.job_id
         ) waiting GROUP BY queue_name
       SQL
     end

@@ -10,6 +10,7 @@ module JobTests
       ActiveRecord::Base.logger = nil
       $adapter = ADAPTER
       def ages; $adapter.queues { |names| names }; end
+      def counts(signal); ages && $adapter.counts[signal].dup.to_a.to_h; end
       # As if it had just been started, on empty tables.
       def begin_anew
         tables = ActiveRecord::Base.connection.tables - %w[schema_migrations ar_internal_metadata]
@@ -94,11 +95,24 @@ module JobTests
     def test_the_depth_is_the_number_of_jobs_that_are_ready
       child = backend
       child.run("put('default', 60); put('default', 90); put('default', 70); put('low', 5)")
-      child.run('ages')
-      assert_equal({ 'default' => 3, 'low' => 1 }, child.run("$adapter.counts['depth'].to_a.to_h"))
+      assert_equal({ 'default' => 3, 'low' => 1 }, child.run("counts('depth')"))
       child.run('clear')
       child.run('ages')
       assert_equal 0, child.run("$adapter.counts['depth']['default']")
+    end
+
+    def test_jobs_that_are_worked_on_are_counted_and_are_not_ready
+      child = backend
+      child.run("put('q', 90); put('q', 60); put('q', 5); put('low', 5); take('q'); take('q'); nil")
+      assert_equal({ 'q' => 2, 'low' => 0 }, child.run("counts('working')"))
+      assert_equal({ 'q' => 1, 'low' => 1 }, child.run("counts('depth')"))
+      assert_age 5_000, child.run('ages')['q']
+      child.run("take('q'); nil")
+      assert_equal [3, 0], child.run("%w[working depth].map { |signal| counts(signal)['q'] }")
+      assert_equal 0, child.run("ages['q']")
+      child.run('clear')
+      child.run('ages')
+      assert_equal 0, child.run("$adapter.counts['working']['q']")
     end
 
     def test_an_empty_queue_that_is_known_is_zero
