@@ -1,5 +1,6 @@
 """Real workers of RQ and Sidekiq, two dynos of each, report to a real service: their queues by name,
-each reading once, though each report comes twice."""
+each reading once, though each report comes twice; how many jobs wait and are worked on; and one dyno
+alone goes on to read, until it dies."""
 
 from __future__ import annotations
 
@@ -32,19 +33,27 @@ server = redis.Redis.from_url(os.environ["REDIS_URL"])
 for name in ("default", "mails", "low"):
     for _ in range(3):
         rq.Queue(name, connection=server).enqueue("time.sleep", 0)
+rq.Queue("mails", connection=server).enqueue("work.hold", os.environ["END"])
+"""
+WORK_RQ = """
+import os, time
+def hold(end):
+    while not os.path.exists(end):
+        time.sleep(0.05)
 """
 WORK_SIDEKIQ = """
 require 'sidekiq'
 require 'dynoscale_ruby'
 class Work
   include Sidekiq.const_defined?(:Job) ? Sidekiq::Job : Sidekiq::Worker
-  def perform(*); end
+  def perform(end_file = nil) = end_file && (sleep 0.05 until File.exist?(end_file))
 end
 """
 FILL_SIDEKIQ = """
 %w[default mails low].each do |queue|
   3.times { Sidekiq::Client.push('class' => 'Work', 'args' => [], 'queue' => queue) }
 end
+Sidekiq::Client.push('class' => 'Work', 'args' => [ENV.fetch('END')], 'queue' => 'mails')
 """
 
 
@@ -71,6 +80,7 @@ class RQ(Workers):
         return None if found else f"no RQ for {PYTHON}; on Debian: apt-get install python3-rq"
 
     def command(self, directory: Path) -> List[str]:
+        (directory / "work.py").write_text(WORK_RQ)
         return [PYTHON, "/usr/bin/rq", "worker", "-c", "dynoscale.hooks.rq", "default", "mails"]
 
     def fill(self, directory: Path) -> List[str]:
@@ -105,7 +115,9 @@ class Life:
         redis += ["--dir", str(directory)]
         stack.enter_context(Process(redis, directory, "redis")).start().wait_for_port(port, PATIENCE)
         self.settings = {"REDIS_URL": f"redis://127.0.0.1:{port}/0", "NO_PROXY": "127.0.0.1"}
-        self.settings["PYTHONPATH"] = PYTHONPATH
+        self.settings["PYTHONPATH"] = f"{PYTHONPATH}{os.pathsep}{directory}"
+        self.settings["END"] = str(directory / "end")
+        self.reader = ""  # the dyno that was the only one to read, at first
         self.workers = [stack.enter_context(self.worker(dyno)) for dyno in DYNOS]
 
     def worker(self, dyno: str) -> Process:
@@ -128,15 +140,43 @@ class Life:
     def wait(self) -> None:
         eventually(lambda: {report.dyno for report in self.tee.reports} == set(DYNOS), "both report")
         eventually(lambda: max(self.tee.waits(self.source)) > 2000, "a job has waited")
+        self.wait_for_numbers()
+        eventually(lambda: len({*self.readers()[-6:]}) == 1, "one dyno reads alone")
+        Path(self.settings["END"]).touch()
+        self.reader = self.readers()[-1]
+        self.workers[DYNOS.index(self.reader)].kill()
+        eventually(lambda: self.readers()[-1] != self.reader, "the other one reads")
+
+    def readers(self) -> List[str]:
+        """Of each report with readings of job queues, the dyno."""
+        return [
+            report.dyno
+            for report in list(self.tee.reports)
+            if any(row.source == self.source and not row.signal for row in report.rows)
+        ]
+
+    def wait_for_numbers(self) -> None:
+        name = self.kind.name
+        for queue, signal_name, jobs in (
+            ("low", "depth", 3),
+            ("default", "depth", 0),
+            ("mails", "working", 1),
+            ("low", "working", 0),
+        ):
+            eventually(
+                lambda: jobs in [point["max"] for point in self.points(f"{name}:{queue}", signal_name)],
+                f"{jobs} as the {signal_name} of {queue}",
+            )
 
     def stop(self) -> None:
         for worker in self.workers:
-            worker.stop(signal.SIGTERM, PATIENCE, (0,))
+            if worker.running:
+                worker.stop(signal.SIGTERM, PATIENCE, (0,))
         eventually(lambda: self.counted(self.source) >= len(self.tee.waits(self.source)), "all is counted")
 
-    def points(self, source: str) -> List[Dict[str, Any]]:
-        times = ["--from", "-1h", "--step", "60"]
-        points: List[Dict[str, Any]] = self.loop.json("series", self.kind.name, source, *times)["points"]
+    def points(self, source: str, signal_name: str = "wait") -> List[Dict[str, Any]]:
+        wanted = [source, "--from", "-1h", "--step", "60", "--signal", signal_name]
+        points: List[Dict[str, Any]] = self.loop.json("series", self.kind.name, *wanted)["points"]
         return [point for point in points if point["count"]]
 
     def counted(self, source: str) -> int:
@@ -182,6 +222,23 @@ def test_each_reading_is_counted_once_by_the_name_of_its_queue(life: Life) -> No
         assert life.counted(name) == len(waits)
         most = max(int(point["max"]) for point in life.points(name))
         assert max(waits) * 0.984 <= most <= max(waits) * 1.016
+
+
+def test_numbers_of_jobs_are_told_by_the_service(life: Life) -> None:
+    rows = {(row.source, row.signal) for row in life.tee.rows if row.signal in ("depth", "working")}
+    names = [f"{life.kind.name}:{queue}" for queue in ("default", "mails", "low")]
+    assert rows == {(name, signal) for name in names for signal in ("depth", "working")}
+    assert max(point["max"] for point in life.points(f"{life.kind.name}:low", "depth")) == 3
+    assert max(point["max"] for point in life.points(f"{life.kind.name}:low", "working")) == 0
+    assert max(point["max"] for point in life.points(f"{life.kind.name}:mails", "working")) == 1
+
+
+def test_one_dyno_alone_reads_until_it_dies_and_then_the_other(life: Life) -> None:
+    readers = life.readers()
+    assert {*readers} == {*DYNOS}
+    last = len(readers) - 1 - readers[::-1].index(life.reader)
+    assert {*readers[last - 5 : last + 1]} == {life.reader}
+    assert life.reader not in readers[last + 1 :] and readers[last + 1 :]
 
 
 def test_the_queue_that_waits_longest_decides(life: Life) -> None:
