@@ -725,6 +725,44 @@ static void what_the_automatic_method_learns_lives_on_and_replays_to_the_bit(voi
     check_replay_from(middle_s, 30);
 }
 
+/* A queue to which jobs come all at once, of which ten begin each second. */
+static void pass_with_batch(int seconds, int64_t came_s, int jobs) {
+    for (int i = 0; i < seconds; i++) {
+        int left = jobs - 10 * (int)(now_s() - came_s);
+        uint32_t age_ms = left > 0 ? (uint32_t)(1000 * (now_s() - came_s)) : 0;
+        const struct {
+            const char *signal;
+            uint32_t value;
+        } rows[] = {{"wait", age_ms}, {"depth", left > 0 ? (uint32_t)left : 0}};
+        for (int n = 0; n < 2 && now_s() % 10 == 7; n++) {
+            struct part part = PART_EMPTY(part_start(now_s()));
+            assert_true(part_add(&part, (int)(now_s() - part.start_s), rows[n].value));
+            live_add(live, app.id, "que:default", rows[n].signal, &part);
+            part_free(&part);
+        }
+        live_heard(live, app.id, "worker.1", now_s());
+        false_clock_advance_ms(1000);
+        settle(control);
+    }
+}
+
+static void workers_are_scaled_by_jobs_and_that_replays_to_the_bit(void **state) {
+    (void)state;
+    set_rules("processes: {worker: {rules: [{name: default, dynos: {min: 0, max: 9}, method: "
+              "automatic, queues: [\"que:*\"]}]}}");
+    write_file("dynos-worker", "1\n");
+    pass_with_batch(150, now_s(), 0);
+    pass_with_batch(120, now_s(), 5000);
+    assert_true(atoi(slurp("dynos-worker")) > 3);
+    struct memory memory;
+    assert_true(ledger_memory(store, app.id, "worker", &memory));
+    assert_true(memory.job_starts > 0);
+    struct replay_counts counts;
+    assert_true(replay_run(store, &app, "worker", 0, INT64_MAX, NULL, NULL, &counts));
+    assert_true(counts.ticks >= 25);
+    assert_int_equal(counts.different, 0);
+}
+
 static void a_restart_in_the_second_of_a_tick_does_not_replace_it(void **state) {
     (void)state;
     pass(12, 20);
@@ -852,6 +890,7 @@ int main(void) {
         TEST(an_order_that_was_not_carried_out_before_a_restart_is_not_forgotten),
         TEST(an_order_whose_end_was_written_before_a_restart_is_not_taken_for_anothers),
         TEST(what_the_automatic_method_learns_lives_on_and_replays_to_the_bit),
+        TEST(workers_are_scaled_by_jobs_and_that_replays_to_the_bit),
         TEST(a_restart_in_the_second_of_a_tick_does_not_replace_it),
         TEST(memory_and_ages_live_through_a_restart),
         TEST(a_change_while_the_service_was_down_is_noticed),

@@ -209,11 +209,39 @@ static void random_given(struct given *given) {
 /* One search in twenty is of the automatic method. */
 static bool is_automatic(const struct given *given) { return given->rule.method == RULE_AUTOMATIC; }
 
+static void random_jobs(struct situation *s, struct memory *m) {
+    s->jobs = 1;
+    s->jobs_running = known_or_not(100);
+    s->jobs_waiting = one_in(3) ? 0 : known_or_not(2000);
+    s->oldest_ms = one_in(3) ? 0 : known_or_not(100000);
+    s->oldest_past_ms = known_or_not(100000);
+    s->oldest_apart_s = known_or_not(30);
+    s->jobs_arrive = known_or_not(100000);
+    s->jobs_start = known_or_not(100000);
+    m->job_starts = one_in(3) ? 0 : below(1000000);
+    m->job_worker_s = below(1000000);
+    m->job_slots = one_in(3) ? 0 : below(30000);
+    m->job_full = below(2);
+    m->job_busy = known_or_not(100000);
+    m->job_last = known_or_not(100);
+    m->job_worked = below(1000000);
+    m->job_changes = below(1000000);
+    m->job_load = below(20000);
+    m->job_load_at = moment(1000);
+    m->job_seen = moment(4000);
+    m->job_zero_at = moment(4000);
+    m->job_keep_s = below(10000);
+}
+
 static void random_automatic(struct given *given) {
     random_given(given);
     given->rule.method = RULE_AUTOMATIC;
     given->rule.care = (enum rule_care)below(3);
     given->situation.jobs = 0;
+    if (one_in(2)) {
+        given->rule.goal_ms = 1000 + below(60000);
+        random_jobs(&given->situation, &given->memory);
+    }
     random_requests(&given->situation);
     random_learned(&given->memory.learned);
 }
@@ -276,6 +304,24 @@ static void check_data(const struct given *given) {
         fail_with(given, &decision, "down and not below");
     if (s->started_age < given->rule.window_s) fail_with(given, &decision, "down after a start");
     if (s->releasing) fail_with(given, &decision, "down during a release");
+}
+
+static void check_busy(const struct given *given) {
+    struct memory after;
+    struct decision decision = decided(given, &after);
+    const struct situation *s = &given->situation;
+    if (decision.form != SENTENCE_DOWN_JOBS && decision.form != SENTENCE_DOWN_DRAINED) return;
+    if (!is_automatic(given) || s->ordered > least(given->rule.max, s->limit)) return;
+    if (after.job_full && s->jobs_running > 0 && decision.to * after.job_slots < 1000 &&
+        s->ordered > 0)
+        fail_with(given, &decision, "no worker is left for the jobs that run");
+    if (after.job_full && decision.to * after.job_slots / 1000 < s->jobs_running - 1)
+        fail_with(given, &decision, "fewer than the jobs that run take");
+}
+
+static void the_automatic_method_keeps_as_many_workers_as_are_at_work(void **state) {
+    (void)state;
+    for_each_search(check_busy);
 }
 
 static void nothing_is_removed_on_what_is_not_known(void **state) {
@@ -410,7 +456,7 @@ static void no_number_is_too_large_or_too_small_to_decide_on(void **state) {
             random_given(&given);
             int64_t *fields = (int64_t *)(void *)&given.situation;
             if (one_in(2)) random_automatic(&given);
-            fields[below(54)] = values[below(7)];
+            fields[below(60)] = values[below(7)];
             decided(&given, &after);
         }
     }
@@ -632,6 +678,7 @@ int main(void) {
         cmocka_unit_test(every_form_has_a_case),
         cmocka_unit_test(no_number_that_is_ordered_is_outside_of_the_range),
         cmocka_unit_test(nothing_is_removed_on_what_is_not_known),
+        cmocka_unit_test(the_automatic_method_keeps_as_many_workers_as_are_at_work),
         cmocka_unit_test(there_is_always_a_sentence_and_what_comes_next),
         cmocka_unit_test(what_is_stored_is_decided_again_the_same_to_the_byte),
         cmocka_unit_test(a_longer_wait_never_acts_sooner),

@@ -214,6 +214,59 @@ static void measures_are_those_of_the_samples(void **unused) {
     }
 }
 
+/* A queue of which 20 jobs a second come and 10 begin: each second the oldest came half a second
+ * later. */
+static void add_reading(const char *source, int64_t at_s, int64_t since_s, bool depth) {
+    add(1, source, "wait", at_s, (uint32_t)(500 * since_s), 1);
+    if (depth) add(1, source, "depth", at_s, (uint32_t)(10 * since_s), 1);
+}
+
+static struct situation situation_of_jobs(const struct rule *rule) {
+    struct situation situation;
+    situation_clear(&situation);
+    situation.now = NOW_S;
+    situation.report_s = 10;
+    live_jobs(live, 1, rule, &situation);
+    return situation;
+}
+
+static void jobs_that_wait_come_and_begin_are_known_where_the_depth_is(void **unused) {
+    (void)unused;
+    struct rule rule = a_rule();
+    assert_int_equal(situation_of_jobs(&rule).oldest_ms, -1);
+    for (int i = 0; i < 6; i++) add_reading("que:mail", NOW_S - 53 + 10 * i, 30 + 10 * i, true);
+    struct situation found = situation_of_jobs(&rule);
+    assert_in_range(found.jobs_waiting, 787, 813);
+    assert_in_range(found.oldest_ms, 39000, 41000);
+    assert_in_range(found.oldest_past_ms, 34000, 36000);
+    assert_int_equal(found.oldest_apart_s, 10);
+    assert_in_range(found.jobs_arrive, 17000, 23000);
+    assert_in_range(found.jobs_start, 7000, 13000);
+    add(1, "que:other", "wait", NOW_S - 3, 0, 1); /* empty: it has no depth, and needs none */
+    assert_in_range(situation_of_jobs(&rule).jobs_waiting, 787, 813);
+    add_reading("que:more", NOW_S - 3, 10, true);
+    assert_in_range(situation_of_jobs(&rule).jobs_waiting, 885, 915);
+    add_reading("rq:default", NOW_S - 3, 100, false); /* has jobs that nobody counts */
+    found = situation_of_jobs(&rule);
+    assert_int_equal(found.jobs_waiting, -1);
+    assert_int_equal(found.jobs_arrive, -1);
+    assert_in_range(found.oldest_ms, 49000, 51000);
+    assert_int_equal(found.oldest_past_ms, -1);
+}
+
+static void only_queues_that_count_and_that_are_read_are_known(void **unused) {
+    (void)unused;
+    struct rule rule = a_rule();
+    rule.queue_count = 1;
+    strcpy(rule.queues[0], "que:m*");
+    add_reading("que:mail", NOW_S - 3, 20, true);
+    add_reading("que:other", NOW_S - 3, 90, true);
+    assert_int_equal(situation_of_jobs(&rule).oldest_ms / 1000, 10);
+    live_expire(live, NOW_S);
+    add_reading("que:mist", NOW_S - 60, 90, true); /* nobody reads it any more */
+    assert_int_equal(situation_of_jobs(&rule).oldest_ms / 1000, 10);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -226,6 +279,8 @@ int main(void) {
         TEST(what_is_older_than_15_minutes_is_forgotten),
         TEST(an_app_that_is_forgotten_leaves_the_others),
         TEST(measures_are_those_of_the_samples),
+        TEST(jobs_that_wait_come_and_begin_are_known_where_the_depth_is),
+        TEST(only_queues_that_count_and_that_are_read_are_known),
     };
     return cmocka_run_group_tests_name("live", tests, NULL, NULL);
 }

@@ -138,6 +138,32 @@ static void every_field_is_read(void **state) {
     rule_free(set);
 }
 
+static void the_usual_goal_of_jobs_is_half_a_minute(void **state) {
+    (void)state;
+    struct rule_set *set =
+        must_read("processes:\n  worker:\n    rules:\n"
+                  "      - {name: night, days: [mon], method: automatic, queues: [\"sidekiq:*\"],\n"
+                  "         automatic: {goal_ms: 5000, share: 1 %, care: lean}}\n"
+                  "      - {method: automatic}\n"
+                  "  clock: {rules: [{}]}\n  web: {rules: [{method: automatic}]}\n");
+    assert_int_equal(set->processes[0].rules[0].goal_ms, 5000);
+    assert_int_equal(set->processes[0].rules[0].goal_per_mille, 10);
+    assert_int_equal(set->processes[0].rules[1].goal_ms, 30000);
+    assert_int_equal(set->processes[0].rules[1].method, RULE_AUTOMATIC);
+    assert_int_equal(set->processes[1].rules[0].goal_ms, 100);
+    assert_int_equal(set->processes[2].rules[0].goal_ms, 100);
+    struct text text = TEXT_EMPTY;
+    rule_write_yaml(&text, set);
+    struct rule_set *again = must_read(text.bytes);
+    struct text difference = TEXT_EMPTY;
+    rule_difference(&difference, set, again);
+    assert_int_equal(difference.length, 0);
+    text_free(&difference);
+    text_free(&text);
+    rule_free(again);
+    rule_free(set);
+}
+
 static void json_is_read_as_yaml_is(void **state) {
     (void)state;
     struct rule_set *set =
@@ -402,12 +428,11 @@ static const struct {
     {"processes: {web: {}}",
      "processes.web (line 1) has no rules; it needs a list of them, as \"rules:\""},
     {"processes: {web: {rules: [{method: automatic, queues: [a]}]}}",
-     "processes.web.rules[0] (line 1) has the method automatic, which goes by requests, and "
-     "queues; "
-     "leave one of them out"},
-    {"processes: {worker: {rules: [{method: automatic}]}}",
-     "processes.worker.rules[0] (line 1) has the method automatic, which is for web: it goes by "
-     "requests. Write steps for jobs"},
+     "processes.web.rules[0] (line 1) has the method automatic, which goes by requests for web, "
+     "and queues; leave one of them out"},
+    {"processes: {worker: {rules: [{method: automatic, automatic: {goal_ms: 100}}]}}",
+     "processes.worker.rules[0] (line 1) has the method automatic for jobs and the goal_ms 100; "
+     "that of jobs is at least 1000, and usually 30000"},
     {"processes: {web: {rules: []}}", "processes.web.rules (line 1) is a list; it must be a list "
                                       "of 1 to 50 rules, of which the last "
                                       "is the default rule"},
@@ -776,6 +801,7 @@ int main(void) {
         cmocka_unit_test(the_example_is_read_with_its_defaults),
         cmocka_unit_test(a_rule_without_a_field_has_every_default),
         cmocka_unit_test(every_field_is_read),
+        cmocka_unit_test(the_usual_goal_of_jobs_is_half_a_minute),
         cmocka_unit_test(json_is_read_as_yaml_is),
         cmocka_unit_test(a_switch_has_many_words),
         cmocka_unit_test(a_rule_has_times_or_days_or_both),

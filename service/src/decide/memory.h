@@ -33,7 +33,20 @@
     X(18, up_from, -1, "dynos ordered when dynos were last added; -1: none")                  \
     X(19, up_samples, -1, "requests in the window when adding began; -1: none")               \
     X(20, up_running, -1, "jobs being worked on when adding began; -1: not known")            \
-    X(21, up_since, 0, "when adding began")
+    X(21, up_since, 0, "when adding began")                                                   \
+    X(22, job_starts, 0, "jobs that began while jobs waited, fading, in thousandths")         \
+    X(23, job_worker_s, 0, "seconds of workers in which they began, fading, in thousandths")  \
+    X(24, job_slots, 0, "jobs that a worker works on at once, in thousandths; 0: not known")  \
+    X(25, job_full, 0, "1: that many were worked on while others waited, so it is the most")  \
+    X(26, job_busy, -1, "jobs worked on, in the last half minute, in thousandths; -1: none")  \
+    X(27, job_last, -1, "jobs worked on at the tick before; -1: not known")                   \
+    X(28, job_worked, 0, "jobs worked on, summed over ticks, fading, in thousandths")         \
+    X(29, job_changes, 0, "half the squares of its changes by the tick, the same way")        \
+    X(30, job_load, 0, "workers that jobs last kept busy, in thousandths")                    \
+    X(31, job_load_at, 0, "when that was known")                                              \
+    X(32, job_seen, 0, "when a job was last seen, waiting or worked on")                      \
+    X(33, job_zero_at, 0, "when the last worker was given back")                              \
+    X(34, job_keep_s, 0, "how long the last worker stays without a job; 0: as usual")
 
 struct memory {
 #define X(number, name, unknown, meaning) int64_t name;

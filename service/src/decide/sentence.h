@@ -52,7 +52,15 @@
     X(47, HOLD_CEILING, "automatic: more did not help")                                        \
     X(48, HOLD_AUTOMATIC_MOST, "automatic: the rule's maximum or the platform's limit")        \
     X(49, HOLD_TRIAL, "automatic: whether those help that were added is seen first")           \
-    X(50, HOLD_UNHEARD, "above, and no report since dynos were added last")
+    X(50, HOLD_UNHEARD, "above, and no report since dynos were added last")                    \
+    X(51, UP_JOBS, "automatic, jobs: more workers begin them within the goal")                 \
+    X(52, DOWN_JOBS, "automatic, jobs: a surplus has cost enough")                             \
+    X(53, HOLD_JOBS_ENOUGH, "automatic, jobs: as many as it takes")                            \
+    X(54, HOLD_JOBS_SURPLUS, "automatic, jobs: fewer would do, and that may pass")             \
+    X(55, HOLD_JOBS_LAST, "automatic, jobs: none is seen, and the last worker stays a while")  \
+    X(56, HOLD_JOBS_BUSY, "automatic, jobs: fewer would do, but all are at work")              \
+    X(57, HOLD_JOBS_CEILING, "automatic, jobs: more did not help")                             \
+    X(58, HOLD_JOBS_MOST, "automatic, jobs: the rule's maximum or the platform's limit")
 
 enum sentence_form {
 #define X(number, name, meaning) SENTENCE_##name = number,

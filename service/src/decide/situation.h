@@ -65,7 +65,13 @@
     X(51, learn_dyno_s, 0, "seconds of dynos that these 30 s were reported of")                   \
     X(52, learn_steady, 0, "1: about as many dynos were up in all of these 30 s")                 \
     X(53, boot_mean_ms, -1, "how long a dyno takes to start on average; -1: not known")           \
-    X(54, left_out, 0, "dynos that are set aside, since they alone are slow")
+    X(54, left_out, 0, "dynos that are set aside, since they alone are slow")                     \
+    X(55, jobs_waiting, -1, "jobs that are ready in the queues that count; -1: not known")        \
+    X(56, oldest_ms, -1, "how long the oldest of them has waited, newest reading; -1: none")      \
+    X(57, oldest_past_ms, -1, "the same, of a reading before; -1: none")                          \
+    X(58, oldest_apart_s, -1, "seconds between these two readings")                               \
+    X(59, jobs_arrive, -1, "jobs that come in 1000 s, where more wait all the time; -1: unknown") \
+    X(60, jobs_start, -1, "jobs that begin in 1000 s meanwhile; -1: not known")
 
 enum act_state {
     ACT_NONE,

@@ -38,7 +38,8 @@ static void move_moments(struct memory *memory, int64_t by, int64_t now) {
         &memory->last_tick,        &memory->last_up,         &memory->last_down,
         &memory->below_since,      &memory->futile_since,    &memory->adopted_at,
         &memory->stood_down_since, &memory->jobs_hold_since, &memory->prior_up,
-        &memory->prior_down,       &memory->zero_since,      &memory->up_since};
+        &memory->prior_down,       &memory->zero_since,      &memory->up_since,
+        &memory->job_load_at,      &memory->job_seen,        &memory->job_zero_at};
     for (size_t i = 0; i < sizeof moments / sizeof *moments; i++)
         if (*moments[i] != 0) *moments[i] = within(*moments[i] + by, 1, now > 1 ? now : 1);
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/jobs.h"
 #include "ingest/report.h"
 #include "ingest/seconds.h"
 #include "ingest/signal.h"
@@ -538,4 +539,107 @@ void live_seconds(struct live *live, int64_t id, int64_t goal_ms, struct situati
         seconds_measure(app->seconds, now_s, lag_of(app, situation->report_s), situation);
     }
     pthread_mutex_unlock(&live->lock);
+}
+
+/* ---- Job queues ----------------------------------------------------------------------------- */
+
+/* The largest reading of each second of a series that has one, from the oldest on; `take` is given
+ * the second and the value. */
+static void each_level(struct live *live, const struct live_series *series, int64_t from_s,
+                       int64_t to_s, void (*take)(void *of, int64_t at_s, int64_t value),
+                       void *of) {
+    for (uint32_t i = cell_from(series, from_s - PART_SECONDS + 1);
+         i < series->count && series->cells[i].start_s < to_s; i++) {
+        const struct cell *cell = &series->cells[i];
+        for (int second = 0; second < PART_SECONDS; second++) {
+            int64_t at_s = cell->start_s + second;
+            if (at_s < from_s || at_s >= to_s) continue;
+            sketch_clear(&live->sketch);
+            cell_into_sketch(&live->sketch, cell, second, second + 1);
+            if (live->sketch.count > 0) take(of, at_s, live->sketch.max);
+        }
+    }
+}
+
+struct readings {
+    struct jobs_reading reading[JOBS_READINGS];
+    size_t count;
+};
+
+static void take_age(void *of, int64_t at_s, int64_t age_ms) {
+    struct readings *readings = of;
+    if (readings->count == JOBS_READINGS) return;
+    readings->reading[readings->count++] = (struct jobs_reading){at_s, -1, age_ms};
+}
+
+/* A queue's depth belongs to the age that was read with it, in the same second or the next. */
+static void take_depth(void *of, int64_t at_s, int64_t depth) {
+    struct readings *readings = of;
+    for (size_t i = 0; i < readings->count; i++) {
+        struct jobs_reading *reading = &readings->reading[i];
+        if (reading->at_s == at_s || reading->at_s + 1 == at_s || reading->at_s - 1 == at_s)
+            reading->waiting = depth;
+    }
+}
+
+/* All readings of a queue in the last time: of its age, and of its depth where that is reported. */
+static struct readings readings_of(struct live *live, const struct live_app *app,
+                                   const struct live_series *queue, int64_t now_s) {
+    struct readings readings = {.count = 0};
+    int64_t from_s = now_s - JOBS_CURVE_S + 1;
+    each_level(live, queue, from_s, now_s + 1, take_age, &readings);
+    for (size_t i = 0; i < app->series_count; i++) {
+        const struct live_series *series = &app->series[i];
+        if (series->signal == SIGNAL_DEPTH && series->source_length == queue->source_length &&
+            memcmp(series->source, queue->source, queue->source_length) == 0)
+            each_level(live, series, from_s, now_s + 1, take_depth, &readings);
+    }
+    return readings;
+}
+
+static void take_oldest(const struct readings *readings, struct situation *situation) {
+    const struct jobs_reading *newest = &readings->reading[readings->count - 1];
+    if (newest->oldest_ms <= situation->oldest_ms) return;
+    situation->oldest_ms = newest->oldest_ms;
+    situation->oldest_past_ms = situation->oldest_apart_s = -1;
+    for (size_t i = readings->count - 1; i > 0; i--) {
+        const struct jobs_reading *before = &readings->reading[i - 1];
+        situation->oldest_past_ms = before->oldest_ms;
+        situation->oldest_apart_s = newest->at_s - before->at_s;
+        if (2 * situation->oldest_apart_s >= situation->report_s) return;
+    }
+}
+
+static void add_known(int64_t *sum, int64_t more) {
+    if (more >= 0) *sum = (*sum < 0 ? 0 : *sum) + more;
+}
+
+/* The number of all jobs is known where it is of each queue in which jobs wait. */
+static bool take_queue(const struct readings *readings, struct situation *situation) {
+    const struct jobs_reading *newest = &readings->reading[readings->count - 1];
+    take_oldest(readings, situation);
+    add_known(&situation->jobs_waiting, newest->waiting);
+    size_t first = readings->count; /* of those with both */
+    while (first > 0 && readings->reading[first - 1].waiting >= 0) first--;
+    struct jobs_flow flow = jobs_flow(readings->reading + first, readings->count - first);
+    add_known(&situation->jobs_arrive, flow.arrive);
+    add_known(&situation->jobs_start, flow.start);
+    return newest->waiting >= 0 || newest->oldest_ms == 0;
+}
+
+void live_jobs(struct live *live, int64_t id, const struct rule *rule,
+               struct situation *situation) {
+    int64_t now_s = situation->now, recent_s = now_s - 3 * situation->report_s;
+    bool counted = true;
+    pthread_mutex_lock(&live->lock);
+    const struct live_app *app = find_app(live, id);
+    for (size_t i = 0; app && i < app->series_count; i++) {
+        const struct live_series *series = &app->series[i];
+        if (series->signal != SIGNAL_WAIT || !counts(series, rule, false)) continue;
+        struct readings readings = readings_of(live, app, series, now_s);
+        if (readings.count == 0 || readings.reading[readings.count - 1].at_s < recent_s) continue;
+        counted = take_queue(&readings, situation) && counted;
+    }
+    pthread_mutex_unlock(&live->lock);
+    if (!counted) situation->jobs_waiting = situation->jobs_arrive = situation->jobs_start = -1;
 }

@@ -56,6 +56,11 @@ int64_t live_signal(struct live *live, int64_t app, const struct rule *rule, boo
  * from the first call on, and once a tick. goal_ms: of the rule. */
 void live_seconds(struct live *live, int64_t app, int64_t goal_ms, struct situation *situation);
 
+/* The automatic method's fields of a situation of jobs, whose `now` and `report_s` are set: how many
+ * wait, how long the oldest has, how many come and begin. */
+void live_jobs(struct live *live, int64_t app, const struct rule *rule,
+               struct situation *situation);
+
 /* The newest moment at which a dyno of the type was heard (NULL: any dyno); -1: not in the last 15
  * minutes. How many different ones were since a moment. Whether this one is known. */
 int64_t live_heard_at(struct live *live, int64_t app, const char *type);

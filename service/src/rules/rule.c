@@ -14,7 +14,7 @@ void rule_defaults(struct rule *rule) {
     rule->down = (struct rule_step){50, 1, 300};
     rule->statistic = RULE_P95;
     rule->window_s = 60;
-    rule->goal_ms = 100;
+    rule->goal_ms = RULE_GOAL_MS;
     rule->goal_per_mille = 50;
     rule->care = RULE_BALANCED;
     rule->hold_while_jobs_run = true;

@@ -22,6 +22,9 @@ enum {
     RULE_DYNOS = 1000,
     RULE_WAIT_S = 86400,
     RULE_THRESHOLD_MS = 86400000,
+    RULE_GOAL_MS = 100, /* where none is written: of requests, of jobs */
+    RULE_JOBS_GOAL_MS = 30000,
+    RULE_JOBS_LEAST_GOAL_MS = 1000,
     RULE_TEXT_SIZE = 256 * 1024,
     RULE_EVERY_DAY = 0x7F,
 };
@@ -50,7 +53,7 @@ struct rule {
     int queue_count; /* 0: all */
     char queues[RULE_QUEUES][RULE_QUEUE_SIZE];
     int64_t goal_ms;
-    int goal_per_mille; /* share of requests that may wait longer: 50 is 5 % */
+    int goal_per_mille; /* share of requests or jobs that may wait longer: 50 is 5 % */
     enum rule_care care;
     bool hold_while_jobs_run;
     int drain_by_s;

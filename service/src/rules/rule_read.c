@@ -408,6 +408,7 @@ static bool read_rule(struct reader *reader, struct rule *rule, const struct tre
     const char *words[32];
     struct place place = {rule, ""};
     rule_defaults(rule);
+    rule->goal_ms = 0; /* not written */
     if (last) strcpy(rule->name, "default");
     else snprintf(rule->name, sizeof rule->name, "rule %d", number + 1);
     collect_words("", words);
@@ -424,19 +425,28 @@ static bool check_names(struct reader *reader, const struct rule_process *proces
     return true;
 }
 
-/* The automatic method counts the requests of web dynos. */
+/* For web the automatic method counts requests. Queues are read each few seconds, so that a goal
+ * for jobs can't be as short as one for requests. */
 static bool check_method(struct reader *reader, const struct rule_process *process,
                          const struct rule *rule, int line) {
+    bool web = strcmp(process->name, "web") == 0;
     if (rule->method != RULE_AUTOMATIC) return true;
-    if (strcmp(process->name, "web") != 0)
+    if (web && rule->queue_count > 0)
         return refuse(reader, line,
-                      "has the method automatic, which is for web: it goes by requests. Write "
-                      "steps for jobs");
-    if (rule->queue_count > 0)
+                      "has the method automatic, which goes by requests for web, and queues; leave "
+                      "one of them out");
+    if (!web && rule->goal_ms < RULE_JOBS_LEAST_GOAL_MS)
         return refuse(reader, line,
-                      "has the method automatic, which goes by requests, and queues; leave one of "
-                      "them out");
+                      "has the method automatic for jobs and the goal_ms %" PRId64
+                      "; that of jobs is at least %d, and usually %d",
+                      rule->goal_ms, RULE_JOBS_LEAST_GOAL_MS, RULE_JOBS_GOAL_MS);
     return true;
+}
+
+/* The goal of the automatic method, where none is written: jobs may wait longer than requests. */
+static void set_usual_goal(const struct rule_process *process, struct rule *rule) {
+    bool jobs = strcmp(process->name, "web") != 0 && rule->method == RULE_AUTOMATIC;
+    if (rule->goal_ms == 0) rule->goal_ms = jobs ? RULE_JOBS_GOAL_MS : RULE_GOAL_MS;
 }
 
 /* ---- Processes ------------------------------------------------------------------------------ */
@@ -453,6 +463,7 @@ static bool read_rules(struct reader *reader, struct rule_process *process,
         struct tree_node node = tree_member(reader->tree, list, i, NULL);
         size_t length = enter(reader, NULL, i);
         if (!read_rule(reader, &process->rules[i], &node, i, i == list->count - 1)) return false;
+        set_usual_goal(process, &process->rules[i]);
         if (!check_method(reader, process, &process->rules[i], node.line)) return false;
         leave(reader, length);
     }

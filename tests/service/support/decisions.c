@@ -56,6 +56,10 @@ static bool set_method(struct rule *rule, const char *name, const char *value) {
         rule->method = RULE_AUTOMATIC;
         return true;
     }
+    if (strcmp(name, "goal") == 0) {
+        rule->goal_ms = atoll(value);
+        return true;
+    }
     for (int i = 0; i < 3 && strcmp(name, "care") == 0; i++)
         if (strcmp(value, cares[i]) == 0) {
             rule->care = (enum rule_care)i;

@@ -62,8 +62,12 @@ static struct moment begin(const struct view *view) {
 void automatic_observe(struct view *view) {
     struct advice *advice = &view->advice;
     struct learned *learned = &view->memory->learned;
-    if (view->rule->method != RULE_AUTOMATIC || view->now.jobs || view->now.ordered < 0) return;
+    if (view->rule->method != RULE_AUTOMATIC || view->now.ordered < 0) return;
     struct moment moment = begin(view);
+    if (view->now.jobs) {
+        if (view->known) jobs_observe(view, moment);
+        return;
+    }
     if (!traffic_look(learned, view, &moment)) return;
     outlook_remember(learned, &moment);
     capacity_learn(learned, view, &moment);
@@ -101,7 +105,8 @@ static void take(struct view *view, struct outcome *outcome) {
 void automatic_decide(struct view *view, struct outcome *outcome) {
     const struct advice *advice = &view->advice;
     int ordered = (int)view->now.ordered;
-    if (advice->wanted > ordered) add(view, outcome);
+    if (view->now.jobs) jobs_decide(view, outcome);
+    else if (advice->wanted > ordered) add(view, outcome);
     else if (advice->wanted < ordered && ordered > view->floor) take(view, outcome);
     else if (advice->limited == ADVICE_CEILING) outcome->form = SENTENCE_HOLD_CEILING;
     else if (advice->limited == ADVICE_TRIAL) outcome->form = SENTENCE_HOLD_TRIAL;

@@ -1,5 +1,6 @@
 /*
- * Inside decide/: the method "automatic", for requests. Six ideas, a file each:
+ * Inside decide/: the method "automatic", for requests; for jobs see jobs.h. Six ideas, a file
+ * each:
  *
  *   traffic    requests a second of all dynos, by the second of their arrival
  *   capacity   the share of requests that wait too long is a power of the load of one dyno:
@@ -54,6 +55,21 @@ struct moment {
     double corrected;    /* times as many requests are slow in the last minutes as was learned */
 };
 
+/* What is said of jobs. Thousandths where a number may be a fraction. */
+struct jobs_advice {
+    enum { JOBS_LOAD, JOBS_BACKLOG, JOBS_UNLEARNED, JOBS_AGE, JOBS_LAST } why;
+    bool held;                /* fewer would do, but as many are worked on */
+    int64_t waiting, working; /* jobs; -1: not known */
+    int64_t oldest_ms;        /* -1: not known */
+    int64_t arrive;           /* jobs in 1000 s; -1: not known */
+    int64_t load;             /* workers that are kept busy; -1: not known */
+    int64_t rate, slots;      /* of a worker; 0: not known */
+    int64_t later;            /* jobs that will wait when a worker ordered now is up */
+    int64_t times;            /* so many times what is begun comes */
+    int64_t drain_s;          /* what waits is begun in this time */
+    int64_t idle_s, keep_s;   /* since when no job is seen; so long the last worker stays */
+};
+
 /* What the method would do, with the numbers of its sentence. */
 struct advice {
     bool known; /* false: nothing is learned, or no second is known; steps decide */
@@ -70,6 +86,7 @@ struct advice {
     int64_t wait_ms, slow_per_mille;
     int64_t surplus_per_cent; /* of what it may cost */
     int64_t surplus_s;        /* since when there is one */
+    struct jobs_advice jobs;  /* of workers, instead of what is of requests */
 };
 
 /* Brings what is learned to this tick and sets view->advice. Called at each tick, whatever holds.
@@ -77,6 +94,10 @@ struct advice {
 void automatic_observe(struct view *view);
 /* Settles the tick by the advice, which is known. */
 void automatic_decide(struct view *view, struct outcome *outcome);
+
+/* jobs.c: the same for workers. */
+void jobs_observe(struct view *view, struct moment moment);
+void jobs_decide(struct view *view, struct outcome *outcome);
 
 /* ---- Between the files ---------------------------------------------------------------------- */
 
