@@ -214,6 +214,7 @@ SERVICE_LIBRARY := $(OUT)/service/service.a
 SERVICE_TESTS   := $(call programs,tests/service/test_*.c)
 SERVICE_BENCHES := $(call programs,bench/service/*.c)
 POLICY          := $(OUT)/bench/policy/simulate
+POLICY_JOBS     := $(OUT)/bench/policy/jobs/simulate
 SERVICE_SUPPORT := $(call objects,tests/service/support/*.c)
 # Of the core's suite: the false clock, and the reader of tests/vectors.
 CORE_SUPPORT := $(OUT)/tests/core/support/false_clock.o $(OUT)/tests/core/support/vectors.o
@@ -296,6 +297,17 @@ POLICY_OBJECTS := $(call objects,bench/policy/*.c bench/policy/peers/*.c) \
 $(POLICY): $(POLICY_OBJECTS)
 	@$(LINK) -o $@ $^ -lm
 
+# The same for job queues.
+POLICY_JOBS_OBJECTS := $(call objects,bench/policy/jobs/*.c bench/policy/jobs/peers/*.c) \
+                       $(call objects,service/src/decide/*.c service/src/decide/*/*.c) \
+                       $(addprefix $(OUT)/bench/policy/,options.o random.o service_time.o \
+                           traffic.o traffic_make.o) \
+                       $(OUT)/service/src/rules/rule.o $(OUT)/service/src/text.o \
+                       $(OUT)/service/src/ingest/jobs.o
+
+$(POLICY_JOBS): $(POLICY_JOBS_OBJECTS)
+	@$(LINK) -o $@ $^ -lm
+
 test-service: $(SERVICE_TESTS) ## the service's suite in C
 	@failed=0; for program in $^; do echo "# $$program"; $$program || failed=1; done; exit $$failed
 
@@ -359,7 +371,7 @@ test-loop: build ## real apps with real agents, scaled by a real service
 test-published: build ## the agents as they were published, from the registries, report to a real service
 	$(PYTEST) tests/loop/test_published.py
 
--include $(patsubst %.o,%.d,$(SERVICE_OBJECTS) $(SERVICE_SUPPORT) $(POLICY_OBJECTS)) $(SERVICE_TESTS:%=%.d) $(OUT)/service/src/main.d
+-include $(patsubst %.o,%.d,$(SERVICE_OBJECTS) $(SERVICE_SUPPORT) $(POLICY_OBJECTS) $(POLICY_JOBS_OBJECTS)) $(SERVICE_TESTS:%=%.d) $(OUT)/service/src/main.d
 
 test-asan: asan
 asan: ## the core's suite under AddressSanitizer and UndefinedBehaviorSanitizer
