@@ -109,7 +109,7 @@ def count(way: Way) -> Dict[str, float]:
     with tempfile.TemporaryDirectory() as directory:
         # Of the thread that makes the requests alone; the agent's own goes on when it likes.
         command = [valgrind, "--tool=callgrind", "--collect-atstart=no", "--separate-threads=yes"]
-        command += [f"--callgrind-out-file={directory}/out", *way.command]
+        command += [f"--callgrind-out-file={directory}/out", *path.command]
         done = subprocess.run(command, env=way.env, capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"{way.name}: {done.stdout}{done.stderr}")

@@ -61,8 +61,8 @@ const char *dynoscale_error_name(dynoscale_error error);
 const char *dynoscale_error_text(dynoscale_error error);
 
 /*
- * Asked every 50 ms, on the calling thread, while flush, stop or a doctor waits: true gives up the
- * wait. NULL where nothing can interrupt.
+ * Called every 50 ms by flush, stop and the doctor, on the thread that waits. If it returns true,
+ * the wait ends. NULL: never interrupted.
  */
 typedef bool (*dynoscale_interrupted)(void *context);
 
@@ -104,7 +104,7 @@ typedef enum dynoscale_setting {
         DYNOSCALE_SETTING_COUNT
 } dynoscale_setting;
 
-/* Where a value came from; a later one in this list wins over an earlier one. */
+/* Where a value came from. A source that comes later in this list wins. */
 typedef enum dynoscale_source {
     DYNOSCALE_SOURCE_DEFAULT,
     DYNOSCALE_SOURCE_ENVIRONMENT,
@@ -112,7 +112,7 @@ typedef enum dynoscale_source {
     DYNOSCALE_SOURCE_CODE,
 } dynoscale_source;
 
-/* Why an agent stays off, in the order in which the reasons are looked for. */
+/* Why an agent stays off, in the order of the checks. */
 #define DYNOSCALE_OFF_REASONS(X)                                                             \
     X(DYNOSCALE_ON, "the agent reports from this process")                                   \
     X(DYNOSCALE_OFF_SKIPPED, "SKIP_DYNOSCALE_AGENT is set")                                  \
@@ -133,60 +133,62 @@ typedef enum dynoscale_off_reason {
 /* The reason in a sentence; static, never NULL. Any thread. */
 const char *dynoscale_off_text(dynoscale_off_reason reason);
 
-/* Whether the reason is probably a mistake that nothing else tells: the host logs it as a warning,
- * once. Any thread. */
+/* Whether the reason is probably a mistake that shows nowhere else. If so, the host logs it once,
+ * as a warning. Any thread. */
 bool dynoscale_off_is_unusual(dynoscale_off_reason reason);
 
 /* The name in code; static, NULL for an unknown setting. Any thread. The other columns of the table
  * are in dynoscale_cli.h. */
 const char *dynoscale_setting_name(dynoscale_setting setting);
-/* The setting of that name in code; DYNOSCALE_SETTING_COUNT where there is none. */
+/* The setting with that name in code, or DYNOSCALE_SETTING_COUNT. */
 dynoscale_setting dynoscale_setting_find(const char *name, size_t length);
 
 /*
- * A set of settings being gathered. One thread at a time uses it. Nothing here raises, prints or
- * fails for bad input: a value that can't be used leaves a warning and the value before it.
+ * A set of settings that is being filled. Not thread-safe: use it on one thread at a time. Nothing
+ * here raises, prints, or fails because of bad input: an unusable value adds a warning, and the
+ * value before it stays.
  */
 typedef struct dynoscale_options dynoscale_options;
 
-/* The defaults. NULL without memory. The caller frees it. */
+/* The defaults. NULL without memory. The caller frees the result. */
 dynoscale_options *dynoscale_options_new(void);
 
-/* NULL is allowed. An agent opened from the options keeps nothing of them. */
+/* NULL is allowed. An agent does not need the options that it was opened with any more. */
 void dynoscale_options_free(dynoscale_options *options);
 
 /*
- * Reads every variable of the table, without DYNO the name that Render, Fly, Railway, Scalingo, ECS
- * or Kubernetes gives, and what concerns the connection (http_proxy, https_proxy,
- * all_proxy, no_proxy, SSL_CERT_FILE, SSL_CERT_DIR). Our own code on the native thread never reads
- * the environment, which the app may be changing; libcurl and what it loads (OpenSSL, p11-kit) read
- * theirs there, when they are first used. Call where no other thread calls setenv; the
- * interpreter's lock is enough. DYNOSCALE_OK or DYNOSCALE_ERROR_NO_MEMORY.
+ * Reads the environment: every variable of the table; if DYNO is not set, the dyno's name as
+ * Render, Fly, Railway, Scalingo, ECS or Kubernetes sets it; and http_proxy, https_proxy,
+ * all_proxy, no_proxy, SSL_CERT_FILE and SSL_CERT_DIR for the connection. Our own code on the
+ * native thread does not read the environment, which the app may be changing. libcurl and the
+ * libraries that it loads (OpenSSL, p11-kit) read their own variables there, when they are first
+ * used. Call it while no other thread calls setenv; to hold the interpreter's lock is enough.
+ * DYNOSCALE_OK or DYNOSCALE_ERROR_NO_MEMORY.
  */
 dynoscale_error dynoscale_options_read_environment(dynoscale_options *options);
 
 /*
- * Gives a setting a value as text ("30", "web.1", "true"). NULL or an empty value takes back what
- * the same source gave. DYNOSCALE_OK; DYNOSCALE_ERROR_INVALID with a warning when the value can't
- * be used (see dynoscale_options_warning); DYNOSCALE_ERROR_NO_MEMORY.
+ * Sets a value, as text ("30", "web.1", "true"). NULL or "" removes the value from the same source.
+ * DYNOSCALE_OK; DYNOSCALE_ERROR_INVALID if the value is unusable, and dynoscale_options_warning
+ * says why; DYNOSCALE_ERROR_NO_MEMORY.
  */
 dynoscale_error dynoscale_options_set(dynoscale_options *options, dynoscale_setting setting,
                                       const char *value, size_t length, dynoscale_source source);
 
 /*
- * The value in force as text, NULL when unset; booleans are "true" and "false". Until the next
- * change of the options. `get` gives secrets whole, `show` never does: print only the latter.
+ * The value that counts, as text: NULL if unset, "true" or "false" for a boolean. Valid until the
+ * options change. `get` returns secrets in full, `show` never does: print only the latter.
  */
 const char *dynoscale_options_get(const dynoscale_options *options, dynoscale_setting setting);
 const char *dynoscale_options_show(const dynoscale_options *options, dynoscale_setting setting);
 dynoscale_source dynoscale_options_source(const dynoscale_options *options,
                                           dynoscale_setting setting);
 
-/* Warnings in the order they arose: each one line that names the variable, what was wrong and
- * what is used instead, without secrets. NULL past the last. As long as the options. */
+/* The warnings in their order, NULL past the last. Each is one line that names the variable, what
+ * is wrong, and the value that is used instead, without secrets. Valid as long as the options. */
 const char *dynoscale_options_warning(const dynoscale_options *options, size_t index);
 
-/* Whether a process with these settings reports, and if not why. */
+/* DYNOSCALE_ON if a process with these settings reports, else why not. */
 dynoscale_off_reason dynoscale_options_off_reason(const dynoscale_options *options);
 
 /* ---- Agent ------------------------------------------------------------------------------- */
@@ -194,82 +196,82 @@ dynoscale_off_reason dynoscale_options_off_reason(const dynoscale_options *optio
 typedef struct dynoscale_agent dynoscale_agent;
 
 /*
- * Opens the process's agent for these settings. `language` ("ruby", "python") goes into the
- * User-Agent. A second open with the same settings, from another interpreter of the process, gives
- * the same agent once more, unless that was stopped. Starts nothing yet: the native thread starts
- * with the first sample. Any thread; does not block; balanced by dynoscale_agent_free.
+ * Opens the process's agent. `language` ("ruby", "python") goes into the User-Agent. A second open
+ * with the same settings, from another interpreter of the process, returns the same agent, unless
+ * it was stopped. Starts nothing: the first sample starts the native thread. Any thread; does not
+ * block. Call dynoscale_agent_free once for each open.
  *
- * DYNOSCALE_OK; DYNOSCALE_ERROR_OFF when dynoscale_options_off_reason says so (*agent is NULL);
- * DYNOSCALE_ERROR_NO_MEMORY (*agent is NULL).
+ * DYNOSCALE_OK; DYNOSCALE_ERROR_OFF if dynoscale_options_off_reason has a reason, and
+ * DYNOSCALE_ERROR_NO_MEMORY: both set *agent to NULL.
  */
 dynoscale_error dynoscale_agent_open(const dynoscale_options *options, const char *language,
                                      dynoscale_agent **agent);
 
 /*
- * Does early what the process's first request would wait for: takes the memory, and has a thread
- * that does nothing start and end, so that the system has at hand what the native thread needs.
- * Nothing is left running. A forked child starts afresh all the same; there the second part still
- * saves a little. For the moment when the app is loaded; no duty.
+ * Optional, while the app is loaded: does work that the first request would wait for. Allocates the
+ * memory, and starts and ends a thread that does nothing, so that the system has its resources at
+ * hand. Leaves nothing running. A forked child repeats the first part and gains less.
  *
- * Blocks for a thread's life, about 0.2 ms. Any thread, any number of times: only the first, and
- * only before the first request, does anything. Failures wait for that request. NULL is allowed.
+ * Blocks for the life of that thread, about 0.2 ms. Any thread, any number of times: only the first
+ * call before the first request does anything. Errors are reported by that request. NULL is
+ * allowed.
  */
 void dynoscale_agent_prepare(dynoscale_agent *agent);
 
 /*
- * Gives the agent back. The last one to do so ends it: a running thread sends what is left for up
- * to 2 seconds more, by itself. Never blocks. No other call on the agent may be running or follow.
+ * Releases the agent. The last release ends it: a running thread goes on in the background for up
+ * to 2 seconds to send what is left. Never blocks. No other call on the agent may run or follow.
  * NULL is allowed.
  */
 void dynoscale_agent_free(dynoscale_agent *agent);
 
 /* Why a request gave no sample. Returned by dynoscale_agent_request in place of a queue time. */
 enum {
-    DYNOSCALE_STAMP_MISSING = -1,   /* no header, or nothing but blanks and commas in it */
+    DYNOSCALE_STAMP_MISSING = -1,   /* no header, or only blanks and commas */
     DYNOSCALE_STAMP_MALFORMED = -2, /* not a time */
-    DYNOSCALE_STAMP_STALE = -3,     /* a time more than 10 minutes ago */
-    DYNOSCALE_STAMP_FUTURE = -4,    /* a time more than 1 second ahead */
-    DYNOSCALE_STAMP_OFF = -5,       /* the agent is off: nothing was looked at or counted */
+    DYNOSCALE_STAMP_STALE = -3,     /* more than 10 minutes ago */
+    DYNOSCALE_STAMP_FUTURE = -4,    /* more than 1 second ahead */
+    DYNOSCALE_STAMP_OFF = -5,       /* the agent is off: nothing was read or counted */
 };
 
 /*
- * Measures and records one request, at the moment the app gets it.
+ * Measures and records one request. Call it when the app gets the request.
  *
- *   start          the text of X-Request-Start, NULL where absent; any bytes of any length
- *   queue_start    the text of X-Queue-Start, alike; read only where `start` gives no plausible
- *                  time, since a client can send it past a router that sets the other
+ *   start          the text of X-Request-Start, NULL if absent; any bytes of any length
+ *   queue_start    the text of X-Queue-Start, likewise. Read only if `start` has no plausible time,
+ *                  because a client can send it through a router that sets only the other
  *   body_wait_ms   how long the server waited for the request's body (Puma's
- *                  puma.request_body_wait), 0 where unknown; negative or not finite counts as 0
+ *                  puma.request_body_wait), 0 if unknown; negative or not finite counts as 0
  *
- * Returns the queue time in whole ms, 0 or more, or one of DYNOSCALE_STAMP_*. A sample that finds
- * the buffer full is dropped and counted; its queue time is returned all the same.
+ * Returns the queue time in whole ms, 0 or more, or one of DYNOSCALE_STAMP_*. If the buffer is
+ * full, the sample is dropped and counted, and its queue time is still returned.
  *
- * Any thread, at any rate. Wait-free; no allocation, lock or system call but reading the clock,
- * except the sample that ends a silence: it wakes the thread, and the first one starts it.
+ * Any thread, at any rate. Wait-free: no allocation or lock, and no system call but reading the
+ * clock. Exceptions are the first sample, which starts the thread, and the first after a silence,
+ * which wakes it.
  */
 int64_t dynoscale_agent_request(dynoscale_agent *agent, const char *start, size_t start_length,
                                 const char *queue_start, size_t queue_start_length,
                                 double body_wait_ms);
 
 /*
- * The same for nearly every request: by X-Request-Start alone, where it is one plausible time.
- * A negative result (the header is absent, a list, or no plausible time) means that nothing was
- * recorded or counted: call dynoscale_agent_request with both headers. So a host looks for
- * X-Queue-Start only when it is needed.
+ * The fast path: by X-Request-Start alone, if it is one plausible time. A negative result (no
+ * header, a list, or no plausible time) means that nothing was recorded or counted: call
+ * dynoscale_agent_request with both headers. So a host looks up X-Queue-Start only if it is needed.
  */
 int64_t dynoscale_agent_request_start(dynoscale_agent *agent, const char *start,
                                       size_t start_length, double body_wait_ms);
 
 /* ---- What the service may ask for --------------------------------------------------------- */
 
-/* Sent only while the service asks for it: identifier, name. core/README.md, "Signals". */
-#define DYNOSCALE_SIGNALS(X)                                                               \
-    X(DYNOSCALE_SIGNAL_BUSY, "busy")           /* ms that requests spend in the app */     \
-    X(DYNOSCALE_SIGNAL_SLOTS, "slots")         /* requests that there is room for */       \
-    X(DYNOSCALE_SIGNAL_UNSTAMPED, "unstamped") /* requests without a sample */             \
-    X(DYNOSCALE_SIGNAL_BEGIN, "begin")         /* from the process's begin to a request */ \
-    X(DYNOSCALE_SIGNAL_DEPTH, "depth")         /* jobs that are ready to run */            \
-    X(DYNOSCALE_SIGNAL_WORKING, "working")     /* jobs that are being worked on */
+/* Sent only while the service asks for them: identifier, name. See "Signals" in core/README.md. */
+#define DYNOSCALE_SIGNALS(X)                                                                      \
+    X(DYNOSCALE_SIGNAL_BUSY, "busy")           /* ms that requests spend in the app */            \
+    X(DYNOSCALE_SIGNAL_SLOTS, "slots")         /* requests that can run at once */                \
+    X(DYNOSCALE_SIGNAL_UNSTAMPED, "unstamped") /* requests without a sample */                    \
+    X(DYNOSCALE_SIGNAL_BEGIN, "begin")     /* ms from the process's start to its first request */ \
+    X(DYNOSCALE_SIGNAL_DEPTH, "depth")     /* jobs that are ready to run */                       \
+    X(DYNOSCALE_SIGNAL_WORKING, "working") /* jobs that are running */
 
 typedef enum dynoscale_signal {
 #define X(id, name) id,
@@ -283,33 +285,33 @@ const char *dynoscale_signal_name(dynoscale_signal signal);
 
 typedef struct dynoscale_asked {
     uint32_t signals;     /* 1 << dynoscale_signal each */
-    bool jobs;            /* false: another dyno reads the job queues, this one need not */
-    int64_t heartbeat_ms; /* after so long without one a report has no rows; 0: never */
+    bool jobs;            /* false: another dyno reads the job queues */
+    int64_t heartbeat_ms; /* after so long without a report, send one without rows; 0: never */
 } dynoscale_asked;
 
 /*
- * What the service asks of this process, as its last answer said. Nothing before the first answer,
- * and in a forked child. `jobs` is true again 10 minutes after the last answer. Any thread; takes a
- * lock for a moment: not meant for the path of a request.
+ * What the service's last answer asked of this process. Nothing before the first answer and in a
+ * forked child. `jobs` is true again 10 minutes after the last answer. Any thread. Takes a lock for
+ * a moment: not for the request path.
  */
 void dynoscale_agent_asked(dynoscale_agent *agent, dynoscale_asked *asked);
 
 /*
- * Whether requests are to be told by dynoscale_agent_enter and _leave. One load, for each request;
- * any thread.
+ * Whether the host must call dynoscale_agent_enter and _leave for each request. Costs one load. Any
+ * thread.
  */
 bool dynoscale_busy_asked(void);
 
 /*
- * A request enters the app, and leaves it. `enter` returns the moment in ns, which goes to `leave`,
- * to dynoscale_agent_request_at and dynoscale_agent_request_start_at; -1 where the service does not
- * ask, and then `leave` does nothing. A `leave` in a forked child, or after the agent was replaced,
- * does nothing either. Any threads, not the same for both; wait-free; each reads the clock once.
+ * A request enters the app, and leaves it. `enter` returns the time in ns, which the host passes to
+ * `leave` and to the _at functions below; -1 if the service does not ask, and then `leave` does
+ * nothing. `leave` does nothing either in a forked child, or if the agent was replaced meanwhile.
+ * Any thread, also a different one for each; wait-free; each reads the clock once.
  */
 int64_t dynoscale_agent_enter(dynoscale_agent *agent);
 void dynoscale_agent_leave(dynoscale_agent *agent, int64_t entered_ns);
 
-/* As without _at, at a moment that `enter` returned; -1: now. */
+/* The same as without _at, for a request that entered at that time; -1: now. */
 int64_t dynoscale_agent_request_at(dynoscale_agent *agent, int64_t entered_ns, const char *start,
                                    size_t start_length, const char *queue_start,
                                    size_t queue_start_length, double body_wait_ms);
@@ -318,31 +320,31 @@ int64_t dynoscale_agent_request_start_at(dynoscale_agent *agent, int64_t entered
                                          double body_wait_ms);
 
 /*
- * How many requests this process can work on at once; 0: unknown. It goes with each report that has
- * rows, where the service asks. A forked child has to say it anew. Any thread.
+ * How many requests this process can run at once; 0: unknown. Sent with each report that has rows,
+ * if the service asks. A forked child must set it again. Any thread.
  */
 void dynoscale_set_slots(int slots);
 
 /*
- * Records a reading of a job queue: how long its oldest job that is ready has waited, in ms,
- * 0 for a queue known to be empty. It is reported as "BACKEND:QUEUE".
+ * Records a reading of a job queue: how long the oldest of its jobs that are ready has waited, in
+ * ms; 0 for an empty queue. It is reported as "BACKEND:QUEUE".
  *
  *   backend   1 to 32 of a-z, 0-9 and _
  *   queue     1 to 200 bytes of UTF-8 without control characters
  *
- * DYNOSCALE_OK; DYNOSCALE_ERROR_INVALID (names or a negative age; counted as jobs_refused);
- * DYNOSCALE_ERROR_FULL (too many unsent readings; counted as dropped_full);
- * DYNOSCALE_ERROR_NO_MEMORY; DYNOSCALE_ERROR_STOPPED; DYNOSCALE_ERROR_OFF. Any thread; takes a
- * lock for a moment: not meant for the path of a request.
+ * DYNOSCALE_OK; DYNOSCALE_ERROR_INVALID for an unusable name or a negative time (counted as
+ * jobs_refused); DYNOSCALE_ERROR_FULL for too many unsent readings (counted as dropped_full);
+ * DYNOSCALE_ERROR_NO_MEMORY; DYNOSCALE_ERROR_STOPPED; DYNOSCALE_ERROR_OFF. Any thread. Takes a lock
+ * for a moment: not for the request path.
  */
 dynoscale_error dynoscale_agent_job_queue_time(dynoscale_agent *agent, const char *backend,
                                                size_t backend_length, const char *queue,
                                                size_t queue_length, int64_t queue_time_ms);
 
 /*
- * Records another reading of a job queue, where the service asks for it: DYNOSCALE_SIGNAL_DEPTH or
- * DYNOSCALE_SIGNAL_WORKING, a number of jobs. As dynoscale_agent_job_queue_time, but that it is no
- * sample: what finds no room is not counted. DYNOSCALE_OK, too, where the service does not ask.
+ * Records a number of jobs, DYNOSCALE_SIGNAL_DEPTH or DYNOSCALE_SIGNAL_WORKING, if the service asks
+ * for it; else does nothing and returns DYNOSCALE_OK. Otherwise like
+ * dynoscale_agent_job_queue_time, but it is no sample: a reading that is dropped is not counted.
  */
 dynoscale_error dynoscale_agent_job_signal(dynoscale_agent *agent, const char *backend,
                                            size_t backend_length, const char *queue,
@@ -350,45 +352,45 @@ dynoscale_error dynoscale_agent_job_signal(dynoscale_agent *agent, const char *b
                                            int64_t jobs);
 
 /*
- * Whether this process is the one of its dyno that reads the job queues: the first that asks, and
- * when it has ended or stopped the next that asks. The kernel releases the lock with its holder; a
- * forked child does not inherit it. Takes a few system calls: ask once an interval. Any thread.
+ * Whether this process reads the job queues for its dyno: the first process that asks, until it
+ * ends or stops, then the next one that asks. The kernel releases the lock when its holder ends; a
+ * forked child does not inherit it. Takes a few system calls: call it once an interval. Any thread.
  *
- * A topic is what the process can read, "rq" for instance: processes of a dyno that have different
- * libraries each lead in their own. NULL or "" is one topic more. It ends in NUL.
+ * A topic says what the process can read, for instance "rq": processes with different libraries
+ * lead in their own topics. It ends in NUL. NULL and "" are one more topic.
  */
 bool dynoscale_agent_leads(dynoscale_agent *agent, const char *topic);
 
 /*
  * A file descriptor, for poll or select, that becomes readable when the process that leads in the
- * topic has ended, so that those that don't can wait without waking up; the caller closes it. It
- * says nothing of a leader that stopped and lives on. -1 where there is none: this process leads,
- * nobody does, no memory, or the system has no such thing (Linux has, from 5.3 on). Any thread;
- * does not block.
+ * topic has ended, so that others can wait without waking up. The caller closes it. It does not
+ * show that a leader stopped but still runs. -1 if there is none: this process leads, or no
+ * process, there is no memory, or the system has no such descriptors (Linux has them since 5.3).
+ * Any thread; does not block.
  */
 int dynoscale_agent_watch_leader(dynoscale_agent *agent, const char *topic);
 
 /*
- * Sends at once what was recorded before the call, and waits until the service has accepted it.
- * DYNOSCALE_OK; DYNOSCALE_ERROR_TIMED_OUT after timeout_ms (what is unsent stays and is tried
- * again as usual); DYNOSCALE_ERROR_DROPPED; DYNOSCALE_ERROR_STOPPED (the agent was stopped before
- * or meanwhile); DYNOSCALE_ERROR_INTERRUPTED. Any thread, several at a time. Release the
- * interpreter's lock around it.
+ * Sends what was recorded before the call, and waits until the service has accepted it.
+ * DYNOSCALE_OK; DYNOSCALE_ERROR_TIMED_OUT after timeout_ms (unsent samples stay, and are sent as
+ * usual); DYNOSCALE_ERROR_DROPPED; DYNOSCALE_ERROR_STOPPED if the agent was stopped before or
+ * meanwhile; DYNOSCALE_ERROR_INTERRUPTED. Any thread, several at a time. Call it without the
+ * interpreter's lock.
  */
 dynoscale_error dynoscale_agent_flush(dynoscale_agent *agent, int64_t timeout_ms,
                                       dynoscale_interrupted interrupted, void *context);
 
 /*
- * Stops the agent in this process for good: sends what was recorded, cancels the transfer in
- * flight when timeout_ms is over, ends the thread. Later samples are counted as dropped_stopped.
- * Returns at the latest 250 ms after timeout_ms, and where the TLS library takes long to clean up
- * after the thread another 250 ms later (off Linux that has no limit). DYNOSCALE_OK;
- * DYNOSCALE_ERROR_TIMED_OUT or DYNOSCALE_ERROR_DROPPED when samples were given up;
- * DYNOSCALE_ERROR_INTERRUPTED (the thread goes on alone until its deadline). Any thread; a second
- * call waits for the first. A child forked later starts afresh.
+ * Stops the agent in this process for good: sends what was recorded, cancels the transfer when
+ * timeout_ms is over, and ends the thread. Later samples are counted as dropped_stopped. Returns at
+ * most 250 ms after timeout_ms, or 500 ms if the TLS library takes long to clean up after the
+ * thread (off Linux without a limit). DYNOSCALE_OK; DYNOSCALE_ERROR_TIMED_OUT or
+ * DYNOSCALE_ERROR_DROPPED if samples were dropped; DYNOSCALE_ERROR_INTERRUPTED, and the thread goes
+ * on alone until its deadline. Any thread; a second call waits for the first. A child that is
+ * forked later starts anew.
  *
- * Waits for the threads of agents that were freed, too, and does so for NULL: a process must not
- * end while one of them is inside the TLS library.
+ * Also waits for the threads of agents that were freed before, even if `agent` is NULL: a process
+ * must not end while one of them is inside the TLS library.
  */
 dynoscale_error dynoscale_agent_stop(dynoscale_agent *agent, int64_t timeout_ms,
                                      dynoscale_interrupted interrupted, void *context);
@@ -396,19 +398,19 @@ dynoscale_error dynoscale_agent_stop(dynoscale_agent *agent, int64_t timeout_ms,
 /* ---- The end of the process ---------------------------------------------------------------- */
 
 /*
- * For hosts that give SIGTERM, SIGQUIT or SIGHUP no action: where they have the system's default,
- * gives them one that first sends what was recorded, for at most 2 seconds, and then ends the
- * process by the signal as before. In a process with the number 1, which the default action does
- * not end, it only sends. Looks again at each process's first sample. Whoever sets an action later
- * replaces this one; a program started by exec does not have it. Any thread; does not block.
+ * For hosts without handlers of their own for SIGTERM, SIGQUIT and SIGHUP. Where a signal has the
+ * default action, installs a handler that first sends what was recorded, for at most 2 seconds, and
+ * then ends the process by that signal. In a process with PID 1, which the default action does not
+ * end, it only sends. Checks again at the first sample of each process. A handler that is installed
+ * later replaces this one; exec removes it. Any thread; does not block.
  */
 void dynoscale_send_at_signals(void);
 
 /*
- * Holds back these of SIGTERM, SIGINT, SIGQUIT and SIGHUP, in all threads, while the process ends
- * and its last report is under way: for those that the host's interpreter does not handle itself.
- * False when they are held back already; do not release them then. The release puts the actions
- * from before back, and raises each signal that came. Any thread; neither blocks.
+ * Holds back these of SIGTERM, SIGINT, SIGQUIT and SIGHUP in all threads while the process ends and
+ * sends its last report. For signals that the host's interpreter does not handle itself. Returns
+ * false if they are held back already; then do not release them. The release restores the previous
+ * actions and raises each signal that came. Any thread; neither blocks.
  */
 bool dynoscale_hold_signals(const int *numbers, size_t count);
 void dynoscale_release_signals(void);
@@ -416,8 +418,8 @@ void dynoscale_release_signals(void);
 /* ---- What happened ----------------------------------------------------------------------- */
 
 /*
- * Identifier, name, meaning. At rest: recorded = sent + pending + the sum of dropped_*.
- * All of them are this process's own and start at 0 in a forked child.
+ * Identifier, name, meaning. While nothing is in progress: recorded = sent + pending + the sum of
+ * dropped_*. They belong to this process and start at 0 in a forked child.
  */
 #define DYNOSCALE_COUNTERS(X)                                                                      \
     X(DYNOSCALE_COUNTER_RECORDED, "recorded", "samples taken: requests and job queue readings")    \
@@ -451,8 +453,8 @@ typedef enum dynoscale_counter {
 const char *dynoscale_counter_name(dynoscale_counter counter);
 const char *dynoscale_counter_meaning(dynoscale_counter counter);
 
-/* All counters at one moment, `values[id]` each. Any thread; may wait a few µs for the native
- * thread. With NULL for an agent, all are 0. */
+/* All counters at one moment, indexed by dynoscale_counter; all 0 if `agent` is NULL. Any thread;
+ * may wait a few µs for the native thread. */
 void dynoscale_agent_counters(dynoscale_agent *agent, int64_t values[DYNOSCALE_COUNTER_COUNT]);
 
 typedef enum dynoscale_level {
@@ -465,10 +467,9 @@ typedef enum dynoscale_level {
 enum { DYNOSCALE_EVENT_SIZE = 256 };
 
 /*
- * Takes the oldest thing worth logging that the native thread left: one line of whole UTF-8
- * characters, without secrets and control characters.
- * False when there is none. The host calls it when it passes by; the newest 16 are kept.
- * `dynoscale_agent_has_event` costs one load and may be asked at each request. Any thread.
+ * Takes the oldest log line that the native thread left: whole UTF-8 characters, no secrets, no
+ * control characters. Returns false if there is none. The newest 16 are kept. The host calls it
+ * when it handles a request anyway; `dynoscale_agent_has_event` costs one load. Any thread.
  */
 bool dynoscale_agent_has_event(const dynoscale_agent *agent);
 bool dynoscale_agent_next_event(dynoscale_agent *agent, dynoscale_level *level,

@@ -1,6 +1,6 @@
 /*
  * What only the two command lines (`dynoscale settings`, `dynoscale doctor`) need of the core: the
- * columns of the settings' table, the texts, and the doctor. dynoscale.h comes first.
+ * columns of the settings' table, the texts, and the doctor.
  */
 #ifndef DYNOSCALE_CLI_H
 #define DYNOSCALE_CLI_H
@@ -19,8 +19,8 @@ const char *dynoscale_setting_standard(dynoscale_setting setting);
 const char *dynoscale_setting_meaning(dynoscale_setting setting);
 
 /*
- * What the two command lines say: identifier, name. The settings' text is the table above, with who
- * wins over whom.
+ * The texts of both command lines: identifier, name. DYNOSCALE_TEXT_SETTINGS is the table of
+ * settings and the order of their sources.
  */
 #define DYNOSCALE_TEXTS(X)                 \
     X(DYNOSCALE_TEXT_ABOUT, "about")       \
@@ -45,12 +45,12 @@ const char *dynoscale_text_of(dynoscale_text text);
 
 /* ---- Doctor ------------------------------------------------------------------------------ */
 
-/* What of it all is well. */
-#define DYNOSCALE_HEALTHS(X)                                                     \
-    X(DYNOSCALE_HEALTH_OK, "ok")     /* as it should be */                       \
-    X(DYNOSCALE_HEALTH_WARN, "warn") /* not as it should be, or can't be told */ \
-    X(DYNOSCALE_HEALTH_FAIL, "fail") /* nothing comes through */                 \
-    X(DYNOSCALE_HEALTH_SKIP, "skip") /* not looked at: the text says why */
+/* How a check ended. */
+#define DYNOSCALE_HEALTHS(X)                                               \
+    X(DYNOSCALE_HEALTH_OK, "ok")     /* as it should be */                 \
+    X(DYNOSCALE_HEALTH_WARN, "warn") /* not as it should be, or unknown */ \
+    X(DYNOSCALE_HEALTH_FAIL, "fail") /* no report arrives */               \
+    X(DYNOSCALE_HEALTH_SKIP, "skip") /* not checked: the text says why */
 
 typedef enum dynoscale_health {
 #define X(name, text) name,
@@ -61,55 +61,55 @@ typedef enum dynoscale_health {
 /* "ok", "warn", "fail" or "skip"; static, never NULL. Any thread. */
 const char *dynoscale_health_name(dynoscale_health health);
 
-/* One thing that was looked at. Its texts are the doctor's, are never NULL but for the check past
- * the last, and hold no secret and no control character. */
+/* The result of one check. Its texts belong to the doctor, are never NULL except past the last
+ * check, and hold no secrets and no control characters. */
 typedef struct dynoscale_finding {
-    /* In this order, some of them several times: "version", "settings", "reporting", "name",
-     * "connection", "tls", "service", "clock", "stamp". NULL: there is nothing more. */
+    /* In this order, some several times: "version", "settings", "reporting", "name", "connection",
+     * "tls", "service", "clock", "stamp". NULL: past the last. */
     const char *check;
     dynoscale_health health;
-    const char *text;   /* what was found, in a sentence */
-    const char *remedy; /* what to do about it, "" where that is nothing */
+    const char *text;   /* the result, in a sentence */
+    const char *remedy; /* what to do about it, or "" */
     const char
-        *measure; /* what `value` is: "ms" (that it took), "status" (of HTTP), "offset_ms" (of
-                   * this clock, ahead of the service's), "queue_time_ms"; "": it is none */
+        *measure; /* what `value` is: "ms" (that it took), "status" (of HTTP), "offset_ms" (how far
+                     this clock is ahead of the service's), "queue_time_ms"; "": no value */
     int64_t value;
 } dynoscale_finding;
 
 typedef struct dynoscale_doctor dynoscale_doctor;
 
 /*
- * Looks whether a process with these settings would report, and whether its reports would arrive.
- * It sends one report without samples, and where `app_url` is given one stamped request to that
- * address; it opens no agent, starts no thread of ours, takes no lock of the dyno's.
+ * Checks whether a process with these settings would report, and whether its reports would arrive.
+ * Sends one report without samples and, if `app_url` is given, one stamped request to that address.
+ * Opens no agent, starts no thread of ours, and takes no lock of the dyno's.
  *
  *   language    goes into the User-Agent, as for dynoscale_agent_open
  *   runtime     the interpreter's name and version, to be shown
  *   app_url     http or https address of the app, or NULL
- *   timeout_ms  the longest that each of the two requests may take; that of a report for 0
+ *   timeout_ms  the longest that each of the two requests may take; 0: as for a report
  *
- * DYNOSCALE_OK; DYNOSCALE_ERROR_INVALID (app_url is no such address); DYNOSCALE_ERROR_NO_MEMORY.
- * May take some ms, to load libcurl. The options are not needed afterwards. SIGPIPE must be ignored
- * there, as interpreters do. The caller frees it.
+ * DYNOSCALE_OK; DYNOSCALE_ERROR_INVALID if app_url is no such address; DYNOSCALE_ERROR_NO_MEMORY.
+ * May take some ms, to load libcurl. Does not keep the options. SIGPIPE must be ignored, as
+ * interpreters do. The caller frees the doctor.
  */
 dynoscale_error dynoscale_doctor_new(const dynoscale_options *options, const char *language,
                                      const char *runtime, const char *app_url, int64_t timeout_ms,
                                      dynoscale_doctor **doctor);
 
-/* NULL is allowed. Gives up what is under way. */
+/* NULL is allowed. Cancels a request in flight. */
 void dynoscale_doctor_free(dynoscale_doctor *doctor);
 
 /*
- * The next finding, with a NULL check past the last. Waits for an answer where it needs one, which
- * is bounded by the timeout: release the interpreter's lock around it. DYNOSCALE_OK, or
- * DYNOSCALE_ERROR_INTERRUPTED: call it again to go on. Any thread; several at a time take turns.
+ * The next finding; past the last its check is NULL. Waits for an answer if it needs one, up to the
+ * timeout: call it without the interpreter's lock. DYNOSCALE_OK, or DYNOSCALE_ERROR_INTERRUPTED:
+ * call it again to go on. Any thread; several at a time take turns.
  */
 dynoscale_error dynoscale_doctor_next(dynoscale_doctor *doctor, dynoscale_interrupted interrupted,
                                       void *context, dynoscale_finding *finding);
 
 enum { DYNOSCALE_VERDICT_SIZE = 64 };
 
-/* Whether all that was found so far is well; with it a sentence. Any thread; does not block. */
+/* Whether all findings so far are good, and a sentence that says so. Any thread; does not block. */
 bool dynoscale_doctor_verdict(const dynoscale_doctor *doctor, char text[DYNOSCALE_VERDICT_SIZE]);
 
 #ifdef __cplusplus

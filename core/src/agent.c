@@ -25,7 +25,7 @@
 enum { STAMP_REASONS = 4, FREE_TIMEOUT_MS = 2000, EXIT_TIMEOUT_MS = 2000 };
 
 struct dynoscale_agent {
-    _Atomic(ds_worker *) worker; /* of this process; NULL before its first sample */
+    _Atomic(ds_worker *) worker; /* this process's; NULL before its first sample */
     bool dev_mode;
     _Atomic(bool) stopped; /* before a worker was there to stop */
 
@@ -37,9 +37,9 @@ struct dynoscale_agent {
 
     ds_settings *settings;
     const ds_transport *transport;
-    _Atomic(int) lock_file; /* the dyno's leader's; -1: not opened in this process */
+    _Atomic(int) lock_file; /* the leader's lock file; -1: not opened in this process */
     _Atomic(bool) lock_failed;
-    _Atomic(ds_worker *) inherited; /* what forks left behind; never touched, never freed */
+    _Atomic(ds_worker *) inherited; /* left behind by forks: never touched, never freed */
     int users;                      /* opens not yet freed; guarded by the registry */
     dynoscale_agent *next;          /* in the registry */
 };
@@ -47,8 +47,8 @@ struct dynoscale_agent {
 /* ---- Registry: the process's agents ------------------------------------------------------- */
 
 static dynoscale_agent *agents;
-static ds_worker *lingering; /* whose agents were freed while their threads ran */
-/* Held rarely: for a few instructions, or for the calls that ask for the dyno's lock. */
+static ds_worker *freed; /* whose agents were freed while their threads ran */
+/* Held for a few instructions, or while the dyno's lock is asked for. */
 static atomic_flag registry_busy = ATOMIC_FLAG_INIT;
 
 static void lock_registry(void) {
@@ -60,9 +60,10 @@ static void unlock_registry(void) {
 }
 
 /*
- * In the child only the forking thread is left. The parent's worker is forgotten: its thread does
- * not run here, its lock may be held, and its samples are the parent's to send. The list is whole
- * at every moment, whoever was changing it. Stores only; no call that could allocate or lock.
+ * Only the forking thread exists in the child. The parent's worker is forgotten: its thread does
+ * not run here, its lock may be held, and its samples are the parent's to send. The list is valid
+ * at every moment, whichever thread was changing it. Only stores to memory; calls nothing that
+ * could allocate or lock.
  */
 static void forget_parent(void) {
     for (dynoscale_agent *a = agents; a; a = a->next) {
@@ -76,7 +77,7 @@ static void forget_parent(void) {
         for (int i = 0; i < STAMP_REASONS; i++)
             atomic_store_explicit(&a->stamps[i], 0, memory_order_relaxed);
         atomic_store_explicit(&a->jobs_refused, 0, memory_order_relaxed);
-        /* Not closed: whoever daemonises has closed all files, and the number may be another's. */
+        /* Not closed: a daemon has closed all files, and the number may now be another file's. */
         atomic_store_explicit(&a->lock_file, -1, memory_order_relaxed);
         atomic_store_explicit(&a->lock_failed, false, memory_order_relaxed);
         atomic_store_explicit(&a->dropped_stopped, 0, memory_order_relaxed);
@@ -84,11 +85,11 @@ static void forget_parent(void) {
     }
     atomic_store_explicit(&ds_worker_busy_asked, false, memory_order_relaxed);
     atomic_store_explicit(&ds_worker_slots, 0, memory_order_relaxed);
-    lingering = NULL;
+    freed = NULL;
     atomic_flag_clear_explicit(&registry_busy, memory_order_relaxed);
 }
 
-/* The agent with those settings, with one more user; NULL. With the registry locked. */
+/* The agent with those settings, with one more user, or NULL. With the registry locked. */
 static dynoscale_agent *registered(const ds_settings *settings) {
     for (dynoscale_agent *a = agents; a; a = a->next) {
         if (atomic_load(&a->stopped) || !ds_settings_equal(a->settings, settings)) continue;
@@ -104,54 +105,55 @@ static void unregister(dynoscale_agent *agent) {
     *link = agent->next;
 }
 
-/* Takes one of the lingering out: the first, or the first that has finished. NULL: none. */
-static ds_worker *take_lingering(bool finished_only) {
+/* Removes one from the list `freed`: the first, or the first that has ended. NULL: none. */
+static ds_worker *take_freed(bool finished_only) {
     lock_registry();
-    ds_worker **link = &lingering;
-    while (finished_only && *link && !ds_worker_gone(*link)) link = &(*link)->lingering;
+    ds_worker **link = &freed;
+    while (finished_only && *link && !ds_worker_has_ended(*link)) link = &(*link)->next_freed;
     ds_worker *worker = *link;
-    if (worker) *link = worker->lingering;
+    if (worker) *link = worker->next_freed;
     unlock_registry();
     return worker;
 }
 
-/* Lets a worker end by itself: whoever frees its agent must not wait, whoever ends the process
- * must, since the thread may be inside the TLS library. */
-static void linger(ds_worker *worker) {
-    ds_worker_dismiss(worker, FREE_TIMEOUT_MS);
+/* Detaches a worker to shut down in the background. free() must not block; process exit must wait,
+ * because the thread may be inside the TLS library. */
+static void shut_down_in_background(ds_worker *worker) {
+    ds_worker_stop_in_background(worker, FREE_TIMEOUT_MS);
     lock_registry();
-    worker->lingering = lingering;
-    lingering = worker;
+    worker->next_freed = freed;
+    freed = worker;
     unlock_registry();
-    while ((worker = take_lingering(true))) {
+    while ((worker = take_freed(true))) {
         ds_worker_stop(worker, 0, NULL, NULL); /* is gone: does not wait */
         ds_worker_release(worker);
     }
 }
 
 /*
- * In C's exit(). Mostly the host has stopped the agent before, and nothing is left to do. Where it
- * has not, what was recorded is sent; where the thread has outlived the stop, it is cancelled: it
- * must not be inside the TLS library when that is cleaned up.
+ * In C's exit(). Usually the host has stopped the agent before, and nothing is left to do. If not,
+ * sends what was recorded. If the thread has outlived the stop, cancels it: it must not be inside
+ * the TLS library when that is cleaned up.
  *
- * The interrupted thread may hold any lock, so none is taken: the lists are whole at every moment.
+ * The interrupted thread may hold any lock, so this takes none: the lists are valid at every
+ * moment.
  */
 static void send_the_rest(void) {
     int64_t now = ds_clock_monotonic_ms();
     for (dynoscale_agent *a = agents; a; a = a->next) {
         ds_worker *worker = atomic_load(&a->worker);
-        if (worker) ds_worker_hasten(worker, now + EXIT_TIMEOUT_MS);
+        if (worker) ds_worker_stop_by(worker, now + EXIT_TIMEOUT_MS);
     }
-    for (ds_worker *w = lingering; w; w = w->lingering) ds_worker_hasten(w, now + EXIT_TIMEOUT_MS);
+    for (ds_worker *w = freed; w; w = w->next_freed) ds_worker_stop_by(w, now + EXIT_TIMEOUT_MS);
 
     for (dynoscale_agent *a = agents; a; a = a->next) {
         ds_worker *worker = atomic_load(&a->worker);
-        if (worker) ds_worker_await(worker);
+        if (worker) ds_worker_wait_for_end(worker);
     }
-    for (ds_worker *w = lingering; w; w = w->lingering) ds_worker_await(w);
+    for (ds_worker *w = freed; w; w = w->next_freed) ds_worker_wait_for_end(w);
 }
 
-/* A second signal would end the wait, or call exit() once more, which goes on behind this. */
+/* A second signal would end the wait, or call exit() again, which continues after this handler. */
 static void stop_at_exit(void) {
     bool held = ds_signals_hold_all();
     send_the_rest();
@@ -162,18 +164,18 @@ static void stop_at_exit(void) {
 
 static _Atomic(bool) sends_at_signals;
 
-static void hurry_all(void) {
+static void send_all_now(void) {
     for (dynoscale_agent *a = agents; a; a = a->next) {
         ds_worker *worker = atomic_load(&a->worker);
-        if (worker) ds_worker_hurry(worker);
+        if (worker) ds_worker_send_now(worker);
     }
 }
 
-/* The default action follows: the signal is raised again, and delivered when this returns. The
- * kernel leaves it out for the first process of a system or a container, which goes on. */
+/* The signal is raised again, and its default action runs when this returns. The kernel ignores it
+ * in the first process of a system or a container, which goes on. */
 static void at_signal(int number) {
     if (getpid() == 1) {
-        hurry_all();
+        send_all_now();
         return;
     }
     send_the_rest();
@@ -189,7 +191,7 @@ static void act_at(int number) {
     sigaction(number, &ours, NULL);
 }
 
-/* At a process's first sample once more: servers reset signals in their workers. */
+/* Again at a process's first sample: servers reset signals in their workers. */
 static void act_at_signals(void) {
     if (!atomic_load(&sends_at_signals)) return;
     act_at(SIGTERM);
@@ -210,10 +212,10 @@ void dynoscale_release_signals(void) { ds_signals_release(); }
 
 /* ---- Opening and closing ------------------------------------------------------------------ */
 
-/* Another agent of the process with the same lock, and the file open; NULL. It is one file for all
- * of them, since closing any descriptor of a file lets go of the process's locks on it. With the
+/* Another agent of the process that has the same lock and the file open, or NULL. They share one
+ * descriptor, because closing any descriptor of a file releases the process's locks on it. With the
  * registry locked. */
-static dynoscale_agent *sharer(const dynoscale_agent *agent) {
+static dynoscale_agent *agent_with_lock_file(const dynoscale_agent *agent) {
     for (dynoscale_agent *a = agents; a; a = a->next)
         if (a != agent && atomic_load(&a->lock_file) >= 0 &&
             strcmp(a->settings->lock_path, agent->settings->lock_path) == 0)
@@ -221,16 +223,16 @@ static dynoscale_agent *sharer(const dynoscale_agent *agent) {
     return NULL;
 }
 
-static void resign(dynoscale_agent *agent) {
+static void release_lead(dynoscale_agent *agent) {
     lock_registry();
     int file = atomic_load(&agent->lock_file);
-    if (!sharer(agent)) ds_leader_resign(agent->settings->lock_path, &file);
+    if (!agent_with_lock_file(agent)) ds_leader_resign(agent->settings->lock_path, &file);
     atomic_store(&agent->lock_file, -1);
     unlock_registry();
 }
 
 static void discard(dynoscale_agent *agent) {
-    resign(agent);
+    release_lead(agent);
     ds_settings_release(agent->settings);
     free(agent);
 }
@@ -259,7 +261,7 @@ dynoscale_error ds_agent_open(const dynoscale_options *options, const char *lang
     if (!ds_fork_watch(forget_parent)) return DYNOSCALE_ERROR_NO_MEMORY;
     dynoscale_agent *fresh = make(options, language, transport);
     if (!fresh) return DYNOSCALE_ERROR_NO_MEMORY;
-    ds_fork_hold(); /* the C library's list of handlers has a lock */
+    ds_fork_hold(); /* the C library locks its list of handlers */
     ds_exit_watch(stop_at_exit);
     ds_fork_release();
 
@@ -288,7 +290,7 @@ void dynoscale_agent_free(dynoscale_agent *agent) {
     unlock_registry();
     if (!last) return;
     ds_worker *worker = atomic_load(&agent->worker);
-    if (worker) linger(worker);
+    if (worker) shut_down_in_background(worker);
     discard(agent);
 }
 
@@ -299,9 +301,9 @@ static void count(_Atomic(int64_t) *counter) {
 }
 
 /*
- * Of the workers that forks left behind, the parent's stays: a signal's handler may have forked in
- * the middle of a call with it, which goes on in the child. Those of earlier generations are given
- * back, so that processes that are forked from one another, each in its turn, don't grow.
+ * Frees the workers that forks left behind, except the parent's: a signal handler may have forked
+ * inside a call with it, which goes on in the child. Freeing older generations keeps chains of
+ * forks from growing.
  */
 static void forget_ancestors(dynoscale_agent *agent) {
     ds_worker *parents = atomic_load(&agent->inherited);
@@ -312,7 +314,7 @@ static void forget_ancestors(dynoscale_agent *agent) {
     }
 }
 
-/* The process's worker, made by whoever comes first; NULL when stopped or without memory. */
+/* The process's worker, made by the first caller; NULL if stopped or without memory. */
 DS_COLD static ds_worker *make_worker(dynoscale_agent *agent) {
     if (atomic_load(&agent->stopped)) return NULL;
     ds_worker *fresh = ds_worker_new(agent->settings, agent->transport), *there = NULL;
@@ -323,25 +325,25 @@ DS_COLD static ds_worker *make_worker(dynoscale_agent *agent) {
         return there;
     }
     forget_ancestors(agent);
-    /* Said first, looked after; dynoscale_agent_stop does it the other way round. A stop that has
-     * not seen this worker is seen here. */
-    if (atomic_load(&agent->stopped)) ds_worker_dismiss(fresh, 0);
+    /* Publishes the worker, then reads `stopped`; dynoscale_agent_stop stores that, then reads the
+     * worker. One of the two sees the other. */
+    if (atomic_load(&agent->stopped)) ds_worker_stop_in_background(fresh, 0);
     return fresh;
 }
 
 static ds_worker *worker_of(dynoscale_agent *agent) {
-    /* acquire: pairs with the compare-and-swap in make_worker; the worker is whole. */
+    /* acquire: pairs with the compare-and-swap in make_worker, which publishes the whole worker. */
     ds_worker *worker = atomic_load_explicit(&agent->worker, memory_order_acquire);
     return worker ? worker : make_worker(agent);
 }
 
-/* A sample or a reading that no worker takes. */
+/* For a sample or a reading when there is no worker. */
 DS_COLD static void count_lost(dynoscale_agent *agent) {
     count(atomic_load(&agent->stopped) ? &agent->dropped_stopped : &agent->dropped_memory);
 }
 
 void dynoscale_agent_prepare(dynoscale_agent *agent) {
-    if (agent && !atomic_load(&agent->worker) && make_worker(agent)) ds_worker_rehearse_start();
+    if (agent && !atomic_load(&agent->worker) && make_worker(agent)) ds_worker_warm_up();
 }
 
 static void record(dynoscale_agent *agent, int64_t now_ns, int64_t queue_time_ms) {
@@ -361,8 +363,8 @@ static int64_t count_unstamped(dynoscale_agent *agent, int64_t reason) {
     return reason;
 }
 
-/* In development there is no router: up to 100 ms are made up, so that there is something to see.
- */
+/* There is no router in development: up to 100 ms are made up, so that there is something to
+ * see. */
 DS_COLD static int64_t without_stamp(dynoscale_agent *agent) {
     if (!agent->dev_mode) return count_unstamped(agent, DYNOSCALE_STAMP_MISSING);
     int64_t queue_time_ms = (int64_t)(ds_random() % 100);
@@ -419,9 +421,9 @@ int64_t dynoscale_agent_enter(dynoscale_agent *agent) {
     ds_worker *worker = agent ? atomic_load_explicit(&agent->worker, memory_order_acquire) : NULL;
     if (!worker || !ds_worker_asks(worker, DYNOSCALE_SIGNAL_BUSY)) return -1;
     int64_t now_ns = ds_clock_wall_ns();
-    if (now_ns <= worker->made_ns) return -1; /* the clock was set: `leave` would not count it */
+    if (now_ns <= worker->made_ns) return -1; /* the clock was set: `leave` would ignore it */
     ds_seconds_enter(&worker->seconds, now_ns / 1000);
-    ds_worker_wake(worker, (uint32_t)(now_ns / 1000000000));
+    ds_worker_wake_if_asleep(worker, (uint32_t)(now_ns / 1000000000));
     return now_ns;
 }
 
@@ -478,28 +480,27 @@ dynoscale_error dynoscale_agent_job_signal(dynoscale_agent *agent, const char *b
     return length == 0 ? DYNOSCALE_ERROR_INVALID : ds_worker_add_signal(worker, row, length);
 }
 
-/* There is nobody to tell it to before there is a worker; then it is told once. */
-static void tell_no_lock(dynoscale_agent *agent, int error) {
+/* Before there is a worker, it can't be logged; then it is logged once. */
+static void log_no_lock(dynoscale_agent *agent, int error) {
     ds_worker *worker = worker_of(agent);
     if (!worker || atomic_exchange(&agent->lock_failed, true)) return;
-    ds_worker_tell(worker, DYNOSCALE_LEVEL_WARN,
-                   "job queues are not measured: the lock %s can't be taken: %s",
-                   agent->settings->lock_path, strerror(error));
+    ds_worker_log(worker, DYNOSCALE_LEVEL_WARN,
+                  "job queues are not measured: the lock %s can't be taken: %s",
+                  agent->settings->lock_path, strerror(error));
 }
 
 bool dynoscale_agent_leads(dynoscale_agent *agent, const char *topic) {
     if (!agent) return false;
-    lock_registry(); /* of two threads that open the file at once, one would close the lock with it
-                      */
+    lock_registry(); /* if two threads opened the file, one would release the lock by closing it */
     int file = atomic_load(&agent->lock_file);
-    const dynoscale_agent *other = file < 0 ? sharer(agent) : NULL;
+    const dynoscale_agent *other = file < 0 ? agent_with_lock_file(agent) : NULL;
     if (other) file = atomic_load(&other->lock_file);
     bool may = !atomic_load(&agent->stopped);
     bool leads = may && ds_leader_lead(agent->settings->lock_path, topic ? topic : "", &file);
     int error = leads || !may ? 0 : errno;
     if (may) atomic_store(&agent->lock_file, file);
     unlock_registry();
-    if (error != 0) tell_no_lock(agent, error);
+    if (error != 0) log_no_lock(agent, error);
     return leads;
 }
 
@@ -527,11 +528,11 @@ dynoscale_error dynoscale_agent_stop(dynoscale_agent *agent, int64_t timeout_ms,
     if (timeout_ms < 0) timeout_ms = 0;
     if (agent) {
         atomic_store(&agent->stopped, true);
-        resign(agent);
+        release_lead(agent);
         ds_worker *worker = atomic_load(&agent->worker);
         if (worker) error = ds_worker_stop(worker, timeout_ms, interrupted, context);
     }
-    for (ds_worker *worker; (worker = take_lingering(false)); ds_worker_release(worker)) {
+    for (ds_worker *worker; (worker = take_freed(false)); ds_worker_release(worker)) {
         int64_t passed_ms = ds_clock_monotonic_ms() - began_ms;
         ds_worker_stop(worker, timeout_ms - passed_ms, interrupted, context);
     }

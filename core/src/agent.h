@@ -1,5 +1,5 @@
 /*
- * The agent's one seam: the C suite opens it with a false transport.
+ * Lets tests replace the agent's transport.
  */
 #ifndef DS_AGENT_H
 #define DS_AGENT_H
@@ -7,7 +7,7 @@
 #include "dynoscale.h"
 #include "transport.h"
 
-/* dynoscale_agent_open, over the transport given. */
+/* dynoscale_agent_open with the given transport. */
 dynoscale_error ds_agent_open(const dynoscale_options *options, const char *language,
                               const ds_transport *transport, dynoscale_agent **agent);
 

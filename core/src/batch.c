@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The i-th batch from the oldest on; number `sealed` is the open one. */
+/* The i-th batch, counted from the oldest; number `sealed` is the open one. */
 static size_t index_of(const ds_batches *batches, size_t i) {
     return (batches->first + i) % DS_BATCHES;
 }
@@ -18,8 +18,8 @@ static void empty(ds_batch *batch) {
     memset(batch, 0, sizeof *batch);
 }
 
-/* Doubles a buffer that is too small, up to `most` items. False without memory or beyond `most`;
- * the buffer is then as it was. */
+/* Doubles a buffer that is too small, up to `most` items. Returns false and leaves it unchanged
+ * without memory or beyond `most`. */
 static bool grow(void **buffer, size_t *capacity, size_t needed, size_t most, size_t item_size) {
     if (needed <= *capacity) return true;
     if (needed > most) return false;
@@ -131,7 +131,7 @@ bool ds_batch_expired(const ds_batch *batch, int64_t now_ms) {
     return batch->due_ms != DS_BATCH_NOT_DUE && now_ms - batch->due_ms > DS_BATCH_EXPIRES_MS;
 }
 
-void ds_batches_settle(ds_batches *batches) {
+void ds_batches_remove_oldest(ds_batches *batches) {
     if (batches->sealed == 0) return;
     empty(&batches->items[batches->first]);
     batches->first = index_of(batches, 1);

@@ -11,9 +11,10 @@ enum { LANE_SHIFT = 28 };
 _Static_assert(DS_BUFFER_LANES == 1U << (32 - LANE_SHIFT), "the hash's upper bits name a lane");
 
 /*
- * seq_cst on success: a producer puts its word in and then reads whether the thread sleeps, the
- * thread says that it sleeps and then reads the slots (`rest` in worker.c). In the one order of all
- * seq_cst operations one of the two sees the other, so no word is slept over.
+ * seq_cst on success: a producer stores its word and then reads whether the thread sleeps; the
+ * thread stores that it sleeps and then reads the slots (`begin_wait` in worker.c). In the single
+ * order of all seq_cst operations one of the two sees the other, so the thread never sleeps while a
+ * word waits.
  */
 static bool put(_Atomic(uint64_t) *slot, uint64_t word) {
     if (atomic_load_explicit(slot, memory_order_relaxed) != 0) return false;
@@ -22,8 +23,8 @@ static bool put(_Atomic(uint64_t) *slot, uint64_t word) {
                                                    memory_order_relaxed);
 }
 
-/* The same in all of a thread's calls, so that its words stay in order; cheaper than a thread-local
- * variable of a shared library. Nothing is lost when two threads have the same lane. */
+/* Always the same lane for a thread, so that its words stay in order. Cheaper than a thread-local
+ * variable of a shared library. Two threads may share a lane: nothing is lost. */
 static ds_buffer_lane *lane_of_thread(ds_buffer *buffer) {
 #if defined(__has_builtin) && (defined(__x86_64__) || defined(__aarch64__))
 #if __has_builtin(__builtin_thread_pointer)
@@ -38,8 +39,8 @@ static ds_buffer_lane *lane_of_thread(ds_buffer *buffer) {
 }
 
 static bool push_further(ds_buffer *buffer, ds_buffer_lane *lane, uint64_t word, size_t from) {
-    /* acquire: pairs with the release in ds_buffer_drain, so that the look below sees every slot
-     * which the drains counted here have emptied. */
+    /* acquire: pairs with the release in ds_buffer_drain, so that the loop below sees every slot
+     * that those drains have emptied. */
     uint64_t drains = atomic_load_explicit(&buffer->drains, memory_order_acquire);
     if (atomic_load_explicit(&buffer->full_at, memory_order_relaxed) == drains + 1) return false;
 
@@ -47,13 +48,13 @@ static bool push_further(ds_buffer *buffer, ds_buffer_lane *lane, uint64_t word,
         if (!put(&buffer->slots[(from + n) & MASK], word)) continue;
         size_t after = from + n + 1;
         atomic_store_explicit(&lane->next, after, memory_order_relaxed);
-        /* Nobody else needs to look through the same slots again. */
+        /* So that no other thread searches the same slots again. */
         atomic_store_explicit(&buffer->next,
                               (after + DS_BUFFER_RUN - 1) / DS_BUFFER_RUN * DS_BUFFER_RUN,
                               memory_order_relaxed);
         return true;
     }
-    /* No later than the drains counted above: if one has ended since, this says nothing. */
+    /* Stores the count from above: if a drain has ended since, this has no effect. */
     atomic_store_explicit(&buffer->full_at, drains + 1, memory_order_relaxed);
     return false;
 }
@@ -74,13 +75,14 @@ size_t ds_buffer_drain(ds_buffer *buffer, size_t *position, uint64_t *words, siz
         uint64_t word = atomic_load_explicit(&buffer->slots[i], memory_order_seq_cst);
         if (word == 0) continue;
         words[n++] = word;
-        /* Only the consumer empties, so no compare-and-swap; the word itself was the message. */
+        /* Only the consumer empties slots, so a plain store is enough. relaxed: the word itself was
+         * the whole message. */
         atomic_store_explicit(&buffer->slots[i], 0, memory_order_relaxed);
     }
     *position = i;
     if (n == 0) return 0;
-    /* From the start again: the first cache lines stay warm, and pages never reached stay unused.
-     */
+    /* Start again at slot 0: the first cache lines stay warm, and pages never reached stay
+     * unused. */
     for (size_t lane = 0; lane < DS_BUFFER_LANES; lane++)
         atomic_store_explicit(&buffer->lanes[lane].next, 0, memory_order_relaxed);
     atomic_store_explicit(&buffer->next, 0, memory_order_relaxed);

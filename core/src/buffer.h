@@ -1,19 +1,18 @@
 /*
  * A bounded lock-free buffer of 64-bit words: many producers, one consumer at a time. It is not a
- * queue: the words of one thread come out nearly in order, those of several threads in any order.
+ * queue: words of one thread come out nearly in order, those of several threads in any order.
  *
- * A slot is one word; 0 means empty. A push is one compare-and-swap from 0 to the word, so there
- * is no middle in which a producer could stop: a word is in the buffer whole, or not at all.
- * Nothing can be torn, a producer that dies blocks nobody, and a fork at any moment copies a valid
- * buffer.
+ * A slot is one word; 0 means empty. A push is one compare-and-swap from 0 to the word, so a word
+ * is in the buffer whole or not at all: a producer that dies blocks nobody, and a fork at any
+ * moment copies a valid buffer.
  *
- * Where to look for an empty slot is only hinted at: `next` counts the runs of slots handed out, a
- * lane is where the threads that share it are within theirs. Threads of different lanes write to
- * different cache lines, so that they don't slow each other down. Lanes are stored without a
- * compare-and-swap and may race; a wrong hint costs a longer look, never a word.
+ * Where to look for an empty slot is only a hint: `next` is the first slot of the next run, and a
+ * lane is the position of its threads within their run. Threads of different lanes write to
+ * different cache lines and so don't slow each other down. Lanes are stored without a
+ * compare-and-swap and may race: a wrong hint makes the search longer, but loses no word.
  *
- * When no slot is empty the newest word is refused. The refusal is remembered until the next
- * drain, so that pushing to a full buffer is as cheap as pushing to an empty one.
+ * If no slot is empty, the push is refused. The refusal is remembered until the next drain, so that
+ * a push to a full buffer is as cheap as one to an empty buffer.
  */
 #ifndef DS_BUFFER_H
 #define DS_BUFFER_H
@@ -23,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Else each would take a lock of the compiler's library, which a fork would copy as it is. */
+/* Otherwise the compiler's library would take a lock, which a forked child inherits. */
 _Static_assert(
     ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_POINTER_LOCK_FREE == 2,
     "atomic operations of 64 bits take no lock: this processor, or the compiler's setting "
@@ -37,7 +36,7 @@ enum {
 };
 
 typedef struct ds_buffer_lane {
-    _Alignas(DS_CACHE_LINE) _Atomic(size_t) next; /* a multiple of DS_BUFFER_RUN: takes a new run */
+    _Alignas(DS_CACHE_LINE) _Atomic(size_t) next; /* a multiple of DS_BUFFER_RUN: take a new run */
 } ds_buffer_lane;
 
 typedef struct ds_buffer {
@@ -50,17 +49,17 @@ typedef struct ds_buffer {
 
 /* An all-zero ds_buffer is an empty buffer. */
 
-/* Puts a word other than 0 in. False when the buffer is full. Any thread; wait-free. */
+/* Adds a word other than 0. Returns false if the buffer is full. Any thread; wait-free. */
 bool ds_buffer_push(ds_buffer *buffer, uint64_t word);
 
 /*
- * Takes up to `most` words out, those of a thread nearly in the order of their pushes, and returns
- * how many. A pass starts with *position 0 and has ended when 0 is returned; a word whose push
- * ended before the pass began is always found by it. One caller at a time.
+ * Takes up to `most` words out and returns their number; words of one thread nearly in order. A
+ * pass starts with *position 0 and ends when 0 is returned. It always finds a word whose push ended
+ * before the pass began. One caller at a time.
  */
 size_t ds_buffer_drain(ds_buffer *buffer, size_t *position, uint64_t *words, size_t most);
 
-/* How many words are in; exact while nobody pushes or drains. */
+/* The number of words; exact while nobody pushes or drains. */
 size_t ds_buffer_count(const ds_buffer *buffer);
 
 #endif

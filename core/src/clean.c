@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The bytes of the UTF-8 character that begins with this one; 0 where none does. */
+/* The length of the UTF-8 character that begins with this byte; 0 if none does. */
 static size_t length_of(uint8_t first) {
     if (first < 0x80) return 1;
     if (first >= 0xC2 && first < 0xE0) return 2;
@@ -18,13 +18,13 @@ static bool is_continued(const uint8_t *at, size_t length) {
     return true;
 }
 
-/* Longer than it need be, half of a pair of UTF-16, or past the last character there is. */
+/* An overlong form, a surrogate, or beyond the last code point. */
 static bool is_out_of_range(const uint8_t *at) {
     return (at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F) ||
            (at[0] == 0xF0 && at[1] < 0x90) || (at[0] == 0xF4 && at[1] > 0x8F);
 }
 
-/* Of ASCII, of Latin-1's upper half, and the two that part lines and paragraphs. */
+/* The control characters of ASCII and Latin-1, and the Unicode line and paragraph separators. */
 static bool is_control(const uint8_t *at) {
     if (at[0] < 0x20 || at[0] == 0x7F) return true;
     if (at[0] == 0xC2) return at[1] < 0xA0;

@@ -55,7 +55,7 @@ void ds_digest(uint8_t digest[DS_DIGEST_SIZE], const void *data, size_t length) 
     size_t left = length;
     for (; left >= BLOCK; at += BLOCK, left -= BLOCK) compress(state, at);
 
-    /* The rest, a bit of 1, zeros, and the length in bits. */
+    /* The rest, a 1 bit, zeros, and the length in bits. */
     if (left > 0) memcpy(last, at, left);
     last[left] = 0x80;
     size_t size = left + 9 <= BLOCK ? BLOCK : 2 * BLOCK;

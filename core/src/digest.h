@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4), for names that must tell nothing of what they were made from. Pure. */
+/* SHA-256 (FIPS 180-4), for names that must not reveal what they were made from. Pure. */
 #ifndef DS_DIGEST_H
 #define DS_DIGEST_H
 

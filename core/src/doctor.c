@@ -22,19 +22,19 @@ enum {
     MOST_FINDINGS = 64, /* twice as many as there can be */
     TEXT_SIZE = 512,
     POLL_MS = 50,
-    GRACE_MS = 1000,                  /* of an answer, for what libcurl's own deadline is not */
-    SKEW_MS = 1000,                   /* that far ahead a router's stamp may be */
-    OLDEST_STAMP_MS = 10 * 60 * 1000, /* that long ago */
-    ROUNDING_MS = 20,                 /* of two clocks' readings in one machine */
+    GRACE_MS = 1000,                  /* for an answer, beyond libcurl's own deadline */
+    SKEW_MS = 1000,                   /* a router's stamp may be so far ahead */
+    OLDEST_STAMP_MS = 10 * 60 * 1000, /* and so old */
+    ROUNDING_MS = 20,                 /* between two readings of one machine's clocks */
     LONGEST_TIMEOUT_MS = 60 * 1000,
 };
 
 typedef enum step { ASK_SERVICE, ASK_APP, DONE } step;
 
-typedef struct told {
+typedef struct entry {
     dynoscale_finding finding;
     char text[TEXT_SIZE];
-} told;
+} entry;
 
 struct dynoscale_doctor {
     const ds_transport *transport;
@@ -49,34 +49,36 @@ struct dynoscale_doctor {
     char body[1]; /* of a report without samples */
     ds_answer answer;
 
-    told told[MOST_FINDINGS];
-    size_t count, passed_on;
-    _Atomic(size_t) to_mend;
+    entry entries[MOST_FINDINGS];
+    size_t count, returned;
+    _Atomic(size_t) problems;
     atomic_flag busy; /* a thread is in dynoscale_doctor_next */
 };
 
-/* ---- Telling ------------------------------------------------------------------------------ */
+/* ---- Findings ----------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 5, 6))) static void tell(dynoscale_doctor *d, const char *check,
-                                                       dynoscale_health health, const char *remedy,
-                                                       const char *format, ...) {
+__attribute__((format(printf, 5, 6))) static void
+add_finding(dynoscale_doctor *d, const char *check, dynoscale_health health, const char *remedy,
+            const char *format, ...) {
     if (d->count == MOST_FINDINGS) return;
-    told *t = &d->told[d->count++];
+    entry *t = &d->entries[d->count++];
     va_list arguments;
     va_start(arguments, format);
-    char text[2 * TEXT_SIZE]; /* more than is kept: what is cut is cut between characters */
+    char text[2 * TEXT_SIZE]; /* longer than what is kept, so that ds_clean_text cuts between
+                                 characters */
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    ds_clean_text(t->text, TEXT_SIZE, text); /* the environment's and libcurl's go to a terminal */
+    ds_clean_text(t->text, TEXT_SIZE,
+                  text); /* text from the environment and libcurl goes to a terminal */
     t->finding = (dynoscale_finding){check, health, t->text, remedy, "", 0};
-    if (health == DYNOSCALE_HEALTH_WARN || health == DYNOSCALE_HEALTH_FAIL) d->to_mend++;
+    if (health == DYNOSCALE_HEALTH_WARN || health == DYNOSCALE_HEALTH_FAIL) d->problems++;
 }
 
 /* Gives the last finding a number. */
-static void measure(dynoscale_doctor *d, const char *name, int64_t value) {
+static void set_measure(dynoscale_doctor *d, const char *name, int64_t value) {
     if (value < 0 && strcmp(name, "offset_ms") != 0) return;
-    d->told[d->count - 1].finding.measure = name;
-    d->told[d->count - 1].finding.value = value;
+    d->entries[d->count - 1].finding.measure = name;
+    d->entries[d->count - 1].finding.value = value;
 }
 
 #define OK   DYNOSCALE_HEALTH_OK
@@ -84,28 +86,29 @@ static void measure(dynoscale_doctor *d, const char *name, int64_t value) {
 #define FAIL DYNOSCALE_HEALTH_FAIL
 #define SKIP DYNOSCALE_HEALTH_SKIP
 
-/* The checks that need the network, in their order. */
+/* The checks that need the network, in order. */
 enum { NAME, CONNECTION, TLS, SERVICE, CLOCK, NETWORK_CHECKS };
 static const char *const NETWORK[NETWORK_CHECKS] = {"name", "connection", "tls", "service",
                                                     "clock"};
 
 static void skip_from(dynoscale_doctor *d, int first, const char *why) {
     for (int i = first; i < NETWORK_CHECKS; i++)
-        tell(d, NETWORK[i], SKIP, "", "not looked at: %s", why);
+        add_finding(d, NETWORK[i], SKIP, "", "not looked at: %s", why);
 }
 
 /* ---- What there is ------------------------------------------------------------------------ */
 
 static void look_at_versions(dynoscale_doctor *d, const char *runtime) {
     char text[DS_ANSWER_REASON_SIZE] = "", reason[DS_ANSWER_REASON_SIZE] = "";
-    tell(d, "version", OK, "", "dynoscale %s for %s", DYNOSCALE_VERSION, runtime);
+    add_finding(d, "version", OK, "", "dynoscale %s for %s", DYNOSCALE_VERSION, runtime);
     d->can_connect = d->transport->describe(text, reason);
-    if (d->can_connect) tell(d, "version", OK, "", "%s", text);
+    if (d->can_connect) add_finding(d, "version", OK, "", "%s", text);
     else
-        tell(d, "version", FAIL,
-             "install libcurl: apt-get install libcurl4 (Debian, Ubuntu), dnf install libcurl "
-             "(Fedora), apk add libcurl (Alpine)",
-             "%s", reason);
+        add_finding(
+            d, "version", FAIL,
+            "install libcurl: apt-get install libcurl4 (Debian, Ubuntu), dnf install libcurl "
+            "(Fedora), apk add libcurl (Alpine)",
+            "%s", reason);
 }
 
 static const char *const source_texts[] = {
@@ -121,13 +124,16 @@ static void look_at_connection_settings(dynoscale_doctor *d) {
     int length =
         service && *service->proxy ? (int)ds_url_proxy_authority(service->proxy, &proxy) : 0;
     if (length > 0)
-        tell(d, "settings", OK, "",
-             "there is a proxy on the way to %s, %.*s%s: from the environment", service->host,
-             length, proxy, service->no_proxy ? ", unless no_proxy names it" : "");
+        add_finding(d, "settings", OK, "",
+                    "there is a proxy on the way to %s, %.*s%s: from the environment",
+                    service->host, length, proxy,
+                    service->no_proxy ? ", unless no_proxy names it" : "");
     if (service && service->ca_file)
-        tell(d, "settings", OK, "", "SSL_CERT_FILE is %s, from the environment", service->ca_file);
+        add_finding(d, "settings", OK, "", "SSL_CERT_FILE is %s, from the environment",
+                    service->ca_file);
     if (service && service->ca_path)
-        tell(d, "settings", OK, "", "SSL_CERT_DIR is %s, from the environment", service->ca_path);
+        add_finding(d, "settings", OK, "", "SSL_CERT_DIR is %s, from the environment",
+                    service->ca_path);
 }
 
 static void look_at_settings(dynoscale_doctor *d, const dynoscale_options *options) {
@@ -137,18 +143,20 @@ static void look_at_settings(dynoscale_doctor *d, const dynoscale_options *optio
         dynoscale_source source = dynoscale_options_source(options, setting);
         if (source == DYNOSCALE_SOURCE_DEFAULT) continue;
         if (setting == DYNOSCALE_SETTING_DYNO && ds_options_dyno_variable(options)) {
-            tell(d, "settings", OK, "", "DYNO is not set: %s stands in, which gives %s",
-                 ds_options_dyno_variable(options), dynoscale_options_show(options, setting));
+            add_finding(d, "settings", OK, "", "DYNO is not set: %s stands in, which gives %s",
+                        ds_options_dyno_variable(options),
+                        dynoscale_options_show(options, setting));
             continue;
         }
-        tell(d, "settings", OK, "", "%s is %s, %s", dynoscale_setting_variable(setting),
-             dynoscale_options_show(options, setting), source_texts[source]);
+        add_finding(d, "settings", OK, "", "%s is %s, %s", dynoscale_setting_variable(setting),
+                    dynoscale_options_show(options, setting), source_texts[source]);
     }
     look_at_connection_settings(d);
     const char *warning;
     for (size_t i = 0; (warning = dynoscale_options_warning(options, i)); i++)
-        tell(d, "settings", WARN, "correct the value, or take it away", "%s", warning);
-    if (d->count == before) tell(d, "settings", OK, "", "none is given here: all are the defaults");
+        add_finding(d, "settings", WARN, "correct the value, or take it away", "%s", warning);
+    if (d->count == before)
+        add_finding(d, "settings", OK, "", "none is given here: all are the defaults");
 }
 
 static const char *off_remedy(dynoscale_off_reason reason) {
@@ -176,16 +184,16 @@ static void look_at_reporting(dynoscale_doctor *d, const dynoscale_options *opti
                                                         : dynoscale_off_text(reason);
     bool meant = reason == DYNOSCALE_OFF_ONE_OFF || reason == DYNOSCALE_OFF_NOT_FIRST;
     if (reason == DYNOSCALE_ON)
-        tell(d, "reporting", OK, "", "a process with these settings reports, as %s",
-             dynoscale_options_get(options, DYNOSCALE_SETTING_DYNO));
+        add_finding(d, "reporting", OK, "", "a process with these settings reports, as %s",
+                    dynoscale_options_get(options, DYNOSCALE_SETTING_DYNO));
     else
-        tell(d, "reporting", meant ? WARN : FAIL, off_remedy(reason),
-             "a process with these settings does not report: %s", why);
+        add_finding(d, "reporting", meant ? WARN : FAIL, off_remedy(reason),
+                    "a process with these settings does not report: %s", why);
 }
 
 /* ---- Asking ------------------------------------------------------------------------------- */
 
-/* A report as all others, but without samples. */
+/* A report like any other, but without samples. */
 static void compose_report(dynoscale_doctor *d) {
     const ds_settings *service = d->service;
     ds_report_sender sender = {service->user_agent, *service->dyno ? service->dyno : "dev.1",
@@ -217,11 +225,11 @@ static void disconnect(dynoscale_doctor *d) {
 static void give_up(dynoscale_doctor *d, ds_reach reach, const char *reason) {
     disconnect(d);
     memset(&d->answer, 0, sizeof d->answer);
-    d->answer.way = (ds_way){.reach = reach, .date_s = -1, .queue_time_ms = -1};
+    d->answer.path = (ds_path){.reach = reach, .date_s = -1, .queue_time_ms = -1};
     snprintf(d->answer.reason, sizeof d->answer.reason, "%s", reason);
 }
 
-static bool begin(dynoscale_doctor *d, const ds_settings *settings) {
+static bool start_request(dynoscale_doctor *d, const ds_settings *settings) {
     char reason[DS_ANSWER_REASON_SIZE] = "";
     d->connection = d->transport->open(settings, reason);
     if (d->connection && d->transport->start(d->connection, &d->request, reason)) return true;
@@ -229,13 +237,13 @@ static bool begin(dynoscale_doctor *d, const ds_settings *settings) {
     return false;
 }
 
-/* Waits for the answer to d->request, which the first call sends. DYNOSCALE_ERROR_INTERRUPTED
- * leaves it under way. */
+/* Waits for the answer to d->request; the first call sends it. After DYNOSCALE_ERROR_INTERRUPTED it
+ * is still in flight. */
 static dynoscale_error exchange(dynoscale_doctor *d, const ds_settings *settings,
                                 dynoscale_interrupted interrupted, void *context) {
     if (!d->connection) {
         d->deadline_ms = ds_clock_monotonic_ms() + settings->timeout_ms + GRACE_MS;
-        if (!begin(d, settings)) return DYNOSCALE_OK;
+        if (!start_request(d, settings)) return DYNOSCALE_OK;
     }
     const ds_answer *answer;
     while (!(answer = d->transport->poll(d->connection))) {
@@ -251,58 +259,58 @@ static dynoscale_error exchange(dynoscale_doctor *d, const ds_settings *settings
     return DYNOSCALE_OK;
 }
 
-/* ---- The way to the service --------------------------------------------------------------- */
+/* ---- The path to the service --------------------------------------------------------------- */
 
-/* no_proxy is libcurl's to understand, and what it makes of it shows in an answer to CONNECT only.
- */
+/* libcurl interprets no_proxy, and its decision shows only in an answer to CONNECT. */
 typedef enum proxy_use { NONE, POSSIBLE, CERTAIN } proxy_use;
 
 static proxy_use use_of_proxy(const dynoscale_doctor *d) {
     if (!*d->service->proxy) return NONE;
-    return d->answer.way.proxy_status != 0 || !d->service->no_proxy ? CERTAIN : POSSIBLE;
+    return d->answer.path.proxy_status != 0 || !d->service->no_proxy ? CERTAIN : POSSIBLE;
 }
 
 static bool judge_name(dynoscale_doctor *d) {
-    const ds_way *way = &d->answer.way;
+    const ds_path *path = &d->answer.path;
     const ds_settings *service = d->service;
-    if (way->reach == DS_REACH_NOTHING) {
-        tell(d, "name", FAIL,
-             way->proxy_unresolved
-                 ? "check https_proxy, http_proxy and all_proxy, and this machine's name servers"
-                 : "check the host in DYNOSCALE_URL, and this machine's name servers "
-                   "(/etc/resolv.conf)",
-             "%s", d->answer.reason);
+    if (path->reach == DS_REACH_NOTHING) {
+        add_finding(
+            d, "name", FAIL,
+            path->proxy_unresolved
+                ? "check https_proxy, http_proxy and all_proxy, and this machine's name servers"
+                : "check the host in DYNOSCALE_URL, and this machine's name servers "
+                  "(/etc/resolv.conf)",
+            "%s", d->answer.reason);
         return false;
     }
     proxy_use use = use_of_proxy(d);
     if (use == CERTAIN)
-        tell(d, "name", OK, "", "the proxy's name resolves; it looks for %s itself", service->host);
+        add_finding(d, "name", OK, "", "the proxy's name resolves; it looks for %s itself",
+                    service->host);
     else if (use == POSSIBLE)
-        tell(d, "name", OK, "", "%s resolves, or the proxy, which looks for it itself",
-             service->host);
+        add_finding(d, "name", OK, "", "%s resolves, or the proxy, which looks for it itself",
+                    service->host);
     else if (ds_url_is_numeric(service->url))
-        tell(d, "name", OK, "", "%s needs no name server", service->host);
+        add_finding(d, "name", OK, "", "%s needs no name server", service->host);
     else {
-        tell(d, "name", OK, "", "%s resolves", service->host);
-        measure(d, "ms", way->name_ms);
+        add_finding(d, "name", OK, "", "%s resolves", service->host);
+        set_measure(d, "ms", path->name_ms);
     }
     return true;
 }
 
-/* Whether an HTTP proxy took the connection and then did not let it through: it was asked, and
- * refused or was silent. */
+/* Whether an HTTP proxy accepted the connection but did not let it through. */
 static bool tunnel_refused(const dynoscale_doctor *d) {
-    const ds_way *way = &d->answer.way;
+    const ds_path *path = &d->answer.path;
     const ds_settings *service = d->service;
-    if (way->reach != DS_REACH_PEER || !ds_url_is_https(service->url)) return false;
-    if (way->proxy_status != 0) return way->proxy_status < 200 || way->proxy_status > 299;
+    if (path->reach != DS_REACH_PEER || !ds_url_is_https(service->url)) return false;
+    if (path->proxy_status != 0) return path->proxy_status < 200 || path->proxy_status > 299;
     return use_of_proxy(d) == CERTAIN && strncasecmp(service->proxy, "socks", 5) != 0;
 }
 
 static bool judge_connection(dynoscale_doctor *d) {
-    const ds_way *way = &d->answer.way;
-    if (way->reach == DS_REACH_ADDRESS) {
-        tell(
+    const ds_path *path = &d->answer.path;
+    if (path->reach == DS_REACH_ADDRESS) {
+        add_finding(
             d, "connection", FAIL,
             "look whether a firewall is in the way, or a proxy has to be used (https_proxy), or is "
             "used that should not be",
@@ -310,14 +318,14 @@ static bool judge_connection(dynoscale_doctor *d) {
         return false;
     }
     if (tunnel_refused(d)) {
-        tell(d, "connection", FAIL,
-             "check the proxy's address, user and password in https_proxy or all_proxy, and "
-             "whether it lets this host through",
-             "the proxy does not let the connection through: %s", d->answer.reason);
+        add_finding(d, "connection", FAIL,
+                    "check the proxy's address, user and password in https_proxy or all_proxy, and "
+                    "whether it lets this host through",
+                    "the proxy does not let the connection through: %s", d->answer.reason);
         return false;
     }
-    tell(d, "connection", OK, "", "connected%s%s", *way->peer ? " to " : "", way->peer);
-    measure(d, "ms", way->connect_ms);
+    add_finding(d, "connection", OK, "", "connected%s%s", *path->peer ? " to " : "", path->peer);
+    set_measure(d, "ms", path->connect_ms);
     return true;
 }
 
@@ -325,26 +333,28 @@ static bool judge_tls(dynoscale_doctor *d) {
     const ds_settings *service = d->service;
     if (!ds_url_is_https(service->url)) {
         bool local = ds_url_is_local(service->url);
-        tell(d, "tls", local ? SKIP : WARN,
-             local ? "" : "use the https address that the add-on gave: others can read the token",
-             "there is none: DYNOSCALE_URL is an http address");
+        add_finding(d, "tls", local ? SKIP : WARN,
+                    local ? ""
+                          : "use the https address that the add-on gave: others can read the token",
+                    "there is none: DYNOSCALE_URL is an http address");
         return true;
     }
-    if (d->answer.way.reach >= DS_REACH_TLS) {
-        tell(d, "tls", OK, "", "the certificate is valid, and for %s", service->host);
-        measure(d, "ms", d->answer.way.tls_ms);
+    if (d->answer.path.reach >= DS_REACH_TLS) {
+        add_finding(d, "tls", OK, "", "the certificate is valid, and for %s", service->host);
+        set_measure(d, "ms", d->answer.path.tls_ms);
         return true;
     }
-    tell(d, "tls", FAIL,
-         "see that this machine has certificates (package ca-certificates, or SSL_CERT_FILE) and "
-         "the right date; or a proxy in between shows one of its own, to be added there",
-         "%s", d->answer.reason);
+    add_finding(
+        d, "tls", FAIL,
+        "see that this machine has certificates (package ca-certificates, or SSL_CERT_FILE) and "
+        "the right date; or a proxy in between shows one of its own, to be added there",
+        "%s", d->answer.reason);
     return false;
 }
 
 /* ---- The answer --------------------------------------------------------------------------- */
 
-/* What a status means to a report: of several rows that fit, the first one counts. */
+/* What a status means for a report. The first matching row counts. */
 typedef struct meaning {
     int first, last;
     dynoscale_health health;
@@ -382,19 +392,20 @@ static const meaning MEANINGS[] = {
 static void judge_service(dynoscale_doctor *d) {
     int status = d->answer.status;
     if (status == 0) {
-        tell(d, "service", FAIL,
-             "try again in a while; check DYNOSCALE_URL: does Dynoscale's service answer there?",
-             "%s does not answer: %s", d->service->host, d->answer.reason);
+        add_finding(
+            d, "service", FAIL,
+            "try again in a while; check DYNOSCALE_URL: does Dynoscale's service answer there?",
+            "%s does not answer: %s", d->service->host, d->answer.reason);
         return;
     }
     const meaning *m = MEANINGS;
     while (status < m->first || status > m->last) m++;
-    tell(d, "service", m->health, m->remedy, "%s %s (status %d)", d->service->host, m->text,
-         status);
-    measure(d, "status", status);
+    add_finding(d, "service", m->health, m->remedy, "%s %s (status %d)", d->service->host, m->text,
+                status);
+    set_measure(d, "status", status);
 }
 
-/* "1.3 s", "4 min", "2 hours": what differs by so much need not be told more exactly. */
+/* "1.3 s", "4 min", "2 hours": a rough number is enough for a large difference. */
 static const char *span(char text[32], int64_t ms) {
     if (ms < 100 * 1000)
         snprintf(text, 32, "%" PRId64 ".%" PRId64 " s", ms / 1000, ms % 1000 / 100);
@@ -404,42 +415,44 @@ static const char *span(char text[32], int64_t ms) {
 }
 
 /*
- * The service read its clock between the sending of the request and the end of the answer, and
- * left the ms away. So its clock and this one differ by a value between two bounds; what is told is
- * the least that they can differ.
+ * The service read its clock between the sending of the request and the end of the answer, and left
+ * out the ms. So the difference of the clocks lies between two bounds. The finding is the smaller
+ * one.
  */
 static void judge_clock(dynoscale_doctor *d, int64_t now_ms) {
-    const ds_way *way = &d->answer.way;
-    if (way->date_s < 0) {
-        tell(d, "clock", SKIP, "", "not looked at: the answer has no Date");
+    const ds_path *path = &d->answer.path;
+    if (path->date_s < 0) {
+        add_finding(d, "clock", SKIP, "", "not looked at: the answer has no Date");
         return;
     }
     char text[32];
-    int64_t took_ms = way->answer_ms > 0 ? way->answer_ms : 0;
-    int64_t most_ahead_ms = now_ms - way->date_s * 1000;
+    int64_t took_ms = path->answer_ms > 0 ? path->answer_ms : 0;
+    int64_t most_ahead_ms = now_ms - path->date_s * 1000;
     int64_t least_ahead_ms = most_ahead_ms - took_ms - 999;
     const char *remedy = "have the clock set by NTP (timedatectl set-ntp true)";
     if (-most_ahead_ms > SKEW_MS)
-        tell(
+        add_finding(
             d, "clock", FAIL, remedy,
             "this machine's clock is %s behind the service's: a router's stamps lie in the future, "
             "and requests give no sample (stamp_future)",
             span(text, -most_ahead_ms));
     else if (least_ahead_ms > OLDEST_STAMP_MS)
-        tell(d, "clock", FAIL, remedy,
-             "this machine's clock is %s ahead of the service's: a router's stamps look too old, "
-             "and requests give no sample (stamp_stale)",
-             span(text, least_ahead_ms));
+        add_finding(
+            d, "clock", FAIL, remedy,
+            "this machine's clock is %s ahead of the service's: a router's stamps look too old, "
+            "and requests give no sample (stamp_stale)",
+            span(text, least_ahead_ms));
     else if (least_ahead_ms > SKEW_MS)
-        tell(d, "clock", WARN, remedy,
-             "this machine's clock is %s ahead of the service's: queue times come out longer by "
-             "as much",
-             span(text, least_ahead_ms));
+        add_finding(
+            d, "clock", WARN, remedy,
+            "this machine's clock is %s ahead of the service's: queue times come out longer by "
+            "as much",
+            span(text, least_ahead_ms));
     else
-        tell(d, "clock", OK, "",
-             "this machine's clock agrees with the service's, as far as its Date "
-             "tells (to a second)");
-    measure(d, "offset_ms", (most_ahead_ms + least_ahead_ms) / 2);
+        add_finding(d, "clock", OK, "",
+                    "this machine's clock agrees with the service's, as far as its Date "
+                    "tells (to a second)");
+    set_measure(d, "offset_ms", (most_ahead_ms + least_ahead_ms) / 2);
 }
 
 static void judge_report(dynoscale_doctor *d) {
@@ -463,17 +476,17 @@ static void judge_report(dynoscale_doctor *d) {
 /* ---- The app ------------------------------------------------------------------------------ */
 
 static void judge_visit(dynoscale_doctor *d) {
-    const ds_way *way = &d->answer.way;
+    const ds_path *path = &d->answer.path;
     const char *host = d->app->host;
     int status = d->answer.status;
     if (status == 0) {
-        tell(d, "stamp", FAIL, "see that the app runs, and at this address",
-             "%s does not answer: %s", host, d->answer.reason);
+        add_finding(d, "stamp", FAIL, "see that the app runs, and at this address",
+                    "%s does not answer: %s", host, d->answer.reason);
         return;
     }
-    int64_t ms = way->queue_time_ms, took_ms = way->answer_ms > 0 ? way->answer_ms : 0;
+    int64_t ms = path->queue_time_ms, took_ms = path->answer_ms > 0 ? path->answer_ms : 0;
     if (ms < 0) {
-        tell(
+        add_finding(
             d, "stamp", WARN,
             "start the app with DYNOSCALE_SERVER_TIMING=on, DYNOSCALE_URL and DYNO, and ask again; "
             "gunicorn's hook can't answer, so wrap the app for that long; if all of this is so "
@@ -486,19 +499,20 @@ static void judge_visit(dynoscale_doctor *d) {
     bool passes =
         ms >= DS_DOCTOR_STAMP_MS - ROUNDING_MS && ms <= DS_DOCTOR_STAMP_MS + took_ms + ROUNDING_MS;
     if (passes)
-        tell(d, "stamp", OK, "",
-             "the app at %s gets the stamp: stamped %d ms ago, it measured %" PRId64 " ms", host,
-             DS_DOCTOR_STAMP_MS, ms);
+        add_finding(d, "stamp", OK, "",
+                    "the app at %s gets the stamp: stamped %d ms ago, it measured %" PRId64 " ms",
+                    host, DS_DOCTOR_STAMP_MS, ms);
     else
-        tell(d, "stamp", WARN,
-             "if a router or nginx answers at this address, it writes stamps of its own, which is "
-             "as "
-             "it should be: name the app server's own address; else see whether the app runs "
-             "in development mode, which makes stamps up, or on a machine with another time",
-             "the app at %s gets another stamp than was sent: stamped %d ms ago, it measured "
-             "%" PRId64 " ms",
-             host, DS_DOCTOR_STAMP_MS, ms);
-    measure(d, "queue_time_ms", ms);
+        add_finding(
+            d, "stamp", WARN,
+            "if a router or nginx answers at this address, it writes stamps of its own, which is "
+            "as "
+            "it should be: name the app server's own address; else see whether the app runs "
+            "in development mode, which makes stamps up, or on a machine with another time",
+            "the app at %s gets another stamp than was sent: stamped %d ms ago, it measured "
+            "%" PRId64 " ms",
+            host, DS_DOCTOR_STAMP_MS, ms);
+    set_measure(d, "queue_time_ms", ms);
 }
 
 /* ---- Step by step ------------------------------------------------------------------------- */
@@ -518,9 +532,10 @@ static dynoscale_error ask_service(dynoscale_doctor *d, dynoscale_interrupted in
 static dynoscale_error ask_app(dynoscale_doctor *d, dynoscale_interrupted interrupted,
                                void *context) {
     if (!d->app || !d->can_connect) {
-        tell(d, "stamp", SKIP, "", "not looked at: %s",
-             d->app ? "libcurl is missing"
-                    : "name an address of the app with --url, such as http://127.0.0.1:3000/");
+        add_finding(d, "stamp", SKIP, "", "not looked at: %s",
+                    d->app
+                        ? "libcurl is missing"
+                        : "name an address of the app with --url, such as http://127.0.0.1:3000/");
         return DYNOSCALE_OK;
     }
     if (!d->connection) compose_visit(d);
@@ -531,14 +546,14 @@ static dynoscale_error ask_app(dynoscale_doctor *d, dynoscale_interrupted interr
 
 static dynoscale_error next(dynoscale_doctor *d, dynoscale_interrupted interrupted, void *context,
                             dynoscale_finding *finding) {
-    while (d->passed_on == d->count && d->step != DONE) {
+    while (d->returned == d->count && d->step != DONE) {
         dynoscale_error error = d->step == ASK_SERVICE ? ask_service(d, interrupted, context)
                                                        : ask_app(d, interrupted, context);
         if (error != DYNOSCALE_OK) return error;
         d->step = d->step == ASK_SERVICE ? ASK_APP : DONE;
     }
-    *finding = d->passed_on < d->count ? d->told[d->passed_on++].finding
-                                       : (dynoscale_finding){NULL, OK, "", "", "", 0};
+    *finding = d->returned < d->count ? d->entries[d->returned++].finding
+                                      : (dynoscale_finding){NULL, OK, "", "", "", 0};
     return DYNOSCALE_OK;
 }
 
@@ -555,12 +570,12 @@ dynoscale_error dynoscale_doctor_next(dynoscale_doctor *d, dynoscale_interrupted
 }
 
 bool dynoscale_doctor_verdict(const dynoscale_doctor *d, char text[DYNOSCALE_VERDICT_SIZE]) {
-    size_t to_mend = atomic_load(&d->to_mend);
-    if (to_mend == 0) snprintf(text, DYNOSCALE_VERDICT_SIZE, "All is well.");
+    size_t problems = atomic_load(&d->problems);
+    if (problems == 0) snprintf(text, DYNOSCALE_VERDICT_SIZE, "All is well.");
     else
-        snprintf(text, DYNOSCALE_VERDICT_SIZE, "%zu thing%s to mend.", to_mend,
-                 to_mend == 1 ? "" : "s");
-    return to_mend == 0;
+        snprintf(text, DYNOSCALE_VERDICT_SIZE, "%zu thing%s to mend.", problems,
+                 problems == 1 ? "" : "s");
+    return problems == 0;
 }
 
 /* ---- Life --------------------------------------------------------------------------------- */

@@ -13,8 +13,8 @@ void ds_events_add_list(ds_events *events, dynoscale_level level, const char *fo
     }
     ds_event *event = &events->items[(events->first + events->count++) % DS_EVENTS];
     event->level = level;
-    char text[2 *
-              DYNOSCALE_EVENT_SIZE]; /* more than is kept: what is cut is cut between characters */
+    char text[2 * DYNOSCALE_EVENT_SIZE]; /* longer than what is kept, so that ds_clean_text cuts
+                                            between characters */
     vsnprintf(text, sizeof text, format, arguments);
     ds_clean_text(event->text, sizeof event->text, text);
     atomic_store_explicit(&events->any, true, memory_order_relaxed);

@@ -1,6 +1,6 @@
 /*
- * The last few things worth logging, for the host to take when it passes by. One thread at a time
- * but for ds_events_any: the worker's lock guards it.
+ * The last few log lines, until the host takes them. One thread at a time, except for
+ * ds_events_any: the worker's lock guards it.
  */
 #ifndef DS_EVENTS_H
 #define DS_EVENTS_H
@@ -27,7 +27,7 @@ typedef struct ds_events {
     _Atomic(bool) any;
 } ds_events;
 
-/* Adds a line; of more than DS_EVENTS the oldest goes. */
+/* Adds a line. Of more than DS_EVENTS the oldest is dropped. */
 __attribute__((format(printf, 3, 4))) void ds_events_add(ds_events *events, dynoscale_level level,
                                                          const char *format, ...);
 
@@ -37,7 +37,7 @@ void ds_events_add_list(ds_events *events, dynoscale_level level, const char *fo
 /* Takes the oldest. */
 bool ds_events_take(ds_events *events, dynoscale_level *level, char text[DYNOSCALE_EVENT_SIZE]);
 
-/* Whether there is one: a hint, for any thread. */
+/* Whether there is one; may be outdated. Any thread. */
 static inline bool ds_events_any(const ds_events *events) {
     return atomic_load_explicit(&events->any, memory_order_relaxed);
 }

@@ -4,16 +4,17 @@
 #include <stdlib.h>
 
 /*
- * A signal's handler that calls exit() while exit() runs goes on with the functions that have not
- * been called yet, and never comes back: one that it interrupted at its first step must be there
- * again. Once for each signal that ends processes, none of which interrupts its own handler.
+ * If a signal handler calls exit() while exit() runs, the functions that have not been called yet
+ * run, and the handler never returns: a function that was interrupted at its start must be
+ * registered once more. So it is registered once for each signal that ends processes; none
+ * interrupts its own handler.
  */
 enum { SIGNALS = 4 };
 
 static _Atomic(int) times;
 static void (*handler)(void); /* written before `times` becomes 1 */
 
-/* Without memory there is none: the hosts' own hooks remain. */
+/* Without memory there is no handler: the hosts' own hooks remain. */
 static void watch(void) {
     for (int i = 0; i < SIGNALS; i++) atexit(handler);
 }

@@ -12,19 +12,19 @@
 
 enum {
     NAP_NS = 250 * 1000,
-    MOST_NAPS = 4000, /* 1 s at least: longer than any hold that ends at all */
+    MOST_NAPS = 4000, /* at least 1 s: longer than any hold that ends */
     LOOKUP_MS = 30,
     MOST_LOOKUP_NAPS = 120,
 };
 
 static _Atomic(int) holders; /* threads between hold and release */
-static _Atomic(int) forks;   /* that wait for them, or are under way */
+static _Atomic(int) forks;   /* waiting, or in progress */
 static _Atomic(int) lookups;
 static _Atomic(int64_t) lookup_began_ms; /* the last one of them */
 static void (*forget)(void);             /* written before the handlers are registered */
 
-/* No lock and no condition variable: a child could not be sure of those either. */
-static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL); }
+/* No lock and no condition variable: a child could not rely on those either. */
+static void pause_briefly(void) { nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL); }
 
 static bool lookup_has_just_begun(void) {
     return atomic_load(&lookups) > 0 &&
@@ -33,19 +33,19 @@ static bool lookup_has_just_begun(void) {
 
 static void before(void) {
     for (int naps = 0;;) {
-        /* Not counted among `forks` yet: to see a lookup's end, its thread needs to hold. */
-        while (lookup_has_just_begun() && naps++ < MOST_LOOKUP_NAPS) nap();
-        /* seq_cst, as in ds_fork_hold: of a fork and a hold at the same moment one sees the other.
-         */
+        /* Not counted in `forks` yet: the thread of the lookup must be able to hold. */
+        while (lookup_has_just_begun() && naps++ < MOST_LOOKUP_NAPS) pause_briefly();
+        /* seq_cst, as in ds_fork_hold: if a fork and a hold begin at the same moment, one sees the
+         * other. */
         atomic_fetch_add(&forks, 1);
-        for (int n = 0; atomic_load(&holders) > 0 && n < MOST_NAPS; n++) nap();
+        for (int n = 0; atomic_load(&holders) > 0 && n < MOST_NAPS; n++) pause_briefly();
         if (!lookup_has_just_begun() || naps >= MOST_LOOKUP_NAPS) return;
         atomic_fetch_sub(&forks, 1);
     }
 }
 
-/* A signal's handler may fork in the middle of all this. In its child the count starts at 0, and
- * the fork that was interrupted then ends there uncounted. */
+/* A signal handler may fork at any point of this. The count starts at 0 in its child, where the
+ * interrupted fork must not count down. */
 static void after_in_parent(void) {
     int n = atomic_load(&forks);
     while (n > 0 && !atomic_compare_exchange_weak(&forks, &n, n - 1)) {
@@ -63,7 +63,7 @@ bool ds_fork_watch(void (*in_child)(void)) {
     static _Atomic(bool) watching;
     if (atomic_exchange(&watching, true)) return true;
     forget = in_child;
-    /* At the C level: hooks of the interpreters miss Process.daemon, uWSGI and Passenger. */
+    /* At the C level: the interpreters' hooks miss Process.daemon, uWSGI and Passenger. */
     if (pthread_atfork(before, after_in_parent, after_in_child) == 0) return true;
     atomic_store(&watching, false);
     return false;
@@ -71,7 +71,7 @@ bool ds_fork_watch(void (*in_child)(void)) {
 
 void ds_fork_hold(void) {
     for (;;) {
-        while (atomic_load(&forks) > 0) nap();
+        while (atomic_load(&forks) > 0) pause_briefly();
         atomic_fetch_add(&holders, 1);
         if (atomic_load(&forks) == 0) return;
         atomic_fetch_sub(&holders, 1);

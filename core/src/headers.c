@@ -13,7 +13,7 @@ typedef struct reader {
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* The next word of `length` bytes, NULL where the text ends first. */
+/* The next word of `length` bytes, or NULL at the end of the text. */
 static const char *take(reader *r, size_t length) {
     const char *word = r->at;
     if ((size_t)(r->end - r->at) < length) return NULL;
@@ -28,7 +28,7 @@ static bool skip(reader *r, const char *text) {
 
 /* ---- Date --------------------------------------------------------------------------------- */
 
-/* Just so many digits; -1 for anything else. */
+/* Exactly so many digits; -1 for anything else. */
 static int64_t number(reader *r, size_t digits) {
     const char *word = take(r, digits);
     int64_t value = 0;
@@ -39,7 +39,7 @@ static int64_t number(reader *r, size_t digits) {
     return word ? value : -1;
 }
 
-/* Which of the names of three letters each it is, from 0; -1 for none. */
+/* The index in a list of three-letter names; -1 for none. */
 static int64_t name_in(reader *r, const char *names) {
     const char *word = take(r, 3);
     for (int64_t i = 0; word && names[i * 3]; i++)
@@ -47,8 +47,8 @@ static int64_t name_in(reader *r, const char *names) {
     return -1;
 }
 
-/* Days from 1970 to a day of the Gregorian calendar; a year that begins in March has its leap day
- * at the end. */
+/* Days since 1970 (Gregorian). Years are counted from March, so that a leap day is the last day of
+ * its year. */
 static int64_t days_until(int64_t year, int64_t month, int64_t day) {
     int64_t y = month < 3 ? year - 1 : year, m = (month + 9) % 12;
     return y * 365 + y / 4 - y / 100 + y / 400 + (m * 306 + 5) / 10 + day - 1 - 719468;
@@ -81,7 +81,7 @@ static void skip_blanks(reader *r) {
     while (r->at < r->end && (*r->at == ' ' || *r->at == '\t')) r->at++;
 }
 
-/* What stands before the next of these characters, without blanks around it. */
+/* The text before the next of these characters, without blanks around it. */
 static reader word_before(reader *r, const char *ends) {
     skip_blanks(r);
     reader word = {r->at, r->at};
@@ -107,7 +107,7 @@ static bool is_word(reader word, const char *name) {
     return length == strlen(name) && strncasecmp(word.at, name, length) == 0;
 }
 
-/* Digits, and a fraction that is not looked at. */
+/* Digits, and a fraction that is ignored. */
 static bool whole_ms(reader text, int64_t *ms) {
     const int64_t most = 1000000000;
     int64_t value = 0;

@@ -17,7 +17,7 @@
 
 #include "digest.h"
 
-/* Apps of one machine are told apart by it; the URL's token can't be found from it. */
+/* Distinguishes the apps of one machine. The URL's token can't be computed from it. */
 static void name_of(char name[2 * DS_DIGEST_SIZE + 1], const char *dyno, const char *url) {
     char text[DS_LEADER_PATH_SIZE];
     uint8_t of_url[DS_DIGEST_SIZE], of_both[DS_DIGEST_SIZE];
@@ -38,8 +38,8 @@ void ds_leader_path(char path[DS_LEADER_PATH_SIZE], const char *folder, const ch
 }
 
 /*
- * Each topic has a byte of the file, found by its hash: two of them share one by chance, once in
- * some hundred million pairs. A lock on bytes past the end of a file is as good as on others.
+ * Each topic has a byte of the file, chosen by a hash; two topics share one once in some hundred
+ * million pairs. Bytes past the end of a file can be locked.
  */
 static struct flock lock_for(const char *topic) {
     uint32_t hash = 0x811C9DC5U; /* FNV-1a */
@@ -48,7 +48,7 @@ static struct flock lock_for(const char *topic) {
         .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(hash & 0x3FFFFFFF), .l_len = 1};
 }
 
-/* A file of ours alone: a link or a file that somebody else put there is not locked. */
+/* Only our own file: a link, or a file that somebody else put there, is not locked. */
 static int open_file(const char *path) {
     struct stat found;
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
@@ -61,9 +61,9 @@ static int open_file(const char *path) {
 }
 
 /*
- * Whether the descriptor is the path's file. It is not where something cleaned the folder up: who
- * comes now locks a new file. Nor where something closed all descriptors: the number may be that of
- * a file of the app's by now.
+ * Whether the descriptor still belongs to the file at the path. Not if the folder was cleaned up:
+ * then the next process locks a new file. Not if all descriptors were closed: then the number may
+ * belong to a file of the app's.
  */
 static bool is_file_of(const char *path, int file) {
     struct stat there, ours;
@@ -82,7 +82,7 @@ bool ds_leader_lead(const char *path, const char *topic, int *file) {
 }
 
 #ifdef SYS_pidfd_open
-/* The process that has the lock; 0 where there is none, or none that can be named here. */
+/* The process that has the lock; 0 if there is none, or its number is not visible here. */
 static pid_t holder_of(int file, const char *topic) {
     struct flock lock = lock_for(topic);
     if (fcntl(file, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK || lock.l_pid < 0) return 0;
@@ -95,7 +95,7 @@ int ds_leader_watch(int file, const char *topic) {
     pid_t holder = file < 0 ? 0 : holder_of(file, topic);
     if (holder == 0) return -1;
     int ended = (int)syscall(SYS_pidfd_open, holder, 0);
-    /* It has the lock still: so its number was not another process's when it was looked up. */
+    /* It still has the lock, so the number was not another process's when it was looked up. */
     if (ended < 0 || holder_of(file, topic) == holder) return ended;
     close(ended);
 #else

@@ -23,7 +23,7 @@ enum {
     SOURCES = DYNOSCALE_SOURCE_CODE + 1,
 };
 
-/* What is no setting of ours: the variables that every HTTP client reads, and TMPDIR. */
+/* Variables that are not settings: those that every HTTP client reads, and TMPDIR. */
 typedef enum connection_variable {
     HTTP_PROXY,
     HTTPS_PROXY,
@@ -38,7 +38,7 @@ typedef enum connection_variable {
 struct dynoscale_options {
     char *values[DYNOSCALE_SETTING_COUNT][SOURCES]; /* NULL: that source gives none */
     char *connection[CONNECTION_VARIABLES];
-    const char *dyno_variable; /* which gave the dyno's name, in place of DYNO; NULL: none */
+    const char *dyno_variable; /* the variable that gave the dyno's name instead of DYNO, or NULL */
     char shown_url[SHOWN_URL_SIZE];
     char warnings[MOST_WARNINGS][WARNING_SIZE];
     size_t warning_count;
@@ -93,15 +93,14 @@ const char *dynoscale_off_text(dynoscale_off_reason reason) {
     return "unknown reason";
 }
 
-/* Of the other reasons one is told at any rate, that of a wrong address; the rest is how it is
- * meant. */
+/* A wrong address has a warning of its own; the other reasons are intended. */
 bool dynoscale_off_is_unusual(dynoscale_off_reason reason) {
     return reason == DYNOSCALE_OFF_NO_DYNO;
 }
 
 /* ---- Validation --------------------------------------------------------------------------- */
 
-/* A warning more than there is room for is left out: sixteen say enough. */
+/* Further warnings are left out: sixteen say enough. */
 __attribute__((format(printf, 2, 3))) static void warn(dynoscale_options *options,
                                                        const char *format, ...) {
     if (options->warning_count == MOST_WARNINGS) return;
@@ -111,7 +110,7 @@ __attribute__((format(printf, 2, 3))) static void warn(dynoscale_options *option
     va_end(arguments);
 }
 
-/* Of a wrong value only what can be shown: short, printable, and never of a URL. */
+/* Shows a wrong value only if it is short and printable, and never a URL. */
 static const char *shown(const char *value, char text[40]) {
     size_t n = 0;
     for (; n < 32 && value[n]; n++) text[n] = value[n] >= 0x20 && value[n] < 0x7F ? value[n] : '?';
@@ -119,7 +118,7 @@ static const char *shown(const char *value, char text[40]) {
     return text;
 }
 
-/* Set and not 0, false or empty. "off" and "no" mean the same, except to skip, which is documented
+/* Set and not 0, false or empty. "off" and "no" are false too, except for skip, which is documented
  * to be switched on by any other text. */
 static bool is_on(dynoscale_setting setting, const char *value) {
     static const char *const off[] = {"", "0", "false", "off", "no"};
@@ -159,7 +158,7 @@ static dynoscale_error refuse_url(dynoscale_options *options, const char *label)
     return DYNOSCALE_ERROR_INVALID;
 }
 
-/* What is wrong with a value, NULL when nothing is. */
+/* What is wrong with a value, or NULL. */
 static const char *fault_of(dynoscale_setting setting, const char *value) {
     static const char *const dynos[] = {"first", "all", NULL};
     static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
@@ -198,7 +197,7 @@ static void store(char **place, char *value) {
     *place = value;
 }
 
-/* How the user knows the setting: by its variable, or by its name in code. */
+/* The setting as the user knows it: its variable, or its name in code. */
 static const char *label_of(const dynoscale_options *options, dynoscale_setting setting,
                             dynoscale_source source) {
     if (setting == DYNOSCALE_SETTING_DYNO && source == DYNOSCALE_SOURCE_ENVIRONMENT &&
@@ -229,7 +228,7 @@ dynoscale_error dynoscale_options_set(dynoscale_options *options, dynoscale_sett
     for (size_t i = 0; i < length; i++) copy[i] = value[i] ? value[i] : 0x1A; /* no NUL is valid */
     copy[length] = '\0';
 
-    /* A wrong URL stays, so that the reason for being off is told rightly. */
+    /* A wrong URL is kept, so that the reason for being off is right. */
     if (setting == DYNOSCALE_SETTING_URL) {
         store(place, copy);
         return ds_url_valid(copy) ? DYNOSCALE_OK
@@ -272,8 +271,8 @@ static const char *variable_value(dynoscale_setting setting) {
     return value;
 }
 
-/* Leaves out a pair of quotes around the value: files of variables that are not read by a shell,
- * such as docker's --env-file, hand them over. */
+/* Strips a pair of quotes around the value: they remain if a file of variables is not read by a
+ * shell, as with docker's --env-file. */
 static size_t without_quotes(const char **value) {
     size_t length = *value ? strlen(*value) : 0;
     if (length < 2 || !strchr("\"'", **value) || (*value)[length - 1] != **value) return length;
@@ -293,7 +292,7 @@ static dynoscale_error read_variable(dynoscale_options *options, dynoscale_setti
 }
 
 dynoscale_error dynoscale_options_read_environment(dynoscale_options *options) {
-    /* First what the others' defaults depend on: warnings name them. */
+    /* These first: the others' defaults, which warnings name, depend on them. */
     dynoscale_error error = read_variable(options, DYNOSCALE_SETTING_DEV_MODE);
     for (int i = 0; i < DYNOSCALE_SETTING_COUNT && error != DYNOSCALE_ERROR_NO_MEMORY; i++)
         error = read_variable(options, (dynoscale_setting)i);
@@ -308,7 +307,7 @@ dynoscale_source dynoscale_options_source(const dynoscale_options *options,
     return DYNOSCALE_SOURCE_DEFAULT;
 }
 
-/* The value as it was given, NULL where no source gives one. */
+/* The value as a source gave it, or NULL. */
 static const char *given(const dynoscale_options *options, dynoscale_setting setting) {
     return options->values[setting][dynoscale_options_source(options, setting)];
 }
@@ -355,7 +354,7 @@ const char *dynoscale_options_show(const dynoscale_options *options, dynoscale_s
     if (setting != DYNOSCALE_SETTING_URL || !value) return value;
     if (!ds_url_valid(value)) return "[not an address; hidden]";
 
-    /* Shown text lives in the options, as the values do, and is not part of their meaning. */
+    /* A cache of shown text: it does not change what the options mean. */
     char *text = ((dynoscale_options *)options)->shown_url;
     const char *host;
     size_t length = ds_url_authority(value, &host);
@@ -375,8 +374,7 @@ const char *ds_options_dyno_variable(const dynoscale_options *options) {
     return source == DYNOSCALE_SOURCE_ENVIRONMENT ? options->dyno_variable : NULL;
 }
 
-/* Only Heroku and Scalingo name one-off dynos: a deployment of Kubernetes may well be called
- * scheduler. */
+/* Only Heroku and Scalingo name one-off dynos: a Kubernetes deployment may be called scheduler. */
 static bool is_one_off(const dynoscale_options *options, const char *dyno) {
     const char *variable = ds_options_dyno_variable(options);
     return (!variable || strcmp(variable, "CONTAINER") == 0) && ds_platform_is_one_off(dyno);

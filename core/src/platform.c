@@ -12,7 +12,7 @@ static const char *variable(const char *name) {
     return value && *value ? value : NULL;
 }
 
-/* Writes the value of a variable; the variable's name, or NULL where it is unset. */
+/* Writes the value of a variable. Returns the variable's name, or NULL if it is unset. */
 static const char *take(const char *name, char text[DS_PLATFORM_NAME_SIZE]) {
     const char *value = variable(name);
     if (!value) return NULL;
@@ -20,7 +20,7 @@ static const char *take(const char *name, char text[DS_PLATFORM_NAME_SIZE]) {
     return name;
 }
 
-/* Not joined by a point: an id of digits alone would look like a dyno's number. */
+/* Not joined by a point: an id of digits would look like a dyno's number. */
 static const char *take_fly(char text[DS_PLATFORM_NAME_SIZE]) {
     const char *group = variable("FLY_PROCESS_GROUP"), *id = variable("FLY_MACHINE_ID");
     if (!id) return NULL;
@@ -53,7 +53,7 @@ const char *ds_platform_name(char name[DS_PLATFORM_NAME_SIZE]) {
 
 /* ---- What a name says --------------------------------------------------------------------- */
 
-/* The number at the end of NAME.NUMBER; NULL where there is none. */
+/* The number at the end of NAME.NUMBER, or NULL. */
 static const char *number_of(const char *dyno) {
     const char *point = strrchr(dyno, '.');
     if (!point || point == dyno || !point[1]) return NULL;
@@ -65,8 +65,8 @@ bool ds_platform_is_not_first(const char *dyno) {
     return number && strcmp(number, "1") != 0;
 }
 
-/* PROCESS.NUMBER, or PROCESS-ID or PROCESS-ID-ID: with more parts it is a process whose own name
- * has a dash, run-jobs-12a34b56d-e78f9. */
+/* PROCESS.NUMBER, PROCESS-ID or PROCESS-ID-ID. With more parts the process's own name has a dash:
+ * run-jobs-12a34b56d-e78f9. */
 static bool is_of_process(const char *dyno, const char *process) {
     size_t length = strlen(process);
     if (strncmp(dyno, process, length) != 0) return false;

@@ -9,9 +9,10 @@
 #define NS_PER_MS 1000000LL
 #define YEAR_2000 946684800ULL /* epoch seconds */
 
-/* Heroku keeps a request for 30 s, and the slowest routers known for a few minutes. */
+/* Heroku keeps a request for 30 s, the slowest known routers for a few minutes. */
 #define OLDEST_NS (600 * 1000 * NS_PER_MS)
-/* Clocks of routers and dynos differ by some ms; a second more is a wrong unit or a wrong clock. */
+/* Clocks of routers and dynos differ by some ms. A second or more means a wrong unit or a wrong
+ * clock. */
 #define AHEAD_NS (1000 * NS_PER_MS)
 
 typedef struct cursor {
@@ -19,10 +20,10 @@ typedef struct cursor {
     const char *end;
 } cursor;
 
-/* What has been seen of one request so far. */
+/* What was found so far for one request. */
 typedef struct findings {
-    int64_t earliest_ns; /* of the plausible elements; INT64_MAX: none yet */
-    int64_t reason;      /* DYNOSCALE_STAMP_*; the lower, the nearer to a time */
+    int64_t earliest_ns; /* the earliest plausible element; INT64_MAX: none yet */
+    int64_t reason;      /* DYNOSCALE_STAMP_*; the lowest counts */
 } findings;
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -42,15 +43,15 @@ static uint64_t eight_bytes(const char *text) {
     return bytes;
 }
 
-/* Of eight bytes less '0', the high bit of one at least that is not from 0 to 9; 0 where all are.
- * One that was below '0' is 128 or more now, and borrowed from the next. */
+/* Returns 0 if all eight bytes, less '0', are digits, else a mask with a high bit set for at least
+ * one that is not. A byte below '0' is now 128 or more, and has borrowed from the next. */
 static uint64_t strays(uint64_t digits) {
     return (digits | (digits + 0x7676767676767676U)) & 0x8080808080808080U;
 }
 
 /*
- * Eight digits at once, each byte one from 0 to 9: neighbours are joined to pairs, pairs to fours,
- * fours to eight (D. Lemire, "Quickly parsing eight digits", 2018).
+ * Converts eight bytes from 0 to 9 to a number: joins neighbours to pairs, pairs to fours, fours to
+ * eight (D. Lemire, "Quickly parsing eight digits", 2018).
  */
 static uint64_t join_digits(uint64_t digits) {
     uint64_t pairs = digits * 10 + (digits >> 8);
@@ -59,8 +60,8 @@ static uint64_t join_digits(uint64_t digits) {
     return ((pairs & mask) * first + ((pairs >> 16) & mask) * second) >> 32;
 }
 
-/* Nothing but 9 to 16 digits, as most stamps are: the first eight, and the last eight without those
- * of them that are among the first. */
+/* For 9 to 16 digits and nothing else, as in most stamps: converts the first eight, and the last
+ * eight without the digits that are among the first. */
 static inline bool read_plain(const char *text, size_t length, uint64_t *value) {
     static const uint64_t powers[] = {1,      10,      100,      1000,     10000,
                                       100000, 1000000, 10000000, 100000000};
@@ -73,7 +74,7 @@ static inline bool read_plain(const char *text, size_t length, uint64_t *value) 
     return true;
 }
 
-/* Puts eight digits into *value, where the text begins with as many: where it ended. */
+/* If the text begins with eight digits, puts their value into *value and returns their end. */
 static const char *read_eight(const char *text, const char *end, uint64_t *value) {
     if (end - text < 8) return text;
     const uint64_t digits = eight_bytes(text) - ZEROS;
@@ -93,8 +94,8 @@ static const char *read_eight(const char *text, const char *end, uint64_t *value
 }
 #endif
 
-/* Reads the digits at the cursor; false where there is none. More than a uint64_t holds gives
- * UINT64_MAX, which no unit makes a plausible time. */
+/* Reads the digits at the cursor. Returns false if there are none. A number too large for a
+ * uint64_t gives UINT64_MAX, which is no plausible time in any unit. */
 static bool read_digits(cursor *c, uint64_t *value) {
     const char *start = c->at;
     uint64_t v = 0;
@@ -107,7 +108,7 @@ static bool read_digits(cursor *c, uint64_t *value) {
     return c->at > start;
 }
 
-/* Reads the digits after a point as billionths; those past the ninth are read and left out. */
+/* Reads the digits after a point as billionths; ignores those after the ninth. */
 static bool read_fraction(cursor *c, uint64_t *billionths) {
     const char *first = c->at;
     uint64_t v = 0, scale = 1000000000;
@@ -119,8 +120,8 @@ static bool read_fraction(cursor *c, uint64_t *billionths) {
     return c->at > first;
 }
 
-/* The size tells the unit. False for a number that is not a time; INT64_MAX for one so far ahead
- * that ns can't tell. */
+/* Chooses the unit by the number's size. Returns false for a number that is not a time. Gives
+ * INT64_MAX for a time beyond what ns can hold. */
 static bool to_ns(uint64_t whole, uint64_t billionths, int64_t *ns) {
     uint64_t unit_ns; /* ns in one unit */
     if (whole >= YEAR_2000 * 1000000000) unit_ns = 1;
@@ -165,7 +166,7 @@ static void note_reason(findings *f, int64_t reason) {
 
 static void read_element(cursor *c, int64_t now_ns, findings *f) {
     skip_blanks(c);
-    if (c->at == c->end || *c->at == ',') return; /* RFC 9110, 5.6.1: empty elements don't count */
+    if (c->at == c->end || *c->at == ',') return; /* RFC 9110, 5.6.1: ignore empty elements */
 
     int64_t ns;
     int64_t reason = read_time(c, &ns) ? judge(ns, now_ns) : DYNOSCALE_STAMP_MALFORMED;

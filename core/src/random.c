@@ -14,10 +14,10 @@
 
 #include "clock.h"
 
-/* 0 once `buffer` is filled, else -1. */
+/* Fills `buffer` and returns 0, else -1. */
 static int fill(void *buffer, size_t size) {
 #if defined(__GLIBC__) && __GLIBC__ == 2 && __GLIBC_MINOR__ < 25
-    /* Built for a glibc that is older than its getentropy; kernels before 3.17 refuse the call. */
+    /* For builds with a glibc older than its getentropy; kernels before 3.17 refuse the call. */
     return syscall(SYS_getrandom, buffer, size, 0) == (long)size ? 0 : -1;
 #else
     return getentropy(buffer, size);
@@ -27,9 +27,10 @@ static int fill(void *buffer, size_t size) {
 uint64_t ds_random(void) {
     uint64_t value;
     if (fill(&value, sizeof value) == 0) return value;
-    /* A sandbox that forbids the call: the time in ns and the process still tell batches apart. */
+    /* If a sandbox forbids the call: the time in ns and the process still make batches
+     * different. */
     value = (uint64_t)ds_clock_wall_ns() ^ ((uint64_t)getpid() << 40) ^ (uint64_t)(uintptr_t)&value;
-    value *= 0x9E3779B97F4A7C15U; /* Fibonacci hashing spreads what differs over all bits */
+    value *= 0x9E3779B97F4A7C15U; /* Fibonacci hashing spreads the difference over all bits */
     return value ^ (value >> 29);
 }
 

@@ -15,7 +15,7 @@ const char *dynoscale_signal_name(dynoscale_signal signal) {
 
 /* ---- Rows --------------------------------------------------------------------------------- */
 
-/* Writes the digits of a value and returns where they end. */
+/* Writes the digits of a value and returns their end. */
 static char *write_number(char *at, uint64_t value) {
     char digits[20];
     size_t n = 0;
@@ -31,7 +31,8 @@ static char *write_text(char *at, const char *text, size_t length) {
 }
 
 size_t ds_report_rows(char *csv, const uint64_t *samples, size_t count) {
-    char second_text[20]; /* samples come in the order of time: a second's digits serve many rows */
+    char second_text[20]; /* samples are nearly in order of time: a second's digits serve many rows
+                           */
     size_t second_length = 0;
     uint32_t second = 0;
     char *at = csv;
@@ -58,8 +59,8 @@ static bool backend_is_valid(const char *text, size_t length) {
     return true;
 }
 
-/* The length of the UTF-8 character at `c`, 0 when it is none or a control character
- * (RFC 3629, section 4; no overlong forms, no surrogates). */
+/* The length of the UTF-8 character at `c`; 0 if there is none or it is a control character (RFC
+ * 3629, section 4; no overlong forms, no surrogates). */
 static size_t utf8_character(const unsigned char *c, size_t left) {
     if (c[0] < 0x80) return c[0] >= 0x20 && c[0] != 0x7F ? 1 : 0;
     size_t n = c[0] >= 0xC2 && c[0] <= 0xDF   ? 2
@@ -85,7 +86,7 @@ static bool queue_is_valid(const char *text, size_t length) {
     return true;
 }
 
-/* A field of RFC 4180, quoted only when it must be: control characters were refused before. */
+/* A field of RFC 4180, quoted only if necessary. Control characters were refused before. */
 static char *write_source(char *at, const char *backend, size_t backend_length, const char *queue,
                           size_t queue_length) {
     bool quoted = memchr(queue, ',', queue_length) || memchr(queue, '"', queue_length);
@@ -153,11 +154,11 @@ size_t ds_report_headers(char lines[DS_REPORT_HEADERS][DS_REPORT_HEADER_SIZE],
 
 /* ---- Answers: a JSON reader that knows a few paths ---------------------------------------- */
 
-/* Deeper nesting than any answer of the service has, and far less than the thread's stack bears. */
+/* More than any answer of the service needs, and far less than overflows the thread's stack. */
 enum { DEEPEST = 32 };
 
-/* Where in {"config": {"publish_frequency": N, "signals": ["NAME"], "jobs": true, "heartbeat": N}}
- * a value stands. */
+/* The place of a value in {"config": {"publish_frequency": N, "signals": ["NAME"], "jobs": true,
+ * "heartbeat": N}}. */
 typedef enum place {
     ROOT,
     CONFIG,
@@ -258,7 +259,7 @@ static bool to_frequency_ms(double seconds, int64_t *ms) {
     return true;
 }
 
-/* What follows a backslash: RFC 8259, section 7. */
+/* The part of an escape after the backslash: RFC 8259, section 7. */
 static bool skip_escape(reader *r) {
     if (!skip_char(r, 'u')) return skip_one_of(r, "\"\\/bfnrt");
     for (int i = 0; i < 4; i++)
@@ -266,7 +267,7 @@ static bool skip_escape(reader *r) {
     return true;
 }
 
-/* Gives the text between the quotes as it stands: a name written with escapes is not ours. */
+/* Gives the text between the quotes unchanged: no name that we know is written with escapes. */
 static bool read_string(reader *r, const char **text, size_t *length) {
     if (!skip_char(r, '"')) return false;
     *text = r->at;
@@ -349,7 +350,7 @@ static bool read_scalar(reader *r, place where) {
     return true;
 }
 
-/* Of members with one name the last one counts. */
+/* If a name occurs twice, the last one counts. */
 static void forget(reader *r, place where) {
     if (where == ROOT || where == CONFIG) {
         memset(r->members, 0, sizeof r->members);

@@ -2,8 +2,8 @@
 
 enum {
     US = 1000000,
-    LONGEST_SPAN_US = 60 * US, /* the thread reads every second; a stopped process reads later */
-    CLOCK_SET_MS = 1000,       /* the clocks disagree by more: one of them was set */
+    LONGEST_SPAN_US = 60 * US, /* the thread reads every second; a suspended process reads later */
+    CLOCK_SET_MS = 1000,       /* if the clocks disagree by more, one of them was set */
 };
 
 static const uint64_t count_mask = (UINT64_C(1) << DS_SECONDS_COUNT_BITS) - 1;
@@ -12,8 +12,8 @@ static const uint64_t busy_mask = UINT64_MAX >> DS_SECONDS_COUNT_BITS;
 void ds_seconds_unstamped(ds_seconds *s, int64_t epoch_s) {
     _Atomic(uint64_t) *place = &s->unstamped[(uint64_t)epoch_s % DS_SECONDS_KEPT];
     uint64_t word = atomic_load(place), next;
-    /* What nobody took for 8 seconds counts in this one. seq_cst: pairs with the load in
-     * ds_seconds_active. */
+    /* A count that nobody took for 8 seconds is added to this second. seq_cst: pairs with the load
+     * in ds_seconds_active. */
     do next = ((uint64_t)epoch_s << 32 | (uint32_t)word) + 1;
     while (!atomic_compare_exchange_weak(place, &word, next));
 }
@@ -23,8 +23,7 @@ static uint64_t busy_until(uint64_t word, int64_t now_us) {
     return ((word >> DS_SECONDS_COUNT_BITS) + (word & count_mask) * (uint64_t)now_us) & busy_mask;
 }
 
-/* Reads the word, and returns the time spent since the last reading; below 0 where a clock was
- * set. */
+/* Reads the word. Returns the time spent since the last reading, negative if a clock was set. */
 static int64_t read_busy(ds_seconds *s, int64_t now_us, int64_t monotonic_ms) {
     uint64_t word = atomic_load(&s->busy), busy = busy_until(word, now_us);
     uint64_t passed = (busy - s->read_busy) & busy_mask;
@@ -37,7 +36,7 @@ static int64_t read_busy(ds_seconds *s, int64_t now_us, int64_t monotonic_ms) {
     return set ? -1 : (int64_t)passed;
 }
 
-/* What is less than a ms goes to the next sum. */
+/* Less than a ms is carried to the next sum. */
 static void give(ds_seconds *s, ds_seconds_sink *sink, void *context) {
     if (s->sum_us >= 1000) sink(context, true, s->second, s->sum_us / 1000);
     s->sum_us %= 1000;
@@ -78,7 +77,7 @@ static void take_busy(ds_seconds *s, int64_t now_us, int64_t monotonic_ms, ds_se
     bool was_empty = s->read_count == 0;
     int64_t us = read_busy(s, now_us, monotonic_ms);
     if (us < 0) us = 0;
-    /* Nobody was in the app at the last reading, which may be long ago. */
+    /* No request was in the app at the last reading, which may be long ago. */
     if (was_empty && since_us < now_us - us) since_us = now_us - us;
     if (since_us > now_us) since_us = now_us;
     spread(s, us, since_us, now_us, sink, context);

@@ -10,7 +10,8 @@
 static const int ending[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
 enum { ENDING = sizeof ending / sizeof *ending };
 
-/* Written by who holds them. In a handler that interrupted the holder, exit() never comes back. */
+/* Written by the holder. If a handler interrupts the holder and calls exit(), the holder never
+ * continues. */
 static struct sigaction before[ENDING];
 static bool replaced[ENDING];
 static pid_t holder;
@@ -28,7 +29,7 @@ static bool is_ours(const struct sigaction *action) {
     return (action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == note;
 }
 
-/* The app may have given the signal another action meanwhile: that stays. */
+/* The app may have set another action meanwhile: keep that. */
 static void put_back(int i) {
     struct sigaction now;
     if (!replaced[i]) return;
@@ -42,7 +43,7 @@ static void note(int number) {
         if (ending[i] != number) continue;
         came[i] = 1;
         if (holder == getpid()) return;
-        /* A child that another thread forked meanwhile: nobody there releases anything. */
+        /* In a child that another thread forked meanwhile: nobody there releases anything. */
         put_back(i);
         raise(number);
     }
@@ -54,7 +55,7 @@ static void replace(int i) {
     if (replaced[i]) return;
     came[i] = 0;
     if (sigaction(ending[i], NULL, &before[i]) != 0 || is_ignored(&before[i])) return;
-    replaced[i] = true; /* first: from here on it may be noted */
+    replaced[i] = true; /* first: from now on the signal may be noted */
     if (sigaction(ending[i], &noting, NULL) != 0) replaced[i] = false;
 }
 

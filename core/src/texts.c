@@ -1,4 +1,4 @@
-/* What the two command lines say, so that it is written once. ASCII: any terminal shows it. */
+/* The texts of both command lines. ASCII, which any terminal shows. */
 #include "dynoscale_cli.h"
 
 #include <stddef.h>

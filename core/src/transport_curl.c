@@ -1,14 +1,15 @@
 /*
- * The transport over libcurl, the only file that knows it.
+ * The transport over libcurl. No other file knows libcurl.
  *
- * libcurl is loaded by the native thread when the first report is due, not linked: it and the
- * thirty libraries behind it would add 3.5 ms and some MB to every import, in processes that never
- * report too, and a machine that lacks it would not boot the app. Here it gets one warning.
+ * The native thread loads libcurl when the first report is due. It is not linked: libcurl and the
+ * thirty libraries that it needs would add 3.5 ms and some MB to every import, also in processes
+ * that never report, and without it the app would not start. This way a machine without libcurl
+ * gets one warning.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* strdup, strncasecmp, nanosleep */
 #endif
-#define CURL_DISABLE_DEPRECATION /* the older name of an option is used with older libraries */
+#define CURL_DISABLE_DEPRECATION /* older libraries need the option's older name */
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <stdatomic.h>
@@ -64,13 +65,13 @@ static _Atomic(bool) is_loaded;
 
 enum { LOADER_ERROR_SIZE = 48 };
 
-/* The last part of what the loader says, "Too many open files" for instance. */
+/* The last part of the loader's message, for instance "Too many open files". */
 static const char *loader_error(void) {
     const char *error = dlerror(), *last = error ? strrchr(error, ':') : NULL;
     return last ? last + 1 + strspn(last + 1, " ") : "unknown error";
 }
 
-/* NULL with what the loader says of the first name, the usual one. */
+/* NULL with the loader's message for the first name, the usual one. */
 static void *find_library(char error[LOADER_ERROR_SIZE]) {
     static const char *const names[] = {
 #ifdef __APPLE__
@@ -89,7 +90,7 @@ static void *find_library(char error[LOADER_ERROR_SIZE]) {
     return NULL;
 }
 
-/* Tried again with the next report: what stands in its way may pass. */
+/* Tried again with the next report: the obstacle may be temporary. */
 static bool load(char reason[DS_ANSWER_REASON_SIZE]) {
     char error[LOADER_ERROR_SIZE];
     void *library = find_library(error);
@@ -114,10 +115,10 @@ static bool load(char reason[DS_ANSWER_REASON_SIZE]) {
     return false;
 }
 
-/* Held by the thread that loads. No mutex: a child would inherit it. */
+/* Held by the thread that loads. Not a mutex: a forked child would inherit it locked. */
 static atomic_flag loader = ATOMIC_FLAG_INIT;
 
-/* True once it is held; false after so many ms. */
+/* Returns true when it is held, false after so many ms. */
 static bool hold_loader(int ms) {
     const struct timespec moment = {.tv_nsec = 1000 * 1000};
     while (atomic_flag_test_and_set(&loader)) {
@@ -127,8 +128,8 @@ static bool hold_loader(int ms) {
     return true;
 }
 
-/* Once a process. A child that was forked while its parent loaded, since that took longer than a
- * fork waits, can't load: the library may be half there. */
+/* Loads once a process. A fork waits for loading only for a time: a child that was forked during it
+ * can't load, because the library may be half initialised. */
 static bool loaded(char reason[DS_ANSWER_REASON_SIZE]) {
     if (atomic_load(&is_loaded)) return true;
     snprintf(reason, DS_ANSWER_REASON_SIZE, "libcurl is still being loaded");
@@ -145,11 +146,11 @@ typedef struct connection {
     CURLM *multi;
     CURL *easy;
     struct curl_slist *headers;
-    char *redirected; /* where the answer sent the request on to, or NULL */
+    char *redirected; /* where the answer redirected to, or NULL */
     int redirects;
-    int64_t started_ms; /* the whole of it, redirects too, has settings->timeout_ms */
+    int64_t started_ms; /* the end of settings->timeout_ms, which includes redirects */
     bool was_connected; /* a socket that is closed by now */
-    bool is_looking_up; /* the name, see ds_fork_lookup_begins */
+    bool is_looking_up; /* the name lookup, see ds_fork_lookup_begins */
     char error[CURL_ERROR_SIZE];
     ds_answer answer;
 } connection;
@@ -158,12 +159,12 @@ static void clear_answer(ds_answer *answer) {
     answer->status = 0;
     answer->reason[0] = '\0';
     answer->retry_after_ms = DS_ANSWER_NO_RETRY;
-    answer->way = (ds_way){.date_s = -1, .queue_time_ms = -1};
+    answer->path = (ds_path){.date_s = -1, .queue_time_ms = -1};
     answer->body_whole = false;
     answer->body_length = 0;
 }
 
-/* What is longer than any answer worth reading is not read: curl ends the transfer. */
+/* An answer too long to be useful is not read: curl ends the transfer. */
 static size_t take_body(char *data, size_t size, size_t count, void *context) {
     ds_answer *answer = context;
     size_t length = size * count;
@@ -173,7 +174,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context) {
     return length;
 }
 
-/* The value of a header of that name, without blanks around it; NULL for another header. */
+/* The value if the header has that name, without blanks around it, else NULL. */
 static const char *value_in(const char *line, const char *end, const char *name, size_t *length) {
     size_t name_length = strlen(name);
     if ((size_t)(end - line) < name_length || strncasecmp(line, name, name_length) != 0)
@@ -192,13 +193,13 @@ static size_t take_header(char *data, size_t size, size_t count, void *context) 
     if ((value = value_in(data, end, "retry-after:", &length)))
         ds_report_retry_after(value, length, &answer->retry_after_ms);
     else if ((value = value_in(data, end, "date:", &length)))
-        ds_headers_date(value, length, &answer->way.date_s);
+        ds_headers_date(value, length, &answer->path.date_s);
     else if ((value = value_in(data, end, "server-timing:", &length)))
-        ds_headers_queue_time(value, length, &answer->way.queue_time_ms);
+        ds_headers_queue_time(value, length, &answer->path.queue_time_ms);
     return size * count;
 }
 
-/* libcurl itself does not say whether a connection stood where TLS then failed or hung. */
+/* libcurl does not say itself whether it had connected before TLS failed or hung. */
 static int close_socket(void *context, curl_socket_t number) {
     connection *c = context;
     struct sockaddr_storage peer;
@@ -234,13 +235,13 @@ static void set_options(connection *c) {
     curl.easy_setopt(easy, CURLOPT_HEADERDATA, &c->answer);
     curl.easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
     curl.easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, c);
-    /* Given even when empty: otherwise curl reads the environment, which the app may be writing. */
+    /* Set even if empty: otherwise curl reads the environment, which the app may be changing. */
     curl.easy_setopt(easy, CURLOPT_PROXY, settings->proxy);
     curl.easy_setopt(easy, CURLOPT_NOPROXY, settings->no_proxy ? settings->no_proxy : "");
     if (settings->ca_file) curl.easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
     if (settings->ca_path) curl.easy_setopt(easy, CURLOPT_CAPATH, settings->ca_path);
 #if LIBCURL_VERSION_NUM >= 0x075700
-    /* A name server that does not answer holds up neither the next report nor the exit. */
+    /* So that a silent name server delays neither the next report nor the exit. */
     curl.easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
 }
@@ -290,7 +291,7 @@ static bool set_headers(connection *c, const ds_request *request) {
     c->headers = NULL;
     for (size_t i = 0; i < request->header_count; i++)
         if (!add_header(c, request->headers[i])) return false;
-    return add_header(c, "Expect:"); /* no round trip to ask whether a large body is welcome */
+    return add_header(c, "Expect:"); /* no round trip for a large body (Expect: 100-continue) */
 }
 
 static bool send_to(connection *c, const char *url) {
@@ -325,7 +326,7 @@ static bool curl_start(void *opened, const ds_request *request,
     return false;
 }
 
-/* Sends the same request on, where the answer asks for it and that is allowed. */
+/* Follows a redirect with the same request, if that is allowed. */
 static bool follow(connection *c) {
     char *url = NULL;
     const char *from = c->redirected ? c->redirected : c->settings->url;
@@ -339,7 +340,7 @@ static bool follow(connection *c) {
     return send_to(c, copy);
 }
 
-/* The ms between two moments of a transfer in µs; -1 where it did not get to the second. */
+/* The ms between two times in µs of a transfer; -1 if it did not reach the second. */
 static int64_t ms_between(curl_off_t from_us, curl_off_t to_us) {
     return to_us > 0 ? (int64_t)(to_us > from_us ? to_us - from_us : 0) / 1000 : -1;
 }
@@ -356,35 +357,35 @@ static void note_peer(connection *c) {
     curl.easy_getinfo(c->easy, CURLINFO_PRIMARY_IP, &address);
     curl.easy_getinfo(c->easy, CURLINFO_PRIMARY_PORT, &port);
     if (address && *address && port > 0)
-        snprintf(c->answer.way.peer, DS_PEER_SIZE, "%.48s port %ld", address, port);
+        snprintf(c->answer.path.peer, DS_PEER_SIZE, "%.48s port %ld", address, port);
 }
 
-static void note_way(connection *c, CURLcode result) {
-    ds_way *way = &c->answer.way;
+static void note_path(connection *c, CURLcode result) {
+    ds_path *path = &c->answer.path;
     curl_off_t named = moment(c, CURLINFO_NAMELOOKUP_TIME_T);
     curl_off_t connected = moment(c, CURLINFO_CONNECT_TIME_T);
     curl_off_t secured = moment(c, CURLINFO_APPCONNECT_TIME_T);
-    way->name_ms = ms_between(0, named);
-    way->connect_ms = ms_between(named, connected);
-    way->tls_ms = ms_between(connected, secured);
-    way->answer_ms =
+    path->name_ms = ms_between(0, named);
+    path->connect_ms = ms_between(named, connected);
+    path->tls_ms = ms_between(connected, secured);
+    path->answer_ms =
         ms_between(moment(c, CURLINFO_PRETRANSFER_TIME_T), moment(c, CURLINFO_TOTAL_TIME_T));
     long proxy_status = 0;
     curl.easy_getinfo(c->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
-    way->proxy_status = (int)proxy_status;
-    way->proxy_unresolved = result == CURLE_COULDNT_RESOLVE_PROXY;
+    path->proxy_status = (int)proxy_status;
+    path->proxy_unresolved = result == CURLE_COULDNT_RESOLVE_PROXY;
     note_peer(c);
     bool has_peer = connected > 0 || c->was_connected;
-    bool unresolved = way->proxy_unresolved || result == CURLE_COULDNT_RESOLVE_HOST;
-    way->reach = c->answer.status > 0       ? DS_REACH_ANSWER
-                 : unresolved || named == 0 ? DS_REACH_NOTHING
-                 : !has_peer                ? DS_REACH_ADDRESS
-                 : secured == 0             ? DS_REACH_PEER
-                                            : DS_REACH_TLS;
+    bool unresolved = path->proxy_unresolved || result == CURLE_COULDNT_RESOLVE_HOST;
+    path->reach = c->answer.status > 0       ? DS_REACH_ANSWER
+                  : unresolved || named == 0 ? DS_REACH_NOTHING
+                  : !has_peer                ? DS_REACH_ADDRESS
+                  : secured == 0             ? DS_REACH_PEER
+                                             : DS_REACH_TLS;
 }
 
-/* Of a proxy that it does not understand curl shows the whole address, a password with it, and cuts
- * it where its text is full: the beginning tells. */
+/* curl's message for a proxy it can't parse holds the whole address with the password, and is cut
+ * at the end of its buffer: recognise it by its beginning. */
 static bool shows_password(const char *reason, const char *proxy) {
     enum { BEGINNING = 12 };
     char beginning[BEGINNING + 1];
@@ -395,17 +396,16 @@ static bool shows_password(const char *reason, const char *proxy) {
 static void note_result(connection *c, CURLcode result) {
     long status = 0;
     curl.easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
-    c->answer.status = status >= 200 ? (int)status : 0; /* 1xx: only the beginning of an answer */
+    c->answer.status = status >= 200 ? (int)status : 0; /* 1xx: the final answer follows */
     c->answer.body_whole = result == CURLE_OK;
     const char *reason = c->error[0] ? c->error : curl.easy_strerror(result);
     if (shows_password(reason, c->settings->proxy))
         reason = "the address of the proxy can't be used";
     snprintf(c->answer.reason, sizeof c->answer.reason, "%.*s", DS_ANSWER_REASON_SIZE - 1, reason);
-    note_way(c, result);
+    note_path(c, result);
 }
 
-/* Of the whole handle: what went wrong has nothing to do with this request, and no message about
- * it will come. */
+/* An error of the multi handle, not of this request: no message about the request will follow. */
 static const ds_answer *note_failure(connection *c, CURLMcode code) {
     set_looking_up(c, false);
     curl.multi_remove_handle(c->multi, c->easy);
@@ -450,8 +450,8 @@ static bool curl_describe(char text[DS_ANSWER_REASON_SIZE], char reason[DS_ANSWE
 
 /* ---- No fork meanwhile -------------------------------------------------------------------- */
 
-/* All but the wait, which does nothing but poll: inside libcurl the thread may hold a lock of the
- * TLS library, which a child could never take. */
+/* All except the wait, which only polls: inside libcurl the thread may hold a lock of the TLS
+ * library, which a forked child could never take. */
 
 static void *open_held(const ds_settings *settings, char reason[DS_ANSWER_REASON_SIZE]) {
     ds_fork_hold();

@@ -27,7 +27,7 @@ size_t ds_url_authority(const char *url, const char **authority) {
     return at ? authority_at(at, authority) : 0;
 }
 
-/* A user's name or password may hold what ends an address: only what follows the last @ counts. */
+/* User and password may contain characters that end a host: the host begins after the last @. */
 size_t ds_url_proxy_authority(const char *proxy, const char **authority) {
     const char *scheme = strstr(proxy, "://"), *last = strrchr(proxy, '@');
     return authority_at(last ? last + 1 : scheme ? scheme + 3 : proxy, authority);
@@ -59,7 +59,7 @@ bool ds_url_is_numeric(const char *url) {
     return length > 0;
 }
 
-/* What follows the host: nothing, or a port. Else it may be a password with a slash in it. */
+/* After the host: nothing, or a port. Anything else may be a password with a slash in it. */
 static bool is_port(const char *text, size_t length) {
     if (length == 0) return true;
     for (size_t i = 1; i < length; i++)

@@ -1,6 +1,6 @@
 /*
- * What has to be known of an address: whether it is one, its host, and whether a redirect may be
- * followed. Pure. Everything behind the host is secret: the path carries the account's token.
+ * Checks addresses: is it one, what is its host, may a redirect be followed? Pure. Everything after
+ * the host is secret, since the path holds the account's token.
  */
 #ifndef DS_URL_H
 #define DS_URL_H
@@ -10,24 +10,24 @@
 
 enum { DS_URL_LONGEST = 2048 };
 
-/* Whether it is http:// or https://, a host, and printable ASCII without blanks throughout. */
+/* Whether it is http:// or https:// and a host, all in printable ASCII without blanks. */
 bool ds_url_valid(const char *url);
 
 bool ds_url_is_https(const char *url);
 
-/* Finds host and port, without user and password, inside the address. Returns the length, 0 where
- * there is none. */
+/* Finds host and port inside the address, without user and password. Returns the length, 0 if there
+ * is none. */
 size_t ds_url_authority(const char *url, const char **authority);
 
-/* The same of a proxy's address, which may lack a scheme. */
+/* The same for a proxy's address, which may lack a scheme. */
 size_t ds_url_proxy_authority(const char *proxy, const char **authority);
 
-/* Whether host and port name this machine by its loopback addresses; or whether the host is an IP
- * address, for which no name server is asked. */
+/* Whether the host is a loopback address of this machine; whether the host is an IP address, which
+ * needs no name server. */
 bool ds_url_is_local(const char *url);
 bool ds_url_is_numeric(const char *url);
 
-/* Whether an answer at `from` may send a report on to `to`: both https, same host and port. */
+/* Whether a redirect from `from` to `to` may be followed: both https, same host and port. */
 bool ds_url_redirect_allowed(const char *from, const char *to);
 
 #endif

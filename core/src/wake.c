@@ -7,8 +7,8 @@
 #include <time.h>
 
 uint32_t ds_wake_count(ds_wake *wake) {
-    /* seq_cst, with the increment in ds_wake_post: what was done before a post is seen by whoever
-     * looks after reading the count. */
+    /* seq_cst, as is the increment in ds_wake_post: whoever checks after reading the count sees
+     * what was done before the post. */
     return atomic_load(&wake->count);
 }
 
@@ -19,12 +19,12 @@ uint32_t ds_wake_count(ds_wake *wake) {
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* As the kernel has it, whatever time_t is: on 32-bit systems that may be larger. */
+/* The kernel's layout: on 32-bit systems time_t may be larger. */
 #ifdef SYS_futex
 typedef struct kernel_time {
     long seconds, nanoseconds;
 } kernel_time;
-#else /* 32-bit systems born after 2038 became near */
+#else /* 32-bit systems that only have 64-bit times */
 #define SYS_futex SYS_futex_time64
 typedef struct kernel_time {
     int64_t seconds, nanoseconds;
@@ -35,8 +35,8 @@ void ds_wake_init(ds_wake *wake) { atomic_init(&wake->count, 0); }
 
 void ds_wake_wait(ds_wake *wake, uint32_t seen, int64_t ms) {
     kernel_time limit = {.seconds = (long)(ms / 1000), .nanoseconds = (long)(ms % 1000) * 1000000};
-    /* FUTEX_WAIT measures a relative limit by the monotonic clock. Any outcome is fine: the caller
-     * looks again. */
+    /* FUTEX_WAIT measures a relative time-out by the monotonic clock. Any result is fine: the
+     * caller checks again. */
     syscall(SYS_futex, &wake->count, FUTEX_WAIT_PRIVATE, seen, ms < 0 ? NULL : &limit, NULL, 0);
 }
 
@@ -96,12 +96,12 @@ void ds_wake_post(ds_wake *wake) {
     pthread_mutex_unlock(&wake->mutex);
 }
 
-static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL); }
+static void pause_briefly(void) { nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL); }
 
 void ds_wake_post_in_handler(ds_wake *wake) {
     enum { TRIES = 20 };
     atomic_fetch_add(&wake->count, 1);
-    for (int i = 0; i < TRIES; i++, nap()) {
+    for (int i = 0; i < TRIES; i++, pause_briefly()) {
         if (pthread_mutex_trylock(&wake->mutex) != 0) continue;
         pthread_cond_broadcast(&wake->changed);
         pthread_mutex_unlock(&wake->mutex);
@@ -110,7 +110,7 @@ void ds_wake_post_in_handler(ds_wake *wake) {
 }
 
 void ds_wake_wait_in_handler(ds_wake *wake, uint32_t seen, int64_t ms) {
-    for (; atomic_load(&wake->count) == seen && ms > 0; ms--) nap();
+    for (; atomic_load(&wake->count) == seen && ms > 0; ms--) pause_briefly();
 }
 
 #endif

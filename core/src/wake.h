@@ -1,10 +1,10 @@
 /*
- * A place to sleep until woken or until a time has passed: an event count.
+ * An event count: a thread sleeps until it is posted or a time has passed.
  *
- * The sleeper reads the count, looks whether there is something to do, and sleeps only while the
- * count is still what it read; whoever makes something to do posts. On Linux it is a futex: a post
- * takes no lock, and a forked child inherits plain memory. Elsewhere it is a mutex and a condition
- * variable, never destroyed in a child.
+ * The sleeper reads the count, checks whether there is something to do, and sleeps only while the
+ * count is unchanged. Whoever makes something to do posts. On Linux it is a futex: a post takes no
+ * lock, and a forked child inherits plain memory. Elsewhere it is a mutex and a condition variable,
+ * which a child never destroys.
  */
 #ifndef DS_WAKE_H
 #define DS_WAKE_H
@@ -29,17 +29,17 @@ void ds_wake_init(ds_wake *wake);
 
 uint32_t ds_wake_count(ds_wake *wake);
 
-/* Sleeps until the count is no longer `seen`, or for `ms`; a negative `ms` sets no limit. May
- * return early. The wall clock has no influence. */
+/* Sleeps while the count is `seen`, at most `ms`; a negative `ms` sets no limit. May return early.
+ * Does not depend on the wall clock. */
 void ds_wake_wait(ds_wake *wake, uint32_t seen, int64_t ms);
 
-/* Wakes all that sleep. Any thread. */
+/* Wakes all sleepers. Any thread. */
 void ds_wake_post(ds_wake *wake);
 
 /*
- * The same two for a signal's handler, which may have interrupted its thread in the middle of
- * either: they wait for no lock. Where a lock that the post needs is held for long, sleepers wake
- * only when their time is up.
+ * The same two for a signal handler, which may have interrupted its thread inside either of them:
+ * they wait for no lock. If a lock that the post needs stays held, sleepers wake only at their
+ * time-out.
  */
 void ds_wake_post_in_handler(ds_wake *wake);
 void ds_wake_wait_in_handler(ds_wake *wake, uint32_t seen, int64_t ms);

@@ -20,21 +20,22 @@
 #include "random.h"
 
 enum {
-    DRAIN_EVERY_MS = 1000, /* while samples come; the buffer holds 16,000 */
+    DRAIN_EVERY_MS = 1000, /* while there are samples; the buffer holds 16,000 */
     GATHER_MS = 4000,      /* from the first sample after a silence to its report */
     FIRST_BACKOFF_MS = 1000,
     LONGEST_BACKOFF_MS = 60 * 1000, /* far below the 5 minutes after which batches expire */
     LONGEST_RETRY_AFTER_MS = 120 * 1000,
     ANSWER_GRACE_MS = 1000,         /* past the transport's own deadline */
     TROUBLES_EVERY_MS = 600 * 1000, /* in which two are logged at most */
-    RELEASE_EVERY_MS = 5000,        /* at the least, while reports fail: 60 batches in 5 minutes */
-    POLL_MS = 100,                  /* of a transfer: how late a stop is noticed at most */
+    RELEASE_EVERY_MS = 5000,        /* at least, while reports fail: 60 batches in 5 minutes */
+    POLL_MS = 100,                  /* during a transfer: the longest until a stop is noticed */
     INTERRUPT_EVERY_MS = 50,
     STOP_GRACE_MS = 250, /* for the thread to leave the TLS library before the process exits */
     START_AGAIN_MS = 1000,
     STACK_SIZE = 512 * 1024, /* name lookup and TLS need up to 200 KiB; musl's default is less */
     DRAIN_WORDS = 512,
-    JOBS_FALSE_FOR_MS = 600 * 1000, /* without an answer: who reads the queues may be gone */
+    JOBS_FALSE_FOR_MS =
+        600 * 1000, /* without an answer: the process that reads the queues may have ended */
     MOST_PASSES = 4,
 };
 
@@ -42,13 +43,13 @@ enum {
 
 static void count(ds_worker *w, dynoscale_counter counter, int64_t n) { w->counters[counter] += n; }
 
-/* A trouble is logged when it begins and when it ends; the counters tell the rest. Of a service
- * that fails time and again two beginnings in 10 minutes are logged. */
+/* Failures are logged when they begin and when they end. At most two beginnings in 10 minutes are
+ * logged; counters tell the rest. */
 __attribute__((format(printf, 3, 4))) static void tell_trouble(ds_worker *w, int64_t now,
                                                                const char *format, ...) {
     bool often = w->troubles_ms[1] != DS_NEVER_MS && now - w->troubles_ms[1] < TROUBLES_EVERY_MS;
-    if (w->troubled || often) return;
-    w->troubled = true;
+    if (w->failing || often) return;
+    w->failing = true;
     w->troubles_ms[1] = w->troubles_ms[0];
     w->troubles_ms[0] = now;
     va_list arguments;
@@ -60,7 +61,7 @@ __attribute__((format(printf, 3, 4))) static void tell_trouble(ds_worker *w, int
 /* ---- Taking samples in; with the lock held ------------------------------------------------ */
 
 static void note_full(ds_worker *w, int64_t n) {
-    if (w->troubled) w->lost += n; /* told at its end */
+    if (w->failing) w->lost += n; /* logged when the failure ends */
     else if (w->counters[DYNOSCALE_COUNTER_DROPPED_FULL] == 0)
         ds_events_add(&w->events, DYNOSCALE_LEVEL_WARN,
                       "the buffer of unsent samples is full: the newest are dropped, and counted "
@@ -70,8 +71,8 @@ static void note_full(ds_worker *w, int64_t n) {
 
 static bool is_finished(const ds_worker *w) { return atomic_load(&w->stage) == DS_STAGE_FINISHED; }
 
-/* Pushes were refused by a full buffer; after the end they count as all others do then. */
-static void settle_refused(ds_worker *w) {
+/* Counts pushes that a full buffer refused; after the end as dropped_stopped, like any others. */
+static void count_refused(ds_worker *w) {
     int64_t refused = atomic_exchange(&w->refused, 0);
     if (refused == 0) return;
     w->drained += refused;
@@ -79,14 +80,15 @@ static void settle_refused(ds_worker *w) {
     else note_full(w, refused);
 }
 
-/* The first request of the process; within a second, where it did not rouse the thread. */
+/* The first request of the process, or one within a second of it if that did not wake the
+ * thread. */
 static void note_first(ds_worker *w) {
     int64_t none = 0;
     if (atomic_load_explicit(&w->first_ns, memory_order_relaxed) == 0)
         atomic_compare_exchange_strong(&w->first_ns, &none, ds_clock_wall_ns());
 }
 
-/* One pass; true when it found anything. */
+/* One pass. Returns true if it found anything. */
 static bool drain_once(ds_worker *w) {
     uint64_t words[DRAIN_WORDS];
     size_t position = 0, n;
@@ -104,13 +106,13 @@ static bool drain_once(ds_worker *w) {
 }
 
 /*
- * Moves the buffer's samples to the batches; true when there were any. A pass may miss a word that
- * was put in behind it and find a later one ahead; a pass that finds nothing has missed none. So no
- * sample is reported after a later one of its thread. Under a flood there is no such pass.
+ * Moves the buffer's samples to the batches. Returns true if there were any. A scan can miss a slot
+ * that is filled behind it, so repeat until a scan finds nothing. So no sample is reported after a
+ * later one of its thread, except while requests come faster than scans.
  */
 static bool drain(ds_worker *w) {
     int passes = 0;
-    settle_refused(w);
+    count_refused(w);
     while (passes < MOST_PASSES && drain_once(w)) passes++;
     return passes > 0;
 }
@@ -120,7 +122,7 @@ static bool drain(ds_worker *w) {
 _Atomic(bool) ds_worker_busy_asked;
 _Atomic(int) ds_worker_slots;
 
-/* What finds no room is given up: it is no sample, and older ones say more about a trouble. */
+/* Dropped if there is no room: a signal is no sample, and older ones say more about a failure. */
 static void add_signal(ds_worker *w, dynoscale_signal signal, int64_t epoch_s, int64_t value) {
     char row[DS_REPORT_READING_SIZE];
     if (!ds_worker_asks(w, signal)) return;
@@ -146,7 +148,7 @@ static bool sums_seconds(const ds_worker *w) {
            ds_worker_asks(w, DYNOSCALE_SIGNAL_UNSTAMPED);
 }
 
-/* Adds the rows of signals that can be told by now; with `all` those of the current second. */
+/* Adds the rows of signals for the seconds that are over; with `all` also for the current one. */
 static void take_signals(ds_worker *w, bool all) {
     if (atomic_load_explicit(&w->signals, memory_order_relaxed) == 0 || is_finished(w)) return;
     int64_t wall_ns = ds_clock_wall_ns();
@@ -178,19 +180,19 @@ static void follow_signals(ds_worker *w, uint32_t signals) {
 
 /* ---- The schedule; with the lock held ----------------------------------------------------- */
 
-/* Shortened at random by up to a quarter, so that processes started together part. */
+/* Shortened at random by up to a quarter, so that processes that started together drift apart. */
 static int64_t with_jitter(int64_t ms) {
     return ms - (int64_t)(ds_random() % (uint64_t)(ms / 4 + 1));
 }
 
-static int64_t sooner(int64_t a, int64_t b) {
+static int64_t earlier(int64_t a, int64_t b) {
     if (a == DS_NEVER_MS) return b;
     return b == DS_NEVER_MS || a < b ? a : b;
 }
 
 static bool is_stopping(const ds_worker *w) { return w->deadline_ms != DS_NEVER_MS; }
 
-/* When the samples that have just begun to gather are to be reported. */
+/* When to report the samples that have just begun to arrive. */
 static int64_t due_after(const ds_worker *w, int64_t now) {
     int64_t gathered =
         now + with_jitter(w->config.frequency_ms < GATHER_MS ? w->config.frequency_ms : GATHER_MS);
@@ -199,7 +201,7 @@ static int64_t due_after(const ds_worker *w, int64_t now) {
     return regular > gathered ? regular : gathered;
 }
 
-/* Makes all that is there due now. Returns the number of the last batch. */
+/* Makes everything due now. Returns the number of the last batch. */
 static uint64_t release(ds_worker *w, int64_t now) {
     w->last_due_ms = now;
     w->next_due_ms = DS_NEVER_MS;
@@ -207,7 +209,7 @@ static uint64_t release(ds_worker *w, int64_t now) {
     return ds_batches_release(&w->batches, now);
 }
 
-/* When a report without rows is due, unless there is something to report. */
+/* When a report without rows is due, if there is nothing to report. */
 static int64_t heartbeat_due(const ds_worker *w) {
     bool quiet = w->batches.sealed == 0 && !ds_batches_open_any(&w->batches);
     bool known = w->counters[DYNOSCALE_COUNTER_REPORTS_ACCEPTED] > 0;
@@ -221,7 +223,7 @@ static void schedule(ds_worker *w, int64_t now) {
         ds_batches_release_none(&w->batches, now);
     if (ds_batches_open_any(&w->batches) && w->next_due_ms == DS_NEVER_MS)
         w->next_due_ms = due_after(w, now);
-    /* Long intervals and much traffic: before the batches run out. */
+    /* For long intervals with much traffic: before there is no batch left. */
     bool crowded = w->batches.sealed >= DS_BATCHES / 2 && !ds_batches_oldest_due(&w->batches);
     bool last_chance = is_stopping(w) && ds_batches_open_any(&w->batches);
     if (crowded || last_chance) release(w, now);
@@ -235,17 +237,17 @@ static void schedule(ds_worker *w, int64_t now) {
 /* ---- Outcomes; with the lock held --------------------------------------------------------- */
 
 /* Takes the oldest batch out of the queue. */
-static int64_t settle(ds_worker *w, bool given_up) {
+static int64_t finish_batch(ds_worker *w, bool given_up) {
     const ds_batch *batch = ds_batches_oldest_due(&w->batches);
     int64_t rows = (int64_t)ds_batch_rows(batch);
-    w->settled = batch->number;
+    w->finished = batch->number;
     w->heartbeat_ms = ds_clock_monotonic_ms() + with_jitter(w->config.heartbeat_ms);
     if (given_up) w->last_given_up = batch->number;
-    ds_batches_settle(&w->batches);
+    ds_batches_remove_oldest(&w->batches);
     return rows;
 }
 
-static void tell_success(ds_worker *w, int64_t rows) {
+static void log_success(ds_worker *w, int64_t rows) {
     if (w->counters[DYNOSCALE_COUNTER_REPORTS_ACCEPTED] == 1)
         ds_events_add(&w->events, DYNOSCALE_LEVEL_INFO,
                       "%s accepted the first report of this process: %" PRId64 " samples",
@@ -254,10 +256,10 @@ static void tell_success(ds_worker *w, int64_t rows) {
         ds_events_add(&w->events, DYNOSCALE_LEVEL_WARN,
                       "%s accepts reports again; %" PRId64 " samples were dropped meanwhile",
                       w->settings->host, w->lost);
-    else if (w->troubled)
+    else if (w->failing)
         ds_events_add(&w->events, DYNOSCALE_LEVEL_INFO, "%s accepts reports again",
                       w->settings->host);
-    w->troubled = false;
+    w->failing = false;
     w->lost = 0;
 }
 
@@ -273,12 +275,12 @@ static void follow(ds_worker *w, int64_t now, const ds_report_config *config) {
 }
 
 static void accepted(ds_worker *w, int64_t now, const ds_answer *answer) {
-    int64_t rows = settle(w, false);
+    int64_t rows = finish_batch(w, false);
     ds_report_config config = w->config;
     count(w, DYNOSCALE_COUNTER_SENT, rows);
     count(w, DYNOSCALE_COUNTER_REPORTS_ACCEPTED, 1);
     w->counters[DYNOSCALE_COUNTER_LAST_REPORT_AT] = ds_clock_wall_ns() / 1000000000;
-    tell_success(w, rows);
+    log_success(w, rows);
     w->backoff_ms = 0;
     w->retry_ms = DS_NEVER_MS;
     w->answered_ms = now;
@@ -288,7 +290,7 @@ static void accepted(ds_worker *w, int64_t now, const ds_answer *answer) {
 
 /* A 4xx will not get better by trying again. */
 static void rejected(ds_worker *w, int64_t now, int status) {
-    int64_t rows = settle(w, true);
+    int64_t rows = finish_batch(w, true);
     count(w, DYNOSCALE_COUNTER_REPORTS_FAILED, 1);
     count(w, DYNOSCALE_COUNTER_DROPPED_REJECTED, rows);
     w->backoff_ms = 0;
@@ -302,13 +304,13 @@ static void rejected(ds_worker *w, int64_t now, int status) {
 static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* What the service asks for, if it does: not at once, not so long that batches expire meanwhile,
- * and up to a quarter more, so that the processes it sent away don't come back together. Else the
- * next step of 1, 2, 4 ... s. */
+/* The wait that the service asks for, with limits: not 0, not so long that batches expire, and up
+ * to a quarter more, so that processes don't all come back at once. Without one the next step of 1,
+ * 2, 4 ... s. */
 static int64_t retry_wait(const ds_worker *w, int64_t retry_after_ms) {
     if (retry_after_ms == DS_ANSWER_NO_RETRY) return with_jitter(w->backoff_ms);
     int64_t asked = at_most(at_least(retry_after_ms, FIRST_BACKOFF_MS), LONGEST_RETRY_AFTER_MS);
-    return with_jitter(asked + asked / 3); /* a quarter less than that is what was asked for */
+    return with_jitter(asked + asked / 3); /* a quarter less is what was asked for */
 }
 
 static void failed(ds_worker *w, int64_t now, const char *reason, int64_t retry_after_ms) {
@@ -338,7 +340,7 @@ static void conclude(ds_worker *w, int64_t now, const ds_answer *answer) {
         snprintf(reason, sizeof reason, "it answered with status %d", answer->status);
         failed(w, now, reason, answer->retry_after_ms);
     }
-    atomic_store(&w->has_settled, true);
+    atomic_store(&w->has_finished, true);
 }
 
 static void drop_expired(ds_worker *w, int64_t now) {
@@ -346,15 +348,15 @@ static void drop_expired(ds_worker *w, int64_t now) {
     int64_t rows = 0;
     bool any = false;
     for (; (batch = ds_batches_oldest_due(&w->batches)) && ds_batch_expired(batch, now); any = true)
-        rows += settle(w, true);
+        rows += finish_batch(w, true);
     if (!any) return;
     count(w, DYNOSCALE_COUNTER_DROPPED_EXPIRED, rows);
-    w->lost += rows; /* told when the service accepts reports again */
-    atomic_store(&w->has_settled, true);
+    w->lost += rows; /* logged when the service accepts reports again */
+    atomic_store(&w->has_finished, true);
 }
 
-/* The transport has deadlines of its own; where they fail, the request would stay in flight for
- * ever, and all that comes later with it. */
+/* The transport has its own deadlines. If they fail, the request would stay in flight for ever and
+ * block all later ones. */
 static bool is_overdue(const ds_worker *w, int64_t now) {
     return w->in_flight && now >= w->sent_ms + w->settings->timeout_ms + ANSWER_GRACE_MS;
 }
@@ -363,20 +365,20 @@ static void give_up_answer(ds_worker *w, int64_t now) {
     w->in_flight = false; /* so that the connection is closed */
     w->counters[DYNOSCALE_COUNTER_LAST_STATUS] = 0;
     failed(w, now, "there was no answer in time", DS_ANSWER_NO_RETRY);
-    atomic_store(&w->has_settled, true);
+    atomic_store(&w->has_finished, true);
 }
 
-/* Ends the worker's work: what is left is dropped, what comes later too. */
+/* Ends the worker: drops what is left and what comes later. */
 static void finish(ds_worker *w) {
-    settle_refused(w);
+    count_refused(w);
     atomic_store(&w->stage, DS_STAGE_FINISHED);
     int64_t rows = (int64_t)ds_batches_rows(&w->batches);
     count(w, DYNOSCALE_COUNTER_DROPPED_STOPPED, rows);
     if (rows > 0) w->last_given_up = UINT64_MAX;
-    w->settled = UINT64_MAX;
+    w->finished = UINT64_MAX;
     ds_batches_clear(&w->batches);
-    atomic_store(&w->drowsy, DS_AWAKE); /* nobody is to be roused: later samples are looked for by
-                                         * whoever asks for the counters */
+    atomic_store(&w->sleep_state,
+                 DS_AWAKE); /* nobody needs waking: reading the counters finds later samples */
     drain(w);
     ds_wake_post(&w->progress);
 }
@@ -408,55 +410,56 @@ static bool compose(ds_worker *w, const ds_batch *batch) {
     return true;
 }
 
-/* Begins to send a batch, which only this thread may settle: no lock is needed to read it. */
+/* Begins to send a batch. Only this thread removes batches, so it reads this one without the
+ * lock. */
 static bool begin(ds_worker *w, const ds_batch *batch, char reason[DS_ANSWER_REASON_SIZE]) {
     snprintf(reason, DS_ANSWER_REASON_SIZE, "no memory for a request");
     if (!compose(w, batch)) return false;
     if (!w->connection) w->connection = w->transport->open(w->settings, reason);
     if (!w->connection) return false;
-    ds_fork_hold();        /* the C library's list of handlers has a lock */
-    ds_exit_watch_again(); /* libcurl is loaded, and with it a TLS library that cleans up at exit */
+    ds_fork_hold();        /* the C library locks its list of handlers */
+    ds_exit_watch_again(); /* libcurl is loaded, and a TLS library that cleans up at exit */
     ds_fork_release();
     w->sent_ms = ds_clock_monotonic_ms();
     w->in_flight = w->transport->start(w->connection, &w->request, reason);
     return w->in_flight;
 }
 
-/* Sums by the second are taken when a second of the wall clock is over. */
+/* When the current second of the wall clock is over, and its sums can be taken. */
 static int64_t drain_after(const ds_worker *w) {
     if (!sums_seconds(w)) return DRAIN_EVERY_MS;
     return DRAIN_EVERY_MS - ds_clock_wall_ns() / 1000000 % DRAIN_EVERY_MS;
 }
 
-/* How long there is nothing to do; with the lock held. */
-static int64_t rest(ds_worker *w, int64_t now, bool moved) {
+/* How long there is nothing to do. With the lock held. */
+static int64_t begin_wait(ds_worker *w, int64_t now, bool moved) {
     if (!moved) {
-        /* Said first, looked after: a producer does it the other way round, so one of the two sees
-         * the other. seq_cst: pairs with the load in ds_worker_push. */
-        atomic_store(&w->drowsy, DS_DROWSY);
+        /* Stores that it sleeps, then reads the slots; a producer stores a slot, then reads
+         * `sleep_state`. One of the two sees the other. seq_cst: pairs with ds_worker_push. */
+        atomic_store(&w->sleep_state, DS_ASLEEP);
         moved = drain(w) || (sums_seconds(w) && ds_seconds_active(&w->seconds));
         if (moved) {
-            atomic_store(&w->drowsy, DS_AWAKE);
+            atomic_store(&w->sleep_state, DS_AWAKE);
             schedule(w, now);
         }
     }
     const ds_batch *oldest = ds_batches_oldest_due(&w->batches);
     int64_t until = moved ? now + drain_after(w) : DS_NEVER_MS;
-    until = sooner(until, heartbeat_due(w));
-    until = sooner(until, w->next_due_ms);
-    until = sooner(until, w->deadline_ms);
+    until = earlier(until, heartbeat_due(w));
+    until = earlier(until, w->next_due_ms);
+    until = earlier(until, w->deadline_ms);
     if (oldest) {
-        until = sooner(until, w->retry_ms == DS_NEVER_MS ? now : w->retry_ms);
-        until = sooner(until, oldest->due_ms + DS_BATCH_EXPIRES_MS + 1);
+        until = earlier(until, w->retry_ms == DS_NEVER_MS ? now : w->retry_ms);
+        until = earlier(until, oldest->due_ms + DS_BATCH_EXPIRES_MS + 1);
     }
     if (until == DS_NEVER_MS) return DS_NEVER_MS;
     return until > now ? until - now : 0;
 }
 
-static uint64_t hurry(ds_worker *w, int64_t now);
+static uint64_t make_due(ds_worker *w, int64_t now);
 
 /* With the lock held. */
-static void heed_exit(ds_worker *w) {
+static void apply_exit_deadline(ds_worker *w) {
     int64_t deadline_ms = atomic_load(&w->exit_deadline_ms);
     if (deadline_ms == DS_NEVER_MS || (is_stopping(w) && w->deadline_ms <= deadline_ms)) return;
     w->deadline_ms = deadline_ms;
@@ -465,8 +468,8 @@ static void heed_exit(ds_worker *w) {
 
 bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
     char reason[DS_ANSWER_REASON_SIZE];
-    /* Awake: nobody needs to rouse the thread until it says otherwise in `rest`. */
-    atomic_store_explicit(&w->drowsy, DS_AWAKE, memory_order_relaxed);
+    /* Awake: nobody needs to wake the thread until `begin_wait` stores otherwise. */
+    atomic_store_explicit(&w->sleep_state, DS_AWAKE, memory_order_relaxed);
     const ds_answer *answer = w->in_flight ? w->transport->poll(w->connection) : NULL;
     if (answer) w->in_flight = false;
 
@@ -474,8 +477,8 @@ bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
     int64_t now = ds_clock_monotonic_ms();
     bool moved = drain(w);
     take_signals(w, false);
-    heed_exit(w);
-    if (atomic_exchange(&w->hurried, false)) hurry(w, now);
+    apply_exit_deadline(w);
+    if (atomic_exchange(&w->send_asked, false)) make_due(w, now);
     if (answer) conclude(w, now, answer);
     else if (is_overdue(w, now)) give_up_answer(w, now);
     if (!w->in_flight) drop_expired(w, now);
@@ -485,12 +488,12 @@ bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
     bool over = is_stopping(w) && (nothing_left || now >= w->deadline_ms);
     const ds_batch *next = w->in_flight ? NULL : ds_batches_oldest_due(&w->batches);
     bool ready = next && (w->retry_ms == DS_NEVER_MS || now >= w->retry_ms);
-    if (!over && !ready) *wait_ms = w->in_flight ? POLL_MS : rest(w, now, moved);
+    if (!over && !ready) *wait_ms = w->in_flight ? POLL_MS : begin_wait(w, now, moved);
     pthread_mutex_unlock(&w->lock);
 
     if (over || (!ready && !w->in_flight)) disconnect(w);
-    /* Only now: who waits may fork at once, and a connection is of no use to a child. */
-    if (atomic_exchange(&w->has_settled, false)) ds_wake_post(&w->progress);
+    /* Only now: a waiting thread may fork at once, and a child can't use the connection. */
+    if (atomic_exchange(&w->has_finished, false)) ds_wake_post(&w->progress);
     if (over) {
         pthread_mutex_lock(&w->lock);
         finish(w);
@@ -528,9 +531,9 @@ static void *run(void *context) {
 
 /* ---- Starting ----------------------------------------------------------------------------- */
 
-/* What the C library itself takes of a thread's stack: its bookkeeping, and the thread-local
- * variables of all libraries that were there at the start, which may be more than all that we need.
- * glibc has it for those who ask by name; others add it themselves. */
+/* What the C library takes of a thread's stack: its bookkeeping, and the thread-local variables of
+ * all libraries loaded at the start, which may be more than we need. glibc has a function that
+ * tells it; other libraries add it themselves. */
 static size_t library_stack(const pthread_attr_t *attributes) {
     static _Atomic(size_t) known;
     size_t size = atomic_load(&known);
@@ -542,8 +545,8 @@ static size_t library_stack(const pthread_attr_t *attributes) {
     return size;
 }
 
-/* 0 or an errno. With all signals blocked, which the new thread inherits: handlers are the app's
- * and run on its threads, and a broken pipe must not end the process. */
+/* Returns 0 or an errno. All signals are blocked, which the new thread inherits: handlers belong to
+ * the app and run on its threads, and a broken pipe must not end the process. */
 static int create_thread(pthread_t *thread, void *(*function)(void *), void *context) {
     const size_t whole_pages = 64 * 1024;
     pthread_attr_t attributes;
@@ -569,7 +572,7 @@ static int create_own_thread(ds_worker *w) {
 
 static void *do_nothing(void *context) { return context; }
 
-void ds_worker_rehearse_start(void) {
+void ds_worker_warm_up(void) {
     pthread_t thread;
     if (create_thread(&thread, do_nothing, NULL) == 0) pthread_join(thread, NULL);
 }
@@ -599,12 +602,12 @@ static void start(ds_worker *w) {
     count(w, DYNOSCALE_COUNTER_THREAD_FAILURES, 1);
 }
 
-void ds_worker_rouse_by_request(ds_worker *w) {
+void ds_worker_wake_by_request(ds_worker *w) {
     note_first(w);
-    ds_worker_rouse(w);
+    ds_worker_wake(w);
 }
 
-void ds_worker_rouse(ds_worker *w) {
+void ds_worker_wake(ds_worker *w) {
     if (atomic_load(&w->stage) == DS_STAGE_RUNNING) {
         ds_wake_post(&w->wake);
         return;
@@ -617,13 +620,13 @@ void ds_worker_rouse(ds_worker *w) {
 /* ---- For the agent ------------------------------------------------------------------------ */
 
 ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport) {
-    /* Zero pages that cost nothing until they are written to: a quiet process uses few of them. */
+    /* Zero pages, which take no memory until they are written: a quiet process uses few of them. */
     ds_worker *w =
         mmap(NULL, sizeof *w, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (w == MAP_FAILED) return NULL;
-    pthread_mutex_init(&w->lock, NULL); /* with default attributes it can't fail */
+    pthread_mutex_init(&w->lock, NULL); /* can't fail with default attributes */
     atomic_init(&w->references, 1);
-    atomic_init(&w->drowsy, DS_DROWSY);
+    atomic_init(&w->sleep_state, DS_ASLEEP);
     ds_wake_init(&w->wake);
     ds_wake_init(&w->progress);
     w->settings = ds_settings_hold(settings);
@@ -664,7 +667,7 @@ dynoscale_error ds_worker_add_row(ds_worker *w, const char *row, size_t length) 
     bool added = ds_batches_add_row(&w->batches, row, length);
     if (!added) note_full(w, 1);
     pthread_mutex_unlock(&w->lock);
-    ds_worker_rouse(w);
+    ds_worker_wake(w);
     return added ? DYNOSCALE_OK : DYNOSCALE_ERROR_FULL;
 }
 
@@ -675,14 +678,14 @@ dynoscale_error ds_worker_add_signal(ds_worker *w, const char *row, size_t lengt
         error =
             ds_batches_add_signal(&w->batches, row, length) ? DYNOSCALE_OK : DYNOSCALE_ERROR_FULL;
     pthread_mutex_unlock(&w->lock);
-    if (error == DYNOSCALE_OK) ds_worker_rouse(w);
+    if (error == DYNOSCALE_OK) ds_worker_wake(w);
     return error;
 }
 
 void ds_worker_unstamped(ds_worker *w, int64_t now_ns) {
     if (!ds_worker_asks(w, DYNOSCALE_SIGNAL_UNSTAMPED)) return;
     ds_seconds_unstamped(&w->seconds, now_ns / 1000000000);
-    ds_worker_wake(w, (uint32_t)(now_ns / 1000000000));
+    ds_worker_wake_if_asleep(w, (uint32_t)(now_ns / 1000000000));
 }
 
 void ds_worker_asked(ds_worker *w, dynoscale_asked *asked) {
@@ -694,15 +697,15 @@ void ds_worker_asked(ds_worker *w, dynoscale_asked *asked) {
     pthread_mutex_unlock(&w->lock);
 }
 
-/* Waits until the batch of that number, and so all before it, are sent or given up. */
-static dynoscale_error wait_until_settled(ds_worker *w, uint64_t number, int64_t deadline_ms,
-                                          dynoscale_interrupted interrupted, void *context) {
+/* Waits until the batch of that number, and so all before it, is sent or dropped. */
+static dynoscale_error wait_until_finished(ds_worker *w, uint64_t number, int64_t deadline_ms,
+                                           dynoscale_interrupted interrupted, void *context) {
     for (;;) {
         uint32_t seen = ds_wake_count(&w->progress);
         pthread_mutex_lock(&w->lock);
-        bool settled = w->settled >= number && !atomic_load(&w->has_settled);
+        bool finished = w->finished >= number && !atomic_load(&w->has_finished);
         pthread_mutex_unlock(&w->lock);
-        if (settled) return DYNOSCALE_OK;
+        if (finished) return DYNOSCALE_OK;
 
         int64_t left = deadline_ms - ds_clock_monotonic_ms();
         if (left <= 0) return DYNOSCALE_ERROR_TIMED_OUT;
@@ -711,15 +714,15 @@ static dynoscale_error wait_until_settled(ds_worker *w, uint64_t number, int64_t
     }
 }
 
-static bool given_up_since(ds_worker *w, uint64_t settled_before) {
+static bool given_up_since(ds_worker *w, uint64_t finished_before) {
     pthread_mutex_lock(&w->lock);
-    bool given_up = w->last_given_up > settled_before;
+    bool given_up = w->last_given_up > finished_before;
     pthread_mutex_unlock(&w->lock);
     return given_up;
 }
 
-/* Makes all that is there due, to be tried at once; with the lock held. */
-static uint64_t hurry(ds_worker *w, int64_t now) {
+/* Makes everything due, to be tried at once. With the lock held. */
+static uint64_t make_due(ds_worker *w, int64_t now) {
     drain(w);
     take_signals(w, true);
     if (ds_batches_any(&w->batches)) start(w);
@@ -741,26 +744,26 @@ dynoscale_error ds_worker_flush(ds_worker *w, int64_t timeout_ms, dynoscale_inte
         pthread_mutex_unlock(&w->lock);
         return DYNOSCALE_ERROR_STOPPED;
     }
-    uint64_t before = w->settled, number = hurry(w, now);
+    uint64_t before = w->finished, number = make_due(w, now);
     pthread_mutex_unlock(&w->lock);
     ds_wake_post(&w->wake);
 
     dynoscale_error error =
-        wait_until_settled(w, number, deadline_after(now, timeout_ms), interrupted, context);
+        wait_until_finished(w, number, deadline_after(now, timeout_ms), interrupted, context);
     if (error == DYNOSCALE_OK && given_up_since(w, before))
         return is_finished(w) ? DYNOSCALE_ERROR_STOPPED : DYNOSCALE_ERROR_DROPPED;
     return error;
 }
 
-/* Asks the thread to finish by the deadline; where there is none, finishes in its place. */
+/* Asks the thread to finish by the deadline; if there is no thread, does it here. */
 static uint64_t begin_stop(ds_worker *w, int64_t now, int64_t timeout_ms) {
     pthread_mutex_lock(&w->lock);
-    uint64_t before = w->settled;
+    uint64_t before = w->finished;
     if (!is_finished(w)) {
-        w->deadline_ms = sooner(w->deadline_ms, deadline_after(now, timeout_ms));
+        w->deadline_ms = earlier(w->deadline_ms, deadline_after(now, timeout_ms));
         drain(w);
         take_signals(w, true);
-        if (ds_batches_any(&w->batches)) hurry(w, now);
+        if (ds_batches_any(&w->batches)) make_due(w, now);
         if (atomic_load(&w->stage) == DS_STAGE_NEW) finish(w);
     }
     pthread_mutex_unlock(&w->lock);
@@ -768,9 +771,9 @@ static uint64_t begin_stop(ds_worker *w, int64_t now, int64_t timeout_ms) {
     return before;
 }
 
-/* Waits until the thread, which has finished, is gone: as it ends, libraries' own clean-up runs on
- * it, which must not meet that of the process. A matter of µs; where there can be a limit it is
- * STOP_GRACE_MS. */
+/* Waits until the thread, which has finished, has ended: at its end libraries clean up, which must
+ * not happen during the clean-up of the whole process. Takes µs; at most STOP_GRACE_MS if the
+ * system has a call with a limit. */
 static void join(ds_worker *w) {
     if (!atomic_exchange(&w->joinable, false)) return;
 #ifdef __linux__
@@ -790,7 +793,7 @@ dynoscale_error ds_worker_stop(ds_worker *w, int64_t timeout_ms, dynoscale_inter
     int64_t now = ds_clock_monotonic_ms();
     uint64_t before = begin_stop(w, now, timeout_ms);
     int64_t deadline = deadline_after(now, timeout_ms) + STOP_GRACE_MS;
-    dynoscale_error error = wait_until_settled(w, UINT64_MAX, deadline, interrupted, context);
+    dynoscale_error error = wait_until_finished(w, UINT64_MAX, deadline, interrupted, context);
     if (error != DYNOSCALE_OK) return error;
     join(w);
     if (before == UINT64_MAX || !given_up_since(w, before)) return DYNOSCALE_OK;
@@ -798,16 +801,16 @@ dynoscale_error ds_worker_stop(ds_worker *w, int64_t timeout_ms, dynoscale_inter
     return late ? DYNOSCALE_ERROR_TIMED_OUT : DYNOSCALE_ERROR_DROPPED;
 }
 
-void ds_worker_dismiss(ds_worker *w, int64_t timeout_ms) {
+void ds_worker_stop_in_background(ds_worker *w, int64_t timeout_ms) {
     begin_stop(w, ds_clock_monotonic_ms(), timeout_ms);
 }
 
-void ds_worker_hasten(ds_worker *w, int64_t deadline_ms) {
-    atomic_store(&w->exit_deadline_ms, sooner(deadline_ms, atomic_load(&w->deadline_ms)));
+void ds_worker_stop_by(ds_worker *w, int64_t deadline_ms) {
+    atomic_store(&w->exit_deadline_ms, earlier(deadline_ms, atomic_load(&w->deadline_ms)));
     ds_wake_post_in_handler(&w->wake);
 }
 
-void ds_worker_await(ds_worker *w) {
+void ds_worker_wait_for_end(ds_worker *w) {
     int64_t until = atomic_load(&w->exit_deadline_ms) + STOP_GRACE_MS;
     while (atomic_load(&w->stage) == DS_STAGE_RUNNING) {
         uint32_t seen = ds_wake_count(&w->progress);
@@ -819,12 +822,12 @@ void ds_worker_await(ds_worker *w) {
     join(w);
 }
 
-void ds_worker_hurry(ds_worker *w) {
-    atomic_store(&w->hurried, true);
+void ds_worker_send_now(ds_worker *w) {
+    atomic_store(&w->send_asked, true);
     ds_wake_post_in_handler(&w->wake);
 }
 
-bool ds_worker_gone(ds_worker *w) {
+bool ds_worker_has_ended(ds_worker *w) {
     if (!is_finished(w)) return false;
 #ifdef __linux__
     if (!atomic_exchange(&w->joinable, false)) return true;
@@ -856,7 +859,7 @@ bool ds_worker_next_event(ds_worker *w, dynoscale_level *level, char text[DYNOSC
     return taken;
 }
 
-void ds_worker_tell(ds_worker *w, dynoscale_level level, const char *format, ...) {
+void ds_worker_log(ds_worker *w, dynoscale_level level, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     pthread_mutex_lock(&w->lock);

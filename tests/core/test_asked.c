@@ -48,7 +48,7 @@ static int64_t wall_s(void) { return ds_clock_wall_ns() / SECOND_NS; }
 static void push(ds_worker *w) { ds_worker_push(w, ds_sample(wall_s(), 7)); }
 
 /* Turns until the worker asks for a wait; gives that wait. */
-static int64_t settle_down(ds_worker *w) {
+static int64_t run_until_idle(ds_worker *w) {
     int64_t wait = 0;
     for (int turns = 0; wait == 0; turns++) {
         assert_true(turns < 1000);
@@ -60,12 +60,12 @@ static int64_t settle_down(ds_worker *w) {
 
 static void live_for(ds_worker *w, int64_t ms) {
     while (ms > 0) {
-        int64_t wait = settle_down(w);
+        int64_t wait = run_until_idle(w);
         if (wait == DS_NEVER_MS || wait > ms) wait = ms;
         false_clock_advance_ms(wait);
         ms -= wait;
     }
-    settle_down(w);
+    run_until_idle(w);
 }
 
 static void report(ds_worker *w) {
@@ -148,7 +148,7 @@ static void a_request_that_is_still_in_the_app_is_seen(void **state) {
     push(w);
     live_for(w, 2500);
     assert_true(ds_batches_open_any(&w->batches));
-    ds_worker_dismiss(w, 2000);
+    ds_worker_stop_in_background(w, 2000);
     int64_t wait;
     while (ds_worker_step(w, &wait)) false_clock_advance_ms(wait > 0 ? 1 : 0);
     assert_string_equal(rows_of("busy", since), "0:1000 1:1000 2:500 ");
@@ -172,7 +172,7 @@ static void after_a_silence_a_request_counts_in_its_own_second(void **state) {
     ds_worker *w = *state;
     ask(w, "\"signals\": [\"busy\"]");
     live_for(w, 100000);
-    assert_int_equal(settle_down(w), DS_NEVER_MS); /* no wake-ups */
+    assert_int_equal(run_until_idle(w), DS_NEVER_MS); /* no wake-ups */
     false_clock_advance_ms(100000);
     int64_t since = wall_s();
     enter(w);
@@ -251,7 +251,7 @@ static void unstamped_requests_are_counted_by_the_second(void **state) {
     }
     live_for(w, 40000);
     assert_string_equal(rows_of("unstamped", since), "0:1 3:4 6:7 9:10 ");
-    assert_int_equal(settle_down(w), DS_NEVER_MS);
+    assert_int_equal(run_until_idle(w), DS_NEVER_MS);
 }
 
 static void signals_count_as_no_samples(void **state) {
@@ -288,7 +288,7 @@ static void slots_go_with_each_report(void **state) {
     for (; (rows = strstr(rows, ":5 ")); rows += 3) reports++;
     assert_int_equal(reports, 3);
     live_for(w, 100000);
-    assert_int_equal(settle_down(w), DS_NEVER_MS); /* they are no reason to report */
+    assert_int_equal(run_until_idle(w), DS_NEVER_MS); /* they are no reason to report */
 }
 
 static void begin_is_told_once(void **state) {
@@ -347,7 +347,7 @@ static void a_heartbeat_does_not_hold_up_the_end(void **state) {
     false_transport_answer(503, "");
     live_for(w, 70000);
     int64_t wait;
-    ds_worker_dismiss(w, 2000);
+    ds_worker_stop_in_background(w, 2000);
     assert_false(ds_worker_step(w, &wait));
 }
 

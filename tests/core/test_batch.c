@@ -43,10 +43,10 @@ static void batches_leave_in_the_order_in_which_they_came(void **state) {
         assert_int_equal(oldest->number, i);
         assert_int_equal(oldest->samples[1], i * 100 + 1);
         assert_int_equal(ds_batch_rows(oldest), 2);
-        ds_batches_settle(b);
+        ds_batches_remove_oldest(b);
     }
     assert_null(ds_batches_oldest_due(b));
-    ds_batches_settle(b); /* of nothing: nothing happens */
+    ds_batches_remove_oldest(b); /* of nothing: nothing happens */
     assert_int_equal(ds_batches_rows(b), 0);
 }
 
@@ -62,7 +62,7 @@ static void a_sealed_batch_keeps_its_key_and_content(void **state) {
     assert_int_equal(ds_batches_oldest_due(b)->sample_count, 5);
     assert_int_equal(strlen(key), 32);
     assert_int_equal(strspn(key, "0123456789abcdef"), 32);
-    ds_batches_settle(b);
+    ds_batches_remove_oldest(b);
     assert_string_not_equal(ds_batches_oldest_due(b)->key, key);
 }
 
@@ -84,7 +84,7 @@ static void the_newest_is_dropped_at_the_bound(void **state) {
     /* 63 sealed, and the open one can't be: its number is promised */
     assert_int_equal(ds_batches_release(b, 1), DS_BATCHES);
     assert_int_equal(b->sealed, DS_BATCHES - 1);
-    ds_batches_settle(b);
+    ds_batches_remove_oldest(b);
     assert_int_equal(ds_batches_release(b, 2), DS_BATCHES);
     assert_true(ds_batches_add(b, 7));
     ds_batches_clear(b);

@@ -217,7 +217,7 @@ static void without_an_address_or_a_library_nothing_is_asked(void **state) {
     leave();
 }
 
-/* ---- The way ------------------------------------------------------------------------------ */
+/* ---- The path ------------------------------------------------------------------------------ */
 
 static void the_check_is_a_report_without_samples(void **state) {
     (void)state;
@@ -236,12 +236,12 @@ static void the_check_is_a_report_without_samples(void **state) {
     leave();
 }
 
-/* Where the way ends, and for what reason, and what is then said of which check. */
-static void stop_at(ds_way way, const char *url, const char *check, const char *text) {
+/* Where the path ends and why, and what the checks then say. */
+static void stop_at(ds_path path, const char *url, const char *check, const char *text) {
     bool ended = false;
-    way.date_s = way.queue_time_ms = -1;
+    path.date_s = path.queue_time_ms = -1;
     false_transport_answer(0, "such is life");
-    false_transport_way(&way);
+    false_transport_path(&path);
     enter(url, NULL);
     while (next()) {
         if (strcmp(finding.check, check) == 0) {
@@ -259,15 +259,15 @@ static void stop_at(ds_way way, const char *url, const char *check, const char *
 
 static void the_check_at_which_the_way_ends_fails_and_the_rest_is_skipped(void **state) {
     (void)state;
-    ds_way way = {.reach = DS_REACH_NOTHING};
-    stop_at(way, HTTPS, "name", "such is life");
-    way.reach = DS_REACH_ADDRESS;
-    stop_at(way, HTTPS, "connection", "such is life");
-    way.reach = DS_REACH_PEER;
-    stop_at(way, HTTPS, "tls", "such is life");
-    stop_at(way, "http://service.example/secret", "service", "such is life");
-    way.reach = DS_REACH_TLS;
-    stop_at(way, HTTPS, "service", "service.example does not answer: such is life");
+    ds_path path = {.reach = DS_REACH_NOTHING};
+    stop_at(path, HTTPS, "name", "such is life");
+    path.reach = DS_REACH_ADDRESS;
+    stop_at(path, HTTPS, "connection", "such is life");
+    path.reach = DS_REACH_PEER;
+    stop_at(path, HTTPS, "tls", "such is life");
+    stop_at(path, "http://service.example/secret", "service", "such is life");
+    path.reach = DS_REACH_TLS;
+    stop_at(path, HTTPS, "service", "service.example does not answer: such is life");
 }
 
 static void enter_behind(const char *proxy, const char *no_proxy) {
@@ -296,9 +296,9 @@ static void a_proxy_that_refuses_is_no_fault_of_tls(void **state) {
         {"SOCKS5h://user:secret@proxy:1080", "", 0, "tls"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ds_way way = {.reach = DS_REACH_PEER, .proxy_status = cases[i].status, .date_s = -1};
+        ds_path path = {.reach = DS_REACH_PEER, .proxy_status = cases[i].status, .date_s = -1};
         false_transport_answer(0, "such is life");
-        false_transport_way(&way);
+        false_transport_path(&path);
         enter_behind(cases[i].proxy, cases[i].no_proxy);
         find(cases[i].check);
         expect(DYNOSCALE_HEALTH_FAIL, "such is life");
@@ -320,14 +320,14 @@ static void behind_a_proxy_it_is_that_ones_name_that_resolves(void **state) {
 
 static void a_proxy_that_does_not_answer_is_the_services_fault_without_tls(void **state) {
     (void)state;
-    ds_way way = {.reach = DS_REACH_PEER, .date_s = -1};
+    ds_path path = {.reach = DS_REACH_PEER, .date_s = -1};
     setenv("http_proxy", "http://proxy:3128", 1);
     dynoscale_options *o = dynoscale_options_new();
     dynoscale_options_read_environment(o);
     unsetenv("http_proxy");
     dynoscale_options_set(o, DYNOSCALE_SETTING_URL, "http://a/secret", 15, DYNOSCALE_SOURCE_CODE);
     false_transport_answer(0, "such is life");
-    false_transport_way(&way);
+    false_transport_path(&path);
     enter_with(o, NULL);
     find("service");
     expect(DYNOSCALE_HEALTH_FAIL, "a does not answer: such is life");
@@ -336,14 +336,14 @@ static void a_proxy_that_does_not_answer_is_the_services_fault_without_tls(void 
 
 static void times_of_the_way_are_measures(void **state) {
     (void)state;
-    ds_way way = {.reach = DS_REACH_ANSWER,
-                  .peer = "192.0.2.1 port 443",
-                  .name_ms = 3,
-                  .connect_ms = 4,
-                  .tls_ms = 5,
-                  .date_s = -1,
-                  .queue_time_ms = -1};
-    false_transport_way(&way);
+    ds_path path = {.reach = DS_REACH_ANSWER,
+                    .peer = "192.0.2.1 port 443",
+                    .name_ms = 3,
+                    .connect_ms = 4,
+                    .tls_ms = 5,
+                    .date_s = -1,
+                    .queue_time_ms = -1};
+    false_transport_path(&path);
     enter(HTTPS, NULL);
     while (next() && strcmp(finding.check, "name") != 0) continue;
     expect(DYNOSCALE_HEALTH_OK, "service.example resolves");
@@ -411,12 +411,12 @@ static void each_status_has_its_meaning(void **state) {
 /* The service's Date is so many seconds after 1700000000; this clock is 123 ms after it, and the
  * answer took so many ms. */
 static void find_clock(int64_t date, int64_t took_ms) {
-    ds_way way = {.reach = DS_REACH_ANSWER,
-                  .answer_ms = took_ms,
-                  .date_s = 1700000000 + date,
-                  .queue_time_ms = -1};
+    ds_path path = {.reach = DS_REACH_ANSWER,
+                    .answer_ms = took_ms,
+                    .date_s = 1700000000 + date,
+                    .queue_time_ms = -1};
     false_transport_answer(200, "");
-    false_transport_way(&way);
+    false_transport_path(&path);
     enter(HTTPS, NULL);
     find("clock");
     leave();
@@ -532,12 +532,12 @@ static void a_connection_that_can_not_be_had_is_told(void **state) {
 /* ---- The app ------------------------------------------------------------------------------ */
 
 static void find_stamp(int status, int64_t queue_time_ms, int64_t took_ms) {
-    ds_way way = {.reach = status > 0 ? DS_REACH_ANSWER : DS_REACH_ADDRESS,
-                  .answer_ms = took_ms,
-                  .date_s = -1,
-                  .queue_time_ms = queue_time_ms};
+    ds_path path = {.reach = status > 0 ? DS_REACH_ANSWER : DS_REACH_ADDRESS,
+                    .answer_ms = took_ms,
+                    .date_s = -1,
+                    .queue_time_ms = queue_time_ms};
     false_transport_answer(status, "such is life");
-    false_transport_way(&way);
+    false_transport_path(&path);
     enter_with(options_with(NULL, NULL), APP);
     find("stamp");
     leave();

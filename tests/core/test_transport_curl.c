@@ -244,32 +244,32 @@ static void the_way_there_and_the_headers_on_the_way_back_are_told(void **state)
     ds_answer *answer = exchange("HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
                                  "Server-Timing: db;dur=3\r\nserver-timing: queue;dur=12\r\n"
                                  "Content-Length: 0\r\n\r\n");
-    const ds_way *way = &answer->way;
+    const ds_path *path = &answer->path;
     snprintf(peer, sizeof peer, "127.0.0.1 port %d", server.port);
-    assert_string_equal(way->peer, peer);
-    assert_int_equal(way->reach, DS_REACH_ANSWER);
-    assert_int_equal(way->date_s, 784111777);
-    assert_int_equal(way->queue_time_ms, 12);
-    assert_true(way->name_ms >= 0 && way->connect_ms >= 0 && way->answer_ms >= 0);
-    assert_int_equal(way->tls_ms, -1);
+    assert_string_equal(path->peer, peer);
+    assert_int_equal(path->reach, DS_REACH_ANSWER);
+    assert_int_equal(path->date_s, 784111777);
+    assert_int_equal(path->queue_time_ms, 12);
+    assert_true(path->name_ms >= 0 && path->connect_ms >= 0 && path->answer_ms >= 0);
+    assert_int_equal(path->tls_ms, -1);
     answer = exchange("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    assert_int_equal(way->date_s, -1);
-    assert_int_equal(way->queue_time_ms, -1);
+    assert_int_equal(path->date_s, -1);
+    assert_int_equal(path->queue_time_ms, -1);
 }
 
-static ds_way way_to(const char *url) {
+static ds_path way_to(const char *url) {
     static ds_answer answer;
     ds_settings *settings = settings_for(url);
     send_report(settings, &answer);
     ds_settings_release(settings);
-    return answer.way;
+    return answer.path;
 }
 
 static void how_far_a_request_got_is_told(void **state) {
     (void)state;
     assert_int_equal(way_to("http://no-such-host.invalid/token").reach, DS_REACH_NOTHING);
     assert_int_equal(way_to("http://127.0.0.1:1/token").reach, DS_REACH_ADDRESS);
-    assert_int_equal(exchange(NULL)->way.reach, DS_REACH_PEER);
+    assert_int_equal(exchange(NULL)->path.reach, DS_REACH_PEER);
     char url[64];
     listen_somewhere();
     snprintf(url, sizeof url, "https://127.0.0.1:%d/token", server.port);
@@ -294,7 +294,7 @@ static void a_time_out_is_told_where_it_happened(void **state) {
         send_report(settings, &answer);
         ds_settings_release(settings);
         assert_int_equal(answer.status, 0);
-        assert_int_equal(answer.way.reach, DS_REACH_PEER);
+        assert_int_equal(answer.path.reach, DS_REACH_PEER);
         /* libcurl's words depend on its version, and on where it was when the time was over. */
         assert_true(strstr(answer.reason, "timed out") || strstr(answer.reason, "timeout"));
     }
@@ -326,7 +326,7 @@ static void a_proxy_that_is_none_is_not_shown(void **state) {
         assert_int_equal(answer.status, 0);
         assert_null(strstr(answer.reason, "secret"));
         assert_true(strlen(answer.reason) > 5);
-        if (i == 2) assert_true(answer.way.proxy_unresolved);
+        if (i == 2) assert_true(answer.path.proxy_unresolved);
     }
 }
 

@@ -46,7 +46,7 @@ static void push(ds_worker *w, int count) {
 }
 
 /* Turns until the worker asks for a wait; gives that wait. */
-static int64_t settle_down(ds_worker *w) {
+static int64_t run_until_idle(ds_worker *w) {
     int64_t wait = 0;
     for (int turns = 0; wait == 0; turns++) {
         assert_true(turns < 1000);
@@ -59,18 +59,18 @@ static int64_t settle_down(ds_worker *w) {
 /* Lets `ms` pass, as the thread would: in the waits that it asks for. */
 static void live_for(ds_worker *w, int64_t ms) {
     while (ms > 0) {
-        int64_t wait = settle_down(w);
+        int64_t wait = run_until_idle(w);
         if (wait == DS_NEVER_MS || wait > ms) wait = ms;
         false_clock_advance_ms(wait);
         ms -= wait;
     }
-    settle_down(w);
+    run_until_idle(w);
 }
 
 /* Lives on until the service has seen so many attempts in all. */
 static void live_until_attempts(ds_worker *w, size_t count) {
     for (;;) {
-        int64_t wait = settle_down(w);
+        int64_t wait = run_until_idle(w);
         if (false_transport_attempts() >= count) return;
         assert_int_not_equal(wait, DS_NEVER_MS);
         false_clock_advance_ms(wait);
@@ -100,8 +100,8 @@ static const char *next_event(ds_worker *w, dynoscale_level at_least) {
 
 static void an_idle_worker_sleeps_without_limit(void **state) {
     ds_worker *w = *state;
-    assert_int_equal(settle_down(w), DS_NEVER_MS);
-    assert_int_equal(atomic_load(&w->drowsy), DS_DROWSY);
+    assert_int_equal(run_until_idle(w), DS_NEVER_MS);
+    assert_int_equal(atomic_load(&w->sleep_state), DS_ASLEEP);
 }
 
 static void the_first_report_leaves_within_five_seconds(void **state) {
@@ -133,7 +133,7 @@ static void a_silence_wakes_nobody_and_its_end_is_told_within_five_seconds(void 
     ds_worker *w = *state;
     push(w, 1);
     live_for(w, 60000);
-    assert_int_equal(settle_down(w), DS_NEVER_MS);
+    assert_int_equal(run_until_idle(w), DS_NEVER_MS);
     assert_int_equal(false_transport_open(), 0);
     false_clock_advance_ms(3600000);
     push(w, 1);
@@ -144,9 +144,9 @@ static void a_silence_wakes_nobody_and_its_end_is_told_within_five_seconds(void 
 static void while_samples_come_it_drains_each_second(void **state) {
     ds_worker *w = *state;
     push(w, 1);
-    assert_in_range(settle_down(w), 1, 1000);
+    assert_in_range(run_until_idle(w), 1, 1000);
     assert_int_equal(ds_buffer_count(&w->buffer), 0);
-    assert_int_equal(atomic_load(&w->drowsy), DS_AWAKE);
+    assert_int_equal(atomic_load(&w->sleep_state), DS_AWAKE);
 }
 
 static void push_one(void *context) { push(context, 1); }
@@ -156,7 +156,7 @@ static void a_sample_that_comes_after_the_last_look_is_not_slept_over(void **sta
     false_transport_stall();
     push(w, 1);
     live_for(w, 4100);
-    settle_down(w);
+    run_until_idle(w);
     false_transport_answer(200, "");
     false_clock_meanwhile(push_one, w); /* when the answer is noted: after the drain */
     int64_t wait;
@@ -168,9 +168,9 @@ static void a_sample_that_comes_after_the_last_look_is_not_slept_over(void **sta
     assert_int_equal(false_transport_rows(), 2);
 }
 
-static void the_sample_that_ends_a_silence_rouses_and_a_later_second_makes_up_for_it(void **state) {
+static void the_sample_that_ends_a_silence_wakes_the_thread_or_a_later_second_does(void **state) {
     ds_worker *w = *state;
-    settle_down(w);
+    run_until_idle(w);
     uint32_t posts = ds_wake_count(&w->wake);
     for (int64_t second = 1700000000; second < 1700000003; second++)
         for (int i = 0; i < 100; i++) {
@@ -178,7 +178,7 @@ static void the_sample_that_ends_a_silence_rouses_and_a_later_second_makes_up_fo
             uint32_t expected = posts + (uint32_t)(second - 1700000000 + 1);
             assert_int_equal(ds_wake_count(&w->wake), expected); /* the thread never wakes up */
         }
-    settle_down(w);
+    run_until_idle(w);
     posts = ds_wake_count(&w->wake);
     push(w, 100);
     assert_int_equal(ds_wake_count(&w->wake), posts);
@@ -307,7 +307,7 @@ static void waits_grow_from_one_second_to_the_interval(void **state) {
     push(w, 1);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         live_until_attempts(w, i + 1);
-        settle_down(w);
+        run_until_idle(w);
         assert_in_range(w->retry_ms - ds_clock_monotonic_ms(), steps[i] * 3 / 4, steps[i]);
     }
 }
@@ -320,7 +320,7 @@ static void waits_are_a_minute_at_most_however_long_the_interval(void **state) {
     push(w, 1);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         live_until_attempts(w, i + 1);
-        settle_down(w);
+        run_until_idle(w);
         assert_in_range(w->retry_ms - ds_clock_monotonic_ms(), steps[i] * 3 / 4, steps[i]);
     }
 }
@@ -450,7 +450,7 @@ static void processes_that_are_sent_away_come_back_one_by_one(void **state) {
         false_transport_retry_after(60000);
         push(w, 1);
         live_until_attempts(w, false_transport_attempts() + 1);
-        settle_down(w);
+        run_until_idle(w);
         int64_t wait = w->retry_ms - ds_clock_monotonic_ms();
         earliest = wait < earliest ? wait : earliest;
         latest = wait > latest ? wait : latest;
@@ -512,7 +512,7 @@ static void samples_unsent_for_five_minutes_are_dropped_and_counted(void **state
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_PENDING), 7);
     live_for(w, 6000);
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_EXPIRED), 7);
-    assert_int_equal(settle_down(w), DS_NEVER_MS);
+    assert_int_equal(run_until_idle(w), DS_NEVER_MS);
     next_event(w, DYNOSCALE_LEVEL_WARN);
     assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN), "");
     false_transport_answer(200, "");
@@ -598,10 +598,10 @@ static void pushes_to_a_full_buffer_are_counted_and_told_once(void **state) {
     push(w, DS_BUFFER_SLOTS + 5);
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_FULL), 5);
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_RECORDED), DS_BUFFER_SLOTS + 5);
-    settle_down(w);
+    run_until_idle(w);
     assert_non_null(strstr(next_event(w, DYNOSCALE_LEVEL_WARN), "counted as dropped_full"));
     push(w, DS_BUFFER_SLOTS + 5);
-    settle_down(w);
+    run_until_idle(w);
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_FULL), 10);
     assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN), "");
 }
@@ -666,7 +666,7 @@ static void a_stop_sends_what_is_there_and_ends(void **state) {
     assert_int_equal(ds_worker_stop(w, 100, NULL, NULL), DYNOSCALE_OK);
 }
 
-static void after_a_stop_samples_are_counted_and_nobody_is_roused(void **state) {
+static void after_a_stop_samples_are_counted_and_nobody_is_woken(void **state) {
     ds_worker *w = *state;
     push(w, DS_BUFFER_SLOTS + 5); /* 5 find the buffer full */
     w->deadline_ms = ds_clock_monotonic_ms() + 2000;
@@ -729,7 +729,7 @@ int main(void) {
         WITH_WORKER(a_silence_wakes_nobody_and_its_end_is_told_within_five_seconds),
         WITH_WORKER(while_samples_come_it_drains_each_second),
         WITH_WORKER(a_sample_that_comes_after_the_last_look_is_not_slept_over),
-        WITH_WORKER(the_sample_that_ends_a_silence_rouses_and_a_later_second_makes_up_for_it),
+        WITH_WORKER(the_sample_that_ends_a_silence_wakes_the_thread_or_a_later_second_does),
         WITH_WORKER(the_service_sets_the_interval),
         WITH_WORKER(a_new_interval_holds_for_samples_that_came_while_it_was_on_its_way),
         WITH_WORKER(an_empty_answer_changes_nothing),
@@ -760,7 +760,7 @@ int main(void) {
         WITH_WORKER(samples_taken_during_a_transfer_wait_for_the_next),
         WITH_WORKER(a_connection_that_can_not_be_made_is_a_failure_like_others),
         WITH_WORKER(a_stop_sends_what_is_there_and_ends),
-        WITH_WORKER(after_a_stop_samples_are_counted_and_nobody_is_roused),
+        WITH_WORKER(after_a_stop_samples_are_counted_and_nobody_is_woken),
         WITH_WORKER(a_stop_cancels_the_transfer_in_flight_at_its_deadline),
         WITH_WORKER(a_stop_tries_again_while_it_may),
         WITH_WORKER(of_many_events_the_newest_sixteen_are_kept),

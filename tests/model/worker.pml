@@ -1,5 +1,5 @@
 /*
- * core/src/worker.c and wake.c: how the thread goes to sleep and is roused, how it is started, and
+ * core/src/worker.c and wake.c: how the thread goes to sleep and is woken, how it is started, and
  * how it finishes, with the buffer of buffer.pml. Producers push; the thread drains and sleeps; a stop
  * may come at any moment; the system may refuse the thread; one producer may stop for ever at any
  * step, but not while it holds the lock. When nothing goes on any more, no word is left behind. If
@@ -24,12 +24,12 @@
 #define MAY_STOP if :: true :: _pid < STOPPING -> lost = true; goto stopped fi
 #include "buffer.pml"
 
-#define AWAKE  0 /* `drowsy`: awake, drowsy, or the second in which somebody set out to rouse */
-#define DROWSY 1
+#define AWAKE  0 /* `sleep_state`: awake, asleep, or the second in which a push began to wake */
+#define ASLEEP 1
 
 mtype = { NEW, RUNNING, FINISHED };
 
-byte drowsy = DROWSY;
+byte sleep_state = ASLEEP;
 byte second = 2;
 byte count;   /* of posts: the futex's word */
 bool waiting; /* in the futex's queue */
@@ -67,12 +67,12 @@ inline start() {
 }
 inline finish() {
     stage = FINISHED;
-    drowsy = AWAKE;
+    sleep_state = AWAKE;
     drain()
 }
 
-/* ds_worker_rouse() */
-inline rouse() {
+/* ds_worker_wake() */
+inline wake() {
     atomic { MAY_STOP; running = stage == RUNNING };
     if
     :: running -> post()
@@ -91,26 +91,26 @@ inline rouse() {
 inline worker_push() {
     atomic { MAY_STOP; now = second };
     push();
-    atomic { MAY_STOP; state = drowsy };
+    atomic { MAY_STOP; state = sleep_state };
     if
-#ifdef MUTANT_EXCHANGE /* whoever sets out to rouse it is the only one */
+#ifdef MUTANT_EXCHANGE /* whoever sets out to wake it is the only one */
     :: state == AWAKE
     :: else ->
-        atomic { MAY_STOP; state = drowsy; drowsy = AWAKE };
+        atomic { MAY_STOP; state = sleep_state; sleep_state = AWAKE };
 #else
     :: state == AWAKE || state == now
     :: else ->
         atomic {
             MAY_STOP;
             if
-            :: drowsy == state -> drowsy = now
+            :: sleep_state == state -> sleep_state = now
             :: else -> state = AWAKE
             fi
         };
 #endif
         if
         :: state == AWAKE
-        :: else -> rouse()
+        :: else -> wake()
         fi
     fi;
     atomic { state = AWAKE; now = 0 }
@@ -137,7 +137,7 @@ proctype thread() {
     do
     :: !over ->
         known = count;
-        drowsy = AWAKE;
+        sleep_state = AWAKE;
         lock();
         drain();
         if
@@ -149,13 +149,13 @@ proctype thread() {
             drain();
             if
             :: moved
-            :: else -> drowsy = DROWSY
+            :: else -> sleep_state = ASLEEP
             fi;
 #else
-            drowsy = DROWSY;
+            sleep_state = ASLEEP;
             drain();
             if
-            :: moved -> drowsy = AWAKE
+            :: moved -> sleep_state = AWAKE
             :: else
             fi;
 #endif

@@ -127,7 +127,7 @@ void false_transport_answer(int status, const char *text) {
     service.answer.status = status;
     service.answer.retry_after_ms = DS_ANSWER_NO_RETRY;
     service.answer.body_whole = true;
-    service.answer.way = (ds_way){.reach = status > 0 ? DS_REACH_ANSWER : DS_REACH_NOTHING,
+    service.answer.path = (ds_path){.reach = status > 0 ? DS_REACH_ANSWER : DS_REACH_NOTHING,
                                   .date_s = -1,
                                   .queue_time_ms = -1};
     if (status == 0) {
@@ -154,7 +154,7 @@ void false_transport_stall(void) {
 void false_transport_refuse_open(bool refuse) { service.refuses_open = refuse; }
 void false_transport_refuse_start(bool refuse) { service.refuses_start = refuse; }
 void false_transport_refuse_load(bool refuse) { service.refuses_load = refuse; }
-void false_transport_way(const ds_way *way) { service.answer.way = *way; }
+void false_transport_path(const ds_path *path) { service.answer.path = *path; }
 
 static size_t read_locked(const size_t *value) {
     pthread_mutex_lock(&lock);

@@ -20,8 +20,8 @@ void false_transport_reset(void);
 void false_transport_answer(int status, const char *text);
 void false_transport_retry_after(int64_t ms);
 
-/* How far the next answer came, in place of all the way. */
-void false_transport_way(const ds_way *way);
+/* How far the next request gets, instead of all the way. */
+void false_transport_path(const ds_path *path);
 
 /* Never answers, until told otherwise. */
 void false_transport_stall(void);
