@@ -245,7 +245,15 @@ void apps_remove(struct api_call *call) {
     if (!api_failed(call)) call->status = 204;
 }
 
+/* "ends 24 h later", in the largest unit that divides it. */
+static void put_end(char *words, size_t size, int64_t overlap_s) {
+    if (overlap_s == 0) snprintf(words, size, "ended at once");
+    else if (overlap_s % 3600) snprintf(words, size, "ends %" PRId64 " min later", overlap_s / 60);
+    else snprintf(words, size, "ends %" PRId64 " h later", overlap_s / 3600);
+}
+
 void apps_rotate_token(struct api_call *call) {
+    char end[48];
     int64_t overlap_s = OVERLAP_S;
     const struct field fields[] = {
         {.name = "overlap", .kind = FIELD_INTEGER, .most = LONGEST_OVERLAP_S, .to = &overlap_s},
@@ -255,7 +263,7 @@ void apps_rotate_token(struct api_call *call) {
     if (!add_token(call, call->app.id, overlap_s)) return;
     text_format(&call->answer, ",\"old_ones_expire\":%" PRId64 "}", call->now_s + overlap_s);
     call->status = 201;
-    api_audit(call, call->app.id, NULL,
-              "made a new address for reports of %s; the old one ends %" PRId64 " min later",
-              call->app.name, overlap_s / 60);
+    put_end(end, sizeof end, overlap_s);
+    api_audit(call, call->app.id, NULL, "made a new address for reports of %s; the old one %s",
+              call->app.name, end);
 }
