@@ -47,7 +47,7 @@ async function call(method, path, { body, type, accept, headers = {} } = {}) {
     return call(method, path, { body, type, accept, headers: { ...headers, 'X-CSRF-Token': csrf } });
   }
   if (!answer.ok) throw new Problem(answer.status, sentenceOf(answer, text));
-  if (answer.headers.get('Content-Type')?.includes('json') && text) {
+  if (/[/+]json\b/.test(answer.headers.get('Content-Type') ?? '') && text) {
     const value = JSON.parse(text);
     if (value && typeof value === 'object') Object.defineProperty(value, 'etag', { value: answer.headers.get('ETag'), enumerable: false });
     return value;
@@ -64,24 +64,63 @@ function sentenceOf(answer, text) {
   return `The service answered ${answer.status}${answer.statusText ? ` (${answer.statusText})` : ''}.`;
 }
 
+// Work that takes its time: `event(name, value)` for each thing that the answer tells on the way, until
+// it ends or `signal` aborts it.
+export async function follow(path, body, event, signal) {
+  const headers = { Accept: 'text/event-stream', 'Content-Type': 'application/json', 'X-CSRF-Token': (await whoami()).csrf ?? '' };
+  let answer, rest = '';
+  try {
+    answer = await fetch(`/api/v1${path}`, { method: 'POST', headers, body: JSON.stringify(body), signal });
+  } catch (problem) {
+    if (signal.aborted) throw problem;
+    throw new Problem(0, 'The service can’t be reached. Scaling itself goes on, if the service runs.');
+  }
+  if (answer.status === 401) { toSignIn(); return new Promise(() => {}); }
+  if (!answer.ok) throw new Problem(answer.status, sentenceOf(answer, await answer.text()));
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return undefined;
+    const parts = (rest + value).split('\n\n');
+    rest = parts.pop();
+    for (const part of parts) tell(part, event, answer);
+  }
+}
+// One event of a stream: lines of fields.
+function tell(part, event, answer) {
+  const of = (field) => part.split('\n').filter((line) => line.startsWith(`${field}:`)).map((line) => line.slice(field.length + 1).replace(/^ /, '')).join('\n');
+  const data = of('data');
+  if (!data) return;
+  if (of('event') === 'problem') throw new Problem(JSON.parse(data).status ?? 500, sentenceOf(answer, data));
+  event(of('event'), JSON.parse(data));
+}
+
 export const get = (path, options) => call('GET', path, options);
 export const post = (path, body, options) => call('POST', path, { body, ...options });
 export const put = (path, body, options) => call('PUT', path, { body, ...options });
 export const patch = (path, body) => call('PATCH', path, { body });
 export const remove = (path, body) => call('DELETE', path, { body });
 
-// Events of one app, or of all: `event(app)` for each, `state('live' | 'failed', since)` as the
-// connection comes and goes. A restart of the service is survived: the browser may give up, this
-// does not.
+// Events of one app, or of all: `event(app)` for each, `state('live' | 'slow' | 'failed', since, next)`
+// as the connection comes and goes. A restart of the service is survived: the browser may give up,
+// this does not. A stream that ends by itself, as each does after some hours, is opened again without
+// a word. slow: it is open, but what came at each tick until now has not come for long.
+const SILENCE_MS = 35_000, SILENCES = 4, WATCH_MS = 5000;
 export function live(app, event, state) {
-  let source, wait = 1000, lastSeen = Date.now();
+  let source, wait = 500, failures = 0, lastSeen = Date.now(), gap = null, slow = false;
+  const seen = () => {
+    const at = Date.now();
+    if (slow) { slow = false; state('live'); }
+    lastSeen = at;
+    return at;
+  };
   const open = () => {
     source = new EventSource(`/api/v1/events${app ? `?app=${encodeURIComponent(app)}` : ''}`);
-    source.addEventListener('open', () => { wait = 1000; lastSeen = Date.now(); state('live'); });
-    source.addEventListener('app', (message) => { lastSeen = Date.now(); event(JSON.parse(message.data)); });
+    source.addEventListener('open', () => { wait = 500; failures = 0; gap = null; seen(); state('live'); });
+    source.addEventListener('app', (message) => { const before = lastSeen; gap = seen() - before; event(JSON.parse(message.data)); });
     source.addEventListener('error', () => {
       source.close();
-      state('failed', lastSeen / 1000, Math.round(wait / 1000));
+      if (failures++) state('failed', lastSeen / 1000, Math.max(1, Math.round(wait / 1000)));
       setTimeout(async () => {
         try { session = null; await whoami(); } catch { /* told by the state */ }
         open();
@@ -90,5 +129,10 @@ export function live(app, event, state) {
     });
   };
   open();
+  setInterval(() => {
+    if (failures || slow || gap === null || Date.now() - lastSeen < Math.max(SILENCE_MS, gap * SILENCES)) return;
+    slow = true;
+    state('slow', lastSeen / 1000);
+  }, WATCH_MS);
   addEventListener('pagehide', () => source.close());
 }

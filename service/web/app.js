@@ -4,74 +4,39 @@
 import { $, $$, announce, el, note } from './dom.js';
 import { get, live } from './api.js';
 import { appName, appPath, chosenProcess, connection, frame, notice, processLinks, setLive, trying } from './shell.js';
-import { day, dynos, hour, now, stamp, time, timeTag, unit, wait } from './words.js';
+import { count, day, dynos, hour, money, now, stamp, time, timeTag, unit, wait } from './words.js';
+import { known, mean, measure, signalsOf } from './measured.js';
+import { counts, queueNames, showQueues } from './queues.js';
 import { Board, apart, area, colour, drawGap, gutter, hatch, hidden, isNarrow, line, readItem, steps, verticalLine, waitLabels, waitSplits } from './chart.js';
-import { sparkline, squeezed } from './spark.js';
-import { marksOf, showLanes, showList } from './marks.js';
+import { squeezed } from './spark.js';
+import { marksOf, ruleMarks, showLanes, showList } from './marks.js';
 import { bindControls, showAge, showNow } from './now.js';
 
-const HOUR = 3600, DAY = 86400;
-let app, process, data, marks = [], from, to, range = DAY, refreshing = null;
-const board = new Board({ slider: $('#scrub'), zoom: (a, b) => { if (b - a > 240) show(Math.floor(a), Math.ceil(b), true); } });
+const HOUR = 3600, DAY = 86400, MONTH_H = 730;
+let app, process, data, price = null, marks = [], from, to, range = DAY, refreshing = null;
+const board = new Board({ slider: $('#scrub'), zoom: (a, b) => { if (b - a > 240) show(Math.floor(a), Math.ceil(b), { zoomed: true }); } });
 
 // ---------------------------------------------------------------- data
 
-const stepFor = (length) => (length <= 2 * HOUR ? 10 : length <= 6 * HOUR ? 60 : length <= 25 * HOUR ? 180 : length <= 8 * DAY ? 900 : 3600);
 const isWeb = () => process.process === 'web';
 const MOST_QUEUES = 5; // with a chart of their own; the others have a line below
-let sources = ['web']; // a chart of queue time for each
+let signals = new Map(), sources = ['web']; // a chart of queue time for each
 
 // Which sources the process's rule looks at: the one that decides now first.
 async function chooseSources() {
+  signals = await signalsOf(app.name);
   if (isWeb()) return;
-  const all = (await get(`${appPath(app.name)}/sources`)).sources.filter((one) => one.source !== 'web' && one.signals.includes('wait')).map((one) => one.source);
   const first = process.queue_time?.queue;
-  sources = all.filter(counts).sort((a, b) => (b === first) - (a === first)).slice(0, MOST_QUEUES);
+  sources = queueNames(signals).filter((name) => counts(process.rule, name)).sort((a, b) => (b === first) - (a === first)).slice(0, MOST_QUEUES);
   if (!sources.length) sources = [first ?? 'web'];
 }
 
-// Values of points at the moments of the chart; null where there is none.
-function spread(times, step, points, pick) {
-  const by = new Map(points.map((point) => [Math.floor(point.t / step) * step, point]));
-  return times.map((t) => { const point = by.get(t); const value = point && pick(point); return value === undefined ? null : value; });
-}
-// Before the first report nothing is known: that is no 0.
-function sinceFirst(values) {
-  const first = values.findIndex((value) => value > 0);
-  return values.map((value, i) => (first < 0 || i < first ? null : value));
-}
-// Numbers that hold until the next tick: a hole of one slot is filled.
-function carry(values) {
-  let last = null, age = 0;
-  return values.map((value) => { if (value !== null) { last = value; age = 0; return value; } age++; return age <= 1 ? last : null; });
-}
-
-async function load(a, b) {
-  const step = stepFor(b - a), start = Math.floor(a / step) * step;
-  const path = appPath(app.name), query = `from=${start}&to=${Math.floor(b) + 1}`;
-  const place = `${path}/processes/${encodeURIComponent(process.process)}`;
-  const [chart, happened, ...measured] = await Promise.all([
-    get(`${place}/chart?${query}&step=${step}`),
-    get(`${path}/events?${query}`),
-    ...sources.map((source) => get(`${path}/series?source=${encodeURIComponent(source)}&${query}&step=${step}`)),
-  ]);
-  const t = [];
-  for (let at = start; at <= b; at += step) t.push(at);
-  const queues = measured.map(({ points }) => {
-    const of = (pick) => spread(t, step, points, (point) => (point.count ? pick(point) : null));
-    return { p50: of((p) => p.p50), p95: of((p) => p.p95), p99: of((p) => p.p99) };
-  });
-  const ticked = (pick) => carry(spread(t, step, chart.points, pick));
-  data = {
-    step, t, queues, p50: queues[0].p50, p95: queues[0].p95, p99: queues[0].p99,
-    rate: sinceFirst(spread(t, step, measured[0].points, (p) => p.count / step)),
-    ordered: ticked((p) => p.ordered), up: ticked((p) => (p.up ?? (p.ordered === null ? null : p.ordered - (p.booting ?? 0)))), booting: ticked((p) => p.booting ?? 0),
-    wanted: ticked((p) => p.wanted), min: ticked((p) => p.min), max: ticked((p) => p.max),
-    above: ticked((p) => p.up_ms), below: ticked((p) => p.down_ms), ticks: chart.points,
-  };
-  marks = marksOf(happened.events, process.process);
-  Object.assign($('#scrub'), { min: t[0], max: t.at(-1), step });
-  $('#scrub').value = t.at(-1);
+const load = (a, b) => measure({ app: app.name, process: process.process, sources, signals, a, b });
+function use(found) {
+  data = Object.assign(found, found.queues[0]);
+  marks = [...marksOf(data.events, process.process), ...ruleMarks(data.ticks)].sort((x, y) => x.t - y.t);
+  Object.assign($('#scrub'), { min: data.t[0], max: data.t.at(-1), step: data.step });
+  $('#scrub').value = data.t.at(-1);
 }
 
 // Stretches without a tick: the service did not run, or nothing was known.
@@ -87,6 +52,11 @@ const knee = () => Math.max(20, Math.round((process.rule.up.threshold_ms ?? 100)
 const queueData = ({ p50, p95, p99 }) => [data.t, p99, p95, p50, p95.map((v, i) => (v === null || data.above[i] === null ? null : Math.max(v, data.above[i]))), data.above, data.below];
 const dynoData = () => [data.t, data.max, data.min, data.ordered, data.up, data.wanted.map((v, i) => (v !== data.ordered[i] ? v : null))];
 const flowData = () => [data.t, data.rate];
+// In percent of the places for requests, or the requests themselves where those are not known.
+const hasRoom = () => data.load.room.some((v) => v !== null);
+const loadData = () => (hasRoom() ? [data.t, data.load.share.map((v) => (v === null ? null : v * 100))] : [data.t, data.load.atOnce]);
+const percent = (v) => (v === null || v === undefined ? '–' : `${Math.round(v * 100)} %`);
+const few = (v) => (v === null || v === undefined ? '–' : v.toFixed(v < 10 ? 1 : 0));
 
 // ---------------------------------------------------------------- charts
 
@@ -104,7 +74,12 @@ function readers() {
       if (i !== null && document.activeElement !== s) s.value = data.t[k];
       s.setAttribute('aria-valuetext', `${stamp(data.t[k])}: p95 ${wait(data.p95[k])}, ${data.up[k] === null ? 'dynos not known' : `${dynos(data.up[k])} up`}, ${data.rate[k] === null ? '' : `${data.rate[k].toFixed(1)} a second`}`);
     },
-    flow: (i) => { const k = at(i); $('#r-read').replaceChildren(readItem('flow', 'requests a second', data.rate[k] === null ? '–' : data.rate[k].toFixed(data.rate[k] < 10 ? 1 : 0))); },
+    flow: (i) => { const k = i ?? newest(data.rate); $('#r-read').replaceChildren(readItem('flow', 'requests a second', data.rate[k] === null ? '–' : data.rate[k].toFixed(data.rate[k] < 10 ? 1 : 0))); },
+    load: (i) => {
+      if (!data.load) return;
+      const { atOnce, room, share } = data.load, k = i ?? newest(atOnce);
+      $('#b-read').replaceChildren(...(hasRoom() ? [readItem('flow', 'busy', percent(share[k])), readItem('', 'requests at once', `${few(atOnce[k])} of about ${few(room[k])}`)] : [readItem('flow', 'requests at once', few(atOnce[k]))]));
+    },
   };
 }
 
@@ -139,6 +114,7 @@ function outsideIn(u) {
 }
 
 const last = (values) => values.findLast((v) => v !== null);
+const newest = (values) => Math.max(0, values.findLastIndex((v) => v !== null));
 
 // One panel for each queue; the first one, with the lane of events, stands in the page.
 function panels() {
@@ -182,6 +158,13 @@ function build() {
   });
   if (isWeb()) board.add($('#r-chart'), {
     height: narrow ? 120 : 128, data: flowData(), read: read.flow, yAxis: { values: (u, v) => v.map((n) => `${n}/s`) },
+    xLabels: !data.load, series: [area('flow-soft', 'flow', { dot: 'flow' })], before: (u) => { releasesIn(u); gapsIn(u); },
+  });
+  $('#load').hidden = !data.load;
+  if (data.load) board.add($('#b-chart'), {
+    height: narrow ? 120 : 128, data: loadData(), read: read.load,
+    y: { range: (u, min, max) => [0, hasRoom() ? 104 : Math.max(1, max * 1.12)] },
+    yAxis: { values: (u, v) => v.map((n) => (hasRoom() ? `${n} %` : String(n))) },
     series: [area('flow-soft', 'flow', { dot: 'flow' })], before: (u) => { releasesIn(u); gapsIn(u); },
   });
   board.resized = () => showLanes(board, marks);
@@ -189,7 +172,6 @@ function build() {
 
 // ---------------------------------------------------------------- summaries and the table
 
-const known = (values) => values.filter((v) => v !== null);
 function queueSummary({ p95: values }) {
   const p95 = known(values), slow = values.filter((v, i) => v !== null && data.above[i] !== null && v > data.above[i]).length;
   if (!p95.length) return 'Nothing was reported in this range.';
@@ -198,61 +180,67 @@ function queueSummary({ p95: values }) {
 }
 function summaries() {
   sources.forEach((source, n) => { $(n ? `#q${n}-sum` : '#q-sum').textContent = queueSummary(data.queues[n]); });
-  const ups = known(data.ordered);
-  $('#d-sum').textContent = ups.length ? `Between ${Math.min(...ups)} and ${dynos(Math.max(...ups))}, ${(ups.reduce((a, b) => a + b, 0) / ups.length).toFixed(1)} on average: ${Math.round(ups.reduce((a, b) => a + b, 0) * data.step / HOUR).toLocaleString('en-US')} dyno-hours.` : 'Nothing is known of the dynos in this range.';
+  $('#d-sum').textContent = dynoSummary();
   const rates = known(data.rate);
-  $('#r-sum').textContent = rates.length ? `${(rates.reduce((a, b) => a + b, 0) / rates.length).toFixed(1)} a second on average, ${Math.max(...rates).toFixed(1)} at most.` : '';
+  $('#r-sum').textContent = rates.length ? `${few(mean(rates))} a second on average, ${few(Math.max(...rates))} at most.` : '';
+  if (data.load) $('#b-sum').textContent = loadSummary();
   table();
 }
-function table() {
-  const every = Math.max(1, Math.round(data.t.length / 48)), rows = [];
-  for (let i = data.t.length - 1; i >= 0; i -= every) {
-    const cells = [wait(data.p50[i]), wait(data.p95[i]), wait(data.p99[i]), data.up[i] ?? '–', data.booting[i] ?? '–', data.wanted[i] ?? '–', data.rate[i] === null ? '–' : `${data.rate[i].toFixed(1)}/s`];
-    rows.push(el('tr', {}, el('th', { scope: 'row' }, timeTag(data.t[i], stamp(data.t[i]))), cells.map((v) => el('td', { class: 'n' }, String(v)))));
-  }
-  $('#numbers .scroll').replaceChildren(el('table', {}, el('caption', { class: 'unseen' }, 'Queue time, dynos and throughput'),
-    el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Time'), ['p50', 'p95', 'p99', 'Up', 'Booting', 'Wanted', 'Rate'].map((word) => el('th', { scope: 'col', class: 'n' }, word)))), el('tbody', {}, rows)));
+function dynoSummary() {
+  const list = known(data.ordered), hours = list.length * mean(list) * data.step / HOUR;
+  if (!list.length) return 'Nothing is known of the dynos in this range.';
+  const cost = price && money(hours * price.cents_a_month / 100 / MONTH_H, price.currency);
+  return `Between ${Math.min(...list)} and ${dynos(Math.max(...list))}, ${mean(list).toFixed(1)} on average: ${count(Math.round(hours), 'dyno-hour')}${cost ? `, ${cost}` : ''}.`;
+}
+function loadSummary() {
+  const share = known(data.load.share), atOnce = known(data.load.atOnce);
+  if (!atOnce.length) return 'Nothing was reported in this range.';
+  if (!share.length) return `${few(mean(atOnce))} requests worked on at once on average, ${few(Math.max(...atOnce))} at most. How many there could be, the agents don’t know.`;
+  return `${percent(mean(share))} of the places for requests taken on average, ${percent(Math.max(...share))} at most. Waits grow as all are taken. How many places there are is worked out from the reports.`;
 }
 
-async function show(a, b, zoomed = false) {
+// What the table has beside the time: [head, text of a row].
+function columns() {
+  const { p50, p95, p99 } = data.queues[0], of = (word, values, text) => [word, (i) => (values[i] === null ? '–' : text(values[i]))];
+  const fleet = [of('Up', data.up, String), of('Booting', data.booting, String), of('Wanted', data.wanted, String)];
+  if (!isWeb()) return [...sources.map((source, n) => of(`p95 of ${source}`, data.queues[n].p95, wait)), ...fleet];
+  return [of('p50', p50, wait), of('p95', p95, wait), of('p99', p99, wait), ...fleet, of('Rate', data.rate, (v) => `${few(v)}/s`),
+    ...(!data.load ? [] : hasRoom() ? [of('Busy', data.load.share, percent)] : [of('At once', data.load.atOnce, few)])];
+}
+function table() {
+  const every = Math.max(1, Math.round(data.t.length / 48)), rows = [], list = columns();
+  for (let i = data.t.length - 1; i >= 0; i -= every) {
+    rows.push(el('tr', {}, el('th', { scope: 'row' }, timeTag(data.t[i], stamp(data.t[i]))), list.map(([, text]) => el('td', { class: 'n' }, text(i)))));
+  }
+  $('#numbers .scroll').replaceChildren(el('table', {}, el('caption', { class: 'unseen' }, 'The numbers of the charts'),
+    el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Time'), list.map(([word]) => el('th', { scope: 'col', class: 'n' }, word)))), el('tbody', {}, rows)));
+}
+
+// The newest wish counts, however the answers come in.
+let wishes = 0;
+async function show(a, b, { zoomed = false, quietly = false } = {}) {
+  const wish = ++wishes;
+  if (zoomed) range = 0;
+  for (const button of $$('#range button')) button.setAttribute('aria-pressed', String(Number(button.dataset.range) === range));
+  if (!quietly) $('#charts').setAttribute('aria-busy', 'true');
+  const found = await trying(load(a, b)).finally(() => { if (wish === wishes) $('#charts').removeAttribute('aria-busy'); });
+  if (wish !== wishes) return;
   from = a;
   to = b;
-  if (zoomed) range = 0;
-  await trying(load(from, to));
+  use(found);
   $('#unzoom').hidden = !zoomed;
-  if (board.charts.length) { const sets = [...data.queues.map(queueData), dynoData(), flowData()]; board.charts.forEach((chart, i) => chart.setData(sets[i])); } else build();
+  if (board.charts.length) { const sets = [...data.queues.map(queueData), dynoData(), ...(isWeb() ? [flowData(), ...(data.load ? [loadData()] : [])] : [])]; board.charts.forEach((chart, i) => chart.setData(sets[i])); } else build();
   for (const read of Object.values(readers())) read(null);
-  for (const button of $$('#range button')) button.setAttribute('aria-pressed', String(Number(button.dataset.range) === range));
   whenText();
   showList(board, marks);
   summaries();
   requestAnimationFrame(() => showLanes(board, marks));
 }
-const showLatest = () => show(Math.floor(now()) - range, Math.floor(now()));
+const showLatest = (options) => show(Math.floor(now()) - range, Math.floor(now()), options);
 
-// ---------------------------------------------------------------- job queues
-
-async function queues() {
-  const { sources } = await get(`${appPath(app.name)}/sources`);
-  const names = sources.filter((s) => s.source !== 'web' && s.signals.includes('wait')).map((s) => s.source);
-  $('#queues').hidden = !names.length || process.process === 'web';
-  if ($('#queues').hidden) return;
-  const end = Math.floor(now() / 900) * 900 + 900;
-  const rows = await Promise.all(names.map(async (name) => {
-    const { points } = await get(`${appPath(app.name)}/series?source=${encodeURIComponent(name)}&from=${end - DAY}&to=${end}&step=900`);
-    const values = points.map((point) => (point.count ? point.p95 : null)), chosen = counts(name);
-    const high = Math.max(0, ...known(values));
-    return { chosen, node: el('li', { class: 'app queue' },
-      el('div', { class: 'name' }, el('div', { class: 'title' }, el('h3', {}, name), chosen ? el('span', { class: 'state ok' }, 'counts') : el('span', { class: 'state off' }, 'is only shown'))),
-      el('div', { class: 'p95' }, el('span', { class: 'num' }, wait(values.findLast((v) => v !== null))), el('small', {}, 'oldest job')),
-      el('div', { class: 'graph' }, sparkline(values, { above: chosen ? process.rule.up.threshold_ms : undefined, dead: !chosen, label: `${name} over the last 24 hours: ${wait(high)} at most` }))) };
-  }));
-  $('#queue-rows').replaceChildren(...rows.sort((x, y) => y.chosen - x.chosen).map((row) => row.node));
-}
-function counts(name) {
-  const patterns = process.rule.queues ?? [];
-  const fits = (pattern) => new RegExp(`^${pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')}$`).test(name);
-  return !patterns.length || patterns.some(fits);
+async function findPrice() {
+  ({ price } = await get(`${appPath(app.name)}/processes/${encodeURIComponent(process.process)}/usage?from=-1m&to=now&step=60`));
+  if (price && data) $('#d-sum').textContent = dynoSummary();
 }
 
 // ---------------------------------------------------------------- live
@@ -270,25 +258,26 @@ function take(changed) {
   showNow(app, process);
   sayStale();
   // A longer range changes little in ten seconds.
-  if (range && (range <= HOUR || now() - to > 60)) refreshing ??= showLatest().catch(() => {}).finally(() => { refreshing = null; });
+  if (range && (range <= HOUR || now() - to > 60)) refreshing ??= showLatest({ quietly: true }).catch(() => {}).finally(() => { refreshing = null; });
 }
 
 app = await frame({ app: appName(), page: '' });
-if (app.state === 'waiting' && !(await get(`${appPath(app.name)}/sources`)).sources.length) { location.replace(appPath(app.name, 'start')); await new Promise(() => {}); }
 process = chosenProcess(app);
+await chooseSources().catch(() => {});
+if (app.state === 'waiting' && !signals.size) { location.replace(appPath(app.name, 'start')); await new Promise(() => {}); }
 if (now() - app.created < 2 * HOUR) range = HOUR; // a day would be an empty chart
 $('#title').textContent = `${app.name}, ${process.process}`;
 for (const id of ['#why', '#all-decisions']) $(id).href = `${appPath(app.name, 'why')}?process=${encodeURIComponent(process.process)}`;
 processLinks(app, process.process);
 showNow(app, process);
 setLive('live', 'Live');
-await chooseSources().catch(() => {});
 const asked = /^#at=(\d+)$/.exec(location.hash); // from the ledger: half an hour around a decision
-await (asked ? show(Number(asked[1]) - 1800, Math.min(Math.floor(now()), Number(asked[1]) + 1800), true) : showLatest()).catch(() => {});
-queues().catch(() => {});
+await (asked ? show(Number(asked[1]) - 1800, Math.min(Math.floor(now()), Number(asked[1]) + 1800), { zoomed: true }) : showLatest()).catch(() => {});
+showQueues(app.name, process, signals).catch(() => {});
+findPrice().catch(() => {});
 bindControls(app, () => process, async () => take(await get(appPath(app.name))));
 sayStale();
-live(app.name, take, (...state) => { connection(...state, time); if (state[0] === 'live') sayStale(); });
+live(app.name, take, (...state) => { connection(...state); if (state[0] === 'live') sayStale(); });
 setInterval(() => showAge(process), 1000);
 
 $('#range').addEventListener('click', (event) => {

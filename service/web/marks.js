@@ -13,6 +13,7 @@ export function marksOf(events, process) {
     const { t } = event;
     switch (event.kind) {
       case 'scaling': return { t, kind: event.to > event.from ? 'up' : 'down', text: event.sentence };
+      case 'shadow': return { t, kind: event.to > event.from ? 'up' : 'down', shadow: true, text: `Scaling was off, else ${event.sentence}` };
       case 'outside': return { t, kind: 'outside', text: `somebody else set ${event.dynos} dynos`, to: event.dynos };
       case 'release': return { t, kind: 'release', text: 'a release' };
       case 'change': return { t, kind: event.what.includes('pause') || event.what.includes('boost') ? 'pause' : 'edit', text: `${event.who} ${event.what}${event.changes.length ? `: ${event.changes.join('; ')}` : ''}` };
@@ -29,14 +30,27 @@ function many(list) {
   return el('span', { class: 'many' }, ups ? el('span', {}, `↑${ups}`) : null, downs ? el('span', {}, `↓${downs}`) : null);
 }
 
-// Neighbours that would cover each other become one group; then groups are pushed apart.
-function group(marks, positionOf, left, right) {
+// Marks closer than `gap` px become one group.
+function groupsOf(marks, positionOf, gap) {
   const groups = [];
   for (const mark of marks) {
     const x = positionOf(mark.t), last = groups.at(-1);
-    if (last && x - last.from < (isScaling(mark) ? 42 : 25)) { last.list.push(mark); last.to = x; } else groups.push({ from: x, to: x, list: [mark] });
+    if (last && x - last.from < gap) { last.list.push(mark); last.to = x; } else groups.push({ from: x, to: x, list: [mark] });
   }
-  const half = (g) => (g.list.length > 1 && isScaling(g.list[0]) ? 14 + 9 * new Set(g.list.map((mark) => mark.kind)).size : 12);
+  return groups;
+}
+// Half the width of a group's sign.
+function half({ list }) {
+  if (list.length === 1) return 12;
+  return isScaling(list[0]) ? 8 + 4.4 * many(list).textContent.length + 2.5 : 14;
+}
+
+// Neighbours that would cover each other become one group, of more marks where there is little room;
+// then groups are pushed apart.
+function group(marks, positionOf, left, right) {
+  let gap = marks.some(isScaling) ? 42 : 25, groups = groupsOf(marks, positionOf, gap);
+  const taken = () => groups.reduce((sum, g) => sum + 2 * half(g) + 2, 0);
+  for (; taken() > (right - left) * 0.8 && gap < 200; gap *= 1.3) groups = groupsOf(marks, positionOf, gap);
   groups.forEach((g, i) => {
     g.at = (g.from + g.to) / 2;
     const before = groups[i - 1];
@@ -89,13 +103,23 @@ export function showLanes(board, marks) {
   lane($('#lane2'), board, marks.filter(isScaling));
 }
 
+// The moments at which another rule came into force by the clock.
+export function ruleMarks(ticks) {
+  const found = [];
+  ticks.forEach((tick, i) => {
+    const before = ticks[i - 1];
+    if (before?.rule && tick.rule && tick.rule !== before.rule) found.push({ t: tick.t, kind: 'rule', text: `“${tick.rule}” counts: ${tick.min} to ${tick.max} dynos, where “${before.rule}” did` });
+  });
+  return found;
+}
+
 export function showList(board, marks) {
-  const list = marks.slice().reverse(), number = (kind) => list.filter((mark) => mark.kind === kind).length;
+  const list = marks.slice().reverse(), number = (kind) => list.filter((mark) => mark.kind === kind && !mark.shadow).length;
   const times = (n, word) => `${n} ${n === 1 ? 'time' : 'times'} ${word}`;
   $('#e-sum').textContent = list.length ? `${times(number('up'), 'up')}, ${times(number('down'), 'down')}, ${number('outside')} from outside.` : 'Nothing in this range.';
   $('#events').replaceChildren(...list.slice(0, 300).map((mark) => {
     const [head, ...rest] = mark.text.split(': ');
-    const li = el('li', { 'data-t': mark.t }, glyphOf(mark.kind), el('div', {}, el('div', { class: 'line' }, el('span', { class: 'what' }, head[0].toUpperCase() + head.slice(1)), timeTag(mark.t, stamp(mark.t))), rest.length ? el('div', {}, rest.join(': ')) : null));
+    const li = el('li', { 'data-t': mark.t, class: mark.shadow && 'shadow' }, glyphOf(mark.kind), el('div', {}, el('div', { class: 'line' }, el('span', { class: 'what' }, head[0].toUpperCase() + head.slice(1)), timeTag(mark.t, stamp(mark.t))), rest.length ? el('div', {}, rest.join(': ')) : null));
     li.addEventListener('mouseenter', () => board.mark(mark.t));
     li.addEventListener('mouseleave', () => board.mark(null));
     return li;

@@ -27,7 +27,7 @@ async function people() {
     const link = el('button', { class: 'b small plain', type: 'button', 'aria-label': `New password link for ${person.name}` }, 'Link');
     link.addEventListener('click', async () => showLink(await trying(post(`/people/${person.id}/link`, {})), person.name));
     return el('tr', {}, el('th', { scope: 'row' }, el('div', { class: 'who' }, el('span', { class: 'avatar', 'aria-hidden': 'true' }, [...person.name].slice(0, 2).join('').toUpperCase()), el('div', {}, person.name, own ? [' ', el('span', { class: 'tag' }, 'you')] : null))),
-      el('td', {}, role), el('td', {}, when(person.seen, 'never')), el('td', { class: 'n' }, own ? null : [link, out]));
+      el('td', { 'data-word': 'May' }, role), el('td', { 'data-word': 'Last here' }, when(person.seen, 'never')), el('td', { class: 'n' }, own ? null : [link, out]));
   }));
 }
 function showLink({ link }, name) {
@@ -39,7 +39,7 @@ async function tokens() {
   $('#token-rows').replaceChildren(...(list.length ? list.map((token) => {
     const out = el('button', { class: 'b small', type: 'button', 'aria-label': `Revoke ${token.name}` }, 'Revoke');
     out.addEventListener('click', async () => { await trying(remove(`/tokens/${token.id}`)); announce('The token was revoked'); tokens(); audit(); });
-    return el('tr', {}, el('th', { scope: 'row' }, token.name, ' ', el('code', { class: 'quiet' }, `${token.prefix}…`)), el('td', {}, token.scope), el('td', {}, token.app ?? 'all'), el('td', {}, when(token.created, '')), el('td', {}, when(token.used, 'never')), el('td', { class: 'n' }, out));
+    return el('tr', {}, el('th', { scope: 'row' }, token.name, ' ', el('code', { class: 'quiet' }, `${token.prefix}…`)), el('td', { 'data-word': 'May' }, token.scope), el('td', { 'data-word': 'App' }, token.app ?? 'all'), el('td', { 'data-word': 'Made' }, when(token.created, '')), el('td', { 'data-word': 'Last used' }, when(token.used, 'never')), el('td', { class: 'n' }, out));
   }) : [el('tr', {}, el('td', { colspan: 6 }, 'None yet.'))]));
 }
 

@@ -1,5 +1,5 @@
 // One box a dyno up to the maximum: filled up, hatched booting, empty allowed. From 13 on a bar with
-// the same meaning.
+// the same meaning, which says its length.
 
 import { el } from './dom.js';
 
@@ -18,7 +18,12 @@ export function pips({ dynos, rule }) {
       part.style.flexGrow = n;
       bar.append(part);
     }
-    box.append(bar);
+    if (rule.dynos.min > 0) {
+      const foot = el('i', { class: 'foot' });
+      foot.style.left = `${rule.dynos.min / top * 100}%`;
+      bar.append(foot);
+    }
+    box.append(bar, el('small', {}, `of ${top}`));
     return box;
   }
   for (let i = 1; i <= top; i++) {

@@ -6,7 +6,7 @@ import { $, $$, announce, el, note } from './dom.js';
 import { get, may, put, remove } from './api.js';
 import { appName, appPath, chosenProcess, frame, notice, processLinks, setLive, trying } from './shell.js';
 import { count, day, dynos, money, now, shortDay, zoneName } from './words.js';
-import { DAY_LONG } from './week.js';
+import { DAY_LONG, DAY_NAMES } from './week.js';
 
 const DAY = 86400, HOUR = 3600, STEP = 1800, MONTH_H = 730;
 const PARTS = [['Night', 0, 6], ['Morning', 6, 12], ['Afternoon', 12, 18], ['Evening', 18, 24]];
@@ -115,8 +115,8 @@ function byWeek() {
   const missing = mean.flat().length - flat.length;
   $('#week-sum').textContent = `${cost(sum(flat, (v) => v))}${missing ? ` for what is known; ${count(missing, 'part')} of the week not seen yet` : ' in all'}. Darker is more. Times are those of ${zoneName()}.`;
   $('#heat').replaceChildren(
-    el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, el('span', { class: 'unseen' }, 'Day')), PARTS.map(([name, a, b]) => el('th', { scope: 'col' }, name, el('div', { class: 'faint' }, `${a}–${b} h`))), el('th', { scope: 'col' }, 'Day'))),
-    el('tbody', {}, mean.map((row, i) => el('tr', {}, el('th', { scope: 'row' }, DAY_LONG[i]),
+    el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, el('span', { class: 'unseen' }, 'Day')), PARTS.map(([name, a, b]) => el('th', { scope: 'col' }, name, el('div', { class: 'faint' }, `${a}–${b}`))), el('th', { scope: 'col' }, 'Day'))),
+    el('tbody', {}, mean.map((row, i) => el('tr', {}, el('th', { scope: 'row' }, el('span', { class: 'hide-narrow' }, DAY_LONG[i]), el('span', { class: 'only-narrow' }, DAY_NAMES[i])),
       row.map((v) => (v === null ? el('td', { class: 'num' }, '–') : el('td', { class: `num ${shade(v)}` }, cost(v)))),
       el('td', { class: 'num sum' }, row.every((v) => v !== null) ? cost(sum(row, (v) => v)) : '–')))));
 }

@@ -92,25 +92,28 @@ $('#zone-form').addEventListener('submit', async (event) => {
 });
 
 // A day at a time, so that it shows how far it is and can be stopped.
-$('#export').addEventListener('click', async (event) => {
-  event.preventDefault();
-  const link = event.target, parts = [];
-  if (link.dataset.stop === 'no') { link.dataset.stop = 'yes'; return; }
-  link.dataset.stop = 'no';
-  const first = await trying(get(`${path}/export`, { accept: 'application/x-ndjson' }));
-  parts.push(first);
-  const { first_day: start, last_day: end } = JSON.parse(first.slice(0, first.indexOf('\n')));
-  for (let at = start, n = 1; at <= end && link.dataset.stop === 'no'; at += 86400, n++) {
-    link.textContent = `Day ${n} of ${(end - start) / 86400 + 1}. Stop`;
+async function exported(state, said) {
+  const parts = [await trying(get(`${path}/export`, { accept: 'application/x-ndjson' }))];
+  const { first_day: start, last_day: end } = JSON.parse(parts[0].slice(0, parts[0].indexOf('\n')));
+  for (let at = start, n = 1; at <= end && !state.stopped; at += 86400, n++) {
+    said(`Day ${n} of ${(end - start) / 86400 + 1}. Stop`);
     parts.push(await trying(get(`${path}/export?day=${at}`, { accept: 'application/x-ndjson' })));
   }
-  const stopped = link.dataset.stop === 'yes';
-  delete link.dataset.stop;
+  return parts;
+}
+let exporting = null;
+$('#export').addEventListener('click', async (event) => {
+  event.preventDefault();
+  if (exporting) { exporting.stopped = true; announce('The export was stopped'); return; }
+  const link = event.target, state = exporting = { stopped: false };
+  const parts = await exported(state, (words) => { link.textContent = words; }).catch(() => null);
+  exporting = null;
   link.textContent = 'Export everything';
-  if (stopped) return;
+  if (!parts || state.stopped) return;
   const url = URL.createObjectURL(new Blob(parts, { type: 'application/x-ndjson' }));
   el('a', { href: url, download: `${name}.ndjson` }).click();
-  URL.revokeObjectURL(url);
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  announce('The export is done');
 });
 $('#export').href = `/api/v1${path}/export`;
 

@@ -3,7 +3,7 @@
 
 import { $, $$, el, icon, note } from './dom.js';
 import { get, may, remove, whoami } from './api.js';
-import { useZone } from './words.js';
+import { time, useZone } from './words.js';
 
 // The name of the app in the path: /apps/NAME/...
 export const appName = () => decodeURIComponent(location.pathname.split('/')[2] ?? '');
@@ -167,8 +167,13 @@ export async function trying(promise) {
 }
 
 // The connection came or went.
-export function connection(state, since, next, time) {
+export function connection(state, since, next) {
   if (state === 'live') { setLive('live', 'Live'); notice(); return; }
+  if (state === 'slow') {
+    setLive('stale', 'No news');
+    notice(note('attention', 'warn', `Nothing new since ${time(since)}.`, 'What you see is from then. The service is connected, but slow to answer; this page goes on by itself.'));
+    return;
+  }
   setLive('failed', 'Not connected');
   notice(note('stop', 'stop', `This page lost its connection at ${time(since)}.`, `What you see is from then. Scaling itself goes on. Trying again in ${next} s.`));
 }

@@ -3,7 +3,7 @@
 import { $, announce, copyable, el, icon, note } from './dom.js';
 import { live, post } from './api.js';
 import { appName, appPath, connection, frame, trying } from './shell.js';
-import { clock, now, time, wait } from './words.js';
+import { clock, now, wait } from './words.js';
 
 const LATE_S = 120;
 const LANGUAGES = {
@@ -94,7 +94,7 @@ lines();
 waiting();
 help();
 look(app);
-live(name, look, (...state) => connection(...state, time));
+live(name, look, (...state) => connection(...state));
 setInterval(() => {
   const seconds = now() - since;
   if (arrived || !$('#for')) return;

@@ -23,7 +23,7 @@
 #include "series/part.h"
 #include "store/series.h"
 
-enum { TICK_S = 10, MOST_APPS = 64, BOOT_S = 40, QUEUES = 4 };
+enum { TICK_S = 10, MOST_APPS = 64, BOOT_S = 40, QUEUES = 4, THREADS = 5 };
 
 /* ---- A clock of its own, in place of core/src/clock.c ---------------------------------------- */
 
@@ -177,6 +177,36 @@ static void samples(struct made_app *made, const char *source, double rate, doub
     part_free(&part);
 }
 
+/* The part of its time for which a fleet that answers `rate` of `room` a second works. */
+static double share_of(double rate, double room) { return fmin(1.0, rate / room * 0.8); }
+
+/* What agents tell beside queue times: how long the threads of each second worked, and with each
+ * report, of which 8 come in 70 seconds, how many there are. */
+static void threads(struct made_app *made, double rate) {
+    double room = made->dyno_rate * (made->web.up > 0 ? made->web.up : 0.2);
+    double share = share_of(rate, room);
+    struct part busy = PART_EMPTY(part_start(wall_s)), slots = PART_EMPTY(part_start(wall_s));
+    for (int dyno = 0; dyno < made->web.up; dyno++) {
+        for (int second = 0; second < PART_SECONDS; second++)
+            part_add(&busy, second,
+                     (uint32_t)(1000 * THREADS * fmin(1.0, share * (0.85 + 0.3 * chance()))));
+        for (int report = 0; report < 1 + (chance() < 1.0 / 7); report++)
+            part_add(&slots, 0, THREADS);
+    }
+    if (busy.length) put(made, "web", "busy", &busy);
+    if (slots.length) put(made, "web", "slots", &slots);
+    part_free(&busy);
+    part_free(&slots);
+}
+
+/* A level of a job queue: ready jobs, jobs being worked on. */
+static void level(struct made_app *made, const char *source, const char *signal, double value) {
+    struct part part = PART_EMPTY(part_start(wall_s));
+    part_add(&part, 0, (uint32_t)value);
+    put(made, source, signal, &part);
+    part_free(&part);
+}
+
 /* A dyno answers so many a second; what is more waits, and is worked off later. */
 static double wait_of(struct fleet *fleet, double work, double dyno_rate) {
     double room = dyno_rate * (fleet->up > 0 ? fleet->up : 0.2), load = work / room;
@@ -189,6 +219,7 @@ static double wait_of(struct fleet *fleet, double work, double dyno_rate) {
 static void web(struct made_app *made) {
     double rate = demand(made);
     samples(made, "web", rate, wait_of(&made->web, rate, made->dyno_rate));
+    if (made->has_worker) threads(made, rate);
     hear(made, &made->web);
 }
 
@@ -198,7 +229,11 @@ static void worker(struct made_app *made) {
     static const double share[QUEUES] = {1.0, 0.6, 2.5, 6.0};
     double work = demand(made) * 0.5 * (wall_s % 3600 < 420 ? 2.2 : 1.0);
     double ms = 20.0 * wait_of(&made->worker, work, made->dyno_rate);
-    for (int i = 0; i < QUEUES; i++) samples(made, names[i], 0.4, ms * share[i]);
+    for (int i = 0; i < QUEUES; i++) {
+        samples(made, names[i], 0.4, ms * share[i]);
+        level(made, names[i], "depth", ms * share[i] / 90);
+        level(made, names[i], "working", fmin(5.0 * made->worker.up, 1 + ms * share[i] / 120));
+    }
     hear(made, &made->worker);
 }
 
