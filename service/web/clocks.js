@@ -31,10 +31,21 @@ export function clockChanges(zone, from) {
   return found;
 }
 
-// "Sunday 28 March: from 02:00 clocks go on to 03:00, so 02:00 to 03:00 is skipped."
-export function changeInWords(zone, { t, by, before }) {
-  const wall = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 16);
-  const day = new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', weekday: 'long', day: 'numeric', month: 'long' }).format((t - 1 + before * 60) * 1000);
-  const at = wall(t + before * 60), to = wall(t + (before + by) * 60);
-  return by > 0 ? `${day}: ${at} to ${to} is skipped` : `${day}: ${to} to ${at} comes twice`;
+const utc = (options) => new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', ...options });
+
+// The hour of a change on the wall: {day: 0 (Monday) to 6, date: "28 March", from, to: minutes of
+// the day, twice}. An hour that is skipped lies on the day on which it would have been, one that
+// comes twice on the day on which it first ends.
+export function nightOf({ t, by, before }) {
+  const twice = by < 0, start = t + (before + (twice ? by : 0)) * 60;
+  const at = new Date((twice ? t + before * 60 - 1 : start) * 1000), midnight = Math.floor(at / 86400000) * 86400;
+  const from = Math.max(0, Math.round((start - midnight) / 60));
+  return { day: (at.getUTCDay() + 6) % 7, date: utc({ day: 'numeric', month: 'long' }).format(at), from, to: Math.min(1440, from + Math.abs(by)), twice };
+}
+
+// "Sunday 28 March: 02:00 to 03:00 is skipped"
+export function changeInWords(change) {
+  const { day, date, from, to, twice } = nightOf(change), wall = (m) => `${String(Math.floor(m / 60)).padStart(2, '0')}:${String(m % 60).padStart(2, '0')}`;
+  const name = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'][day];
+  return `${name} ${date}: ${wall(from)} to ${wall(to)} ${twice ? 'comes twice' : 'is skipped'}`;
 }

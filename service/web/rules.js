@@ -8,10 +8,12 @@ import { Board, apart, area, colour, hidden, isNarrow, line, readItem, waitLabel
 import { squeezed } from './spark.js';
 import { difference } from './difference.js';
 import { dynos, now, span, stamp, timeTag, wait } from './words.js';
-import { changeInWords, clockChanges } from './clocks.js';
-import { DAYS, DAY_LONG, DAY_NAMES, hhmm, isDefault, stretches, whenInWords } from './week.js';
+import { changeInWords, clockChanges, nightOf } from './clocks.js';
+import { DAYS, DAY_LONG, DAY_NAMES, isDefault, whenInWords } from './week.js';
+import { drawWeek } from './week-view.js';
+import { bindTrial } from './trial.js';
 
-const STEP = 180, DAY = 86400, HEIGHT = 384;
+const STEP = 180, DAY = 86400;
 const name = appName(), path = appPath(name);
 const app = await frame({ app: name, page: 'rules' });
 const mayChange = await may('operate');
@@ -20,7 +22,12 @@ const current = () => rules.processes[process].rules[open];
 const list = () => rules.processes[process].rules;
 const tone = (i) => (isDefault(list()[i]) ? 'tone3' : `tone${i % 3}`);
 const mark = (i) => (isDefault(list()[i]) ? '–' : String(i + 1));
-const effect = (rule) => `${rule.dynos.min} to ${dynos(rule.dynos.max)} · +${rule.up.step} above ${wait(rule.up.threshold_ms)} · −${rule.down.step} below ${wait(rule.down.threshold_ms)}`;
+const isAutomatic = (rule) => rule.method === 'automatic';
+function effect(rule) {
+  const range = `${rule.dynos.min} to ${dynos(rule.dynos.max)}`;
+  if (isAutomatic(rule)) return `${range} · by itself, so that ${rule.automatic.share} % at most wait longer than ${wait(rule.automatic.goal_ms)}`;
+  return `${range} · +${rule.up.step} above ${wait(rule.up.threshold_ms)} · −${rule.down.step} below ${wait(rule.down.threshold_ms)}`;
+}
 const clone = (value) => JSON.parse(JSON.stringify(value));
 
 async function load() {
@@ -67,44 +74,27 @@ function row(rule, i) {
 
 // ---------------------------------------------------------------- the week
 
-function calendar() {
-  const px = (m) => `${m / 1440 * HEIGHT}px`, host = $('#week'), rows = [], all = list();
-  host.replaceChildren(el('span'), ...DAY_NAMES.map((word) => el('div', { class: 'dayname' }, word)));
-  const hours = el('div', { class: 'hours', 'aria-hidden': 'true' });
-  for (const h of [0, 4, 8, 12, 16, 20, 24]) { const label = el('span', {}, String(h)); label.style.top = px(h * 60); hours.append(label); }
-  host.append(hours);
-  let covered = false;
-  for (let d = 0; d < 7; d++) {
-    const column = el('div', { class: 'day' }), { top, under } = stretches(all, d);
-    for (const part of top) {
-      const i = all.indexOf(part.rule);
-      const block = el('span', { class: `block ${tone(i)}${i === open ? ' on' : ''}`, title: `${DAY_LONG[d]}, ${hhmm(part.from)} to ${hhmm(part.to)}: ${part.rule.name}, ${effect(part.rule)}` },
-        el('b', {}, mark(i)), el('span', { class: 'name' }, ` ${part.rule.name}`), part.to - part.from > 200 ? el('span', {}, el('br'), `${part.rule.dynos.min}–${part.rule.dynos.max}`) : null);
-      block.style.top = px(part.from);
-      block.style.height = `calc(${px(part.to - part.from)} - 2px)`;
-      block.addEventListener('click', () => { open = i; draw(); });
-      column.append(block);
-      rows.push([DAY_LONG[d], `${hhmm(part.from)} to ${hhmm(part.to)}`, part.rule.name, `${part.rule.dynos.min} to ${part.rule.dynos.max}`, under.filter((u) => u.from < part.to && u.to > part.from).map((u) => u.rule.name).join(', ') || '–']);
-    }
-    for (const part of under) {
-      covered = true;
-      const strip = el('span', { class: `under ${tone(all.indexOf(part.rule))}` });
-      strip.style.top = px(part.from + 4);
-      strip.style.height = px(Math.max(0, part.to - part.from - 10));
-      column.append(strip);
-    }
-    host.append(column);
-  }
-  host.setAttribute('role', 'img');
-  host.setAttribute('aria-label', 'The week as a calendar; the list below says the same in words');
-  $('#week-hint').textContent = `${covered ? 'Hatched at the side: a rule that is active but covered by one above it.' : 'No rule covers another.'} Times are those of ${rules.zone}.${nights()}`;
-  $('#week-table').replaceChildren(el('table', {}, el('thead', {}, el('tr', {}, ['Day', 'Time', 'Rule that counts', 'Dynos', 'Covers'].map((word) => el('th', { scope: 'col' }, word)))), el('tbody', {}, rows.map((cells) => el('tr', {}, cells.map((cell, i) => (i ? el('td', {}, cell) : el('th', { scope: 'row' }, cell))))))));
-}
+let night = null; // of clockChanges: the week that is shown; null: any week
+const look = (place) => ({ tone: tone(place), mark: mark(place), effect: effect(list()[place]) });
 
-// The nights within a year in which clocks change, in words; "" where there are none.
-function nights() {
-  const found = clockChanges(rules.zone, now()).slice(0, 2);
-  return found.length ? ` Clocks change on ${found.map((one) => changeInWords(rules.zone, one)).join('; ')}. Rules follow the clock on the wall: one that begins in a skipped hour begins at its end, one in an hour that comes twice counts in both.` : '';
+function calendar() {
+  const changes = clockChanges(rules.zone, now()).slice(0, 2);
+  night = changes.find((one) => one.t === night?.t) ?? null;
+  weeks(changes);
+  const covered = drawWeek({ host: $('#week'), table: $('#week-table'), rules: list(), look, chosen: open, open: (place) => { open = place; draw(); }, zone: rules.zone, night });
+  $('#week-hint').textContent = night
+    ? `${changeInWords(night)}. Rules follow the clock on the wall: one that begins in a skipped hour begins at its end, one in an hour that comes twice counts in both.`
+    : `${covered ? 'Hatched at the side: a rule that is active but covered by one above it.' : 'No rule covers another.'} Times are those of ${rules.zone}.`;
+}
+// Any week, or one with a night in which the clocks change.
+function weeks(changes) {
+  const button = (change, words) => {
+    const made = el('button', { type: 'button', 'aria-pressed': String((change?.t ?? null) === (night?.t ?? null)) }, words);
+    made.addEventListener('click', () => { night = change; calendar(); $('#weeks [aria-pressed="true"]').focus(); });
+    return made;
+  };
+  $('#weeks').hidden = !changes.length;
+  $('#weeks').replaceChildren(button(null, 'Any week'), ...changes.map((change) => button(change, `${nightOf(change).date}: clocks change`)));
 }
 
 // ---------------------------------------------------------------- the form
@@ -112,7 +102,7 @@ function nights() {
 function number(label, value, set, { min = 0, max = 86400000, step = 1 } = {}) {
   const input = el('input', { type: 'number', min, max, step, value: String(value), 'aria-label': label });
   input.addEventListener('input', () => {
-    const v = Number(input.value), good = input.value !== '' && Number.isInteger(v) && v >= min && v <= max;
+    const v = Number(input.value), good = input.value !== '' && Math.abs(v / step - Math.round(v / step)) < 1e-6 && v >= min && v <= max;
     input.setAttribute('aria-invalid', String(!good));
     if (good) { set(v); changed(); redraw(); }
   });
@@ -151,6 +141,34 @@ function clockBox(rule, label, key, usual) {
   return box;
 }
 
+// In steps by thresholds, or by itself from a goal.
+function method(rule) {
+  const button = (value, words) => {
+    const made = el('button', { type: 'button', 'aria-pressed': String(rule.method === value) }, words);
+    made.addEventListener('click', () => { rule.method = value; draw(); changed(); $('#form [aria-pressed="true"]').focus(); });
+    return made;
+  };
+  return el('div', { class: 'pick', role: 'group', 'aria-label': 'How the number is found' }, button('steps', 'In steps'), button('automatic', 'By itself'));
+}
+function inSteps(rule) {
+  return [
+    part('up', 'Add', word('add '), number('Dynos to add', rule.up.step, (v) => { rule.up.step = v; }, { min: 1, max: 1000 }), word(' when '), choice('Statistic', ['p50', 'p75', 'p90', 'p95', 'p99', 'mean'], rule.statistic, (v) => { rule.statistic = v; }), word(' of the last '), number('Window in seconds', rule.window, (v) => { rule.window = v; }, { min: 10, max: 600 }), word(' s is above '), number('Add above, ms', rule.up.threshold_ms, (v) => { rule.up.threshold_ms = v; }, { min: 1 }), word(' ms, then not again for '), number('Wait after adding, seconds', rule.up.wait, (v) => { rule.up.wait = v; }, { max: 86400 }), word(' s')),
+    part('down', 'Remove', word('remove '), number('Dynos to remove', rule.down.step, (v) => { rule.down.step = v; }, { min: 1, max: 1000 }), word(' when it stayed below '), number('Remove below, ms', rule.down.threshold_ms, (v) => { rule.down.threshold_ms = v; }), word(' ms for all of '), number('Wait before removing, seconds', rule.down.wait, (v) => { rule.down.wait = v; }, { max: 86400 }), word(' s')),
+  ];
+}
+function byItself(rule, isWeb) {
+  const goal = rule.automatic;
+  return [
+    part('up', 'Goal', word('of 100 '), word(isWeb ? 'requests, at most ' : 'jobs, at most '), number('Share that may wait longer, in percent', goal.share, (v) => { goal.share = v; }, { min: 0.1, max: 50, step: 0.1 }), word(' may wait longer than '), number('Goal, ms', goal.goal_ms, (v) => { goal.goal_ms = v; }, { min: 1 }), word(' ms')),
+    part('down', 'Care', word('be '), choice('Care', ['lean', 'balanced', 'strict'], goal.care, (v) => { goal.care = v; }), el('p', { class: 'hint' }, 'Lean removes dynos early, strict keeps more of them. It learns how many this app needs at which load, and sizes its steps by that.')),
+  ];
+}
+function jobs(rule) {
+  const box = el('input', { type: 'checkbox', checked: rule.hold_while_jobs_run });
+  box.addEventListener('change', () => { rule.hold_while_jobs_run = box.checked; changed(); });
+  return [el('label', {}, box, 'remove none while a job would be cut off,'), word(' for at most '), number('Longest wait for running jobs, seconds', rule.drain_by, (v) => { rule.drain_by = v; }, { max: 86400 }), word(' s')];
+}
+
 function form() {
   const rule = current(), isWeb = process === 'web';
   const nameBox = el('input', { type: 'text', value: rule.name, maxlength: 80, 'aria-label': 'The rule’s name' });
@@ -165,9 +183,10 @@ function form() {
     part('', 'Name', nameBox),
     isDefault(rule) ? null : part('', 'When', el('div', { class: 'days' }, DAYS.map((_, i) => dayBox(rule, i))), el('div', {}, word('from '), clockBox(rule, 'From', 'from', '00:00'), word(' to '), clockBox(rule, 'To', 'to', '24:00'), word(` in ${rules.zone}`))),
     part('', 'How many', word('from '), number('At least so many dynos', rule.dynos.min, (v) => { rule.dynos.min = v; }, { max: 1000 }), word(' to '), number('At most so many dynos', rule.dynos.max, (v) => { rule.dynos.max = v; }, { max: 1000 }), word(' dynos')),
-    part('up', 'Add', word('add '), number('Dynos to add', rule.up.step, (v) => { rule.up.step = v; }, { min: 1, max: 1000 }), word(' when '), choice('Statistic', ['p50', 'p75', 'p90', 'p95', 'p99', 'mean'], rule.statistic, (v) => { rule.statistic = v; }), word(' of the last '), number('Window in seconds', rule.window, (v) => { rule.window = v; }, { min: 10, max: 600 }), word(' s is above '), number('Add above, ms', rule.up.threshold_ms, (v) => { rule.up.threshold_ms = v; }, { min: 1 }), word(' ms, then not again for '), number('Wait after adding, seconds', rule.up.wait, (v) => { rule.up.wait = v; }, { max: 86400 }), word(' s')),
-    part('down', 'Remove', word('remove '), number('Dynos to remove', rule.down.step, (v) => { rule.down.step = v; }, { min: 1, max: 1000 }), word(' when it stayed below '), number('Remove below, ms', rule.down.threshold_ms, (v) => { rule.down.threshold_ms = v; }), word(' ms for all of '), number('Wait before removing, seconds', rule.down.wait, (v) => { rule.down.wait = v; }, { max: 86400 }), word(' s')),
+    part('', 'How', method(rule)),
+    ...(isAutomatic(rule) ? byItself(rule, isWeb) : inSteps(rule)),
     isWeb ? null : part('', 'Queues', queues, el('p', { class: 'hint' }, 'Names and patterns with *, between commas; the one that waits longest decides. Empty: all.')),
+    isWeb ? null : part('', 'Jobs that run', jobs(rule)),
     isDefault(rule) ? null : el('p', {}, drop),
   ].filter(Boolean));
   $('#form').inert = !mayChange;
@@ -177,7 +196,10 @@ function form() {
 
 const board = new Board({});
 const flat = (value) => data.t.map(() => value);
-const chartData = () => { const { up, down } = current(); return [data.t, data.p95, data.p95.map((v) => (v === null ? null : Math.max(v, up.threshold_ms))), flat(up.threshold_ms), flat(down.threshold_ms)]; };
+// The lines of the rule: what is above the first is slow.
+const upper = () => (isAutomatic(current()) ? current().automatic.goal_ms : current().up.threshold_ms);
+const lower = () => (isAutomatic(current()) ? null : current().down.threshold_ms);
+const chartData = () => [data.t, data.p95, data.p95.map((v) => (v === null ? null : Math.max(v, upper()))), flat(upper()), flat(lower())];
 
 // The queue that decides, or the first that counts.
 async function sourceOf(name) {
@@ -192,7 +214,7 @@ async function loadChart() {
   const source = await sourceOf(process), to = Math.floor(now() / STEP) * STEP + STEP;
   const { points } = await get(`${path}/series?source=${encodeURIComponent(source)}&from=${to - DAY}&to=${to}&step=${STEP}`);
   data = { t: points.map((p) => p.t), p95: points.map((p) => (p.count ? p.p95 : null)) };
-  const narrow = isNarrow(), knee = () => Math.max(20, current().up.threshold_ms * 1.2);
+  const narrow = isNarrow(), knee = () => Math.max(20, upper() * 1.2);
   board.clear();
   chart = board.add($('#c-chart'), {
     height: narrow ? 240 : 400, margin: narrow ? 66 : 134, data: chartData(),
@@ -214,15 +236,17 @@ function handles() {
   if (!chart || !mayChange) return;
   const top = chart.over.getBoundingClientRect().top - host.getBoundingClientRect().top;
   const place = (handle, value) => { handle.style.top = `${top + chart.valToPos(value, 'y')}px`; handle.lastChild.data = wait(value); };
-  for (const [text, step, fit] of [['add above', rule.up, (v) => Math.max(v, rule.down.threshold_ms + 1)], ['remove below', rule.down, (v) => Math.min(v, rule.up.threshold_ms - 1)]]) {
+  const moves = isAutomatic(rule) ? [['goal', rule.automatic, 'goal_ms', (v) => v]]
+    : [['add above', rule.up, 'threshold_ms', (v) => Math.max(v, rule.down.threshold_ms + 1)], ['remove below', rule.down, 'threshold_ms', (v) => Math.min(v, rule.up.threshold_ms - 1)]];
+  for (const [text, step, key, fit] of moves) {
     const handle = el('span', { class: 'handle', 'aria-hidden': 'true' }, el('span', { class: 'hide-narrow' }, `${text} `), ' ');
-    place(handle, step.threshold_ms);
+    place(handle, step[key]);
     handle.addEventListener('pointerdown', (event) => {
       handle.setPointerCapture(event.pointerId);
       handle.onpointermove = (moved) => {
         const v = chart.posToVal(moved.clientY - chart.over.getBoundingClientRect().top, 'y'), grain = v > 1000 ? 100 : v > 100 ? 10 : 5;
-        step.threshold_ms = fit(Math.max(1, Math.round(v / grain) * grain));
-        place(handle, step.threshold_ms);
+        step[key] = fit(Math.max(1, Math.round(v / grain) * grain));
+        place(handle, step[key]);
         chart.setData(chartData());
         sums();
       };
@@ -232,9 +256,12 @@ function handles() {
   }
 }
 function sums() {
-  const { up, down } = current(), known = data.p95.filter((v) => v !== null);
-  const over = known.filter((v) => v > up.threshold_ms).length, under = known.filter((v) => v < down.threshold_ms).length;
-  $('#c-sum').textContent = known.length ? `p95 was above ${wait(up.threshold_ms)} for ${span(over * STEP)}, below ${wait(down.threshold_ms)} for ${span(under * STEP)}, between them for ${span((known.length - over - under) * STEP)}. Drag the two values at the chart’s right, or type them.` : 'Nothing was reported in the last 24 h.';
+  const known = data.p95.filter((v) => v !== null), least = lower();
+  const over = known.filter((v) => v > upper()).length, under = least === null ? 0 : known.filter((v) => v < least).length;
+  const above = `p95 was above ${wait(upper())} for ${span(over * STEP)}`;
+  $('#c-sum').textContent = !known.length ? 'Nothing was reported in the last 24 h.'
+    : least === null ? `${above}, and not for ${span((known.length - over) * STEP)}. Drag the goal at the chart’s right, or type it.`
+      : `${above}, below ${wait(least)} for ${span(under * STEP)}, between them for ${span((known.length - over - under) * STEP)}. Drag the two values at the chart’s right, or type them.`;
 }
 function redraw() {
   $('#list').replaceChildren(...list().map(row));
@@ -277,10 +304,13 @@ $('#how').addEventListener('click', async (event) => {
 
 // ---------------------------------------------------------------- saving
 
+const trial = bindTrial({ place: () => `${path}/processes/${encodeURIComponent(process)}`, rules: () => rules });
+$('#save-trial').addEventListener('click', () => { $('#trial').scrollIntoView({ block: 'start' }); trial.run(); });
 const body = () => (how === 'yaml' ? [$('#text').value, 'application/yaml'] : [JSON.stringify(rules), 'application/json']);
 let asking = 0;
 async function changed() {
   const [text, type] = body(), turn = ++asking;
+  trial.changed(rules);
   if (JSON.stringify(rules) === JSON.stringify(saved)) { $('#save').hidden = true; return; }
   try {
     const plan = await trying(post(`${path}/rules/plan`, text, { type }));
@@ -303,6 +333,7 @@ $('#keep').addEventListener('click', async () => {
     return;
   }
   announce('The rules are saved and in force');
+  trial.forget();
   await start();
 });
 $('#discard').addEventListener('click', async () => { rules = clone(saved); open = Math.min(open, list().length - 1); $('#save').hidden = true; if (how === 'yaml') await showYaml(); draw(); });

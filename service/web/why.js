@@ -131,6 +131,22 @@ function ruleOf({ rule_in_force: rule, rules_version: version }) {
   return el('dl', { class: 'pairs' }, pairs.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]));
 }
 
+// Decides again what was decided, from what is kept of it, and says whether it is the same.
+function again(tick) {
+  const button = el('button', { class: 'b small', type: 'button' }, 'Decide it again'), said = el('p', { class: 'hint', role: 'status' });
+  button.addEventListener('click', async () => {
+    button.disabled = true;
+    const found = await trying(get(`${place}/replay?from=${tick.t}&to=${tick.t + 1}`)).catch(() => null);
+    button.disabled = false;
+    if (!found) return;
+    const [other] = found.differences;
+    said.replaceChildren(found.ticks && found.same ? 'Decided again just now, from the same inputs and rule: the same, to the bit.'
+      : found.no_rules ? 'It can’t be decided again: its version of the rules is not kept any more.'
+        : other ? `Not the same: ${other.what} was ${other.was}, and is ${other.now ?? 'not known'} now.` : 'It can’t be decided again: it is not kept any more.');
+  });
+  return el('div', {}, button, said);
+}
+
 async function fill(box) {
   if (!chosen) {
     box.replaceChildren(el('div', { class: 'empty' }, el('h2', {}, 'Choose a decision'), el('p', {}, 'You see what was known at that moment, which rule counted, and what was remembered.')));
@@ -154,6 +170,7 @@ async function fill(box) {
     el('div', {}, el('h2', {}, 'The rule that counted'), ruleOf(all)),
     el('div', {}, el('h2', {}, 'What was remembered'), inputs(all.memory, REMEMBERED)),
     everything(all.situation, all.memory),
+    again(tick),
     el('div', { class: 'row' }, json, el('a', { class: 'b small plain', href: `${appPath(app.name)}?process=${encodeURIComponent(process.process)}#at=${tick.t}` }, 'See it on the chart')),
   ].filter(Boolean));
 }

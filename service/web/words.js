@@ -63,6 +63,13 @@ export function timeTag(t, text = time(t)) {
   return el('time', { datetime: new Date(t * 1000).toISOString(), title: `${day(t)}, ${time(t)} (${zone})` }, text);
 }
 
+// The day of the week in a zone, 0 (Monday) to 6, and the minute of the day.
+export function dayAndMinute(t, of) {
+  const parts = new Intl.DateTimeFormat('en-GB', { timeZone: of, weekday: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).formatToParts(t * 1000);
+  const found = Object.fromEntries(parts.map(({ type, value }) => [type, value]));
+  return { day: ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'].indexOf(found.weekday), minute: Number(found.hour) * 60 + Number(found.minute) };
+}
+
 // The moment of HH:MM on the page's clock: today, or yesterday where that is still to come.
 export function momentOf(text) {
   const found = /^(\d{1,2}):(\d\d)$/.exec(text);

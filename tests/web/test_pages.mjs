@@ -65,6 +65,7 @@ for (const [scheme, width, pages] of [['light', 1440, PAGES], ['dark', 1440, [..
           assert.ok(wide <= 0, `${wide} px too wide: ${who}`);
           assert.deepEqual([...await violations(page), ...faults], []);
           assert.equal(await page.evaluate(() => document.querySelectorAll('img[src="x"]').length), 0);
+          assert.equal(await page.evaluate(() => document.getAnimations().length), 0, 'nothing moves where the reader asked for less motion');
         });
       }
       await context.close();

@@ -2,6 +2,7 @@
 // reports any more, clocks of other zones, the keyboard alone, paper.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { Service, browser, missing, open, ready, settled, until } from './support/world.mjs';
 
@@ -11,7 +12,7 @@ let service, chromium;
 
 before(async () => {
   if (skip) return;
-  service = await Service.begin({ past: 4, args: ['--tick-s', '1'] });
+  service = await Service.begin({ past: 4, more: 2, args: ['--tick-s', '1'] });
   chromium = await browser();
   await service.signIn();
 });
@@ -91,7 +92,7 @@ test('a service that restarts under an open page: what is shown stays, and goes 
   await context.close();
 });
 
-test('no reports any more: the page says so, and that nothing is decided on it', { skip }, () => visit('/apps/blog', {}, async (page) => {
+test('no reports any more: the page says so, and that nothing is decided on it', { skip }, () => visit('/apps/api-2', {}, async (page) => {
   await page.waitForSelector('#notice :text("No report for")');
   assert.match(await page.textContent('#notice'), /Nothing is decided on what is not known/);
 }));
@@ -114,11 +115,154 @@ for (const [zone, minutes] of [['America/St_Johns', -210], ['Asia/Kolkata', 330]
   });
 }
 
-test('the week says which nights have another length, and by how much', { skip }, () => visit(`${APP}/rules`, {}, async (page) => {
-  await settled(page);
-  const words = await page.textContent('#week-hint');
-  assert.match(words, /Sunday \d+ March: 02:00 to 03:00 is skipped/);
-  assert.match(words, /Sunday \d+ October: 02:00 to 03:00 comes twice/);
+test('the calendar draws the hour that is skipped, and the one that comes twice, where they are', { skip }, () => visit(`${APP}/rules`, {}, async (page) => {
+  for (const [month, kind, words] of [['March', 'lost', /Sunday \d+ March: 02:00 to 03:00 is skipped/], ['October', 'twice', /Sunday \d+ October: 02:00 to 03:00 comes twice/]]) {
+    await page.click(`#weeks button:has-text("${month}")`);
+    assert.match(await page.textContent('#week-hint'), words);
+    const [day, hour] = [await (await page.$('#week .day:last-of-type')).boundingBox(), await (await page.$(`#week .day:last-of-type .${kind}`)).boundingBox()];
+    assert.ok(Math.abs((hour.y - day.y) / day.height * 24 - 2) < 0.2, `${month}: at ${(hour.y - day.y) / day.height * 24} h`);
+    assert.ok(Math.abs(hour.height / day.height * 24 - 1) < 0.2, `${month}: ${hour.height / day.height * 24} h long`);
+  }
+  await page.click('#weeks button:has-text("Any week")');
+  assert.equal(await page.$('#week .lost, #week .twice'), null);
+  assert.ok(await page.$('#week .nowline'));
+}));
+
+test('a rule that is covered by another is drawn at its side, and named in the list', { skip }, async (t) => {
+  const rules = await service.api('GET', `${APP}/rules`);
+  t.after(() => service.api('PUT', `${APP}/rules`, rules));
+  const changed = structuredClone(rules);
+  changed.processes.web.rules.unshift({ name: 'on top', days: ['tue'], from: '10:00', to: '12:00', dynos: { min: 1, max: 2 } });
+  await service.api('PUT', `${APP}/rules`, changed);
+  await visit(`${APP}/rules`, {}, async (page) => {
+    assert.equal((await page.$$('#week .under')).length, 1);
+    await page.click('summary:has-text("The same as a list")');
+    const [row] = await page.$$eval('#week-table tr', (rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)).filter((cells) => cells[2] === 'on top'));
+    assert.deepEqual(row, ['Tuesday', '10:00 to 12:00', 'on top', '1 to 2', 'working hours']);
+  });
+});
+
+test('a rule that finds the number by itself is set by its goal', { skip }, () => visit(`${APP}/rules`, {}, async (page) => {
+  await page.click('#form button:has-text("By itself")');
+  await page.fill('[aria-label="Goal, ms"]', '150');
+  await page.fill('[aria-label="Share that may wait longer, in percent"]', '2.5');
+  await page.waitForSelector('#changes :text("method")');
+  await page.waitForSelector('#c-sum:has-text("above 150 ms")');
+  await page.click('[data-how="yaml"]');
+  await page.waitForFunction(() => /goal_ms: 150/.test(document.querySelector('#text').value) && /share: 2\.5/.test(document.querySelector('#text').value));
+  await page.click('#discard');
+  await page.waitForSelector('#save', { state: 'hidden' });
+}));
+
+test('rules are tried on the past before they are saved: both side by side, how sure it is; more edits make it old', { skip }, () => visit(`${APP}/rules`, {}, async (page) => {
+  await page.click('#list button:has-text("default")');
+  await page.fill('[aria-label="At most so many dynos"]', '1');
+  await page.waitForSelector('#changes :text("max")');
+  const [asked] = await Promise.all([page.waitForRequest('**/trial'), page.click('#save-trial')]);
+  await page.waitForSelector('#trial-result:not([hidden])');
+  const { rules, days } = asked.postDataJSON(), result = await service.api('POST', `${APP}/processes/web/trial`, { rules, days });
+  assert.equal(days, 7);
+  assert.equal(await page.$$eval('#trial-table tbody tr', (rows) => rows.length), result.price ? 5 : 4);
+  const numbers = (key) => [result.in_force[key], result.proposed[key]].map((found) => found && Math.round(found.value).toLocaleString('en-US'));
+  assert.deepEqual(await page.$$eval('#trial-table tr:has-text("Scalings") .big', (list) => list.map((node) => node.textContent)), numbers('scalings'));
+  assert.match(await page.textContent('#trial-verdict'), /\w+ .*\.$/);
+  assert.match(await page.textContent('#trial-sure'), /How sure is this\?/);
+  assert.equal(await page.isVisible('#trial-chart canvas'), true);
+  await page.fill('[aria-label="At most so many dynos"]', '2');
+  await page.waitForSelector('#trial-notice :text("you changed the rules again")');
+  assert.equal((await service.api('GET', `${APP}/rules`)).processes.web.rules.at(-1).dynos.max, 4, 'nothing is saved by it');
+}));
+
+test('a replay shows how far it is, and is stopped', { skip }, () => visit(`${APP}/rules`, {}, async (page) => {
+  await page.route('**/trial', () => {}); // never answered
+  await page.click('#trial-days [data-days="30"]');
+  await page.click('#trial-go');
+  await page.waitForSelector('#trial-progress :text("of 30 days")');
+  await page.click('#trial-stop');
+  await page.waitForSelector('#trial-notice :text("Stopped. Nothing was changed.")');
+  assert.equal(await page.isVisible('#trial-go'), true);
+}));
+
+test('the page of a worker has its queues by name, those that count first', { skip }, () => visit(`${APP}?process=worker`, {}, async (page) => {
+  await page.waitForSelector('#queue-rows .queue');
+  const rows = await page.$$eval('#queue-rows .queue', (list) => list.map((row) => [row.querySelector('h3').textContent, row.querySelector('.state').textContent]));
+  assert.deepEqual(rows.map(([, state]) => state), ['counts', 'counts', 'is only shown', 'is only shown']);
+  assert.deepEqual(rows.map(([name]) => name).slice(0, 2).sort(), ['sidekiq:default', 'sidekiq:mailers']);
+  assert.equal((await page.$$('#charts h2:has-text("Queue time of sidekiq:")')).length, 2);
+  await page.click('#numbers summary');
+  assert.match(await page.textContent('#numbers thead'), /p95 of sidekiq:default/);
+}));
+
+test('how busy the dynos are is shown where the agents tell it', { skip }, async () => {
+  await visit(APP, {}, async (page) => {
+    await page.waitForSelector('#b-chart canvas');
+    assert.match(await page.textContent('#b-sum'), /\d+ % of the places for requests taken on average/);
+    assert.match(await page.textContent('#b-read'), /of about \d+/);
+  });
+  await visit('/apps/blog', {}, async (page) => {
+    await settled(page);
+    assert.equal(await page.isVisible('#load'), false);
+  });
+});
+
+for (const width of [1440, 360]) {
+  test(`marks that are crowded become one, and none covers another: ${width} px`, { skip }, () => visit(`${APP}?process=worker`, { width }, async (page) => {
+    await page.waitForSelector('#lane2 .mark');
+    await settled(page);
+    for (const lane of ['#lane', '#lane2']) {
+      const boxes = await page.$$eval(`${lane} .mark > span:first-child`, (list) => list.map((node) => node.getBoundingClientRect()).map(({ left, right }) => ({ left, right })));
+      boxes.slice(1).forEach((box, i) => assert.ok(box.left >= boxes[i].right - 0.5, `${lane}: ${JSON.stringify([boxes[i], box])}`));
+      assert.ok(boxes.every(({ left, right }) => left >= 0 && right <= width), lane);
+    }
+  }));
+}
+
+test('more than twelve dynos are a bar that says its length', { skip }, () => visit('/apps/api-2', {}, async (page) => {
+  assert.match(await page.getAttribute('#now-pips .pips', 'aria-label'), /the rule allows 1 to 30/);
+  assert.match(await page.textContent('#now-pips'), /of 30/);
+}));
+
+test('a decision is decided again, and is the same', { skip }, () => visit(`${APP}/why`, {}, async (page) => {
+  await page.click('.entry button');
+  await page.click('.inside button:has-text("Decide it again")');
+  await page.waitForSelector('.inside :text("the same, to the bit")');
+}));
+
+test('a service that does not answer for long: the page says from when it is, and goes on by itself', { skip }, async () => {
+  const { context, page, faults } = await open(chromium, service, {});
+  await page.clock.install();
+  await context.addInitScript(() => {
+    globalThis.heard = 0;
+    globalThis.EventSource = class extends EventSource { constructor(...given) { super(...given); this.addEventListener('app', () => { globalThis.heard++; }); } };
+  });
+  await page.goto(service.url + APP);
+  await ready(page);
+  await page.waitForFunction(() => globalThis.heard >= 2);
+  service.program.process.kill('SIGSTOP');
+  try {
+    await page.clock.fastForward('02:00');
+    await page.waitForSelector('#notice :text("Nothing new since")');
+    assert.match(await page.textContent('#now-title'), /dyno/);
+  } finally {
+    service.program.process.kill('SIGCONT');
+  }
+  await page.waitForSelector('.live[data-is=live]', { state: 'attached' });
+  await page.waitForFunction(() => !document.querySelector('#notice').textContent);
+  await context.close();
+  assert.deepEqual(faults, []);
+});
+
+test('an export shows how far it is, can be stopped, and holds everything', { skip }, () => visit(`${APP}/settings`, {}, async (page) => {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('#export')]);
+  const lines = readFileSync(await download.path(), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  for (const kind of ['app', 'rules', 'audit', 'series', 'decision']) assert.ok(lines.some((line) => line.kind === kind), kind);
+  let release;
+  await page.route('**/export?day=*', async (route) => { await new Promise((done) => { release = done; }); await route.continue().catch(() => {}); });
+  await page.click('#export');
+  await page.waitForSelector('#export:has-text("Day 1 of")');
+  await page.click('#export:has-text("Stop")');
+  release();
+  await page.waitForSelector('#export:has-text("Export everything")');
 }));
 
 test('by keyboard alone: skip link, tabs, marks by arrows, a chart read by the slider, a dialog left by Escape', { skip }, () => visit(APP, {}, async (page) => {
@@ -164,6 +308,9 @@ test('many apps are found by a part of their name', { skip }, async () => {
     await page.waitForFunction(() => document.querySelectorAll('#apps .app').length === 1);
     await page.fill('#words', 'nothing like it');
     await page.waitForSelector('#apps :text("No app")');
+    await page.fill('#words', '');
+    await page.click('#kinds button:has-text("No report yet 8")');
+    await page.waitForFunction(() => document.querySelectorAll('#apps .app').length === 8);
   });
   for (let i = 0; i < 8; i++) await service.api('DELETE', `/apps/many-${i}`, { name: `many-${i}` });
 });

@@ -9,6 +9,14 @@ export const PAGES = [
   ['app-worker', `${APP}?process=worker`],
   ['rules', `${APP}/rules`],
   ['rules-yaml', `${APP}/rules`, { prepare: async (page) => { await page.click('[data-how="yaml"]'); await page.waitForFunction(() => document.querySelector('#text').value); } }],
+  ['rules-trial', `${APP}/rules`, { prepare: async (page) => {
+    await page.click('#list button:has-text("default")');
+    await page.fill('[aria-label="Add above, ms"]', '60');
+    await page.click('#weeks button:has-text("October")');
+    await page.click('#trial-go');
+    await page.waitForSelector('#trial-result:not([hidden])');
+    await page.evaluate(() => scrollTo(0, 0));
+  } }],
   ['why', `${APP}/why`, { prepare: async (page) => { await page.click('.entry button'); await page.waitForSelector('.inside .sentence'); } }],
   ['savings', `${APP}/savings`],
   ['settings', `${APP}/settings`],
