@@ -9,7 +9,7 @@
 
 /* ---- Opening ------------------------------------------------------------------------------ */
 
-/* NULL with an exception or when off, which *off tells. */
+/* Returns NULL with an exception, or if the agent is off, which sets *off. */
 static ds_py_handle *open_handle(const dynoscale_options *options, char *settings, bool *off) {
     dynoscale_agent *agent;
     dynoscale_error error = dynoscale_agent_open(options, "python", &agent);
@@ -23,12 +23,12 @@ static ds_py_handle *open_handle(const dynoscale_options *options, char *setting
     return NULL;
 }
 
-static long told_by(const dynoscale_options *options) {
-    return (ds_py_options_on(options, DYNOSCALE_SETTING_QUEUE_TIME) ? DS_PY_TOLD_APP : 0) |
-           (ds_py_options_on(options, DYNOSCALE_SETTING_SERVER_TIMING) ? DS_PY_TOLD_BROWSER : 0);
+static long shown_by(const dynoscale_options *options) {
+    return (ds_py_options_on(options, DYNOSCALE_SETTING_QUEUE_TIME) ? DS_PY_SHOW_APP : 0) |
+           (ds_py_options_on(options, DYNOSCALE_SETTING_SERVER_TIMING) ? DS_PY_SHOW_BROWSER : 0);
 }
 
-/* Whether the agent that is open was opened with just these settings, and works. */
+/* Whether the current agent was opened with the same settings and is not stopped. */
 static bool is_open_with(ds_py_slot *slot, const char *settings) {
     ds_py_handle *handle = ds_py_slot_hold(slot);
     bool same =
@@ -37,9 +37,10 @@ static bool is_open_with(ds_py_slot *slot, const char *settings) {
     return same;
 }
 
-PyDoc_STRVAR(open_doc, "open($module, options, /)\n--\n\n"
-                       "Opens the agent with these settings in place of the one before, and keeps\n"
-                       "that where they are the same. True when the agent is on.");
+PyDoc_STRVAR(open_doc,
+             "open($module, options, /)\n--\n\n"
+             "Opens the agent with these settings and replaces the previous one; keeps it if they\n"
+             "are the same. True if the agent is on.");
 
 static PyObject *open_agent(PyObject *module, PyObject *object) {
     ds_py_state *state = ds_py_state_of(module);
@@ -51,11 +52,11 @@ static PyObject *open_agent(PyObject *module, PyObject *object) {
         PyMem_RawFree(settings);
         Py_RETURN_TRUE;
     }
-    /* The old one first: another open with the same URL would give it once more. */
+    /* Release the old agent first: the core would return it again for the same URL. */
     ds_py_slot_replace(&state->slot, NULL);
     bool off;
     ds_py_handle *handle = open_handle(options, settings, &off);
-    ds_py_doors_tell(&state->doors, handle != NULL ? told_by(options) : 0);
+    ds_py_entry_points_set_shown(&state->entry_points, handle != NULL ? shown_by(options) : 0);
     if (handle != NULL) ds_py_slot_replace(&state->slot, handle);
     else PyMem_RawFree(settings);
     atomic_store(&state->decided, true);
@@ -63,7 +64,7 @@ static PyObject *open_agent(PyObject *module, PyObject *object) {
 }
 
 PyDoc_STRVAR(is_decided_doc, "is_decided($module, /)\n--\n\n"
-                             "Whether settings were read: by open().");
+                             "Whether open() was called: settings were read.");
 
 static PyObject *is_decided(PyObject *module, PyObject *nothing) {
     (void)nothing;
@@ -90,7 +91,7 @@ static PyObject *wait_with(ds_py_handle *handle, PyObject *args, waiting_functio
 }
 
 PyDoc_STRVAR(flush_doc, "flush($module, timeout, /)\n--\n\n"
-                        "True once all that was recorded before is accepted by the service.");
+                        "Sends what was recorded; True once the service has accepted it.");
 
 static PyObject *flush(PyObject *module, PyObject *args) {
     ds_py_handle *handle = ds_py_slot_hold(&ds_py_state_of(module)->slot);
@@ -99,9 +100,10 @@ static PyObject *flush(PyObject *module, PyObject *args) {
     return result;
 }
 
-PyDoc_STRVAR(stop_doc, "stop($module, timeout, /)\n--\n\n"
-                       "Sends what was recorded and stops the agent in this process. True when\n"
-                       "nothing was given up.");
+PyDoc_STRVAR(stop_doc,
+             "stop($module, timeout, /)\n--\n\n"
+             "Sends what was recorded and stops the agent in this process. True if nothing was\n"
+             "dropped.");
 
 static PyObject *stop(PyObject *module, PyObject *args) {
     ds_py_handle *handle = ds_py_slot_hold(&ds_py_state_of(module)->slot);
@@ -113,11 +115,10 @@ static PyObject *stop(PyObject *module, PyObject *args) {
 
 /* ---- Signals ------------------------------------------------------------------------------ */
 
-PyDoc_STRVAR(
-    send_at_signals_doc,
-    "send_at_signals($module, /)\n--\n\n"
-    "Gives SIGTERM, SIGQUIT and SIGHUP, where they have the default action, one that sends\n"
-    "what was recorded before it. Python's own handlers do not know of it.");
+PyDoc_STRVAR(send_at_signals_doc,
+             "send_at_signals($module, /)\n--\n\n"
+             "Where SIGTERM, SIGQUIT and SIGHUP have the default action, installs a handler that\n"
+             "first sends what was recorded. Python's own signal handling does not see it.");
 
 static PyObject *send_at_signals(PyObject *module, PyObject *nothing) {
     (void)module, (void)nothing;
@@ -127,7 +128,7 @@ static PyObject *send_at_signals(PyObject *module, PyObject *nothing) {
 
 PyDoc_STRVAR(hold_signals_doc,
              "hold_signals($module, /, *numbers)\n--\n\n"
-             "Holds signals back until release_signals(); False where others do.");
+             "Holds signals back until release_signals(); False if they are held back already.");
 
 static PyObject *hold_signals(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
@@ -157,7 +158,7 @@ static ds_py_text name_of(PyObject *object) {
     return (ds_py_text){NULL, 0};
 }
 
-/* -1 for what is no number of ms; with an exception only when that is not ours to swallow. */
+/* The ms, or -1 if it is not a number of ms; with an exception only if that is not an Exception. */
 static int64_t ms_of(PyObject *object) {
     double ms = PyFloat_AsDouble(object); /* asks __float__, then __index__ */
     if (ms == -1.0 && PyErr_Occurred() != NULL) return (void)ds_py_swallow(), -1;
@@ -165,13 +166,15 @@ static int64_t ms_of(PyObject *object) {
     return ms >= 0 && ms <= most ? (int64_t)ms : -1;
 }
 
-PyDoc_STRVAR(job_queue_time_doc,
-             "job_queue_time($module, /, backend, queue, ms)\n--\n\n"
-             "Records how long the oldest job that is ready in a queue has waited, in ms; 0 for\n"
-             "a queue known to be empty. Reported as BACKEND:QUEUE.\n\n"
-             "backend: 1 to 32 of a-z, 0-9 and _; queue: 1 to 200 bytes of UTF-8 without control\n"
-             "characters. False when it was not taken: wrong names or a wrong number (counted as\n"
-             "jobs_refused), too much unsent (dropped_full), stopped, or off.");
+PyDoc_STRVAR(
+    job_queue_time_doc,
+    "job_queue_time($module, /, backend, queue, ms)\n--\n\n"
+    "Records how long the oldest of a queue's jobs that are ready has waited, in ms; 0 for\n"
+    "an empty queue. Reported as BACKEND:QUEUE.\n"
+    "\n"
+    "backend: 1 to 32 of a-z, 0-9 and _; queue: 1 to 200 bytes of UTF-8 without control\n"
+    "characters. False if it was not recorded: an unusable name or number (counted as\n"
+    "jobs_refused), too many unsent readings (dropped_full), stopped, or off.");
 
 static PyObject *job_queue_time(PyObject *module, PyObject *args, PyObject *names) {
     static char *parameters[] = {"backend", "queue", "ms", NULL};
@@ -192,11 +195,12 @@ static PyObject *job_queue_time(PyObject *module, PyObject *args, PyObject *name
     return PyBool_FromLong(error == DYNOSCALE_OK);
 }
 
-PyDoc_STRVAR(leads_doc,
-             "leads($module, topic=None, /)\n--\n\n"
-             "Whether this process is the one of its dyno that reads the job queues of a topic, a\n"
-             "backend's name for instance: the first that asked and still lives. A system call or\n"
-             "two: ask once an interval.");
+PyDoc_STRVAR(
+    leads_doc,
+    "leads($module, topic=None, /)\n--\n\n"
+    "Whether this process reads the job queues of a topic, for instance a backend's name,\n"
+    "for its dyno: the first living process that asked. Takes a system call or two: ask once\n"
+    "an interval.");
 
 static PyObject *leads(PyObject *module, PyObject *args) {
     const char *topic = NULL;
@@ -210,8 +214,8 @@ static PyObject *leads(PyObject *module, PyObject *args) {
 PyDoc_STRVAR(
     watch_leader_doc,
     "watch_leader($module, topic=None, /)\n--\n\n"
-    "A file descriptor that can be read from once the process that leads in the topic has\n"
-    "ended, for the caller to close; None where there is none.");
+    "A file descriptor that becomes readable when the process that leads in the topic has\n"
+    "ended, for the caller to close; None if there is none.");
 
 static PyObject *watch_leader(PyObject *module, PyObject *args) {
     const char *topic = NULL;
@@ -225,9 +229,10 @@ static PyObject *watch_leader(PyObject *module, PyObject *args) {
 
 /* ---- What the service asks for -------------------------------------------------------------- */
 
-PyDoc_STRVAR(asked_doc, "asked($module, /)\n--\n\n"
-                        "What the service asks for: names of signals, whether this process is to\n"
-                        "read job queues, ms between heartbeats or 0.");
+PyDoc_STRVAR(asked_doc,
+             "asked($module, /)\n--\n\n"
+             "What the service asks for: names of signals, whether this process may read job\n"
+             "queues, ms between heartbeats or 0.");
 
 static PyObject *asked(PyObject *module, PyObject *nothing) {
     (void)nothing;
@@ -248,7 +253,7 @@ static PyObject *asked(PyObject *module, PyObject *nothing) {
 }
 
 PyDoc_STRVAR(enter_doc, "enter($module, /)\n--\n\n"
-                        "A request enters the app: returns what leave() takes.");
+                        "A request enters the app. Returns what leave() takes.");
 
 static PyObject *enter(PyObject *module, PyObject *nothing) {
     (void)nothing;
@@ -265,7 +270,7 @@ static PyObject *leave(PyObject *module, PyObject *entered) {
 }
 
 PyDoc_STRVAR(set_slots_doc, "set_slots($module, slots, /)\n--\n\n"
-                            "How many requests this process works on at once.");
+                            "How many requests this process can run at once.");
 
 static PyObject *set_slots(PyObject *module, PyObject *slots) {
     (void)module;
@@ -275,10 +280,11 @@ static PyObject *set_slots(PyObject *module, PyObject *slots) {
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(job_signal_doc,
-             "job_signal($module, backend, queue, signal, jobs, /)\n--\n\n"
-             "Records the depth of a queue, or how many of its jobs are worked on,\n"
-             "where the service asks for it.");
+PyDoc_STRVAR(
+    job_signal_doc,
+    "job_signal($module, backend, queue, signal, jobs, /)\n--\n\n"
+    "Records how many jobs of a queue are ready (\"depth\") or running (\"working\"), if the\n"
+    "service asks for it.");
 
 static PyObject *job_signal(PyObject *module, PyObject *args) {
     const char *signal;
@@ -316,9 +322,9 @@ static PyObject *counters(PyObject *module, PyObject *nothing) {
     return dict;
 }
 
-PyDoc_STRVAR(next_event_doc, "next_event($module, /)\n--\n\n"
-                             "The oldest thing worth logging, as (level, text), or None; levels\n"
-                             "are logging's.");
+PyDoc_STRVAR(next_event_doc,
+             "next_event($module, /)\n--\n\n"
+             "The oldest event to log, as (level, text), or None; levels are logging's.");
 
 static PyObject *next_event(PyObject *module, PyObject *nothing) {
     (void)nothing;

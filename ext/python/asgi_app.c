@@ -1,12 +1,12 @@
 /*
- * DynoscaleAsgiApp: an ASGI application that measures each HTTP request and calls the one it wraps.
+ * DynoscaleAsgiApp: an ASGI application that measures each HTTP request and calls the app it wraps.
  *
- * What the app returns, an awaitable, is the server's: there is no coroutine, task or wait of ours,
- * unless the service asks for the time that requests take; then it is awaited in a coroutine.
- * The request is measured when the server calls, which is before the app's first step. Scopes of
- * other types than http (websocket, and those to come) pass untouched, and so does all of lifespan
- * but the app's last word: before it is sent on, what was recorded is reported. A server may end
- * the process by the signal that stopped it, past all exit functions; uvicorn from 0.29 on does.
+ * The server gets the app's own awaitable: there is no coroutine or task of ours, unless the
+ * service asks for the time that requests take. The request is measured when the server calls,
+ * before the app's first step. Scopes of other types (websocket, and future ones) pass unchanged.
+ * So does lifespan, except for the app's last message: before it is sent on, what was recorded is
+ * reported, because a server may end the process by the signal that stopped it, without any exit
+ * function (uvicorn since 0.29).
  */
 #include "wrapper.h"
 
@@ -17,7 +17,7 @@
 
 /* ---- The headers: pairs of bytes ---------------------------------------------------------- */
 
-/* ASGI's names are in lower case; other cases do no harm. */
+/* Names are in lower case in ASGI; other cases are accepted. */
 static int take(PyObject *name, PyObject *value, const ds_py_header *header, PyObject **found) {
     if (name == NULL || value == NULL) return ds_py_swallow(); /* the list has become shorter */
     if (!PyBytes_Check(name) || PyBytes_GET_SIZE(name) != header->length) return 0;
@@ -26,7 +26,7 @@ static int take(PyObject *name, PyObject *value, const ds_py_header *header, PyO
     return same || ds_py_is_name(text, header) ? ds_py_stamps_keep(found, value) : 0;
 }
 
-/* A pair is a tuple with most servers, and a list with some. */
+/* Most servers give tuples, some give lists. */
 static int look_closer(PyObject *pair, const ds_py_header *header, PyObject **found) {
     if (PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2)
         return take(PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1), header, found);
@@ -39,7 +39,7 @@ static int look_closer(PyObject *pair, const ds_py_header *header, PyObject **fo
     return result;
 }
 
-/* Passes over plain pairs whose names are of another length, which nearly all are. */
+/* Skips plain pairs whose names have another length: nearly all. */
 static inline int look_at(PyObject *pair, const ds_py_header *header, PyObject **found) {
     if (DS_LIKELY(PyTuple_CheckExact(pair)) && DS_LIKELY(PyTuple_GET_SIZE(pair) == 2)) {
         PyObject *name = PyTuple_GET_ITEM(pair, 0);
@@ -50,7 +50,7 @@ static inline int look_at(PyObject *pair, const ds_py_header *header, PyObject *
     return look_closer(pair, header, found);
 }
 
-/* An iterator can be read once only, and that is for the app to do. */
+/* An iterator can be read only once: leave it to the app. */
 DS_COLD static int scan_other(PyObject *headers, const ds_py_header *header, PyObject **found) {
     if (PyIter_Check(headers)) return 0;
     PyObject *pairs = PyObject_GetIter(headers), *pair;
@@ -64,7 +64,7 @@ DS_COLD static int scan_other(PyObject *headers, const ds_py_header *header, PyO
     return result == 0 && PyErr_Occurred() != NULL ? ds_py_swallow() : result;
 }
 
-/* No Python code runs in here: with the interpreter's lock the list can't change. */
+/* No Python code runs here, so with the interpreter's lock the list can't change. */
 static int scan(PyObject *headers, const ds_py_header *header, PyObject **found) {
     if (DS_LIKELY(PyList_CheckExact(headers))) {
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
@@ -97,26 +97,27 @@ DS_COLD static int measure_by_both(ds_py_state *state, PyObject *headers, PyObje
     return result;
 }
 
-static ds_py_claim measure(ds_py_wrapper *self, PyObject *scope, int64_t *queue_time_ms) {
+static ds_py_counted_by measure(ds_py_wrapper *self, PyObject *scope, int64_t *queue_time_ms) {
     ds_py_state *state = self->state;
     PyObject *headers, *start = NULL;
-    ds_py_claim claim = DS_PY_CLAIM_OURS;
+    ds_py_counted_by counted_by = DS_PY_COUNTED_BY_NONE;
     int result = ds_py_lookup(scope, state->name_headers, &headers);
     if (DS_LIKELY(result > 0)) result = scan(headers, &ds_py_request_start, &start);
     if (DS_LIKELY(result == 0))
-        claim = ds_py_doors_claim(&state->doors, self, scope, state->doors.key_asgi, start);
-    if (DS_LIKELY(result == 0) && DS_LIKELY(claim == DS_PY_CLAIM_OURS)) {
+        counted_by = ds_py_entry_points_mark(&state->entry_points, self, scope,
+                                             state->entry_points.key_asgi, start);
+    if (DS_LIKELY(result == 0) && DS_LIKELY(counted_by == DS_PY_COUNTED_BY_NONE)) {
         result = ds_py_record_start(state, start, queue_time_ms);
         if (DS_LIKELY(result == 0) && DS_UNLIKELY(*queue_time_ms < 0))
             result = measure_by_both(state, headers, start, queue_time_ms);
     }
     Py_XDECREF(start);
     Py_XDECREF(headers);
-    return DS_LIKELY(result == 0) ? claim : DS_PY_CLAIM_RAISED;
+    return DS_LIKELY(result == 0) ? counted_by : DS_PY_COUNTED_RAISED;
 }
 
 typedef enum scope_type {
-    SCOPE_RAISED = -1, /* an exception that is none of ours to swallow */
+    SCOPE_RAISED = -1, /* an exception that is not an Exception: propagate it */
     SCOPE_OTHER,
     SCOPE_HTTP,
     SCOPE_LIFESPAN,
@@ -143,7 +144,7 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
     ds_py_wrapper *self = (ds_py_wrapper *)object;
     if (DS_UNLIKELY(self->app == NULL)) return ds_py_wrapper_raise_no_app(self);
     ds_py_state *state = self->state;
-    /* Misuse is the app's to complain about: without a scope there is nothing to measure. */
+    /* Without a scope there is nothing to measure; the app raises for wrong arguments. */
     if (ds_py_slot_on(&state->slot) && DS_LIKELY(PyVectorcall_NARGS(flagged_count) > 0) &&
         DS_LIKELY(PyDict_Check(args[0]))) {
         int64_t queue_time_ms;
@@ -153,8 +154,9 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
             return ds_py_wrapper_call_answered_by(self, args, flagged_count, names,
                                                   "dynoscale.asgi", "_lifespan_send", NULL);
         if (DS_LIKELY(type == SCOPE_HTTP)) {
-            if (DS_UNLIKELY(ds_py_doors_careful(&state->doors) || dynoscale_busy_asked()))
-                return ds_py_wrapper_call_with_care(self, args, flagged_count, names);
+            if (DS_UNLIKELY(ds_py_entry_points_need_slow_path(&state->entry_points) ||
+                            dynoscale_busy_asked()))
+                return ds_py_wrapper_call_slow_path(self, args, flagged_count, names);
             if (DS_UNLIKELY(measure(self, args[0], &queue_time_ms) < 0)) return NULL;
             return PyObject_Vectorcall(self->app, args, flagged_count, names);
         }
@@ -162,21 +164,22 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
     return ds_py_wrapper_call_app(self, args, flagged_count, names);
 }
 
-/* Servers tell the versions of ASGI apart by whether __call__ is a coroutine function. Those that
- * call the wrapper itself, which are all that we know, do not pass through this one. */
+/* Servers recognise the version of ASGI by whether __call__ is a coroutine function. All known
+ * servers call the wrapper itself, not this function. */
 static PyObject *get_call(PyObject *object) {
     return ds_py_call("dynoscale.asgi", "_coroutine_function", object, NULL);
 }
 
-/* ASGI's servers hand bodies on as they come. */
-static ds_py_claim measure_with_care(ds_py_wrapper *self, PyObject *scope, int64_t *queue_time_ms) {
-    ds_py_doors *doors = &self->state->doors;
-    if ((ds_py_doors_flags(doors) & DS_PY_SERVER_UNKNOWN) != 0)
-        ds_py_doors_know_server(doors, false);
+/* ASGI servers pass bodies on as they arrive. */
+static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *scope,
+                                          int64_t *queue_time_ms) {
+    ds_py_entry_points *entry_points = &self->state->entry_points;
+    if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_UNKNOWN) != 0)
+        ds_py_entry_points_know_server(entry_points, false);
     return measure(self, scope, queue_time_ms);
 }
 
-/* The time is the task's: from its first step until it is done. */
+/* Times the task from its first step to its end. */
 static PyObject *time_answer(PyObject *awaitable) {
     if (awaitable == NULL) return NULL;
     PyObject *timed = ds_py_call("dynoscale.asgi", "_timed", awaitable, NULL);
@@ -188,7 +191,7 @@ static PyObject *time_answer(PyObject *awaitable) {
 static const ds_py_wrapper_kind kind = {
     .name = "DynoscaleAsgiApp",
     .call = call,
-    .measure = measure_with_care,
+    .measure = measure_slow_path,
     .answer = 2,
     .time_answer = time_answer,
     .timed = "Send",

@@ -1,6 +1,5 @@
 /*
- * Python.h, and what Python 3.9 to 3.13 don't have in common: later versions' names for earlier
- * ones, each with the meaning that it has in the newest.
+ * Python.h, and functions of newer versions for Python 3.9 to 3.12, each as in the newest version.
  */
 #ifndef DYNOSCALE_PYTHON_COMPAT_H
 #define DYNOSCALE_PYTHON_COMPAT_H
@@ -15,8 +14,8 @@
 #define DS_LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define DS_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define DS_COLD                __attribute__((cold, noinline))
-/* A request's way: all that is called on it, the core's part too, becomes one piece of code. Saves
- * a tenth of its instructions. */
+/* The request path: inlines everything that is called, the core's part too. Saves a tenth of its
+ * instructions. */
 #define DS_FLAT __attribute__((flatten))
 #else
 #define DS_LIKELY(condition)   (condition)
@@ -25,11 +24,11 @@
 #define DS_FLAT
 #endif
 
-/* A slot's function pointer; ISO C has no conversion from a function pointer to void *. */
+/* A function pointer for a slot. ISO C has no conversion from function pointers to void *. */
 #define DS_SLOT(function) ((void *)(uintptr_t)(function))
 
-/* A function of another signature than PyCFunction's, as its flags say; over void (*)(void), which
- * compilers take for «I know». */
+/* A function whose flags say that its signature is not PyCFunction's. The cast to void (*)(void)
+ * between keeps compilers from warning. */
 #define DS_METHOD(function) ((PyCFunction)(void (*)(void))(function))
 
 #if PY_VERSION_HEX < 0x030A0000
@@ -47,7 +46,7 @@ static inline PyObject *Py_XNewRef(PyObject *object) {
 #endif
 
 #if PY_VERSION_HEX < 0x030D0000
-/* 1 and a new reference; 0 and NULL where there is none; -1 and NULL with an exception. */
+/* Returns 1 and a new reference, 0 and NULL if there is none, -1 and NULL with an exception. */
 static inline int PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value) {
     PyObject *found = PyDict_GetItemWithError(dict, key);
     if (found != NULL) {
@@ -58,8 +57,8 @@ static inline int PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **va
     return PyErr_Occurred() != NULL ? -1 : 0;
 }
 
-/* The value at the key, in *value a new reference; put there where there was none. 1 when there was
- * one, 0 when not; -1 and NULL with an exception. */
+/* Puts `standard` at the key if nothing is there; *value is a new reference to what is there then.
+ * Returns 1 if there was a value before, 0 if not, -1 and NULL with an exception. */
 static inline int PyDict_SetDefaultRef(PyObject *dict, PyObject *key, PyObject *standard,
                                        PyObject **value) {
     Py_ssize_t before = PyDict_GET_SIZE(dict);

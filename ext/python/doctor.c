@@ -13,7 +13,7 @@ typedef struct doctor_object {
 
 static doctor_object *doctor_in(PyObject *self) { return (doctor_object *)self; }
 
-/* Text of the core, cut where it may be in the middle of a character. */
+/* Text of the core, which may be cut inside a character. */
 static PyObject *str_of(const char *text) {
     return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
 }
@@ -86,13 +86,13 @@ static void end(PyObject *self) {
 }
 
 static PyMethodDef methods[] = {
-    {"verdict", verdict, METH_NOARGS, "Whether all so far is well, and a sentence."},
+    {"verdict", verdict, METH_NOARGS, "Whether all findings so far are good, and a sentence."},
     {NULL, NULL, 0, NULL},
 };
 
 PyDoc_STRVAR(doc,
              "Doctor(options, runtime, app_url, timeout, /)\n--\n\n"
-             "Looks whether a process with these options reports, and whether that arrives.\n"
+             "Checks whether a process with these options reports, and whether reports arrive.\n"
              "An iterator of (check, health, text, remedy, measure, value); see dynoscale_cli.h.\n"
              "app_url: an address of the app, or None; timeout: of an answer, in seconds.");
 

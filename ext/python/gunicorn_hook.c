@@ -1,6 +1,6 @@
 /*
- * gunicorn's pre_request(worker, req): req.headers is a list of (NAME, value) pairs of str. It can
- * tell nobody but the service: gunicorn makes environ only later.
+ * gunicorn's pre_request(worker, req): req.headers is a list of (NAME, value) pairs of str. Only
+ * the service gets the queue time: gunicorn makes environ later.
  */
 #include "state.h"
 
@@ -21,8 +21,8 @@ static int look_closer(PyObject *header, const ds_py_header *wanted, PyObject **
     return ds_py_stamps_keep(found, PyTuple_GET_ITEM(header, 1));
 }
 
-/* Passes over plain pairs whose names are of another length, which nearly all are; looks closer at
- * anything else. Comparing types, not their flags, saves a load at each of 15 headers or so. */
+/* Skips plain pairs whose names have another length: nearly all. Comparing types, not their flags,
+ * saves a load for each header. */
 static inline int look_at(PyObject *header, const ds_py_header *wanted, PyObject **found) {
     if (DS_LIKELY(PyTuple_CheckExact(header)) && DS_LIKELY(PyTuple_GET_SIZE(header) == 2)) {
         PyObject *name = PyTuple_GET_ITEM(header, 0);
@@ -33,7 +33,7 @@ static inline int look_at(PyObject *header, const ds_py_header *wanted, PyObject
     return look_closer(header, wanted, found);
 }
 
-/* No Python code runs in here: with the interpreter's lock the list can't change. */
+/* No Python code runs here, so with the interpreter's lock the list can't change. */
 static int scan(PyObject *headers, const ds_py_header *wanted, PyObject **found) {
     if (PyList_Check(headers)) {
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
@@ -54,18 +54,18 @@ static int scan(PyObject *headers, const ds_py_header *wanted, PyObject **found)
     return 0;
 }
 
-/* `stamp` is the header's value that counted, or NULL. */
+/* `stamp` is the value of the header that counted, or NULL. */
 DS_COLD static int mark(ds_py_state *state, PyObject *request, PyObject *stamp,
                         int64_t queue_time_ms) {
-    if (!ds_py_doors_several(&state->doors)) return 0;
+    if (!ds_py_entry_points_several(&state->entry_points)) return 0;
     PyObject *body = PyObject_GetAttr(request, state->name_body);
     if (body == NULL && ds_py_swallow() < 0) return -1;
-    int result = ds_py_doors_mark_request(&state->doors, body, stamp, queue_time_ms);
+    int result = ds_py_entry_points_mark_by_hook(&state->entry_points, body, stamp, queue_time_ms);
     Py_XDECREF(body);
     return result;
 }
 
-/* Leaves in *stamp the one of the two headers that is there. */
+/* Sets *stamp to the one of the two headers that is present. */
 DS_COLD static int record_by_both(ds_py_state *state, PyObject *headers, PyObject **stamp,
                                   int64_t *queue_time_ms) {
     PyObject *queue_start = NULL;
@@ -84,14 +84,15 @@ static int record(ds_py_state *state, PyObject *request) {
     if (DS_LIKELY(result == 0)) result = ds_py_record_start(state, stamp, &queue_time_ms);
     if (DS_LIKELY(result == 0) && DS_UNLIKELY(queue_time_ms < 0))
         result = record_by_both(state, headers, &stamp, &queue_time_ms);
-    if (result == 0 && DS_UNLIKELY(ds_py_doors_careful(&state->doors)))
+    if (result == 0 && DS_UNLIKELY(ds_py_entry_points_need_slow_path(&state->entry_points)))
         result = mark(state, request, stamp, queue_time_ms);
     Py_XDECREF(stamp);
     Py_XDECREF(headers);
     return result;
 }
 
-/* pre_request(worker=..., req=...) or wrong: NULL with a TypeError. Borrowed. */
+/* Parses pre_request(worker=..., req=...). Returns the request, borrowed, or NULL with a
+ * TypeError. */
 DS_COLD static PyObject *parse(PyObject *const *args, Py_ssize_t count, PyObject *names) {
     PyObject *worker = count > 0 ? args[0] : NULL, *request = count > 1 ? args[1] : NULL;
     Py_ssize_t named = names != NULL ? PyTuple_GET_SIZE(names) : 0;
@@ -106,7 +107,7 @@ DS_COLD static PyObject *parse(PyObject *const *args, Py_ssize_t count, PyObject
     return NULL;
 }
 
-/* gunicorn's worker says how many requests it works on at once. -1 with an exception that is not an
+/* Asks gunicorn's worker how many requests it runs at once. -1 with an exception that is not an
  * Exception: propagate it. */
 DS_COLD static int find_slots(PyObject *worker) {
     PyObject *found = ds_py_call("dynoscale._slots", "find_of_worker", worker, NULL);
@@ -114,9 +115,9 @@ DS_COLD static int find_slots(PyObject *worker) {
     return found == NULL ? ds_py_swallow() : 0;
 }
 
-/* Leaves the moment on the request for post_request. */
+/* Stores the time on the request for post_request. */
 DS_COLD static int enter(ds_py_state *state, PyObject *request) {
-    if (!ds_py_doors_hook_times(&state->doors)) return 0;
+    if (!ds_py_entry_points_hook_times(&state->entry_points)) return 0;
     int64_t entered_ns = ds_py_slot_request_enters(&state->slot);
     PyObject *entered = PyLong_FromLongLong(entered_ns);
     int result = entered != NULL ? PyObject_SetAttr(request, state->name_entered, entered) : -1;
@@ -128,7 +129,7 @@ DS_COLD static int enter(ds_py_state *state, PyObject *request) {
 
 PyDoc_STRVAR(pre_request_doc,
              "pre_request($module, worker, req)\n--\n\n"
-             "Measures the request that gunicorn is about to hand to the app.\n\n"
+             "Measures the request that gunicorn is about to pass to the app.\n\n"
              "Put it in gunicorn.conf.py, or call it from a pre_request of your own.");
 
 DS_FLAT static PyObject *pre_request(PyObject *module, PyObject *const *args, Py_ssize_t count,
@@ -139,9 +140,9 @@ DS_FLAT static PyObject *pre_request(PyObject *module, PyObject *const *args, Py
     ds_py_state *state = ds_py_state_of(module);
     if (ds_py_need_agent(state) < 0) return NULL;
     if (ds_py_slot_on(&state->slot)) {
-        bool first = !atomic_load_explicit(&state->doors.hook_called, memory_order_relaxed);
+        bool first = !atomic_load_explicit(&state->entry_points.hook_called, memory_order_relaxed);
         if (DS_UNLIKELY(first) && find_slots(count > 0 ? args[0] : Py_None) < 0) return NULL;
-        ds_py_doors_open_hook(&state->doors);
+        ds_py_entry_points_open_hook(&state->entry_points);
         if (DS_UNLIKELY(record(state, request) < 0)) return NULL;
         if (DS_UNLIKELY(dynoscale_busy_asked()) && enter(state, request) < 0) return NULL;
     }
@@ -149,12 +150,12 @@ DS_FLAT static PyObject *pre_request(PyObject *module, PyObject *const *args, Py
 }
 
 PyDoc_STRVAR(post_request_doc, "post_request($module, req, /)\n--\n\n"
-                               "The request that pre_request was called with leaves the app.");
+                               "The request of a pre_request has left the app.");
 
-/* From the first call on it is known that gunicorn calls it: only then pre_request enters. */
+/* The first call shows that gunicorn calls it: only then pre_request enters. */
 static PyObject *post_request(PyObject *module, PyObject *request) {
     ds_py_state *state = ds_py_state_of(module);
-    atomic_store_explicit(&state->doors.hook_times, true, memory_order_relaxed);
+    atomic_store_explicit(&state->entry_points.hook_times, true, memory_order_relaxed);
     PyObject *entered = PyObject_GetAttr(request, state->name_entered);
     if (entered == NULL) {
         if (ds_py_swallow() < 0) return NULL;

@@ -2,10 +2,10 @@
  * dynoscale._native: the core for Python.
  *
  * Suggested reading order: state.h (what an interpreter has), agent.c (the functions), wsgi_app.c,
- * asgi_app.c and gunicorn_hook.c (the path of a request), wrapper.h (what the two wrappers share),
- * doors.h (how a request is counted once), slot.h (how the agent is replaced), options.c
- * (settings), doctor.c (for the command line). python/dynoscale/_agent.py has all that need not be
- * fast: when the agent is opened, what is logged, what happens at exit.
+ * asgi_app.c and gunicorn_hook.c (the request path), wrapper.h (what both wrappers share),
+ * entry_points.h (how a request is counted once), slot.h (how the agent is replaced), options.c
+ * (settings), doctor.c (for the command line). python/dynoscale/_agent.py has what need not be
+ * fast: opening the agent, logging, exit.
  */
 #include "parts.h"
 #include "state.h"

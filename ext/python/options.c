@@ -1,4 +1,4 @@
-/* Options: the core's settings for Python. Nothing is parsed here, and nothing has two names. */
+/* Options: the core's settings for Python. Nothing is parsed here. */
 #include "options.h"
 
 #include <string.h>
@@ -81,7 +81,7 @@ static PyObject *row(const dynoscale_options *options, dynoscale_setting setting
                          dynoscale_setting_standard(setting), dynoscale_setting_meaning(setting));
 }
 
-/* Appends and gives the reference away; -1 with an exception, also when `item` is NULL. */
+/* Appends and consumes the reference. -1 with an exception, also if `item` is NULL. */
 static int append(PyObject *list, PyObject *item) {
     if (item == NULL) return -1;
     int result = PyList_Append(list, item);
@@ -147,7 +147,7 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-PyDoc_STRVAR(doc, "Settings being gathered: the defaults at first.");
+PyDoc_STRVAR(doc, "A set of settings: the defaults at first.");
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)doc},

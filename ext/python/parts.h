@@ -1,5 +1,4 @@
-/* What each part adds to the module when it is made: classes and functions. -1 with an exception.
- */
+/* The classes and functions that each part adds to a new module. -1 with an exception. */
 #ifndef DYNOSCALE_PYTHON_PARTS_H
 #define DYNOSCALE_PYTHON_PARTS_H
 

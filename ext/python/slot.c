@@ -36,7 +36,7 @@ ds_py_handle *ds_py_handle_new(dynoscale_agent *agent, char *settings) {
 
 #ifdef Py_GIL_DISABLED
 
-/* False after a second: a reader that was inside when the process forked never leaves. */
+/* Returns false after a second: a reader that was inside when the process forked never leaves. */
 static bool wait_for_readers(ds_py_slot *slot) {
     const struct timespec pause = {.tv_sec = 0, .tv_nsec = 100 * 1000};
     int pauses_left = 10 * 1000;
@@ -58,5 +58,5 @@ void ds_py_slot_replace(ds_py_slot *slot, ds_py_handle *handle) {
     ds_py_handle *before = atomic_exchange(&slot->handle, handle);
     if (before == NULL) return;
     if (wait_for_readers(slot)) ds_py_handle_release(before);
-    /* Else it is leaked: better than freed under somebody's feet. */
+    /* Otherwise it is leaked: a reader may still use it. */
 }

@@ -1,10 +1,10 @@
 /*
- * The place of an interpreter's agent: read at every request, replaced by configure().
+ * The current agent of an interpreter: read at every request, replaced by configure().
  *
  * With the interpreter's lock a reader can't be interrupted between reading the pointer and using
- * it, so that a replaced agent can be freed at once. Without the lock (free-threaded Python) each
- * reader counts itself in and out, and whoever replaces the agent waits for those inside: a time
- * measured in nanoseconds, since no Python code runs in there.
+ * it, so a replaced agent can be freed at once. Without the lock (free-threaded Python) each reader
+ * counts itself in and out, and the replacing thread waits for the readers inside: some ns, since
+ * no Python code runs there.
  */
 #ifndef DYNOSCALE_PYTHON_SLOT_H
 #define DYNOSCALE_PYTHON_SLOT_H
@@ -15,12 +15,12 @@
 
 #include "dynoscale.h"
 
-/* An open agent. flush and stop run without the interpreter's lock and hold it meanwhile. */
+/* An open agent. flush and stop run without the interpreter's lock and hold a reference. */
 typedef struct ds_py_handle {
     dynoscale_agent *agent;
-    char *settings; /* it was opened with these, as one text: to tell whether others are new */
+    char *settings; /* the settings it was opened with, as one text, to compare with others */
     atomic_long references;
-    atomic_bool stopped; /* by stop(): the next configure() opens anew, whatever the settings */
+    atomic_bool stopped; /* by stop(): the next configure() opens a new one in any case */
 } ds_py_handle;
 
 #ifdef Py_GIL_DISABLED
@@ -46,7 +46,7 @@ typedef struct ds_py_reader {
 #endif
 } ds_py_reader;
 
-/* Whether there is an agent to enter for; a hint, at the price of one load. */
+/* Whether there is an agent; may be outdated. Costs one load. */
 static inline bool ds_py_slot_on(ds_py_slot *slot) {
     return atomic_load_explicit(&slot->handle, memory_order_relaxed) != NULL;
 }
@@ -58,7 +58,7 @@ static inline ds_py_reader ds_py_slot_enter(ds_py_slot *slot) {
     uintptr_t thread = (uintptr_t)PyThreadState_Get();
     reader.shard = &slot->shards[(thread >> 6 ^ thread >> 14) % DS_PY_SHARDS];
     /* seq_cst, both: pairs with the exchange and the loads in ds_py_slot_replace. Either the
-     * replacer sees this reader inside, or this reader sees the new handle. */
+     * replacing thread sees this reader inside, or this reader sees the new handle. */
     atomic_fetch_add(&reader.shard->inside, 1);
     ds_py_handle *handle = atomic_load(&slot->handle);
 #else
@@ -70,7 +70,7 @@ static inline ds_py_reader ds_py_slot_enter(ds_py_slot *slot) {
 
 static inline void ds_py_slot_leave(ds_py_reader *reader) {
 #ifdef Py_GIL_DISABLED
-    /* release: pairs with the load in ds_py_slot_replace; the agent is not used any more. */
+    /* release: pairs with the load in ds_py_slot_replace; the agent is no longer used. */
     atomic_fetch_sub_explicit(&reader->shard->inside, 1, memory_order_release);
 #else
     (void)reader;
@@ -92,17 +92,17 @@ static inline void ds_py_slot_request_leaves(ds_py_slot *slot, int64_t entered_n
     ds_py_slot_leave(&reader);
 }
 
-/* The handle with one more reference, NULL when off. */
+/* Returns a new reference, NULL if off. */
 ds_py_handle *ds_py_slot_hold(ds_py_slot *slot);
 
-/* Gives a reference back; the last one frees the agent, which does not block. NULL is allowed. */
+/* Releases a reference; the last one frees the agent, which does not block. NULL is allowed. */
 void ds_py_handle_release(ds_py_handle *handle);
 
-/* A handle with one reference that takes over the agent, and the settings' text, which is from
- * PyMem_RawMalloc. NULL without memory: both stay the caller's. */
+/* Makes a handle with one reference. It owns the agent, and the settings' text, which is from
+ * PyMem_RawMalloc. Returns NULL without memory: both stay the caller's. */
 ds_py_handle *ds_py_handle_new(dynoscale_agent *agent, char *settings);
 
-/* Puts a handle (NULL: off) in the slot and releases the one before. */
+/* Puts a handle (NULL: off) in the slot and releases the previous one. */
 void ds_py_slot_replace(ds_py_slot *slot, ds_py_handle *handle);
 
 #endif

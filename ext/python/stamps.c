@@ -21,7 +21,7 @@ static PyObject *join_bytes(PyObject *one, PyObject *other) {
     return joined;
 }
 
-/* Of other types than str and bytes the first stays. */
+/* Of values of other types than str and bytes the first is kept. */
 DS_COLD int ds_py_stamps_join(PyObject **place, PyObject *value) {
     PyObject *joined;
     if (PyUnicode_Check(*place) && PyUnicode_Check(value))

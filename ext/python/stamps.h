@@ -1,8 +1,8 @@
 /*
- * A header among a request's pairs of name and value: gunicorn's are of str, ASGI's of bytes.
+ * Finds a header among a request's pairs of name and value: str in gunicorn, bytes in ASGI.
  *
- * All pairs have to be looked at, since a header may be there repeatedly. Nearly all are passed
- * over by the length of their names.
+ * A header may occur several times, so every pair must be checked. The length of the name excludes
+ * nearly all.
  */
 #ifndef DYNOSCALE_PYTHON_STAMPS_H
 #define DYNOSCALE_PYTHON_STAMPS_H
@@ -22,11 +22,11 @@ typedef struct ds_py_header {
 static const ds_py_header ds_py_request_start = DS_PY_HEADER("X-REQUEST-START", "x-request-start");
 static const ds_py_header ds_py_queue_start = DS_PY_HEADER("X-QUEUE-START", "x-queue-start");
 
-/* Whether a text of the header's length is its name in any case. */
+/* Whether a text of that length is the header's name, in any case. */
 bool ds_py_is_name(const char *text, const ds_py_header *header);
 
-/* A header that came twice is one list, as in environ: "A,B". 0; -1 with an exception that is not
- * an Exception: propagate it. */
+/* Joins the values of a header that came twice to one list, "A,B", as in environ. Returns 0, or -1
+ * with an exception that is not an Exception: propagate it. */
 int ds_py_stamps_join(PyObject **place, PyObject *value);
 
 static inline int ds_py_stamps_keep(PyObject **place, PyObject *value) {

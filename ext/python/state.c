@@ -14,19 +14,20 @@ int ds_py_state_init(ds_py_state *state) {
                 state->text_http != NULL && state->name_headers != NULL &&
                 state->name_body != NULL && state->name_entered != NULL;
     if (!made) return -1;
-    return ds_py_doors_init(&state->doors, state->key_request_start, state->key_queue_start);
+    return ds_py_entry_points_init(&state->entry_points, state->key_request_start,
+                                   state->key_queue_start);
 }
 
 int ds_py_state_traverse(ds_py_state *state, visitproc visit, void *arg) {
     Py_VISIT(state->options_type);
-    return ds_py_doors_traverse(&state->doors, visit, arg);
+    return ds_py_entry_points_traverse(&state->entry_points, visit, arg);
 }
 
 /* Afterwards the agent is off. Wrappers that outlive the module only call their apps. */
 void ds_py_state_clear(ds_py_state *state) {
     ds_py_slot_replace(&state->slot, NULL);
     atomic_store(&state->decided, true);
-    ds_py_doors_clear(&state->doors);
+    ds_py_entry_points_clear(&state->entry_points);
     Py_CLEAR(state->key_request_start);
     Py_CLEAR(state->key_queue_start);
     Py_CLEAR(state->key_queue_time);
@@ -40,7 +41,7 @@ void ds_py_state_clear(ds_py_state *state) {
 
 int ds_py_decide(ds_py_state *state) {
     int result = ds_py_call_agent("ensure_open", NULL);
-    /* Where even that failed (an interpreter that is ending) the agent stays off. */
+    /* If even that failed (at the interpreter's end) the agent stays off. */
     atomic_store(&state->decided, true);
     return result;
 }

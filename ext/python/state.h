@@ -8,21 +8,21 @@
 #include <stdbool.h>
 
 #include "calls.h"
-#include "doors.h"
 #include "dynoscale.h"
+#include "entry_points.h"
 #include "slot.h"
 #include "text.h"
 
-/* All zeros at first: off, settings not read, no door. */
+/* All zeros at first: off, settings not read, no entry points. */
 typedef struct ds_py_state {
     ds_py_slot slot;
-    atomic_bool decided; /* settings were read: the agent is on, or off for a reason */
-    ds_py_doors doors;
+    atomic_bool decided; /* settings were read, so the agent is on, or off for a reason */
+    ds_py_entry_points entry_points;
     PyObject *key_request_start, *key_queue_start; /* in environ */
     PyObject *key_queue_time;                      /* in environ and in scope */
     PyObject *key_type, *text_http;                /* in scope, and its value there */
-    PyObject *name_headers, *name_body; /* of gunicorn's request; headers in scope, too */
-    PyObject *name_entered;             /* of gunicorn's request, ours */
+    PyObject *name_headers, *name_body; /* in gunicorn's request; "headers" in scope, too */
+    PyObject *name_entered;             /* our attribute of gunicorn's request */
     PyTypeObject *options_type;
 } ds_py_state;
 
@@ -43,9 +43,10 @@ static inline int ds_py_need_agent(ds_py_state *state) {
 }
 
 /*
- * Records a request by X-Request-Start (NULL: absent), where it is one plausible time, and passes
- * on what the native thread has to say. A negative *queue_time_ms: nothing was recorded, call
- * ds_py_record with both headers. -1 with an exception that is not an Exception: propagate it.
+ * Records a request by X-Request-Start (NULL: absent), if it is one plausible time, and logs the
+ * native thread's events. A negative *queue_time_ms means that nothing was recorded: call
+ * ds_py_record with both headers. Returns 0, or -1 with an exception that is not an Exception:
+ * propagate it.
  */
 static inline int ds_py_record_start(ds_py_state *state, PyObject *start, int64_t *queue_time_ms) {
     ds_py_text text = ds_py_text_of(start);
@@ -56,8 +57,8 @@ static inline int ds_py_record_start(ds_py_state *state, PyObject *start, int64_
     return DS_UNLIKELY(event) ? ds_py_call_agent("log_events", NULL) : 0;
 }
 
-/* Records a request by both headers (NULL: absent). *queue_time_ms is what dynoscale_agent_request
- * returns. */
+/* Records a request by both headers (NULL: absent). *queue_time_ms is as from
+ * dynoscale_agent_request. */
 DS_COLD void ds_py_record(ds_py_state *state, PyObject *start, PyObject *queue_start,
                           int64_t *queue_time_ms);
 

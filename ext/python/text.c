@@ -9,7 +9,7 @@ static ds_py_text of_str(PyObject *value) {
         return NO_TIME;
     }
 #endif
-    /* WSGI's strings hold the bytes of the request as Latin-1: as they are, without a copy. */
+    /* WSGI strings hold the request's bytes as Latin-1: used without a copy. */
     if (PyUnicode_KIND(value) == PyUnicode_1BYTE_KIND)
         return (ds_py_text){(const char *)PyUnicode_1BYTE_DATA(value),
                             (size_t)PyUnicode_GET_LENGTH(value)};

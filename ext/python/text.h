@@ -1,10 +1,10 @@
-/* The text of a header's value, whatever object a server or a middleware put there. */
+/* The text of a header's value, whatever its type is. */
 #ifndef DYNOSCALE_PYTHON_TEXT_H
 #define DYNOSCALE_PYTHON_TEXT_H
 
 #include "compat.h"
 
-/* Borrowed from the object; data is NULL for no value. */
+/* Borrowed from the object. If there is no value, data is NULL. */
 typedef struct ds_py_text {
     const char *data;
     size_t length;
@@ -13,8 +13,8 @@ typedef struct ds_py_text {
 DS_COLD ds_py_text ds_py_text_of_other(PyObject *value);
 
 /*
- * NULL and None are no value; str and bytes are their text; anything else is text that is no
- * time. Never raises, and calls no code of the object.
+ * NULL and None are no value. str and bytes are their text. Anything else becomes a text that is
+ * not a time. Never raises, and calls no code of the object.
  */
 static inline ds_py_text ds_py_text_of(PyObject *value) {
     if (value == NULL) return (ds_py_text){NULL, 0};

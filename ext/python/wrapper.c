@@ -2,9 +2,9 @@
 
 /* ---- A request that there is more to than to count it ------------------------------------- */
 
-/* Leaves the queue time for the app. A request used again keeps none from before. Nothing is left
- * where the dict takes nothing. -1 with an exception that is none of ours to swallow. */
-static int tell_app(ds_py_state *state, PyObject *request, int64_t queue_time_ms) {
+/* Sets the queue time in the request's dict, or removes an earlier request's, if the dict allows
+ * it. -1 with an exception that is not an Exception: propagate it. */
+static int show_app(ds_py_state *state, PyObject *request, int64_t queue_time_ms) {
     int result;
     if (queue_time_ms >= 0) {
         PyObject *value = PyLong_FromLongLong(queue_time_ms);
@@ -17,7 +17,7 @@ static int tell_app(ds_py_state *state, PyObject *request, int64_t queue_time_ms
     return result < 0 ? ds_py_swallow() : 0;
 }
 
-/* Wrappers in wrappers in wrappers: their depth is the user's, that of the stack is not. */
+/* For RecursionError: users may nest wrappers deeper than the stack allows. */
 static const char deep[] = " of wrapped apps";
 
 DS_COLD PyObject *ds_py_wrapper_call_app(ds_py_wrapper *self, PyObject *const *args,
@@ -35,7 +35,7 @@ PyObject *ds_py_wrapper_call_answered_by(ds_py_wrapper *self, PyObject *const *a
                                          const char *function, PyObject *more) {
     Py_ssize_t count = PyVectorcall_NARGS(flagged_count), answer = self->kind->answer;
     Py_ssize_t all = count + (names != NULL ? PyTuple_GET_SIZE(names) : 0);
-    if (count <= answer || all > MOST_ARGUMENTS) /* misuse is the app's to complain about */
+    if (count <= answer || all > MOST_ARGUMENTS) /* the app raises for wrong arguments */
         return ds_py_wrapper_call_app(self, args, flagged_count, names);
 
     PyObject *stand_in = ds_py_call(module, function, args[answer], more);
@@ -50,9 +50,10 @@ PyObject *ds_py_wrapper_call_answered_by(ds_py_wrapper *self, PyObject *const *a
     return result;
 }
 
-/* Calls the app with something in the place of start_response or send that adds the header. */
-static PyObject *call_app_timed(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count,
-                                PyObject *names, int64_t queue_time_ms) {
+/* Calls the app with another start_response or send, which adds the header. */
+static PyObject *call_with_server_timing(ds_py_wrapper *self, PyObject *const *args,
+                                         size_t flagged_count, PyObject *names,
+                                         int64_t queue_time_ms) {
     PyObject *ms = PyLong_FromLongLong(queue_time_ms);
     if (ms == NULL) return NULL;
     PyObject *result = ds_py_wrapper_call_answered_by(
@@ -61,45 +62,47 @@ static PyObject *call_app_timed(ds_py_wrapper *self, PyObject *const *args, size
     return result;
 }
 
-/* Calls the app, and has the queue time told to the browser where `told` says so. */
-static PyObject *call_told(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count,
-                           PyObject *names, long told, int64_t queue_time_ms) {
-    if ((told & DS_PY_TOLD_BROWSER) != 0 && queue_time_ms >= 0)
-        return call_app_timed(self, args, flagged_count, names, queue_time_ms);
+/* Calls the app, and adds the header for the browser if `shown` says so. */
+static PyObject *call_and_show(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count,
+                               PyObject *names, long shown, int64_t queue_time_ms) {
+    if ((shown & DS_PY_SHOW_BROWSER) != 0 && queue_time_ms >= 0)
+        return call_with_server_timing(self, args, flagged_count, names, queue_time_ms);
     return ds_py_wrapper_call_app(self, args, flagged_count, names);
 }
 
-/* At the first request, when the server is there: how many requests it works on at once. -1 with an
- * exception that is not an Exception: propagate it. */
+/* At the first request, when the server is there: finds out how many requests it runs at once. -1
+ * with an exception that is not an Exception: propagate it. */
 static int find_slots(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count) {
     Py_ssize_t answer = self->kind->answer;
-    if ((ds_py_doors_flags(&self->state->doors) & DS_PY_SERVER_UNKNOWN) == 0) return 0;
+    if ((ds_py_entry_points_flags(&self->state->entry_points) & DS_PY_SERVER_UNKNOWN) == 0)
+        return 0;
     if (PyVectorcall_NARGS(flagged_count) <= answer) return 0;
     PyObject *found = ds_py_call("dynoscale._slots", "find", args[0], args[answer]);
     Py_XDECREF(found);
     return found == NULL ? ds_py_swallow() : 0;
 }
 
-DS_COLD PyObject *ds_py_wrapper_call_with_care(ds_py_wrapper *self, PyObject *const *args,
+DS_COLD PyObject *ds_py_wrapper_call_slow_path(ds_py_wrapper *self, PyObject *const *args,
                                                size_t flagged_count, PyObject *names) {
     ds_py_state *state = self->state;
     PyObject *request = args[0];
     int64_t queue_time_ms = DYNOSCALE_STAMP_OFF;
-    long told = ds_py_doors_told(&state->doors);
+    long shown = ds_py_entry_points_shown(&state->entry_points);
     if (find_slots(self, args, flagged_count) < 0) return NULL;
-    ds_py_claim claim = self->kind->measure(self, request, &queue_time_ms);
-    if (claim == DS_PY_CLAIM_RAISED) return NULL;
-    if (claim == DS_PY_CLAIM_COUNTED) told = 0; /* by who counted */
-    if ((told & DS_PY_TOLD_APP) != 0 && tell_app(state, request, queue_time_ms) < 0) return NULL;
-    if (claim == DS_PY_CLAIM_COUNTED || !dynoscale_busy_asked() ||
-        (claim == DS_PY_CLAIM_HOOKED && ds_py_doors_hook_times(&state->doors)))
-        return call_told(self, args, flagged_count, names, told, queue_time_ms);
+    ds_py_counted_by counted_by = self->kind->measure(self, request, &queue_time_ms);
+    if (counted_by == DS_PY_COUNTED_RAISED) return NULL;
+    if (counted_by == DS_PY_COUNTED_BY_WRAPPER) shown = 0; /* by who counted */
+    if ((shown & DS_PY_SHOW_APP) != 0 && show_app(state, request, queue_time_ms) < 0) return NULL;
+    if (counted_by == DS_PY_COUNTED_BY_WRAPPER || !dynoscale_busy_asked() ||
+        (counted_by == DS_PY_COUNTED_BY_HOOK &&
+         ds_py_entry_points_hook_times(&state->entry_points)))
+        return call_and_show(self, args, flagged_count, names, shown, queue_time_ms);
     bool called_for_answer = PyVectorcall_NARGS(flagged_count) > self->kind->answer;
     if (self->kind->time_answer != NULL && called_for_answer)
         return self->kind->time_answer(
-            call_told(self, args, flagged_count, names, told, queue_time_ms));
+            call_and_show(self, args, flagged_count, names, shown, queue_time_ms));
     int64_t entered_ns = ds_py_slot_request_enters(&state->slot);
-    PyObject *result = call_told(self, args, flagged_count, names, told, queue_time_ms);
+    PyObject *result = call_and_show(self, args, flagged_count, names, shown, queue_time_ms);
     ds_py_slot_request_leaves(&state->slot, entered_ns);
     return result;
 }
@@ -115,7 +118,7 @@ static bool is(PyObject *name, const char *text) {
     return PyUnicode_CompareWithASCIIString(name, text) == 0;
 }
 
-/* Of a subclass with a __call__ of its own, that; else what the kind has for those who look. */
+/* A subclass's own __call__, else the kind's get_call. */
 static PyObject *get_call(PyObject *object, PyObject *name) {
     PyObject *(*get)(PyObject *) = ((ds_py_wrapper *)object)->kind->get_call;
     bool own = Py_TYPE(object)->tp_call == PyVectorcall_Call;
@@ -132,7 +135,7 @@ static PyObject *get_of_app(PyObject *app, PyObject *name) {
     return value;
 }
 
-/* __wrapped__ is an instance's alone: inspect would follow a type's. */
+/* Only an instance has __wrapped__: inspect would follow it on a type. */
 static PyObject *get_attribute(PyObject *object, PyObject *name) {
     PyObject *app = ((ds_py_wrapper *)object)->app;
     if (app == NULL || !PyUnicode_Check(name)) return PyObject_GenericGetAttr(object, name);
@@ -179,7 +182,8 @@ static PyObject *represent(PyObject *object) {
 
 /* ---- Life --------------------------------------------------------------------------------- */
 
-/* The app, borrowed, and the settings without it, new (NULL: none). -1 with an exception. */
+/* Gives the app, borrowed, and the other keywords as a new dict (NULL: none). -1 with an
+ * exception. */
 static int parse(const ds_py_wrapper *self, PyObject *args, PyObject *names, PyObject **app,
                  PyObject **settings) {
     *settings = names != NULL && PyDict_GET_SIZE(names) > 0 ? PyDict_Copy(names) : NULL;
@@ -199,8 +203,8 @@ static int parse(const ds_py_wrapper *self, PyObject *args, PyObject *names, PyO
 
 static void end(PyObject *object);
 
-/* The module, borrowed. A subclass has the layout, and so the tp_base, of a class that was made by
- * ds_py_add_wrapper. */
+/* Returns the module, borrowed. A subclass has the layout, so the tp_base, of a class that
+ * ds_py_add_wrapper made. */
 static PyObject *module_of(PyTypeObject *type) {
     while (type->tp_dealloc != end) type = type->tp_base;
     return PyType_GetModule(type);
@@ -214,7 +218,7 @@ static int wrap(ds_py_wrapper *self, PyObject *app) {
     PyObject *module = module_of(Py_TYPE(self));
     if (module == NULL) return -1;
     ds_py_state *state = ds_py_state_of(module);
-    ds_py_doors_open_wrapper(&state->doors);
+    ds_py_entry_points_open_wrapper(&state->entry_points);
     self->open = true;
     self->state = state;
     self->module = Py_NewRef(module);
@@ -222,7 +226,7 @@ static int wrap(ds_py_wrapper *self, PyObject *app) {
     return 0;
 }
 
-/* An app is being loaded: nobody waits yet. */
+/* While the app is loaded, no request waits. */
 static void prepare(ds_py_slot *slot) {
     ds_py_handle *handle = ds_py_slot_hold(slot);
     if (handle != NULL) dynoscale_agent_prepare(handle->agent);
@@ -243,7 +247,7 @@ static int set_up(PyObject *object, PyObject *args, PyObject *names) {
     return result;
 }
 
-/* __init__ takes the arguments, so that subclasses are free to have others. */
+/* __init__ takes the arguments, so that subclasses may have others. */
 PyObject *ds_py_wrapper_new(PyTypeObject *type, const ds_py_wrapper_kind *kind) {
     ds_py_wrapper *self = (ds_py_wrapper *)type->tp_alloc(type, 0);
     if (self == NULL) return NULL;
@@ -260,7 +264,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg) {
     return 0;
 }
 
-/* The module stays: the state is its. */
+/* Keeps the module, which owns the state. */
 static int clear(PyObject *object) {
     Py_CLEAR(((ds_py_wrapper *)object)->app);
     return 0;
@@ -272,7 +276,7 @@ static void end(PyObject *object) {
     PyObject_GC_UnTrack(object);
     Py_TRASHCAN_BEGIN(self, end) /* the app may be a wrapper, whose app may be one ... */
         if (self->weak_references != NULL) PyObject_ClearWeakRefs(object);
-    if (self->open) ds_py_doors_close_wrapper(&self->state->doors);
+    if (self->open) ds_py_entry_points_close_wrapper(&self->state->entry_points);
     Py_XDECREF(self->app);
     Py_XDECREF(self->module);
     type->tp_free(object);

@@ -1,4 +1,4 @@
-/* DynoscaleWsgiApp: a WSGI application that measures each request and calls the one it wraps. */
+/* DynoscaleWsgiApp: a WSGI application that measures each request and calls the app it wraps. */
 #include "parts.h"
 #include "wrapper.h"
 
@@ -20,12 +20,12 @@ DS_COLD static int look_at_server(ds_py_state *state, PyObject *environ) {
     int reads = answer != NULL ? PyObject_IsTrue(answer) : -1;
     Py_XDECREF(answer);
     if (reads < 0 && ds_py_swallow() < 0) return -1;
-    ds_py_doors_know_server(&state->doors, reads > 0);
+    ds_py_entry_points_know_server(&state->entry_points, reads > 0);
     return 0;
 }
 
-/* 1 where the value at the key says that there is a body, 0 where not; -1 with an exception that is
- * not an Exception: propagate it. */
+/* Returns 1 if the value at the key says that there is a body, 0 if not, -1 with an exception that
+ * is not an Exception: propagate it. */
 static int says_body(PyObject *environ, PyObject *key) {
     PyObject *value;
     if (ds_py_lookup(environ, key, &value) < 0) return -1;
@@ -35,34 +35,35 @@ static int says_body(PyObject *environ, PyObject *key) {
     return !empty;
 }
 
-static int has_body(ds_py_doors *doors, PyObject *environ) {
-    int has = says_body(environ, doors->key_content_length);
-    return has != 0 ? has : says_body(environ, doors->key_chunked);
+static int has_body(ds_py_entry_points *entry_points, PyObject *environ) {
+    int has = says_body(environ, entry_points->key_content_length);
+    return has != 0 ? has : says_body(environ, entry_points->key_chunked);
 }
 
 /* ---- A request ---------------------------------------------------------------------------- */
 
-/* `several`: the hook may have counted the request; `late`: its stamp tells when the client began
- * to send, and gives no sample. */
-static inline ds_py_claim measure(ds_py_wrapper *self, PyObject *environ, bool several, bool late,
-                                  int64_t *queue_time_ms) {
+/* `several`: the hook may have counted the request. `late`: its stamp may be from before the body
+ * arrived, so it gives no sample. */
+static inline ds_py_counted_by measure(ds_py_wrapper *self, PyObject *environ, bool several,
+                                       bool late, int64_t *queue_time_ms) {
     ds_py_state *state = self->state;
     PyObject *start;
-    if (ds_py_lookup(environ, state->key_request_start, &start) < 0) return DS_PY_CLAIM_RAISED;
-    ds_py_claim claim =
-        ds_py_doors_claim(&state->doors, self, environ, state->doors.key_input, start);
+    if (ds_py_lookup(environ, state->key_request_start, &start) < 0) return DS_PY_COUNTED_RAISED;
+    ds_py_counted_by counted_by = ds_py_entry_points_mark(&state->entry_points, self, environ,
+                                                          state->entry_points.key_input, start);
     int hooked = 0, result = 0;
-    if (several && claim == DS_PY_CLAIM_OURS)
-        hooked = ds_py_doors_hooked(&state->doors, environ, queue_time_ms);
-    if (DS_UNLIKELY(hooked != 0)) claim = hooked < 0 ? DS_PY_CLAIM_RAISED : DS_PY_CLAIM_HOOKED;
-    if (DS_LIKELY(claim == DS_PY_CLAIM_OURS)) {
+    if (several && counted_by == DS_PY_COUNTED_BY_NONE)
+        hooked = ds_py_entry_points_counted_by_hook(&state->entry_points, environ, queue_time_ms);
+    if (DS_UNLIKELY(hooked != 0))
+        counted_by = hooked < 0 ? DS_PY_COUNTED_RAISED : DS_PY_COUNTED_BY_HOOK;
+    if (DS_LIKELY(counted_by == DS_PY_COUNTED_BY_NONE)) {
         result = ds_py_record_start(state, late ? NULL : start, queue_time_ms);
         if (late && result == 0) ds_py_record(state, NULL, NULL, queue_time_ms);
         else if (DS_UNLIKELY(*queue_time_ms < 0) && result == 0)
             result = measure_by_both(state, environ, start, queue_time_ms);
     }
     Py_XDECREF(start);
-    return DS_LIKELY(result == 0) ? claim : DS_PY_CLAIM_RAISED;
+    return DS_LIKELY(result == 0) ? counted_by : DS_PY_COUNTED_RAISED;
 }
 
 DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged_count,
@@ -70,35 +71,37 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
     ds_py_wrapper *self = (ds_py_wrapper *)object;
     if (DS_UNLIKELY(self->app == NULL)) return ds_py_wrapper_raise_no_app(self);
     ds_py_state *state = self->state;
-    /* Misuse is the app's to complain about: without an environ there is nothing to measure. */
+    /* Without an environ there is nothing to measure; the app raises for wrong arguments. */
     if (ds_py_slot_on(&state->slot) && DS_LIKELY(PyVectorcall_NARGS(flagged_count) > 0) &&
         DS_LIKELY(PyDict_Check(args[0]))) {
         int64_t queue_time_ms;
-        if (DS_UNLIKELY(ds_py_doors_careful(&state->doors) || dynoscale_busy_asked()))
-            return ds_py_wrapper_call_with_care(self, args, flagged_count, names);
+        if (DS_UNLIKELY(ds_py_entry_points_need_slow_path(&state->entry_points) ||
+                        dynoscale_busy_asked()))
+            return ds_py_wrapper_call_slow_path(self, args, flagged_count, names);
         if (DS_UNLIKELY(measure(self, args[0], false, false, &queue_time_ms) < 0)) return NULL;
         return PyObject_Vectorcall(self->app, args, flagged_count, names);
     }
     return ds_py_wrapper_call_app(self, args, flagged_count, names);
 }
 
-static ds_py_claim measure_with_care(ds_py_wrapper *self, PyObject *environ,
-                                     int64_t *queue_time_ms) {
-    ds_py_doors *doors = &self->state->doors;
-    if ((ds_py_doors_flags(doors) & DS_PY_SERVER_UNKNOWN) != 0 &&
+static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *environ,
+                                          int64_t *queue_time_ms) {
+    ds_py_entry_points *entry_points = &self->state->entry_points;
+    if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_UNKNOWN) != 0 &&
         look_at_server(self->state, environ) < 0)
-        return DS_PY_CLAIM_RAISED;
+        return DS_PY_COUNTED_RAISED;
     int late = 0;
-    if ((ds_py_doors_flags(doors) & DS_PY_SERVER_READS_BODIES) != 0)
-        late = has_body(doors, environ);
-    if (late < 0) return DS_PY_CLAIM_RAISED;
-    return measure(self, environ, ds_py_doors_several(doors), late > 0, queue_time_ms);
+    if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_READS_BODIES) != 0)
+        late = has_body(entry_points, environ);
+    if (late < 0) return DS_PY_COUNTED_RAISED;
+    return measure(self, environ, ds_py_entry_points_several(entry_points), late > 0,
+                   queue_time_ms);
 }
 
 static const ds_py_wrapper_kind kind = {
     .name = "DynoscaleWsgiApp",
     .call = call,
-    .measure = measure_with_care,
+    .measure = measure_slow_path,
     .answer = 1,
     .timed = "StartResponse",
 };

@@ -1,0 +1,147 @@
+/*
+ * Counts a request once, through however many entry points it comes. An entry point is a wrapper,
+ * for WSGI or ASGI, or gunicorn's hook once it has been called.
+ *
+ *   wrapper -> wrapper   The wrapper that counts stores the stamp itself in environ, or in ASGI's
+ *                        scope. If the request's own stamp is there, it was counted: by an outer
+ *                        wrapper, by an earlier one (a cascade), or by this one (a retry or a
+ *                        forward, maybe with a copy of environ). Another stamp belongs to an
+ * earlier request from which the dict was made. hook -> wrapper      The hook stores the queue time
+ * as an attribute of the request's body, which gunicorn passes on as environ['wsgi.input']. The
+ * wrapper looks for this mark and removes it. If a body can't be marked, or was replaced, the
+ * hook's memory of the header's value decides: gunicorn puts the same str object into environ.
+ *
+ * A server's environ has 'wsgi.input', and its scope has 'asgi'. Programs that make one by hand use
+ * it for many requests: then the wrapper that counted last counts again.
+ *
+ * Calls no code of the app's objects.
+ */
+#ifndef DYNOSCALE_PYTHON_ENTRY_POINTS_H
+#define DYNOSCALE_PYTHON_ENTRY_POINTS_H
+
+#include "compat.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum { DS_PY_REMEMBERED = 16 };
+
+enum {
+    /* Unknown whether the server reads bodies before it calls the app; the first request finds out.
+     * If so, the stamp of a request with a body includes the wait for its client. */
+    DS_PY_SERVER_UNKNOWN = 1 << 26,
+    DS_PY_SERVER_READS_BODIES = 1 << 27,
+    /* Who gets the queue time besides the service: the settings queue_time and server_timing. */
+    DS_PY_SHOW_APP = 1 << 28,
+    DS_PY_SHOW_BROWSER = 1 << 29,
+    DS_PY_SHOW = DS_PY_SHOW_APP | DS_PY_SHOW_BROWSER,
+    DS_PY_FLAGS = DS_PY_SHOW | DS_PY_SERVER_UNKNOWN | DS_PY_SERVER_READS_BODIES,
+};
+
+typedef struct ds_py_entry_points {
+    /* Living wrappers, plus 1 once the hook was called, and the bits of DS_PY_FLAGS: one load for
+     * both. */
+    atomic_long open;
+    atomic_bool hook_called;
+    atomic_bool hook_times; /* gunicorn's post_request was called: the hook measures busy time */
+    _Atomic(const void *) counted_last; /* the wrapper; only compared */
+    _Atomic(PyTypeObject *) body_type;  /* of bodies that can be marked; strong */
+    atomic_uint next;
+    _Atomic(PyObject *) remembered[DS_PY_REMEMBERED]; /* header values; strong */
+    PyObject *mark_name;                              /* of the attribute on a body */
+    PyObject *key_counted, *key_input;                /* in environ; the first in scope, too */
+    PyObject *key_content_length, *key_chunked;       /* in environ */
+    PyObject *key_asgi;                               /* in scope */
+    PyObject *key_request_start, *key_queue_start;    /* in environ; borrowed */
+} ds_py_entry_points;
+
+/* Returns 0, or -1 with an exception. The keys must live as long. */
+int ds_py_entry_points_init(ds_py_entry_points *entry_points, PyObject *key_request_start,
+                            PyObject *key_queue_start);
+int ds_py_entry_points_traverse(ds_py_entry_points *entry_points, visitproc visit, void *arg);
+void ds_py_entry_points_clear(ds_py_entry_points *entry_points);
+
+/* Whether a request needs more than counting: several entry points, a queue time to show, or a
+ * server that was not checked. */
+static inline bool ds_py_entry_points_need_slow_path(ds_py_entry_points *entry_points) {
+    return atomic_load_explicit(&entry_points->open, memory_order_relaxed) > 1;
+}
+
+static inline bool ds_py_entry_points_several(ds_py_entry_points *entry_points) {
+    return (atomic_load_explicit(&entry_points->open, memory_order_relaxed) & ~(long)DS_PY_FLAGS) >
+           1;
+}
+
+/* Bits of DS_PY_SHOW. */
+static inline long ds_py_entry_points_shown(ds_py_entry_points *entry_points) {
+    return atomic_load_explicit(&entry_points->open, memory_order_relaxed) & DS_PY_SHOW;
+}
+
+void ds_py_entry_points_set_shown(ds_py_entry_points *entry_points, long shown);
+
+static inline long ds_py_entry_points_flags(ds_py_entry_points *entry_points) {
+    return atomic_load_explicit(&entry_points->open, memory_order_relaxed) & DS_PY_FLAGS;
+}
+
+/* Sets what is known of the server. */
+static inline void ds_py_entry_points_know_server(ds_py_entry_points *entry_points,
+                                                  bool reads_bodies) {
+    if (reads_bodies) atomic_fetch_or(&entry_points->open, DS_PY_SERVER_READS_BODIES);
+    atomic_fetch_and(&entry_points->open, ~(long)DS_PY_SERVER_UNKNOWN);
+}
+
+/* Registers the hook, once. */
+static inline void ds_py_entry_points_open_hook(ds_py_entry_points *entry_points) {
+    if (DS_LIKELY(atomic_load_explicit(&entry_points->hook_called, memory_order_relaxed))) return;
+    if (atomic_exchange(&entry_points->hook_called, true)) return;
+    atomic_fetch_add(&entry_points->open, 1);
+    ds_py_entry_points_know_server(entry_points, false); /* it is gunicorn */
+}
+
+static inline bool ds_py_entry_points_hook_times(ds_py_entry_points *entry_points) {
+    return atomic_load_explicit(&entry_points->hook_times, memory_order_relaxed);
+}
+
+void ds_py_entry_points_open_wrapper(ds_py_entry_points *entry_points);
+void ds_py_entry_points_close_wrapper(ds_py_entry_points *entry_points);
+
+/* For the hook, after it has counted a request. `value` is the stamp's str, or NULL. -1 with an
+ * exception that is not an Exception: propagate it. */
+int ds_py_entry_points_mark_by_hook(ds_py_entry_points *entry_points, PyObject *body,
+                                    PyObject *value, int64_t queue_time_ms);
+
+typedef enum ds_py_counted_by {
+    DS_PY_COUNTED_RAISED = -1, /* an exception that is not an Exception: propagate it */
+    DS_PY_COUNTED_BY_NONE,     /* not counted yet: this wrapper counts */
+    DS_PY_COUNTED_BY_HOOK,     /* the hook can't show the queue time */
+    DS_PY_COUNTED_BY_WRAPPER,  /* another one, or this one before */
+} ds_py_counted_by;
+
+/* For a request that has a stamp already, or can't take one (`there` < 0). Consumes `found`. */
+DS_COLD ds_py_counted_by ds_py_entry_points_mark_again(ds_py_entry_points *entry_points,
+                                                       const void *wrapper, PyObject *request,
+                                                       PyObject *key_of_server, PyObject *stamp,
+                                                       PyObject *found, int there);
+
+/* For a wrapper, before it counts: marks the request and returns who counted it before. `stamp` is
+ * the header's value, or NULL. A request with `key_of_server` comes from a server. */
+static inline ds_py_counted_by ds_py_entry_points_mark(ds_py_entry_points *entry_points,
+                                                       const void *wrapper, PyObject *request,
+                                                       PyObject *key_of_server, PyObject *stamp) {
+    PyObject *found;
+    if (stamp == NULL) stamp = Py_None;
+    int there = PyDict_SetDefaultRef(request, entry_points->key_counted, stamp, &found);
+    if (DS_UNLIKELY(there != 0))
+        return ds_py_entry_points_mark_again(entry_points, wrapper, request, key_of_server, stamp,
+                                             found, there);
+    Py_DECREF(found);
+    atomic_store_explicit(&entry_points->counted_last, wrapper, memory_order_relaxed);
+    return DS_PY_COUNTED_BY_NONE;
+}
+
+/* Returns 1 if the hook counted the request and sets *queue_time_ms, 0 if not, -1 with an exception
+ * that is not an Exception: propagate it. */
+int ds_py_entry_points_counted_by_hook(ds_py_entry_points *entry_points, PyObject *environ,
+                                       int64_t *queue_time_ms);
+
+#endif
