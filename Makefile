@@ -27,7 +27,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
         test-web web-tests-ready screenshots \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model test-buffer run-buffer test-fuzz run-briefly \
-        valgrind run-valgrind bench bench-service bench-policy accept-instructions format lint
+        valgrind run-valgrind bench bench-service bench-policy bench-trials accept-instructions format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -292,7 +292,7 @@ $(SERVICE_BENCHES): %: %.o $(SERVICE_LIBRARY)
 POLICY_OBJECTS := $(call objects,bench/policy/*.c bench/policy/peers/*.c) \
                   $(call objects,service/src/decide/*.c service/src/decide/*/*.c) \
                   $(OUT)/service/src/rules/rule.o $(OUT)/service/src/text.o \
-                  $(OUT)/service/src/ingest/seconds.o
+                  $(OUT)/service/src/ingest/seconds.o $(OUT)/service/src/replay/history.o
 
 $(POLICY): $(POLICY_OBJECTS)
 	@$(LINK) -o $@ $^ -lm
@@ -307,6 +307,14 @@ POLICY_JOBS_OBJECTS := $(call objects,bench/policy/jobs/*.c bench/policy/jobs/pe
 
 $(POLICY_JOBS): $(POLICY_JOBS_OBJECTS)
 	@$(LINK) -o $@ $^ -lm
+
+# Trials of rules, on what it stored.
+TRIALS         := $(OUT)/bench/policy/trials/try_rules
+TRIALS_OBJECTS := $(call objects,bench/policy/trials/*.c service/src/replay/*.c) \
+                  $(filter-out $(OUT)/bench/%,$(POLICY_OBJECTS)) $(OUT)/service/src/rules/week.o \
+                  $(OUT)/service/src/rules/zone.o
+$(TRIALS): $(TRIALS_OBJECTS)
+	@$(LINK) -o $@ $^ $(shell pkg-config --libs glib-2.0) -lm
 
 test-service: $(SERVICE_TESTS) ## the service's suite in C
 	@failed=0; for program in $^; do echo "# $$program"; $$program || failed=1; done; exit $$failed
@@ -371,7 +379,7 @@ test-loop: build ## real apps with real agents, scaled by a real service
 test-published: build ## the agents as they were published, from the registries, report to a real service
 	$(PYTEST) tests/loop/test_published.py
 
--include $(patsubst %.o,%.d,$(SERVICE_OBJECTS) $(SERVICE_SUPPORT) $(POLICY_OBJECTS) $(POLICY_JOBS_OBJECTS)) $(SERVICE_TESTS:%=%.d) $(OUT)/service/src/main.d
+-include $(patsubst %.o,%.d,$(SERVICE_OBJECTS) $(SERVICE_SUPPORT) $(POLICY_OBJECTS) $(POLICY_JOBS_OBJECTS) $(TRIALS_OBJECTS)) $(SERVICE_TESTS:%=%.d) $(OUT)/service/src/main.d
 
 test-asan: asan
 asan: ## the core's suite under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -481,6 +489,15 @@ bench-service: ## what the service costs, beside nginx, SQLite and bare loops; Q
 	@mkdir -p build; $(SUBMAKE) build-service $(SERVICE_BENCHES) >build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
 	@$(PYTHON) bench/service/bench_service.py --programs $(abspath $(OUT))/bench/service $(if $(QUICK),--quick) \
 	    $(ONLY:%=--only %) $(TO:%=--to %)
+
+bench-policy: $(POLICY) ## how few dynos and slow minutes each way of scaling needs; TRACES=DIR SEEDS=1,2,3 QUICK=1
+	$(call install,bench)
+	@SIMULATE=$(abspath $(POLICY)) $(PYTHON) bench/policy/compare.py $(if $(QUICK),--quick) \
+	    $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TRACES),--traces $(TRACES)) $(if $(TO),--to $(TO))
+
+bench-trials: $(POLICY) $(TRIALS) ## how true trials of rules are, beside exact runs; SEEDS=1,2 ONLY=flash
+	@$(PYTHON) bench/policy/trials.py --simulate $(abspath $(POLICY)) --trial $(abspath $(TRIALS)) \
+	    $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only '$(ONLY)')
 
 # Instructions of a request: the same on a fast machine and a slow one, idle or busy.
 COUNT = BENCH_REQUEST_PATH=$(abspath $(COUNTED))

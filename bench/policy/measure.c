@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "options.h"
+#include "stored.h"
 
 static const double SLOW_S = .1, SLOW_SHARE = .05;
 enum { WAITS = 20000, LONGEST_MS = 200 * 1000 };
@@ -16,6 +17,7 @@ static struct {
 } all;
 
 void measure_begin(int seconds) {
+    stored_begin(seconds);
     all.minutes = seconds / 60 + 1;
     all.minute_requests = calloc((size_t)all.minutes + 2, sizeof(int));
     all.minute_slow = calloc((size_t)all.minutes + 2, sizeof(int));
@@ -24,6 +26,7 @@ void measure_begin(int seconds) {
 
 void measure_request(double arrival, double wait, double response) {
     int minute = (int)(arrival / 60), bin = (int)(wait * 1000) / (LONGEST_MS / WAITS);
+    stored_request(arrival, wait);
     all.requests++;
     all.minute_requests[minute]++;
     if (wait > SLOW_S) {

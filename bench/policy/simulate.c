@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents.h"
 #include "measure.h"
 #include "method.h"
 #include "options.h"
@@ -12,6 +13,7 @@
 #include "seen.h"
 #include "service.h"
 #include "service_time.h"
+#include "stored.h"
 #include "traffic.h"
 
 enum { RESTART_S = 60 };
@@ -56,6 +58,9 @@ static void run(method decide, FILE *log) {
         int ordered = platform_ordered(), wanted = ordered;
         if (!service_is_away(second)) wanted = decide(second + 1, ordered, platform_up());
         platform_scale(second + 1, wanted);
+        stored_second(second, platform_ordered(), platform_up(),
+                      option_int("busy", 1) ? agents_busy() : -1, seen_release,
+                      platform_scalings());
         if (log && second % 10 == 9) log_second(log, second);
     }
 }
@@ -85,6 +90,11 @@ int main(int count, char **words) {
     FILE *log = name ? fopen(name, "w") : NULL;
     run(decide, log);
     if (log) fclose(log);
+    const char *stored = option("store", NULL);
+    if (stored && !stored_write(stored, seen_boot_mean())) {
+        fprintf(stderr, "%s can't be written\n", stored);
+        return 1;
+    }
     measure_print(platform_scalings());
     if (option_int("cost", 0)) print_cost();
     return 0;

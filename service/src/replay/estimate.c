@@ -43,7 +43,7 @@ static struct estimate hours_of(const struct trial *trial) {
     struct estimate estimate = {hours, hours, hours};
     if (!trial->process->scaling) return estimate;
     double above = hours > least ? hours - least : 0;
-    double off = .02 * hours + trial->capacity->doubt * above;
+    double off = .03 * hours + trial->capacity->doubt * above;
     estimate.low = within(hours - off, least < hours ? least : hours, hours);
     estimate.high = within(hours + off, hours, most > hours ? most : hours);
     return estimate;
@@ -68,8 +68,9 @@ void estimate_totals(const struct trial *trial, const struct check *check, struc
     double scalings = trial->scalings, off = .15 * scalings + 2 * sqrt(scalings);
     totals->dyno_hours = hours_of(trial);
     totals->slow_minutes = slow_of(trial, check);
+    /* Some more than is found: what happens within a minute causes some. */
     totals->scalings = (struct estimate){scalings, floor(off < scalings ? scalings - off : 0),
-                                         ceil(scalings + off)};
+                                         ceil(1.15 * scalings + off)};
 }
 
 /* ---- Words ---------------------------------------------------------------------------------- */

@@ -27,6 +27,8 @@ struct run {
     const struct rule *rule;
     int64_t rule_until_s, rule_since_s, release_s; /* release_s: 0: none */
     double boot_s;
+    double
+        noise; /* deviation of the requests of a part of a minute, times the root of their mean */
 };
 
 int trial_tick_s(const struct rule_process *process, int minutes) {
@@ -71,10 +73,27 @@ static double chance_times(double clusters, int64_t moment_s) {
     return count / clusters;
 }
 
+/* How much more than by chance alone the minutes of the past vary around those beside them; half of
+ * that is taken for what happens within a minute. */
+static double noise_of(const struct history *history) {
+    double sum = 0;
+    int count = 0;
+    for (int i = 1; i + 1 < history->count; i++) {
+        const struct history_minute *at = &history->minutes[i];
+        if (!at[-1].known || !at->known || !at[1].known || at->requests < 10) continue;
+        double apart = at->requests - (at[-1].requests + at[1].requests) / 2;
+        double times = apart * apart / (1.5 * at->requests);
+        sum += times < 60 ? times : 60; /* a jump is no noise */
+        count++;
+    }
+    double times = count > 0 ? sum / count : 1;
+    return times > 1 ? sqrt(1 + (times - 1) / 2) : 1;
+}
+
 /* Requests of a part of a minute: they follow the minutes around it, and chance. The parts of a
  * minute together have as many as it had. */
-static double requests_of(const struct history *history, int minute, int64_t moment_s, int part,
-                          int parts) {
+static double requests_of(const struct history *history, double noisy, int minute, int64_t moment_s,
+                          int part, int parts) {
     const struct history_minute *minutes = history->minutes;
     double all = minutes[minute].requests;
     if (all <= 0) return 0;
@@ -88,7 +107,7 @@ static double requests_of(const struct history *history, int minute, int64_t mom
     double noise = normal(moment_s, 0), sum = 0;
     int64_t first_s = moment_s - part * (MINUTE_S / parts);
     for (int i = 0; i < parts; i++) sum += normal(first_s + i * (MINUTE_S / parts), 0);
-    double requests = mean + (noise - sum / parts) * sqrt(all / parts);
+    double requests = mean + (noise - sum / parts) * noisy * sqrt(all / parts);
     return requests > 0 ? requests : 0;
 }
 
@@ -112,7 +131,7 @@ static void pass_time(struct run *run, int minute, int64_t now_s, int part) {
     struct watch_tick *tick = watch_next(&run->watch);
     tick->heard = past->known;
     tick->service_s = capacity_service(trial->capacity, history, minute);
-    tick->arrived = past->known ? requests_of(history, minute, now_s, part, parts) : 0;
+    tick->arrived = past->known ? requests_of(history, run->noise, minute, now_s, part, parts) : 0;
     for (int i = 0; i < steps; i++)
         tick->began += fleet_run(&run->fleet, (double)(now_s + (i + 1) * STEP_S), STEP_S,
                                  tick->arrived / trial->tick_s, tick->service_s, &tick->waits);
@@ -243,6 +262,7 @@ static void begin(struct run *run, struct trial *trial) {
     const struct history *history = trial->history;
     run->trial = trial;
     run->boot_s = history->boot_s > 0 ? history->boot_s : USUAL_BOOT_S;
+    run->noise = noise_of(history);
     run->watch.tick_s = trial->tick_s;
     memory_clear(&run->memory);
     if (trial->learned) run->memory.learned = *trial->learned;
