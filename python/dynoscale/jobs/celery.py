@@ -5,7 +5,8 @@ dyno, adds one to the tasks that it sends, as a header. Where the next message o
 nothing is reported of the queue.
 
 Redis: a queue is a list for each priority, and is known by a binding. RabbitMQ: the queues that
-the app knows are asked for their depth; the age of a head is only known to the management API.
+the app knows are asked for their depth; the age of a head is only known to the management API, and
+of a quorum queue not even to that.
 
 A broker does not know which of the messages that a worker has fetched are being worked on, and which
 of them wait there: nothing is told of those.
@@ -14,6 +15,7 @@ of them wait there: nothing is told of those.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from datetime import timezone
@@ -33,7 +35,8 @@ BEHIND = 16
 SCANNED = 1000
 """Keys of Redis that one reading looks through for queues that the app does not name."""
 
-_INTERNAL = (".pidbox", "celeryev")
+_INTERNAL = re.compile(r".*\.pidbox|celeryev.*|(.*_)?celery_delayed_(\d+|delivery)", re.DOTALL)
+"""Exchanges that workers talk to each other over, and queues where tasks wait until they are due."""
 
 
 class Celery:
@@ -56,7 +59,8 @@ class Celery:
         if isinstance(headers, dict):
             headers[HEADER] = int(now * 1000)
         if isinstance(properties, dict) and any(map(_has_manager, _apps())):
-            properties.setdefault("timestamp", int(now))  # of AMQP, in seconds
+            # AMQP's, in seconds. To a queue that RabbitMQ itself delays for, a task comes when due.
+            properties.setdefault("timestamp", int(max(now, _eta_of(headers) or now)))
 
     # ---- Reading ----
 
@@ -218,9 +222,8 @@ def _read_redis(
 
 
 def _is_internal(key: bytes) -> bool:
-    """Of the exchanges that workers talk to each other over."""
     exchange = key.rpartition(b"_kombu.binding.")[2].decode("utf-8", "replace")
-    return exchange.endswith(_INTERNAL[0]) or exchange.startswith(_INTERNAL[1])
+    return _INTERNAL.fullmatch(exchange) is not None
 
 
 def _bound_queue(member: bytes, separator: str) -> str:
@@ -244,15 +247,21 @@ class _Message:
         if "task" not in headers or not isinstance(sent, (int, float)):
             return  # not sent by us, or of Celery's first protocol, which has its ETA elsewhere
         self.sent = sent / 1000
-        if headers.get("eta"):
-            moment = import_module("celery.utils.time").maybe_iso8601(headers["eta"])
-            # Without a zone it is UTC's, as Celery's workers have it.
-            utc = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-            self.eta = utc.timestamp()
+        self.eta = _eta_of(headers)
 
     @property
     def ready(self) -> Optional[float]:
         return self.sent if self.sent is None or self.eta is None else max(self.sent, self.eta)
+
+
+def _eta_of(headers: Any) -> Optional[float]:
+    """In epoch seconds."""
+    eta = headers.get("eta") if isinstance(headers, dict) else None
+    if not eta:
+        return None
+    moment = import_module("celery.utils.time").maybe_iso8601(eta)
+    # Without a zone it is UTC's, as Celery's workers have it.
+    return float((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
 
 
 def _headers(text: bytes) -> dict[str, Any]:

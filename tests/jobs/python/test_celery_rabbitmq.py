@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import time
 from typing import Any, Callable, Iterator
@@ -9,6 +10,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 celery = pytest.importorskip("celery")
+kombu = pytest.importorskip("kombu")
 pytest.importorskip("amqp")
 
 from celery import signals  # noqa: E402
@@ -17,6 +19,7 @@ from dynoscale.jobs import celery as adapter_module  # noqa: E402
 from servers import RabbitMQ  # noqa: E402
 
 MINUTE_MS = 60_000
+CELERY = tuple(int(number) for number in celery.__version__.split(".")[:2])
 
 names = itertools.count(1)
 
@@ -133,3 +136,79 @@ def test_a_password_that_is_wrong_fails(
     declare(app)
     with pytest.raises(Exception, match="401"):
         read_all(adapter, turn)
+
+
+@pytest.fixture
+def make_quorum_app(make_app: Callable[..., Any]) -> Callable[..., Any]:
+    """Of any Celery: newer ones have a setting for it."""
+
+    def make(**settings: Any) -> Any:
+        app = make_app(**settings)
+        name = app.conf.task_default_queue
+        arguments = {"x-queue-type": "quorum"}
+        exchange = kombu.Exchange(name, type="topic")  # as RabbitMQ's own delays want it
+        app.conf.task_queues = [
+            kombu.Queue(name, exchange, name, durable=True, queue_arguments=arguments)
+        ]
+        declare(app)
+        return app
+
+    return make
+
+
+@pytest.mark.parametrize("through_manager", [False, True], ids=["AMQP", "management API"])
+def test_of_a_quorum_queue_the_depth_is_known_and_whether_it_is_empty(
+    through_manager: bool,
+    make_quorum_app: Callable[..., Any],
+    adapter: Any,
+    turn: EveryTurn,
+    rabbitmq: RabbitMQ,
+) -> None:
+    options = through_the_manager(rabbitmq) if through_manager else {}
+    app = make_quorum_app(broker_transport_options=options)
+    queue = app.conf.task_default_queue
+    assert "quorum" in rabbitmq.tell("list_queues", "--silent", "name", "type")
+    read_until(adapter, turn, queue, lambda age: age == 0.0)
+    app.send_task("nothing")
+    app.send_task("nothing")
+
+    def both(_: Any) -> bool:
+        return turn.counts["depth"].pop(queue, 0) == 2
+
+    assert queue not in read_until(adapter, turn, queue, both)
+
+
+@pytest.mark.skipif(CELERY < (5, 5), reason=f"needs Celery 5.5; this is {celery.__version__}")
+def test_a_task_that_rabbitmq_itself_delays_is_not_waiting(
+    make_quorum_app: Callable[..., Any], adapter: Any, turn: EveryTurn, rabbitmq: RabbitMQ
+) -> None:
+    """Celery has it wait in queues of its own, ``celery_delayed_27`` for example."""
+    app = make_quorum_app(broker_transport_options=through_the_manager(rabbitmq))
+    queue = app.conf.task_default_queue
+    with app.connection_for_write() as connection:
+        delivery = importlib.import_module("kombu.transport.native_delayed_delivery")
+        delivery.declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
+    app.send_task("nothing", countdown=3600)
+    deadline = time.monotonic() + 60
+    while "celery_delayed_11\t1" not in rabbitmq.tell("list_queues", "--silent", "name", "messages"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    ages = read_until(adapter, turn, queue, lambda age: age == 0.0)
+    assert not [name for name in {*ages, *turn.counts["depth"]} if "delayed" in name]
+
+
+def test_a_task_with_an_eta_has_that_time_in_the_management_api(
+    make_app: Callable[..., Any], adapter: Any, turn: EveryTurn, rabbitmq: RabbitMQ
+) -> None:
+    """It comes to its queue when it is due where RabbitMQ itself delays it."""
+    app = make_app(broker_transport_options=through_the_manager(rabbitmq))
+    queue = app.conf.task_default_queue
+    declare(app)
+    app.send_task("nothing", countdown=3600)
+    with app.connection_for_write() as connection:
+        message = None
+        deadline = time.monotonic() + 60
+        while message is None:
+            assert time.monotonic() < deadline
+            message = connection.channel().basic_get(queue, no_ack=True)
+    assert 3500 < message.properties["timestamp"] - time.time() <= 3600
