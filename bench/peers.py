@@ -47,7 +47,8 @@ RUBY: List[Peer] = [
     Peer("dynoscale_ruby 1.x", "dynoscale_ruby", "1.0.5"),
 ]
 
-PYTHON_PEERS = ["dynoscale<2", "hirefire-resource", "judoscale"]
+# The name that it was published under, and the version.
+PYTHON_PEERS = [("judoscale", "1.14.0"), ("hirefire-resource", "1.0.4"), ("dynoscale", "1.2.2")]
 
 
 def reporting_to(url: str) -> Dict[str, str]:
@@ -66,16 +67,17 @@ def reporting_to(url: str) -> Dict[str, str]:
     }
 
 
-def python_home(name: str) -> str:
+def python_home(name: str, version: str) -> str:
     """Where a Python peer was installed. Missing where pip can't have it."""
-    home = BUILT / "peers" / name.replace("<", "-below-")
+    home = BUILT / "peers" / f"{name}-{version}-python"
     if home.exists():
         return str(home)
     pip = [PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     pip += ["--retries", "0", "--timeout", "5"]
     with tempfile.TemporaryDirectory() as directory:
-        _pip([*pip, "download", "--no-deps", "--dest", directory, name], LOOK_SECONDS)
-        _pip([*pip, "install", "--target", f"{home}.part", name], INSTALL_SECONDS)
+        what = f"{name}=={version}"
+        _pip([*pip, "download", "--no-deps", "--dest", directory, what], LOOK_SECONDS)
+        _pip([*pip, "install", "--target", f"{home}.part", what], INSTALL_SECONDS)
     os.rename(f"{home}.part", home)
     return str(home)
 

@@ -1,11 +1,14 @@
 """peer.py NAME ROUNDS: ns of a call of a trivial app alone and behind the wrapper of NAME
 (dynoscale, or a peer, each configured by the environment to report), measured with timeit.
 
-Judoscale hangs on to Flask instead of wrapping: there the app is Flask's, with and without.
+Judoscale and HireFire hang on to Flask instead of wrapping: there the app is Flask's, with and
+without.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from timeit import Timer
 from typing import Any, Callable, Tuple
@@ -25,28 +28,36 @@ def dynoscale() -> Tuple[App, App]:
 
 def hirefire() -> Tuple[App, App]:
     from hirefire_resource import HireFire
-    from hirefire_resource.middleware.wsgi.flask import Middleware
+    from hirefire_resource.middleware.wsgi.flask import HireFireMiddleware
 
+    logging.disable(logging.CRITICAL)  # it logs to standard output, where the figures go
     with HireFire.configure() as config:
         config.dyno("web")
-    return wsgi_environ.app, Middleware(wsgi_environ.app)
+    bare, measured = flask_apps()
+    measured.wsgi_app = HireFireMiddleware(measured)
+    return bare, measured
 
 
 def judoscale() -> Tuple[App, App]:
-    from flask import Flask
     from judoscale.flask import Judoscale
 
-    bare, measured = Flask("bare"), Flask("measured")
-    for app in (bare, measured):
-        app.add_url_rule("/", "index", lambda: "hello")
+    bare, measured = flask_apps()
     Judoscale(measured)
     return bare, measured
+
+
+def flask_apps() -> Tuple[Any, Any]:
+    from flask import Flask
+
+    apps = Flask("bare"), Flask("measured")
+    for app in apps:
+        app.add_url_rule("/", "index", lambda: "hello")
+    return apps
 
 
 def main() -> None:
     makers = {
         "dynoscale": dynoscale,
-        "dynoscale<2": dynoscale,
         "hirefire-resource": hirefire,
         "judoscale": judoscale,
     }
@@ -63,6 +74,7 @@ def main() -> None:
             seconds = timer.timeit(CALLS)
             if number >= 0:  # the first one warms up
                 print(f"{name}\t{seconds * 1e9 / CALLS}", flush=True)
+    os._exit(0)  # a peer's thread need not end
 
 
 if __name__ == "__main__":

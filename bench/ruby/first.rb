@@ -2,7 +2,7 @@
 
 # first.rb LIBRARY [forked]: ms of `require`; of our own also µs of making the middleware, and of its
 # first and second request, or those of a process that was forked in between, as from a server that
-# preloads; else µs of starting a thread, the process's first.
+# preloads; else µs of starting a thread, the process's first, or that of a process forked before.
 
 def milliseconds
   Process.clock_gettime(Process::CLOCK_MONOTONIC, :float_millisecond)
@@ -18,6 +18,8 @@ require ARGV.fetch(0)
 puts "require\t#{milliseconds - started}"
 unless defined?(DynoscaleRuby::Middleware)
   require 'reference'
+  $stdout.flush
+  exit!(Process.wait2.last.exitstatus) if ARGV.include?('forked') && fork
   puts "thread\t#{Reference.thread_us}"
   exit
 end
