@@ -173,12 +173,20 @@ def _open(options: _native.Options) -> None:
         warn_once(warning)
     if on:
         _follow_exit()
+        _load_what_requests_need()
         _log(_DEBUG, f"on: reports go to {options.show('url')}")
     elif options.off_is_unusual():
         warn_once(f"off: {options.off_reason()}")
     else:
         _log(_INFO, f"off: {options.off_reason()}")
     follow_jobs(options)
+
+
+def _load_what_requests_need() -> None:
+    """Before processes are forked: each of them would import it at its first request."""
+    from dynoscale import _slots
+
+    _: object = _slots
 
 
 def follow_jobs(options: _native.Options) -> None:
