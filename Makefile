@@ -117,8 +117,22 @@ test-jobs-ruby-smoke: build-ruby
 test-jobs-python-smoke: build-python
 	@$(OWN_PROC) $(PYTEST) tests/jobs/python/test_rq.py tests/jobs/python/test_processes.py -k '$(PYTHON_SMOKE)'
 
-test-jobs-python: build-python ## the package's readings of RQ, Celery, Django-Q
+test-jobs-python: build-python ## the package's readings of RQ, Celery, Django-Q ...
 	@$(OWN_PROC) $(PYTEST) tests/jobs/python
+
+# Each set of packages in an environment of its own; DEPS=skip does not keep pip from the registry.
+JOBS_NEWEST := build/jobs-newest
+.PHONY: test-jobs-newest
+test-jobs-newest: ## the same with the newest Dramatiq, Huey, arq, Celery, RQ, Django-Q from PyPI
+	$(call install,jobs)
+	@$(PYTHON) tests/support/suites.py jobs-newest-all=pytest jobs-newest-arq=pytest -- $(SUBMAKE)
+
+test-jobs-newest-%: $(JOBS_NEWEST)/%/.installed build-python
+	@PYTHONPATH=python $(OWN_PROC) $(<D)/bin/python -m pytest -p no:cacheprovider -q -rs tests/jobs/python
+
+$(JOBS_NEWEST)/%/.installed: tests/jobs/python/newest-%.txt
+	@rm -rf $(@D); $(PYTHON) -m venv $(@D) && \
+	    $(@D)/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 test-servers: build ## both, in real app servers behind a real nginx
 	@$(OWN_PROC) $(PYTEST) tests/servers -m 'not frameworks'

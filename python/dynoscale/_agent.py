@@ -39,9 +39,10 @@ def _name_for_freezers() -> None:
     """Never called: PyInstaller and its kin pack what import statements name, and these modules are
     named by the extension module and by the table BACKENDS alone."""
     from dynoscale import _server_timing, _slots, asgi
-    from dynoscale.jobs import celery, django_q, rq
+    from dynoscale.jobs import _pika, _rabbitmq, arq, celery, django_q, dramatiq, huey, rq
 
-    _: object = (_server_timing, _slots, asgi, celery, django_q, rq)
+    _: object = (_server_timing, _slots, asgi)
+    _ = (_pika, _rabbitmq, arq, celery, django_q, dramatiq, huey, rq)
 
 
 # ---- Settings ----

@@ -31,8 +31,11 @@ __all__ = ["BACKENDS", "off_reason", "start", "stop"]
 
 BACKENDS = {
     # imported by every app that uses the backend: where its adapter is
+    "arq.connections": "dynoscale.jobs.arq",
     "celery.app.base": "dynoscale.jobs.celery",
     "django_q.conf": "dynoscale.jobs.django_q",
+    "dramatiq.broker": "dynoscale.jobs.dramatiq",
+    "huey.api": "dynoscale.jobs.huey",
     "rq.queue": "dynoscale.jobs.rq",
 }
 
@@ -125,6 +128,11 @@ def _start() -> bool:
 
 FOLLOWED = {
     # modules of these libraries whose classes are followed from their first use on
+    "arq.connections": "arq.connections",
+    "arq.worker": "arq.connections",
+    "dramatiq.brokers.rabbitmq": "dramatiq.broker",
+    "dramatiq.brokers.redis": "dramatiq.broker",
+    "huey.api": "huey.api",
     "rq.queue": "rq.queue",
     "rq.worker": "rq.queue",
     "rq.worker_pool": "rq.queue",

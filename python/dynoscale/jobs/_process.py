@@ -17,7 +17,10 @@ _LASTING = {
     "celery": {"beat", "worker"},
     "django": {
         "celery",
+        "djangohuey",
         "qcluster",
+        "run_huey",
+        "rundramatiq",
         "rqscheduler",
         "rqworker",
         "rqworker-pool",

@@ -33,11 +33,15 @@ def queues_of(connection: Any) -> list[dict[str, Any]]:
     user = given.get("manager_userid") or connection.userid or "guest"
     password = given.get("manager_password") or connection.password or "guest"
     scheme = "https" if connection.ssl or port in _TLS_PORTS else "http"
-    virtual_host = quote(connection.virtual_host or "/", safe="")
+    return queues_at(f"{scheme}://{host}:{port}", user, password, connection.virtual_host or "/")
 
+
+def queues_at(address: str, user: str, password: str, virtual_host: str) -> list[dict[str, Any]]:
+    """The same, of the API at this address, ``https://HOST:PORT``."""
     request = urllib.request.Request(
-        f"{scheme}://{host}:{port}/api/queues/{virtual_host}"
-        "?columns=name,messages_ready,head_message_timestamp&disable_stats=false"
+        f"{address}/api/queues/{quote(virtual_host, safe='')}"
+        "?columns=name,messages_ready,consumers,head_message_timestamp"
+        "&disable_stats=false"
     )
     token = base64.b64encode(f"{user}:{password}".encode()).decode()
     request.add_header("Authorization", f"Basic {token}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from importlib import import_module
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 TIMEOUT = 5.0
 """Seconds that an operation on a socket may take, at most; less where the app says less."""
@@ -60,55 +60,70 @@ def _own_pool(pool: Any) -> Any:
 LARGEST = 16_384
 """Bytes that are read of one message or task, at most: of a longer one its end."""
 
-# The last or the first items of a list, each cut: what an app's jobs carry may be megabytes.
+# What an app's jobs carry may be megabytes: each text is cut to its end.
 _CUT = """
-local cut, texts = tonumber(ARGV[3]), redis.call('LRANGE', KEYS[1], ARGV[1], ARGV[2])
+local cut, texts = tonumber(ARGV[1]), redis.call('%s', KEYS[1], unpack(ARGV, 2))
 for i, text in ipairs(texts) do
-    if #text > cut then texts[i] = string.sub(text, -cut) end
+    if text and #text > cut then texts[i] = string.sub(text, -cut) end
 end
 return texts
 """
 
 
-_CUT_SHA = hashlib.sha1(_CUT.encode(), usedforsecurity=False).hexdigest()
+class Texts:
+    """Reads what a command gives of each key, cut to the ends where the server's user may run
+    scripts."""
 
-
-class Lists:
-    """Reads items of lists, cut to their ends where the server's user may run scripts."""
-
-    def __init__(self) -> None:
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._script = _CUT % command
+        self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
         self._may_cut = True
 
     def read(
         self,
         client: Any,
-        ranges: list[tuple[Any, int, int]],
+        wanted: Sequence[tuple[Any, ...]],
         lengths: Optional[dict[Any, int]] = None,
-    ) -> list[Optional[list[bytes]]]:
-        """The items from one place to another of each list, in one round trip; None of a key that
-        is no list. The same round trip gives the whole lists' ``lengths``, by key."""
-        if not ranges:
+    ) -> list[Optional[list[Any]]]:
+        """The texts for each key and what follows it in the command, in one round trip; None for a
+        key of another type. With ``lengths``, which is for lists alone, the same round trip gives
+        the length of each, by key."""
+        if not wanted:
             return []
         pipe = client.pipeline(transaction=False)
-        for number, (key, first, last) in enumerate(ranges):
+        for number, (key, *rest) in enumerate(wanted):
             if not self._may_cut:
-                pipe.lrange(key, first, last)
+                pipe.execute_command(self._command, key, *rest)
             elif number == 0:
-                pipe.eval(_CUT, 1, key, first, last, LARGEST)
+                pipe.eval(self._script, 1, key, LARGEST, *rest)
             else:  # the server has just been told the script
-                pipe.evalsha(_CUT_SHA, 1, key, first, last, LARGEST)
-        for key, _, _ in ranges if lengths is not None else ():
+                pipe.evalsha(self._sha, 1, key, LARGEST, *rest)
+        for key, *_ in wanted if lengths is not None else ():
             pipe.llen(key)
         answers = execute(pipe)
-        if self._may_cut and any(map(_is_not_permitted, answers)):
+        if self._may_cut and any(map(is_not_permitted, answers)):
             self._may_cut = False
-            return self.read(client, ranges, lengths)
+            return self.read(client, wanted, lengths)
         answers = [None if answer is WRONG_TYPE else answer for answer in checked(answers)]
-        items, found = answers[: len(ranges)], answers[len(ranges) :]
         if lengths is not None:
-            pairs = zip(ranges, found)
-            lengths.update({key: length for (key, _, _), length in pairs if length is not None})
-        return items
+            pairs = zip(wanted, answers[len(wanted) :])
+            lengths.update({key: length for (key, *_), length in pairs if length is not None})
+        return answers[: len(wanted)]
+
+
+class Lists(Texts):
+    """Reads items of lists: of a key, from one place to another."""
+
+    def __init__(self) -> None:
+        super().__init__("LRANGE")
+
+
+class Hashes(Texts):
+    """Reads fields of hashes: of a key, those that follow; None for one that it lacks."""
+
+    def __init__(self) -> None:
+        super().__init__("HMGET")
 
 
 class _WrongType:
@@ -137,7 +152,7 @@ def checked(answers: list[Any]) -> list[Any]:
     return result
 
 
-def _is_not_permitted(answer: Any) -> bool:
+def is_not_permitted(answer: Any) -> bool:
     """By access control, or by a provider that offers no scripts."""
     return isinstance(answer, Exception) and any(
         word in str(answer) or word in type(answer).__name__

@@ -16,6 +16,7 @@ from typing import Any, Callable, Iterable, Optional
 from dynoscale import _agent, jobs
 from dynoscale.jobs import _redis
 from dynoscale.jobs._adapter import Turn
+from dynoscale.jobs._instances import named
 
 FRONT = 32
 """Jobs at the head of a queue that are looked at. The first is the oldest unless jobs were put at
@@ -115,17 +116,12 @@ class RQ:
         setattr(followed, method, follow)
 
     def _find_made_earlier(self) -> None:
-        """Once, and only among what modules have by a name: to look at every object that there is
-        takes seconds in a large process. A moment for the other threads after each module."""
+        """Once, and only among what modules have by a name."""
         wanted, self._made_earlier = self._made_earlier, []
-        for module in list(sys.modules.values()) if wanted else ():
-            for thing in list(getattr(module, "__dict__", {}).values()):
-                things = thing.values() if type(thing) is dict and len(thing) < 100 else (thing,)
-                for made in list(things):
-                    for kind, parts in wanted:
-                        if issubclass(type(made), kind):
-                            self._remember(made, parts)
-            time.sleep(0)
+        for made in named(kind for kind, _ in wanted):
+            for kind, parts in wanted:
+                if issubclass(type(made), kind):
+                    self._remember(made, parts)
 
     def _remember(self, made: Any, parts: Parts) -> None:
         try:
