@@ -8,7 +8,6 @@
 
 typedef struct doctor_object {
     PyObject_HEAD dynoscale_doctor *doctor;
-    atomic_bool busy; /* a thread waits in next */
 } doctor_object;
 
 static doctor_object *doctor_in(PyObject *self) { return (doctor_object *)self; }
@@ -29,14 +28,10 @@ static PyObject *tuple_of(const dynoscale_finding *finding) {
 }
 
 static PyObject *next(PyObject *self) {
-    doctor_object *object = doctor_in(self);
-    if (atomic_exchange(&object->busy, true))
-        return PyErr_Format(PyExc_RuntimeError, "the doctor is busy");
     dynoscale_finding finding = {0};
     PyThreadState *thread = PyEval_SaveThread();
-    dynoscale_doctor_next(object->doctor, ds_py_is_interrupted, &thread, &finding);
+    dynoscale_doctor_next(doctor_in(self)->doctor, ds_py_is_interrupted, &thread, &finding);
     PyEval_RestoreThread(thread);
-    atomic_store(&object->busy, false);
     if (PyErr_Occurred() != NULL || finding.check == NULL) return NULL;
     return tuple_of(&finding);
 }

@@ -1,6 +1,6 @@
 /*
- * DynoscaleRuby::Agent: the agent of the process. Settings are gathered, and warnings logged, in
- * ruby/lib/dynoscale_ruby.rb, which is its only user beside the middleware.
+ * DynoscaleRuby::Agent: the process's agent. ruby/lib/dynoscale_ruby.rb gathers the settings and
+ * logs warnings. Only it and the middleware use this module.
  */
 #include "binding.h"
 
@@ -14,13 +14,13 @@
 
 _Atomic(ds_rb_agent *) ds_rb_agent_slot;
 
-/* Whether settings have been looked at, whatever came of it: once a process, but for configure. */
+/* Whether `open` was called, with or without success: once a process, except for configure. */
 static atomic_bool opened;
 
-/* How many threads are between the look at `opened` and the agent in the slot. */
+/* How many threads are opening the agent in a Ractor. */
 static atomic_int opening;
 
-/* Whether a Ractor but the main one may be using the agent; never false again. */
+/* Whether another Ractor than the main one may use the agent; never false again. */
 static atomic_bool shared;
 
 /* ---- The slot ----------------------------------------------------------------------------- */
@@ -31,17 +31,19 @@ bool ds_rb_in_main_ractor(void) {
 }
 
 /*
- * Called by every function that may run in a Ractor, before it reads the slot. Threads of the main
- * Ractor take turns, so that an agent taken out of the slot there can be freed. One that another
- * Ractor may be reading at that moment can't be: from then on the process keeps the agent it has.
+ * Called by every function that may run in a Ractor, before it reads the slot. In the main Ractor
+ * only one thread runs at a time, so an agent that was taken out of the slot can be freed. If
+ * another Ractor may be reading it, it can't: from then on the process keeps its agent.
  */
 static void share(void) {
-    /* seq_cst, with the read of the slot that follows: pairs with the exchange and the load in
-     * agent_close. Either that sees the agent shared, or the Ractor sees the slot empty. */
+    /* seq_cst, as is the read of the slot that follows: pairs with the exchange and the load in
+     * agent_close. Either agent_close sees that the agent is shared, or the Ractor sees the empty
+     * slot. */
     if (!atomic_load(&shared) && !ds_rb_in_main_ractor()) atomic_store(&shared, true);
 }
 
-/* The agent with one more holder, for a call without the interpreter's lock; NULL when off. */
+/* Returns the agent with one more reference, for a call without the interpreter's lock; NULL if
+ * off. */
 static ds_rb_agent *hold(void) {
     share();
     ds_rb_agent *current = atomic_load(&ds_rb_agent_slot);
@@ -60,7 +62,7 @@ static bool is_on(const dynoscale_options *options, dynoscale_setting setting) {
     return value && strcmp(value, "true") == 0;
 }
 
-/* Puts a fresh agent for the options in the slot, where it is empty. */
+/* Opens an agent for the options and puts it in the slot if that is empty. */
 static dynoscale_error open_with(const dynoscale_options *options) {
     dynoscale_agent *agent = NULL;
     dynoscale_error error = dynoscale_agent_open(options, "ruby", &agent);
@@ -73,15 +75,15 @@ static dynoscale_error open_with(const dynoscale_options *options) {
     }
     fresh->agent = agent;
     atomic_init(&fresh->holders, 1);
-    fresh->told = (is_on(options, DYNOSCALE_SETTING_QUEUE_TIME) ? DS_RB_TOLD_APP : 0) |
-                  (is_on(options, DYNOSCALE_SETTING_SERVER_TIMING) ? DS_RB_TOLD_BROWSER : 0);
+    fresh->shown = (is_on(options, DYNOSCALE_SETTING_QUEUE_TIME) ? DS_RB_SHOW_APP : 0) |
+                   (is_on(options, DYNOSCALE_SETTING_SERVER_TIMING) ? DS_RB_SHOW_BROWSER : 0);
     if (!atomic_compare_exchange_strong(&ds_rb_agent_slot, &there, fresh)) release(fresh);
     return DYNOSCALE_OK;
 }
 
-/* In a Ractor, which can't read the module's settings: the environment's, without a word. */
+/* In a Ractor, which can't read the module's settings or log: uses the environment's. */
 static void open_from_environment(void) {
-    atomic_fetch_add(&opening, 1); /* before `opened`: whoever sees that waits for us */
+    atomic_fetch_add(&opening, 1); /* before `opened`: whoever sees that waits for this */
     if (!atomic_exchange(&opened, true)) {
         dynoscale_options *options = dynoscale_options_new();
         if (options && dynoscale_options_read_environment(options) == DYNOSCALE_OK)
@@ -91,8 +93,8 @@ static void open_from_environment(void) {
     atomic_fetch_sub(&opening, 1);
 }
 
-/* Ractors begin at the same moment: none may take requests while another one still opens the agent.
- * Waits without Ruby's lock, for the one that opens may need a garbage collection. */
+/* Ractors may begin at the same moment: none may take requests while another opens the agent. Waits
+ * without Ruby's lock, since opening may need a garbage collection. */
 static void wait_until_open(void) {
     const struct timeval moment = {.tv_usec = 200};
     while (atomic_load(&opening) > 0) rb_thread_wait_for(moment);
@@ -102,7 +104,7 @@ static VALUE module_of_ours(void) { return rb_path2class("DynoscaleRuby"); }
 
 static void watch_exit(void); /* see "Exit" below */
 
-void ds_rb_agent_begin(void) {
+void ds_rb_agent_ensure_open(void) {
     share();
     if (!ds_rb_in_main_ractor()) open_from_environment();
     else if (!atomic_load(&opened)) rb_funcall(module_of_ours(), rb_intern("start"), 0);
@@ -110,10 +112,10 @@ void ds_rb_agent_begin(void) {
     watch_exit();
 }
 
-/* mounted -> nil. A middleware was made: requests will come, and perhaps from this process. */
+/* mounted -> nil. A middleware was made, so this process will probably serve requests. */
 static VALUE agent_mounted(VALUE self) {
     (void)self;
-    ds_rb_agent_begin();
+    ds_rb_agent_ensure_open();
     dynoscale_agent_prepare(ds_rb_agent_now());
     if (ds_rb_in_main_ractor())
         rb_funcall(rb_path2class("DynoscaleRuby::Jobs"), rb_intern("mounted"), 0);
@@ -122,7 +124,7 @@ static VALUE agent_mounted(VALUE self) {
 
 /* ---- Opening and closing ------------------------------------------------------------------ */
 
-/* close -> true, or false where the agent has to stay; see share. */
+/* close -> true, or false if the agent has to stay; see share. */
 static VALUE agent_close(VALUE self) {
     (void)self;
     if (!ds_rb_in_main_ractor()) return Qfalse;
@@ -135,7 +137,7 @@ static VALUE agent_close(VALUE self) {
     return Qtrue;
 }
 
-/* open(settings) -> nil, or why there is no agent, in a sentence. */
+/* open(settings) -> nil, or a sentence that says why there is no agent. */
 static VALUE agent_open(VALUE self, VALUE settings) {
     (void)self;
     const dynoscale_options *options = ds_rb_settings_options(settings);
@@ -174,19 +176,19 @@ static int64_t monotonic_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Called without the lock: no Ruby in here. */
+/* Called without the lock: must not call Ruby. */
 static bool is_interrupted(void *context) {
     wait *w = context;
     return atomic_load(&w->interrupted);
 }
 
-/* Called by whichever thread interrupts this one, without the lock: no Ruby in here. */
+/* Called by the interrupting thread, without the lock: must not call Ruby. */
 static void interrupt(void *context) {
     wait *w = context;
     atomic_store(&w->interrupted, true);
 }
 
-/* Called without the lock: no Ruby in here. */
+/* Called without the lock: must not call Ruby. */
 static void *wait_unlocked(void *context) {
     wait *w = context;
     int64_t left_ms = w->deadline_ms - monotonic_ms();
@@ -195,8 +197,8 @@ static void *wait_unlocked(void *context) {
     return NULL;
 }
 
-/* An interrupt may be a signal whose handler returns: then the wait goes on. One that raises
- * (Thread#kill, Timeout, Ctrl-C) leaves from here. */
+/* If the interrupt is a signal whose handler returns, the wait goes on. If it raises (Thread#kill,
+ * Timeout, Ctrl-C), that leaves this function. */
 static VALUE wait_locked(VALUE context) {
     wait *w = (wait *)context;
     do {
@@ -221,13 +223,13 @@ static VALUE wait_for(wait_function *function, VALUE timeout_ms) {
     return w.error == DYNOSCALE_OK ? Qtrue : Qfalse;
 }
 
-/* flush(timeout_ms) -> true once all that was recorded before is accepted, else false. */
+/* flush(timeout_ms) -> true once everything recorded before is accepted, else false. */
 static VALUE agent_flush(VALUE self, VALUE timeout_ms) {
     (void)self;
     return wait_for(dynoscale_agent_flush, timeout_ms);
 }
 
-/* stop(timeout_ms) -> true when nothing was lost by it, else false. */
+/* stop(timeout_ms) -> true if nothing was dropped, else false. */
 static VALUE agent_stop(VALUE self, VALUE timeout_ms) {
     (void)self;
     return wait_for(dynoscale_agent_stop, timeout_ms);
@@ -236,29 +238,29 @@ static VALUE agent_stop(VALUE self, VALUE timeout_ms) {
 /* ---- Exit --------------------------------------------------------------------------------- */
 
 /*
- * A process that exits sends what it recorded, in two steps. The first is an at_exit handler, while
- * other threads go on; it is not the last, since a server may live in an at_exit block that was
- * registered earlier (Sinatra's classic style). The second is the release of `last_object`, which
- * Ruby does after it has ended all threads.
+ * A process that exits sends what it recorded, in two steps. The first is an at_exit handler, which
+ * runs while other threads go on. It may not be the last, because a server may run in an at_exit
+ * block that was registered earlier (Sinatra's classic style). The second is the release of
+ * `last_object`, after Ruby has ended all threads.
  *
- * Platforms send TERM to every process at once, and some servers pass it on, so a second signal
- * often comes while the first step waits. Its handler runs at once; an exception that it raises is
- * raised again once the step is done. No signal's handler runs in the second step.
+ * Platforms send TERM to every process at once, and some servers send it on, so a second signal
+ * often comes during the first step. Its handler runs at once; an exception that it raises is
+ * raised again after the step. No signal handler runs in the second step.
  */
 enum { EXIT_TIMEOUT_MS = 2000 };
 
-/* How long the exit has been delayed, and when that was: only the process's main thread asks. */
+/* How long the exit was delayed, and when: only the process's main thread uses them. */
 static int64_t delayed_ms, delay_ended_ms;
 
-/* The rest of what an exit may take. The time is given back while a server in an at_exit block
- * goes on after the first step. */
+/* What is left of the time for the exit. The full time is available again if a server in an at_exit
+ * block goes on after the first step. */
 static int64_t exit_left_ms(void) {
     int64_t since_ms = monotonic_ms() - delay_ended_ms;
     return delayed_ms > since_ms ? EXIT_TIMEOUT_MS - (delayed_ms - since_ms) : EXIT_TIMEOUT_MS;
 }
 
 /* Calls a function until it returns without an exception. Returns the first state of rb_protect
- * that was not 0, with its exception as `raised`. */
+ * other than 0, with its exception in `raised`. */
 static int insist(VALUE (*function)(VALUE), VALUE context, VALUE *raised) {
     int first = 0, state;
     for (;;) {
@@ -297,7 +299,7 @@ static void flush_at_exit(VALUE unused) {
     if (state || failed) rb_jump_tag(state ? state : failed);
 }
 
-/* The second step: keeps the interpreter's lock, calls no Ruby. */
+/* The second step: keeps the interpreter's lock and calls no Ruby. */
 static void stop_last(void *unused) {
     (void)unused;
     dynoscale_agent_stop(ds_rb_agent_now(), exit_left_ms(), NULL, NULL);
@@ -309,8 +311,8 @@ static const rb_data_type_t last_type = {
 };
 
 /*
- * Not when the library is loaded, nor when it is configured: an at_exit handler that was registered
- * later runs earlier.
+ * Not when the library is loaded or configured: of at_exit handlers, those registered later run
+ * earlier.
  */
 static void watch_exit(void) {
     static atomic_bool watched;
@@ -322,9 +324,9 @@ static void watch_exit(void) {
 }
 
 /*
- * LeavingAtOnce: exit!(status) for classes that end a process so, without at_exit: see
- * ruby/lib/dynoscale_ruby/servers.rb. It keeps the interpreter's lock to the end, or other threads
- * would go on to serve requests, whose samples came too late. It works in a signal's handler.
+ * LeavingAtOnce: exit!(status) for classes that end a process by it, without at_exit: see
+ * ruby/lib/dynoscale_ruby/servers.rb. Keeps the interpreter's lock, so that no other thread serves
+ * requests whose samples would be too late. Works in a signal handler.
  */
 static VALUE leave_at_once(int count, VALUE *arguments, VALUE self) {
     (void)self;
@@ -335,7 +337,7 @@ static VALUE leave_at_once(int count, VALUE *arguments, VALUE self) {
 
 /* ---- Job queues --------------------------------------------------------------------------- */
 
-/* A Symbol's or String's text in UTF-8 where it can be had; nil for anything else. */
+/* A Symbol's or String's text, in UTF-8 if possible; nil for anything else. */
 static VALUE name_text(VALUE name) {
     if (RB_SYMBOL_P(name)) name = rb_sym2str(name);
     if (!RB_TYPE_P(name, T_STRING)) return Qnil;
@@ -344,7 +346,7 @@ static VALUE name_text(VALUE name) {
     return rb_str_conv_enc(name, encoding, rb_utf8_encoding());
 }
 
-/* Whole ms; -1, which the core refuses, for what is no length of time. */
+/* Whole ms, or -1, which the core refuses, for anything but a number of ms. */
 static int64_t age_of(VALUE ms) {
     if (FIXNUM_P(ms)) return FIX2LONG(ms);
     if (!RB_FLOAT_TYPE_P(ms)) return -1;
@@ -352,10 +354,10 @@ static int64_t age_of(VALUE ms) {
     return value >= 0 && value < 1e15 ? (int64_t)value : -1;
 }
 
-/* job_queue_time(backend, queue, ms) -> true, or false where it is not recorded. */
+/* job_queue_time(backend, queue, ms) -> true, or false if it was not recorded. */
 static VALUE agent_job_queue_time(VALUE self, VALUE backend, VALUE queue, VALUE ms) {
     (void)self;
-    ds_rb_agent_begin();
+    ds_rb_agent_ensure_open();
     VALUE backend_text = name_text(backend), queue_text = name_text(queue);
     const char *names[] = {NIL_P(backend_text) ? NULL : RSTRING_PTR(backend_text),
                            NIL_P(queue_text) ? NULL : RSTRING_PTR(queue_text)};
@@ -367,8 +369,8 @@ static VALUE agent_job_queue_time(VALUE self, VALUE backend, VALUE queue, VALUE 
     return error == DYNOSCALE_OK ? Qtrue : Qfalse;
 }
 
-/* job_signal(backend, queue, name, jobs) -> true, or false where it can't be used; "depth" and
- * "working" are known. */
+/* job_signal(backend, queue, name, jobs) -> true, or false if it is unusable; names are "depth" and
+ * "working". */
 static VALUE agent_job_signal(VALUE self, VALUE backend, VALUE queue, VALUE name, VALUE jobs) {
     (void)self;
     VALUE backend_text = name_text(backend), queue_text = name_text(queue);
@@ -383,25 +385,25 @@ static VALUE agent_job_signal(VALUE self, VALUE backend, VALUE queue, VALUE name
     return error == DYNOSCALE_OK ? Qtrue : Qfalse;
 }
 
-/* The text of an argument that may be left out: NULL without one. */
+/* The text of an optional argument, or NULL. */
 static const char *topic_of(int count, VALUE *arguments) {
     rb_check_arity(count, 0, 1);
     return count == 0 || NIL_P(arguments[0]) ? NULL : StringValueCStr(arguments[0]);
 }
 
-/* leads?(topic = nil) -> whether this process is the one of its dyno that reads the job queues of a
- * topic, a backend's name for instance. */
+/* leads?(topic = nil) -> whether this process reads the job queues of a topic, for instance a
+ * backend's name, for its dyno. */
 static VALUE agent_leads(int count, VALUE *arguments, VALUE self) {
     (void)self;
     const char *topic = topic_of(count, arguments);
-    ds_rb_agent *held = hold(); /* a Ractor's call goes on while another one configures */
+    ds_rb_agent *held = hold(); /* another Ractor may configure during this call */
     bool leads = held && dynoscale_agent_leads(held->agent, topic);
     release(held);
     return leads ? Qtrue : Qfalse;
 }
 
-/* watch_leader(topic = nil) -> a descriptor that can be read from once the process that leads in
- * the topic has ended, for the caller to close; nil where there is none. */
+/* watch_leader(topic = nil) -> a descriptor that becomes readable when the process that leads in
+ * the topic has ended, for the caller to close; nil if there is none. */
 static VALUE agent_watch_leader(int count, VALUE *arguments, VALUE self) {
     (void)self;
     const char *topic = topic_of(count, arguments);
@@ -441,7 +443,7 @@ static VALUE agent_asked(VALUE self) {
     return rb_ary_new_from_args(3, names, asked.jobs ? Qtrue : Qfalse, LL2NUM(asked.heartbeat_ms));
 }
 
-/* slots=(number): requests that this process works on at once. */
+/* slots=(number): requests that this process can run at once. */
 static VALUE agent_set_slots(VALUE self, VALUE slots) {
     (void)self;
     if (FIXNUM_P(slots)) dynoscale_set_slots(FIX2INT(slots));
@@ -461,7 +463,7 @@ static VALUE level_symbol(dynoscale_level level) {
     }
 }
 
-/* next_event -> [level, text], or nil. Nil in a Ractor, which can't reach the logger. */
+/* next_event -> [level, text], or nil; nil in a Ractor, which can't use the logger. */
 static VALUE agent_next_event(VALUE self) {
     (void)self;
     dynoscale_level level;
@@ -472,7 +474,7 @@ static VALUE agent_next_event(VALUE self) {
     return rb_assoc_new(level_symbol(level), line);
 }
 
-void ds_rb_agent_tell_events(void) {
+void ds_rb_agent_log_events(void) {
     if (ds_rb_in_main_ractor()) rb_funcall(module_of_ours(), rb_intern("log_events"), 0);
 }
 

@@ -1,12 +1,12 @@
 /*
- * What the binding's parts know of each other. Suggested reading order: init.c, settings_class.c,
+ * What the parts of the binding share. Suggested reading order: init.c, settings_class.c,
  * agent_module.c, middleware_class.c, doctor_class.c.
  *
- * Nothing in here parses, decides or remembers anything that the core or the Ruby side could: the
- * binding hands requests to the core, and tells Ruby what became of them.
+ * The binding only passes requests to the core and results to Ruby: it does not parse, decide or
+ * remember what the core or the Ruby side can.
  *
- * Ractors. A Ractor runs Ruby code at the same moment as others, so the agent of the process is
- * reached by atomic operations only; see ds_rb_agent_share.
+ * Ractors run Ruby code in parallel, so the process's agent is read and replaced by atomic
+ * operations only; see `share` in agent_module.c.
  */
 #ifndef DYNOSCALE_RUBY_BINDING_H
 #define DYNOSCALE_RUBY_BINDING_H
@@ -18,22 +18,22 @@
 
 #include "dynoscale.h"
 
-/* The settings queue_time and server_timing, as they were when the agent was opened. */
-enum { DS_RB_TOLD_APP = 1, DS_RB_TOLD_BROWSER = 2 };
+/* Who gets the queue time besides the service: the settings queue_time and server_timing. */
+enum { DS_RB_SHOW_APP = 1, DS_RB_SHOW_BROWSER = 2 };
 
-/* The process's agent, and who may be using it while the interpreter's lock is released. */
+/* The process's agent, and who may use it without the interpreter's lock. */
 typedef struct ds_rb_agent {
     dynoscale_agent *agent;
-    atomic_int holders; /* the slot below, and each running flush or stop */
-    int told;           /* whom a request's queue time is told, of DS_RB_TOLD_* */
+    atomic_int holders; /* references: the slot below, and each running flush or stop */
+    int shown;          /* of DS_RB_SHOW_* */
 } ds_rb_agent;
 
-/* NULL: off, or not opened yet. No object of Ruby's: the core's agent is the process's. */
+/* NULL: off, or not opened yet. Not a Ruby object: the core's agent belongs to the process. */
 extern _Atomic(ds_rb_agent *) ds_rb_agent_slot;
 
-/* For the calling thread until it next calls Ruby; NULL when off. */
+/* Valid for the calling thread until it calls Ruby; NULL if off. */
 static inline const ds_rb_agent *ds_rb_agent_current(void) {
-    /* acquire: pairs with the exchange in agent_module.c that puts a whole agent here. */
+    /* acquire: pairs with the exchange in agent_module.c that publishes a whole agent. */
     return atomic_load_explicit(&ds_rb_agent_slot, memory_order_acquire);
 }
 
@@ -42,13 +42,13 @@ static inline dynoscale_agent *ds_rb_agent_now(void) {
     return current ? current->agent : NULL;
 }
 
-/* Opens the agent where that has not been done, and sees to it that it is stopped at exit. */
-void ds_rb_agent_begin(void);
+/* Opens the agent if nobody has, and registers the stop at exit. */
+void ds_rb_agent_ensure_open(void);
 
-/* Passes what the native thread left to be said on to the logger. */
-void ds_rb_agent_tell_events(void);
+/* Logs the native thread's events. */
+void ds_rb_agent_log_events(void);
 
-/* Whether the calling thread belongs to the main Ractor. Not for the path of a request. */
+/* Whether the calling thread belongs to the main Ractor. Not for the request path. */
 bool ds_rb_in_main_ractor(void);
 
 /* The options behind a DynoscaleRuby::Settings; raises TypeError for anything else. */

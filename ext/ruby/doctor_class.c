@@ -1,6 +1,6 @@
 /*
- * DynoscaleRuby::Doctor: the core's findings, one by one, for the command line, which is in
- * ruby/lib/dynoscale_ruby/cli.rb.
+ * DynoscaleRuby::Doctor: the core's findings, one by one, for the command line in
+ * ruby/lib/dynoscale_ruby/cli.rb. Threads that share a doctor take turns in the core.
  */
 #include "binding.h"
 
@@ -10,10 +10,7 @@
 
 typedef struct holder {
     dynoscale_doctor *doctor; /* NULL before initialize */
-    VALUE lock;               /* a Mutex: one thread at a time uses a doctor */
 } holder;
-
-static void holder_mark(void *data) { rb_gc_mark(((holder *)data)->lock); }
 
 static void holder_free(void *data) {
     dynoscale_doctor_free(((holder *)data)->doctor);
@@ -22,15 +19,13 @@ static void holder_free(void *data) {
 
 static const rb_data_type_t doctor_type = {
     .wrap_struct_name = "DynoscaleRuby::Doctor",
-    .function = {.dmark = holder_mark, .dfree = holder_free},
+    .function = {.dfree = holder_free},
     .flags = RUBY_TYPED_FREE_IMMEDIATELY,
 };
 
 static VALUE doctor_allocate(VALUE class) {
     holder *h;
-    VALUE self = TypedData_Make_Struct(class, holder, &doctor_type, h);
-    h->lock = rb_mutex_new();
-    return self;
+    return TypedData_Make_Struct(class, holder, &doctor_type, h);
 }
 
 static holder *holder_of(VALUE self) { return rb_check_typeddata(self, &doctor_type); }
@@ -58,11 +53,6 @@ static dynoscale_doctor *doctor_of(VALUE self) {
     return doctor;
 }
 
-/* Calls the function with the doctor's Mutex held. */
-static VALUE in_turn(VALUE self, VALUE (*function)(VALUE)) {
-    return rb_mutex_synchronize(holder_of(self)->lock, function, self);
-}
-
 /* ---- Waiting without the interpreter's lock ----------------------------------------------- */
 
 typedef struct wait {
@@ -72,33 +62,33 @@ typedef struct wait {
     atomic_bool interrupted;
 } wait;
 
-/* Called without the lock: no Ruby in here. */
+/* Called without the lock: must not call Ruby. */
 static bool is_interrupted(void *context) {
     wait *w = context;
     return atomic_load(&w->interrupted);
 }
 
-/* Called by whichever thread interrupts this one, without the lock: no Ruby in here. */
+/* Called by the interrupting thread, without the lock: must not call Ruby. */
 static void interrupt(void *context) {
     wait *w = context;
     atomic_store(&w->interrupted, true);
 }
 
-/* Called without the lock: no Ruby in here. */
+/* Called without the lock: must not call Ruby. */
 static void *wait_unlocked(void *context) {
     wait *w = context;
     w->error = dynoscale_doctor_next(w->doctor, is_interrupted, w, &w->finding);
     return NULL;
 }
 
-/* A text of the core, which is UTF-8 but where it was cut. */
+/* A text of the core: UTF-8, but may be cut inside a character. */
 static VALUE text_of(const char *text) {
     return rb_funcall(rb_utf8_str_new_cstr(text), rb_intern("scrub"), 0);
 }
 
-/* next -> [check, health, text, remedy, measure, value], or nil past the last. An interrupt may be
- * a signal whose handler returns: then the wait goes on. One that raises leaves from here. */
-static VALUE next_in_turn(VALUE self) {
+/* next -> [check, health, text, remedy, measure, value], or nil past the last. If an interrupt is a
+ * signal whose handler returns, the wait goes on; if it raises, that leaves this function. */
+static VALUE doctor_next(VALUE self) {
     wait w = {.doctor = doctor_of(self)};
     do {
         rb_thread_check_ints();
@@ -114,16 +104,12 @@ static VALUE next_in_turn(VALUE self) {
                                 rb_utf8_str_new_cstr(found->measure), LL2NUM(found->value));
 }
 
-static VALUE doctor_next(VALUE self) { return in_turn(self, next_in_turn); }
-
-/* verdict -> [whether all so far is well, a sentence] */
-static VALUE verdict_in_turn(VALUE self) {
+/* verdict -> [whether all findings so far are good, a sentence] */
+static VALUE doctor_verdict(VALUE self) {
     char text[DYNOSCALE_VERDICT_SIZE];
     bool well = dynoscale_doctor_verdict(doctor_of(self), text);
     return rb_assoc_new(well ? Qtrue : Qfalse, rb_utf8_str_new_cstr(text));
 }
-
-static VALUE doctor_verdict(VALUE self) { return in_turn(self, verdict_in_turn); }
 
 /* {name: text}, deeply frozen. */
 static VALUE texts(void) {

@@ -1,14 +1,14 @@
 # frozen_string_literal: true
 
-# Makes the Makefile that compiles the binding (this directory) and the core (core/src) where they
-# stand. CC, CFLAGS, CPPFLAGS and LDFLAGS of the environment are honoured.
+# Writes the Makefile that compiles the binding (this directory) and the core (core/src) in place.
+# Uses CC, CFLAGS, CPPFLAGS and LDFLAGS of the environment.
 
 require 'pathname'
 require 'rbconfig'
 
 # Stops the build with one line that says what to install.
 def missing(what, **packages)
-  $makefile_created = true # or mkmf adds twenty lines that hide this one
+  $makefile_created = true # otherwise mkmf adds twenty lines that hide this one
   remedies = packages.map { |system, command| "#{system.to_s.tr('_', '/')}: #{command}" }
   abort "dynoscale_ruby can't be built: #{what}. #{remedies.join('; ')}."
 end
@@ -34,13 +34,13 @@ def check_compiler
     int main(void) { return 0; }
   C
   missing_compiler "the compiler (#{RbConfig::CONFIG['CC']}) does not know C11" unless works
-rescue RuntimeError # mkmf's, when not even an empty program can be made
-  puts # after what it was about to check, so that ours is a line of its own
+rescue RuntimeError # mkmf's, if not even an empty program compiles
+  puts # ends the line of the check, so that ours is a line of its own
   $stdout.flush
   missing_compiler "no working C compiler was found (tried #{RbConfig::CONFIG['CC']})"
 end
 
-# Without linking to it: the agent's thread loads libcurl when there is something to send.
+# Only the headers: the agent's thread loads libcurl when there is something to send.
 def check_curl
   return if have_header('curl/curl.h')
 
@@ -58,13 +58,13 @@ def add_hardening
   append_cflags('-fstack-protector-strong', werror: true)
   append_ldflags('-Wl,-z,relro,-z,now')
   flags = "#{$CPPFLAGS} #{RbConfig.expand($CFLAGS.dup)}"
-  # Not where it is on already, nor where nothing is optimised: there it is only a warning.
+  # Not if it is set already or nothing is optimised, where it would only warn.
   return if flags.include?('_FORTIFY_SOURCE') || !flags.match?(/-O(?!0)\S*(?!.* -O0)/)
 
   $CPPFLAGS << ' -D_FORTIFY_SOURCE=2'
 end
 
-# Some ns of each request: the core's small functions and the binding's become one.
+# Saves some ns of each request: the core's small functions are inlined into the binding's.
 def add_link_time_optimization
   optimization = %w[-flto=auto -flto].find do |flag|
     checking_for(flag) { try_link('int main(void) { return 0; }', flag) }
@@ -95,14 +95,14 @@ $LDFLAGS << " #{ENV['LDFLAGS']}" if ENV['LDFLAGS']
 add_hardening
 add_link_time_optimization
 
-# For those who change the code: --enable-warnings.
+# For development: --enable-warnings.
 if enable_config('warnings', false)
   $CFLAGS << ' -Wall -Wextra -Wconversion'
   $INCFLAGS.gsub!(/-I(?=\$\((?:arch_)?hdrdir\))/, '-isystem ') # Ruby's own headers are its own
 end
 
-# rake-compiler names the target with its whole path: make has no way to quote one with blanks, and
-# a checkout that was moved would still be built into the place it came from.
+# rake-compiler uses the target's whole path: make can't quote one with blanks, and a moved checkout
+# would still be built into its old place.
 root = File.expand_path('../..', __dir__)
 %w[sitearchdir sitelibdir].each do |name|
   path = RbConfig::MAKEFILE_CONFIG[name]

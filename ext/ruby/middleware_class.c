@@ -1,41 +1,41 @@
 /*
- * What DynoscaleRuby::Middleware does with a request, and DynoscaleRuby::Door. The class itself is
- * in ruby/lib/dynoscale_ruby/rack.rb.
+ * The C part of DynoscaleRuby::Middleware, and DynoscaleRuby::EntryPoint. The class is in
+ * ruby/lib/dynoscale_ruby/rack.rb.
  */
 #include "binding.h"
 #include "env.h"
 
-/* ---- Doors: middlewares that are alive ---------------------------------------------------- */
+/* ---- Entry points: living middlewares ----------------------------------------------------- */
 
-typedef struct door {
+typedef struct entry_point {
     bool open; /* counted */
-} door;
+} entry_point;
 
-/* The doors of the process that requests may come through. */
-static atomic_int doors;
+/* The living entry points of the process. */
+static atomic_int entry_points;
 
-static void door_free(void *data) {
-    const door *d = data;
-    if (d->open) atomic_fetch_sub(&doors, 1);
+static void entry_point_free(void *data) {
+    const entry_point *d = data;
+    if (d->open) atomic_fetch_sub(&entry_points, 1);
     xfree(data);
 }
 
-static size_t door_size(const void *data) {
+static size_t entry_point_size(const void *data) {
     (void)data;
-    return sizeof(door);
+    return sizeof(entry_point);
 }
 
-static const rb_data_type_t door_type = {
-    .wrap_struct_name = "DynoscaleRuby::Door",
-    .function = {.dfree = door_free, .dsize = door_size},
+static const rb_data_type_t entry_point_type = {
+    .wrap_struct_name = "DynoscaleRuby::EntryPoint",
+    .function = {.dfree = entry_point_free, .dsize = entry_point_size},
     .flags = RUBY_TYPED_FREE_IMMEDIATELY | RUBY_TYPED_WB_PROTECTED,
 };
 
-static VALUE door_allocate(VALUE class) {
-    door *d;
-    VALUE self = TypedData_Make_Struct(class, door, &door_type, d);
+static VALUE entry_point_allocate(VALUE class) {
+    entry_point *d;
+    VALUE self = TypedData_Make_Struct(class, entry_point, &entry_point_type, d);
     d->open = true;
-    atomic_fetch_add(&doors, 1);
+    atomic_fetch_add(&entry_points, 1);
     return self;
 }
 
@@ -46,7 +46,7 @@ typedef struct text {
     size_t length;
 } text;
 
-/* Nil is no value. What is no String has a meaning to the app, maybe, but is no time. */
+/* Nil is no value. Anything but a String becomes a text that is not a time. */
 static inline text text_of(VALUE value) {
     if (RB_LIKELY(NIL_P(value))) return (text){NULL, 0};
     if (RB_LIKELY(RB_TYPE_P(value, T_STRING)))
@@ -54,15 +54,15 @@ static inline text text_of(VALUE value) {
     return (text){"?", 1};
 }
 
-/* A wait that is unknown: see ruby/lib/dynoscale_ruby/body_waits.rb. */
+/* An unknown wait: see ruby/lib/dynoscale_ruby/body_waits.rb. */
 static const VALUE unknown_wait = Qfalse;
 
 static double body_wait_of(VALUE value) {
     if (NIL_P(value)) return 0;
     if (FIXNUM_P(value)) return (double)FIX2LONG(value);
     if (RB_FLOAT_TYPE_P(value)) return RFLOAT_VALUE(value);
-    /* Converting a big one warns where it is out of a double's range; any of them is longer than
-     * every queue time. */
+    /* Converting a Bignum warns if it is out of a double's range. Any of them is longer than every
+     * queue time. */
     if (RB_TYPE_P(value, T_BIGNUM)) return RBIGNUM_POSITIVE_P(value) ? 1e18 : 0;
     return 0;
 }
@@ -70,15 +70,15 @@ static double body_wait_of(VALUE value) {
 /* ---- Requests that come again ------------------------------------------------------------- */
 
 /*
- * A middleware further out may call the app again for the same request: a retry, a forward, a batch
- * of requests made of one. Its env may be a copy by then, but the header's String is the same
- * object, which no server gives to two requests. (Programs that make an env by hand may; theirs has
- * no rack.input.) So the Strings counted last are kept; while one is kept, no other object has its
- * address. Two requests whose Strings fall on the same place push each other out: then one that
- * comes again may be counted twice.
+ * An outer middleware may call the app again for the same request: a retry, a forward, a batch of
+ * requests made from one. Its env may be a copy, but the header's String is the same object, which
+ * no server gives to two requests. (Programs that make an env by hand may; theirs has no
+ * rack.input.) So the Strings counted last are kept, and while one is kept no other object has its
+ * address. Two requests whose Strings share a place replace each other: if the first comes again,
+ * it is counted twice.
  *
- * Ractors share the table. A place that two of them change at once has the stamp of one and maybe
- * the queue time of the other, which only matters to who is told it, of a request that comes again.
+ * Ractors share the table. If two change a place at once, it may have the stamp of one and the
+ * queue time of the other. That affects only the queue time shown for a request that comes again.
  */
 enum { COUNTED_PLACES = 256 };
 
@@ -107,8 +107,8 @@ static void keep_counted(void) {
     rb_gc_register_mark_object(TypedData_Wrap_Struct(rb_cObject, &counted_type, counted_last));
 }
 
-/* The place of a request's stamp. NULL for what is no String: numbers are the same object each
- * time. Strings lie at addresses that are multiples of 8. */
+/* The place of a request's stamp. NULL for anything but a String: a number is the same object each
+ * time. Addresses of Strings are multiples of 8. */
 static inline counted *counted_place(VALUE stamp) {
     if (RB_UNLIKELY(!RB_TYPE_P(stamp, T_STRING))) return NULL;
     return &counted_last[(stamp >> 3) % COUNTED_PLACES];
@@ -133,12 +133,13 @@ static inline void remember(counted *place, VALUE stamp, int64_t queue_time_ms) 
 
 /* ---- Counting ----------------------------------------------------------------------------- */
 
-/* Where X-Request-Start is not one plausible time. */
+/* For requests whose X-Request-Start is not one plausible time. */
 __attribute__((cold, noinline)) static int64_t count_by_both(VALUE env, const ds_rb_env *values,
                                                              int64_t entered_ns) {
     VALUE stand_in = RB_TYPE_P(env, T_HASH) ? ds_rb_env_queue_start(env) : Qnil;
     if (values->body_wait == unknown_wait) stand_in = Qnil;
-    dynoscale_agent *agent = ds_rb_agent_now(); /* a key of the env's may be code of the app's */
+    dynoscale_agent *agent =
+        ds_rb_agent_now(); /* the lookup may have run the app's code, for a key of its own */
     counted *place = NIL_P(values->start) ? counted_place(stand_in) : NULL;
     if (is_counted(place, stand_in, env)) return place->queue_time_ms;
 
@@ -150,13 +151,15 @@ __attribute__((cold, noinline)) static int64_t count_by_both(VALUE env, const ds
     return queue_time_ms;
 }
 
-/* The queue time in ms, negative where there is none. Of a request that comes again, the first, and
- * it does not enter the app again. `entered_ns`: NULL where the service does not ask for it. */
+/* Returns the queue time in ms, negative if there is none. For a request that comes again it
+ * returns the first queue time, and does not enter the app again. `entered_ns` is NULL if the
+ * service does not ask for it. */
 static inline int64_t count_request(VALUE env, int64_t *entered_ns) {
     ds_rb_env values = {Qnil, Qnil};
     if (RB_LIKELY(RB_TYPE_P(env, T_HASH))) values = ds_rb_env_read(env);
     if (RB_UNLIKELY(values.body_wait == unknown_wait)) values.start = Qnil;
-    dynoscale_agent *agent = ds_rb_agent_now(); /* a key of the env's may be code of the app's */
+    dynoscale_agent *agent =
+        ds_rb_agent_now(); /* the lookup may have run the app's code, for a key of its own */
     if (RB_UNLIKELY(!agent)) return -1;
     counted *place = counted_place(values.start);
     if (is_counted(place, values.start, env)) return place->queue_time_ms;
@@ -178,7 +181,7 @@ static VALUE call_app(VALUE app, VALUE env) {
 typedef struct marked_call {
     VALUE app, env;
     bool marked;
-    int64_t entered_ns; /* -1: not told */
+    int64_t entered_ns; /* -1: not measured */
 } marked_call;
 
 static VALUE call_app_marked(VALUE context) {
@@ -193,25 +196,26 @@ static VALUE after_call(VALUE context) {
     return Qnil;
 }
 
-/* The answer, or one like it that has the header, too: see server_timing.rb. */
-static VALUE tell_browser(VALUE answer, int64_t queue_time_ms) {
+/* The answer, or a copy with the header: see server_timing.rb. */
+static VALUE add_server_timing(VALUE answer, int64_t queue_time_ms) {
     if (queue_time_ms < 0) return answer;
     VALUE module = rb_path2class("DynoscaleRuby::ServerTiming");
     return rb_funcall(module, rb_intern("add"), 2, answer, LL2NUM(queue_time_ms));
 }
 
-static bool needs_care(const ds_rb_agent *current, VALUE env) {
-    return RB_UNLIKELY(current->told || atomic_load_explicit(&doors, memory_order_relaxed) > 1) &&
+static bool needs_slow_path(const ds_rb_agent *current, VALUE env) {
+    return RB_UNLIKELY(current->shown ||
+                       atomic_load_explicit(&entry_points, memory_order_relaxed) > 1) &&
            RB_TYPE_P(env, T_HASH);
 }
 
-/* enter(env) -> true: call_with_care is to count and to call; an Integer: counted, the app may be
- * called, and `leave` then. Where the service asks for the time that requests spend in the app. */
+/* enter(env) -> an Integer: counted; call the app, then `leave` with it. true: nothing is done;
+ * call call_slow_path. For when the service asks how long requests spend in the app. */
 static VALUE middleware_enter(VALUE self, VALUE env) {
     (void)self;
     int64_t entered_ns = -1;
     const ds_rb_agent *current = ds_rb_agent_current();
-    if (current && needs_care(current, env)) return Qtrue;
+    if (current && needs_slow_path(current, env)) return Qtrue;
     count_request(env, &entered_ns);
     return LL2NUM(entered_ns);
 }
@@ -223,53 +227,54 @@ static VALUE middleware_leave(VALUE self, VALUE entered_ns) {
     return Qnil;
 }
 
-/* count(env) -> false: done, the app may be called; true: nothing is done, `enter` is to be asked.
- * All that is called on a request's way, the core's part too, becomes one piece of code here, which
- * saves a tenth of its instructions. */
+/* count(env) -> false: counted, call the app; true: nothing is done, call `enter`. Everything on
+ * the request path, the core's part too, is inlined here, which saves a tenth of its
+ * instructions. */
 __attribute__((flatten)) static VALUE middleware_count(VALUE self, VALUE env) {
     (void)self;
     const ds_rb_agent *current = ds_rb_agent_current();
     if (!current) return Qfalse;
     if (RB_UNLIKELY(dynoscale_agent_has_event(current->agent))) {
-        ds_rb_agent_tell_events();
-        current = ds_rb_agent_current(); /* the logger's code may have configured anew */
+        ds_rb_agent_log_events();
+        current = ds_rb_agent_current(); /* the logger's code may have called configure */
         if (!current) return Qfalse;
     }
-    if (RB_UNLIKELY(dynoscale_busy_asked()) || needs_care(current, env)) return Qtrue;
+    if (RB_UNLIKELY(dynoscale_busy_asked()) || needs_slow_path(current, env)) return Qtrue;
     count_request(env, NULL);
     return Qfalse;
 }
 
-/* call_with_care(app, env) -> the answer. With several doors in the process, or somebody to tell
- * the queue time. */
-static VALUE middleware_call_with_care(VALUE self, VALUE app, VALUE env) {
+/* call_slow_path(app, env) -> the answer. For several entry points in the process, or a queue time
+ * to show. */
+static VALUE middleware_call_slow_path(VALUE self, VALUE app, VALUE env) {
     (void)self;
     const ds_rb_agent *current = ds_rb_agent_current();
     if (!current || !RB_TYPE_P(env, T_HASH)) return call_app(app, env);
-    int told = current->told; /* now: `current` may be gone once Ruby was called, as by a mark */
-    bool marks = atomic_load_explicit(&doors, memory_order_relaxed) > 1;
-    ds_rb_env_claim claim = DS_RB_ENV_UNMARKABLE;
-    if (marks) claim = ds_rb_env_mark(env);
-    if (claim == DS_RB_ENV_COUNTED) return call_app(app, env);
+    int shown = current->shown; /* read it now: `current` may be freed once Ruby was called, for
+                                   instance by a mark */
+    bool marks = atomic_load_explicit(&entry_points, memory_order_relaxed) > 1;
+    ds_rb_env_mark_result result = DS_RB_ENV_UNMARKABLE;
+    if (marks) result = ds_rb_env_mark(env);
+    if (result == DS_RB_ENV_COUNTED) return call_app(app, env);
 
-    marked_call call = {app, env, claim == DS_RB_ENV_MARKED, -1};
+    marked_call call = {app, env, result == DS_RB_ENV_MARKED, -1};
     int64_t queue_time_ms = count_request(env, dynoscale_busy_asked() ? &call.entered_ns : NULL);
-    if (told & DS_RB_TOLD_APP) ds_rb_env_tell(env, queue_time_ms);
+    if (shown & DS_RB_SHOW_APP) ds_rb_env_set_queue_time(env, queue_time_ms);
     bool ends = call.marked || call.entered_ns >= 0;
     VALUE answer = ends ? rb_ensure(call_app_marked, (VALUE)&call, after_call, (VALUE)&call)
                         : call_app(app, env);
-    return told & DS_RB_TOLD_BROWSER ? tell_browser(answer, queue_time_ms) : answer;
+    return shown & DS_RB_SHOW_BROWSER ? add_server_timing(answer, queue_time_ms) : answer;
 }
 
 void ds_rb_middleware_init(VALUE module) {
     ds_rb_env_init();
     keep_counted();
-    VALUE door_class = rb_define_class_under(module, "Door", rb_cObject);
-    rb_define_alloc_func(door_class, door_allocate);
-    rb_undef_method(door_class, "initialize_copy");
+    VALUE entry_point_class = rb_define_class_under(module, "EntryPoint", rb_cObject);
+    rb_define_alloc_func(entry_point_class, entry_point_allocate);
+    rb_undef_method(entry_point_class, "initialize_copy");
     VALUE class = rb_define_class_under(module, "Middleware", rb_cObject);
     rb_define_private_method(class, "count", middleware_count, 1);
     rb_define_private_method(class, "enter", middleware_enter, 1);
     rb_define_private_method(class, "leave", middleware_leave, 1);
-    rb_define_private_method(class, "call_with_care", middleware_call_with_care, 2);
+    rb_define_private_method(class, "call_slow_path", middleware_call_slow_path, 2);
 }

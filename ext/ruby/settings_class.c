@@ -1,6 +1,6 @@
 /*
- * DynoscaleRuby::Settings: a set of settings being gathered, over the core's options. Types of
- * Ruby's are turned into text, and back, in ruby/lib/dynoscale_ruby/settings.rb.
+ * DynoscaleRuby::Settings: a set of settings that is being filled, over the core's options.
+ * ruby/lib/dynoscale_ruby/settings.rb converts Ruby's types to text and back.
  */
 #include "binding.h"
 
@@ -70,13 +70,13 @@ static dynoscale_source source_of(VALUE symbol) {
              rb_inspect(symbol));
 }
 
-/* read_environment -> self: the environment's values, as they are now. */
+/* read_environment -> self: reads the environment's current values. */
 static VALUE settings_read_environment(VALUE self) {
     if (dynoscale_options_read_environment(options_of(self)) != DYNOSCALE_OK) rb_memerror();
     return self;
 }
 
-/* store(name, text or nil, source) -> true, or false where the value can't be used. */
+/* store(name, text or nil, source) -> true, or false if the value is unusable. */
 static VALUE settings_store(VALUE self, VALUE name, VALUE value, VALUE source) {
     const char *text = NIL_P(value) ? NULL : StringValuePtr(value);
     size_t length = NIL_P(value) ? 0 : (size_t)RSTRING_LEN(value);
@@ -86,12 +86,12 @@ static VALUE settings_store(VALUE self, VALUE name, VALUE value, VALUE source) {
     return error == DYNOSCALE_OK ? Qtrue : Qfalse;
 }
 
-/* text(name) -> the value in force as text, secrets whole; nil where there is none. */
+/* text(name) -> the value that counts as text, secrets in full; nil if there is none. */
 static VALUE settings_text(VALUE self, VALUE name) {
     return text_or_nil(dynoscale_options_get(options_of(self), setting_of(name)));
 }
 
-/* shown(name) -> the same as it may be printed. */
+/* shown(name) -> the same, without secrets. */
 static VALUE settings_shown(VALUE self, VALUE name) {
     return text_or_nil(dynoscale_options_show(options_of(self), setting_of(name)));
 }
@@ -111,14 +111,13 @@ static VALUE settings_core_warnings(VALUE self) {
     return warnings;
 }
 
-/* off_reason -> why the agent stays off with these settings, in a sentence; nil when it does not.
- */
+/* off_reason -> a sentence that says why the agent stays off with these settings, or nil. */
 static VALUE settings_off_reason(VALUE self) {
     dynoscale_off_reason reason = dynoscale_options_off_reason(options_of(self));
     return reason == DYNOSCALE_ON ? Qnil : rb_utf8_str_new_cstr(dynoscale_off_text(reason));
 }
 
-/* off_unusual? -> whether that reason is worth a warning. */
+/* off_unusual? -> whether that reason deserves a warning. */
 static VALUE settings_off_unusual(VALUE self) {
     dynoscale_off_reason reason = dynoscale_options_off_reason(options_of(self));
     return dynoscale_off_is_unusual(reason) ? Qtrue : Qfalse;

@@ -257,7 +257,7 @@ class MiddlewareTest < DynoscaleTests::AgentTest
 
   def test_it_says_how_much_memory_it_takes
     bare = ObjectSpace.memsize_of(Object.new)
-    door = ObjectSpace.reachable_objects_from(middleware).grep(DynoscaleRuby::Door).first
+    door = ObjectSpace.reachable_objects_from(middleware).grep(DynoscaleRuby::EntryPoint).first
     assert_operator ObjectSpace.memsize_of(door), :>, bare
   end
 

@@ -11,7 +11,7 @@ module DynoscaleRuby
     # What `use DynoscaleRuby::Middleware` calls.
     def initialize(app)
       @app = app
-      @door = Door.new
+      @entry_point = EntryPoint.new
       Agent.mounted
     end
 
@@ -21,7 +21,7 @@ module DynoscaleRuby
       return @app.call(env) unless count(env)
 
       entered = enter(env)
-      return call_with_care(@app, env) if entered == true
+      return call_slow_path(@app, env) if entered == true
 
       begin
         @app.call(env)
@@ -35,7 +35,7 @@ module DynoscaleRuby
     # Two doors for a request, if it comes through both.
     def initialize_copy(original)
       super
-      @door = Door.new
+      @entry_point = EntryPoint.new
     end
   end
 end
