@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "addon/setup.h"
 #include "api/cli.h"
 #include "dynoscale.h"
 #include "serve/serve.h"
@@ -50,6 +51,18 @@ static int run_serve(int count, char **arguments) {
     return 0;
 }
 
+/* Commands that call platforms in their own process do it as the service would, by what stands in
+ * the environment. */
+static bool configure_platforms(void) {
+    static struct settings settings;
+    char error[1000];
+    if (settings_read(&settings, 0, NULL, error, sizeof error) &&
+        addon_configure(&settings, error, sizeof error))
+        return true;
+    fprintf(stderr, "dynoscaled: %s\n", error);
+    return false;
+}
+
 int main(int count, char **arguments) {
     if (count < 2) return print_help(stderr);
     const char *command = arguments[1];
@@ -61,5 +74,6 @@ int main(int count, char **arguments) {
         (strcmp(command, "help") == 0 && count == 2))
         return print_help(stdout);
     if (strcmp(command, "serve") == 0) return run_serve(count - 2, arguments + 2);
+    if (!configure_platforms()) return 2;
     return cli_main(count, arguments);
 }

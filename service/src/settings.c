@@ -101,6 +101,16 @@ static const struct setting table[] = {
     {"private-platforms", NULL, "off",
      "lets webhooks and other platforms be at loopback, link-local and private addresses", SWITCH,
      AT(private_platforms), 0, 0, NULL},
+    {"heroku-addon", "FILE", "",
+     "what makes the service Heroku's add-on: its manifest, plans and OAuth client, as `dynoscaled "
+     "heroku manifest` writes it (0600)",
+     TEXT, AT(heroku_addon), 0, 0, NULL},
+    {"heroku-api", "URL", "https://api.heroku.com", "where Heroku's Platform API is", TEXT,
+     AT(heroku_api), 0, 0, check_url},
+    {"heroku-id", "URL", "https://id.heroku.com", "where Heroku's identity service is", TEXT,
+     AT(heroku_id), 0, 0, check_url},
+    {"heroku-read-s", "S", "10", "between readings of an app on Heroku, where its budget allows it",
+     NUMBER, AT(heroku_read_s), 1, 50, NULL},
     {"commit-ms", "MS", "15", "from one commit's begin to the next's: reports wait as long at most",
      NUMBER, AT(commit_ms), 0, 1000, NULL},
     {"tick-s", "S", "10", "between decisions", NUMBER, AT(tick_s), 1, 60, NULL},
@@ -328,9 +338,11 @@ static bool complete(struct settings *settings, char *error, size_t size) {
     if (!*settings->data &&
         !settings_data_folder(settings->data, sizeof settings->data, error, size))
         return false;
-    size_t length = strlen(settings->public_url);
-    if (length > 0 && settings->public_url[length - 1] == '/')
-        settings->public_url[length - 1] = '\0';
+    char *const urls[] = {settings->public_url, settings->heroku_api, settings->heroku_id};
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        size_t length = strlen(urls[i]);
+        if (length > 0 && urls[i][length - 1] == '/') urls[i][length - 1] = '\0';
+    }
     return true;
 }
 

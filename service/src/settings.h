@@ -21,10 +21,12 @@ struct settings {
     char public_url[SETTINGS_TEXT_SIZE]; /* without a slash at the end; "": of the first listener */
     char trusted_proxies[SETTINGS_TEXT_SIZE];
     char log_level[SETTINGS_TEXT_SIZE];
+    char heroku_api[SETTINGS_TEXT_SIZE], heroku_id[SETTINGS_TEXT_SIZE]; /* without a slash */
+    char heroku_addon[SETTINGS_TEXT_SIZE];                              /* a file; "": none */
     int64_t connections, connections_a_peer, held_mb;
     int64_t head_ms, body_ms, idle_ms, answer_ms, stream_ms;
     int64_t api_threads, act_threads, act_timeout_s;
-    int64_t commit_ms, tick_s, publish_s, drain_s;
+    int64_t commit_ms, tick_s, publish_s, drain_s, heroku_read_s;
     bool private_platforms, reuse_port, show;
 
     unsigned char from[SETTINGS_MOST]; /* of each row of the table: enum settings_from */

@@ -248,7 +248,7 @@ class Heroku:
         }  # fmt: skip
 
     def create_addon(self, app: str, plan: str) -> Json:
-        addon = {"id": str(uuid.uuid4()), "name": f"{self.partner['id']}-round-{len(self.addons) + 10000}",
+        addon: Json = {"id": str(uuid.uuid4()), "name": f"{self.partner['id']}-round-{len(self.addons) + 10000}",
                  "plan": plan, "app": app, "state": "provisioning", "created_at": now()}  # fmt: skip
         self.addons[addon["id"]] = addon
         body = self.provision_body(addon)
@@ -545,7 +545,7 @@ def dynos(request: Request, app: str) -> Any:
 def releases(request: Request, app: str) -> Any:
     request.bare()
     given = request.headers.get("Range")
-    entries = sorted(request.app(app).releases, key=lambda one: one["version"])
+    entries = sorted(request.app(app).releases, key=lambda one: int(one["version"]))
     if not given:
         return entries
     found = re.fullmatch(r"version ([^;]*)(?:;\s*(.*))?", given)

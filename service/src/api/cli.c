@@ -22,12 +22,16 @@ const struct cli_command cli_commands[] = {
      "Makes a new address for reports. The old one works for a day more, or for --overlap.",
      cli_app_token},
     {"app zone", "APP ZONE", "", 2, 2, false, "Sets an app's time zone.", cli_app_zone},
-    {"platform set", "APP command -- PROGRAM [ARGUMENTS...] | APP webhook URL [--secret-stdin]",
-     "secret-stdin force", 2, 3, false,
+    {"platform set",
+     "APP command -- PROGRAM [ARGUMENTS...] | APP webhook URL [--secret-stdin] | APP heroku --app "
+     "NAME [--limit DYNOS] [--no-webhooks] [--secret-stdin|--code-stdin]",
+     "secret-stdin code-stdin force app= limit= no-webhooks", 2, 3, false,
      "Sets what runs the dynos and tries it at once. A program is called as `PROGRAM ARGUMENTS... "
      "read TYPE` and `... set TYPE N`. A webhook's secret is made and shown this once, or read "
      "from "
-     "standard input. --force sets it though the platform refused.",
+     "standard input. Heroku's API key is read from standard input, or is HEROKU_API_KEY in the "
+     "environment; with --code-stdin an OAuth grant's code is read. --force sets it though the "
+     "platform refused.",
      cli_platform_set},
     {"platform show", "APP", "", 1, 1, false, "Shows the platform, never its credential.",
      cli_platform_show},

@@ -194,9 +194,31 @@ static bool put_command(struct cli *cli, struct text *body) {
     return true;
 }
 
+/* {"app": "shop"}; the app's name there is the one here unless it is said. */
+static bool put_heroku(struct cli *cli, struct text *body) {
+    const char *name = cli_value(cli, "app"), *limit = cli_value(cli, "limit");
+    char *end;
+    if (cli->count > 2) {
+        cli_fail(0, "Heroku's app is given as --app NAME, and its credential on standard input or "
+                    "in HEROKU_API_KEY, never as an argument");
+        return false;
+    }
+    text_put(body, ",\"settings\":{");
+    cli_member(body, "app", name ? name : cli->arguments[0]);
+    if (limit && (strtol(limit, &end, 10) < 1 || *end)) {
+        cli_fail(0, "--limit must be a number of dynos");
+        return false;
+    }
+    if (limit) text_format(body, ",\"limit\":%ld", strtol(limit, NULL, 10));
+    if (cli_given(cli, "no-webhooks")) text_put(body, ",\"webhooks\":false");
+    text_char(body, '}');
+    return true;
+}
+
 static bool put_settings(struct cli *cli, struct text *body) {
     const char *kind = cli->arguments[1];
     if (strcmp(kind, "command") == 0) return put_command(cli, body);
+    if (strcmp(kind, "heroku") == 0) return put_heroku(cli, body);
     if (cli->count < 3) {
         cli_fail(0, "platform set %s %s needs a URL", cli->arguments[0], kind);
         return false;
@@ -204,6 +226,30 @@ static bool put_settings(struct cli *cli, struct text *body) {
     text_put(body, ",\"settings\":{");
     cli_member(body, "url", cli->arguments[2]);
     text_char(body, '}');
+    return true;
+}
+
+/* From standard input, or the environment variable that Heroku's own programs read: never from the
+ * arguments, which others on the machine can see. Without one, that which is set already stays. */
+static bool put_secret(struct cli *cli, struct text *body) {
+    const char *variable =
+        strcmp(cli->arguments[1], "heroku") == 0 ? getenv("HEROKU_API_KEY") : NULL;
+    bool code = cli_given(cli, "code-stdin"), read = code || cli_given(cli, "secret-stdin");
+    char *secret = read ? cli_read_password("the platform") : NULL;
+    struct text whole = TEXT_EMPTY;
+    if (read && !secret) return false;
+    if (code) {
+        text_char(&whole, '{');
+        cli_member(&whole, "code", secret);
+        text_char(&whole, '}');
+    }
+    const char *given = code ? whole.bytes : read ? secret : variable;
+    if (given && *given) {
+        text_put(body, ",\"secret\":");
+        text_json(body, given);
+    }
+    text_free(&whole);
+    vault_wipe(secret);
     return true;
 }
 
@@ -217,15 +263,9 @@ int cli_platform_set(struct cli *cli) {
         text_free(&body);
         return CLI_USAGE;
     }
-    if (cli_given(cli, "secret-stdin")) {
-        char *secret = cli_read_password("the platform");
-        if (!secret) {
-            text_free(&body);
-            return CLI_REFUSED;
-        }
-        text_put(&body, ",\"secret\":");
-        text_json(&body, secret);
-        vault_wipe(secret);
+    if (!put_secret(cli, &body)) {
+        text_free(&body);
+        return CLI_REFUSED;
     }
     text_put(&body, cli_given(cli, "force") ? ",\"force\":true}" : "}");
     int code = call(cli, HTTP_PUT, cli_path("/api/v1/apps/%s/platform", cli->arguments[0]), &body,

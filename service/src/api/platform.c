@@ -12,11 +12,12 @@
 
 #include "api/resources.h"
 #include "clock.h"
+#include "control/control.h"
 #include "people/token.h"
 #include "platforms/platform.h"
 #include "store/ledger.h"
 
-enum { DEADLINE_MS = 15000, WHOLE_MS = 30000, LONGEST_SECRET = 16384, TRIED = 10 };
+enum { DEADLINE_MS = 15000, WHOLE_MS = 30000, UNDO_MS = 5000, LONGEST_SECRET = 16384, TRIED = 10 };
 
 static const char *const results[] = {"ok", "failed", "refused", "locked", "limited", "busy"};
 
@@ -102,6 +103,8 @@ static struct platform_answer try_process(struct api_call *call, const struct pl
                                           json_t *settings, const char *secret, const char *process,
                                           int64_t left_ms, struct platform_formation *formation) {
     const struct platform_app app = {.app = call->app.name,
+                                     .number = call->app.id,
+                                     .fresh = true,
                                      .settings = settings,
                                      .secret = secret,
                                      .deadline_ms = left_ms < DEADLINE_MS ? left_ms : DEADLINE_MS,
@@ -146,6 +149,54 @@ static enum platform_result try_platform(struct api_call *call, struct text *tex
     return worst;
 }
 
+/* Where the platform's credential must be renewed or exchanged first, that is done; *renewed tells
+ * that *secret is another one now. */
+static struct platform_answer renew(struct api_call *call, const struct platform *platform,
+                                    json_t *settings, char **secret, bool *renewed) {
+    char *made = NULL;
+    const struct platform_app app = {.app = call->app.name,
+                                     .number = call->app.id,
+                                     .fresh = true,
+                                     .settings = settings,
+                                     .secret = *secret,
+                                     .deadline_ms = DEADLINE_MS,
+                                     .private_addresses = call->private_addresses};
+    struct platform_answer answer = platform_ok();
+    if (platform->renew && *secret) answer = platform->renew(&app, call->now_s, &made);
+    *renewed = made != NULL;
+    if (made) {
+        vault_wipe(*secret);
+        *secret = made;
+    }
+    return answer;
+}
+
+/* What was renewed is kept: the one before may be of no use any more. */
+static void keep_renewed(struct api_call *call, const struct setting *setting, const char *secret) {
+    size_t length = 0;
+    void *sealed = vault_seal(call->vault, call->app.name, secret, &length);
+    if (sealed && api_begin(call)) {
+        if (!platform_renew(call->store, call->app.id, setting->sealed, setting->sealed_length,
+                            sealed, length) ||
+            !store_touch_config(call->store))
+            api_store_failed(call);
+        call->config_changed = true;
+        api_end(call);
+    }
+    free(sealed);
+}
+
+/* The answer of a credential that can't be used, in place of a test. */
+static void put_refused(struct api_call *call, const struct platform_answer *answer) {
+    text_format(&call->answer, "{\"result\":\"%s\",\"test\":[", results[answer->result]);
+    text_format(&call->answer,
+                "{\"process\":\"web\",\"result\":\"%s\",\"ordered\":null,"
+                "\"trouble\":",
+                results[answer->result]);
+    text_json(&call->answer, answer->trouble);
+    text_put(&call->answer, "}]}");
+}
+
 void platform_test(struct api_call *call) {
     struct setting setting;
     char trouble[256];
@@ -164,10 +215,16 @@ void platform_test(struct api_call *call) {
                     "in use; enter it again");
     } else {
         struct text test = TEXT_EMPTY;
-        enum platform_result worst =
-            try_platform(call, &test, platform, settings, secret, trouble, sizeof trouble);
-        text_format(&call->answer, "{\"result\":\"%s\",\"test\":%s}", results[worst],
-                    test.bytes ? test.bytes : "[]");
+        bool renewed;
+        struct platform_answer usable = renew(call, platform, settings, &secret, &renewed);
+        if (renewed) keep_renewed(call, &setting, secret);
+        enum platform_result worst = usable.result;
+        if (usable.result == PLATFORM_OK && !api_failed(call))
+            worst = try_platform(call, &test, platform, settings, secret, trouble, sizeof trouble);
+        if (usable.result != PLATFORM_OK) put_refused(call, &usable);
+        else if (!api_failed(call))
+            text_format(&call->answer, "{\"result\":\"%s\",\"test\":%s}", results[worst],
+                        test.bytes ? test.bytes : "[]");
         text_free(&test);
     }
     vault_wipe(secret);
@@ -267,8 +324,14 @@ void platform_change(struct api_call *call) {
     struct text test = TEXT_EMPTY;
     char trouble[256];
     if (read_wish(call, &wish)) {
-        enum platform_result worst = try_platform(call, &test, wish.platform, wish.settings,
-                                                  wish.secret, trouble, sizeof trouble);
+        bool renewed;
+        struct platform_answer usable =
+            renew(call, wish.platform, wish.settings, &wish.secret, &renewed);
+        enum platform_result worst = usable.result;
+        snprintf(trouble, sizeof trouble, "%s", usable.trouble);
+        if (worst == PLATFORM_OK)
+            worst = try_platform(call, &test, wish.platform, wish.settings, wish.secret, trouble,
+                                 sizeof trouble);
         if (worst == PLATFORM_REFUSED && !wish.force)
             api_problem(call, 422, "%s. Nothing was changed; with “force” it is set all the same",
                         trouble);
@@ -290,13 +353,39 @@ void platform_change(struct api_call *call) {
     json_decref(wish.settings);
 }
 
+/* What was arranged at the platform for this app is undone first, as far as that works. */
+void platform_undo(struct api_call *call) {
+    struct setting setting;
+    if (!platform_get(call->store, call->app.id, &setting.kind, &setting.settings, &setting.sealed,
+                      &setting.sealed_length))
+        return;
+    const struct platform *platform = platform_find(setting.kind);
+    json_t *settings = json_loads(setting.settings, 0, NULL);
+    char *secret = setting.sealed ? vault_unseal(call->vault, call->app.name, setting.sealed,
+                                                 setting.sealed_length)
+                                  : NULL;
+    char hook_url[CONTROL_HOOK_URL_SIZE];
+    control_hook_url(hook_url, call->public_url ? call->public_url : "", call->app.id);
+    const struct platform_app app = {.app = call->app.name,
+                                     .number = call->app.id,
+                                     .settings = settings,
+                                     .secret = secret,
+                                     .deadline_ms = UNDO_MS,
+                                     .private_addresses = call->private_addresses,
+                                     .hook_url = hook_url};
+    if (platform && platform->forget && settings && secret) platform->forget(&app);
+    vault_wipe(secret);
+    json_decref(settings);
+    free_setting(&setting);
+}
+
 void platform_forget(struct api_call *call) {
     if (!input_body(call, NULL, 0)) return;
-    if (!platform_remove(call->store, call->app.id)) {
-        api_store_failed(call);
-        return;
-    }
-    call->status = 204;
+    platform_undo(call);
+    if (!api_begin(call)) return;
+    if (!platform_remove(call->store, call->app.id)) api_store_failed(call);
+    else api_audit(call, call->app.id, NULL, "removed the platform of %s", call->app.name);
+    call->status = api_failed(call) ? call->status : 204;
     call->config_changed = true;
-    api_audit(call, call->app.id, NULL, "removed the platform of %s", call->app.name);
+    api_end(call);
 }

@@ -56,6 +56,8 @@ void platform_show(struct api_call *call);
 void platform_change(struct api_call *call);
 void platform_test(struct api_call *call);
 void platform_forget(struct api_call *call);
+/* Before an app or its platform is removed, outside of a transaction; blocks for some seconds. */
+void platform_undo(struct api_call *call);
 
 /* people.c */
 void setup_show(struct api_call *call);

@@ -59,7 +59,7 @@ const struct api_route api_routes[] = {
 
     {HTTP_GET, APP "/platform", API_READ, false, false, platform_show},
     {HTTP_PUT, APP "/platform", API_ADMIN, false, false, platform_change},
-    {HTTP_DELETE, APP "/platform", API_ADMIN, true, false, platform_forget},
+    {HTTP_DELETE, APP "/platform", API_ADMIN, false, false, platform_forget},
     {HTTP_POST, APP "/platform/test", API_OPERATE, false, false, platform_test},
 
     {HTTP_GET, APP "/processes", API_READ, false, false, processes_list},

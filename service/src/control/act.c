@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "control/state.h"
 #include "log.h"
+#include "store/prices.h"
 
 enum {
     SETTLE_MOST_MS = 300 * 1000, /* so long may a reading show the number before */
@@ -25,6 +26,7 @@ enum {
     READ_BEFORE_TICK_MS = 3000,
     READ_JITTER_MS = 1500,
     BOOT_MOST_S = 1800,
+    CALLS_IN_ONE = 32,
     PAUSE_MOST_MS = 60 * 1000,
 };
 
@@ -127,6 +129,10 @@ static void failed(struct control *control, struct process *process, enum act_st
     process->act_ms = now_ms;
     process->phase = state == ACT_REFUSED ? PHASE_ASK : PHASE_DUE;
     process->next_ms = now_ms + pause;
+    /* Its answer may be what was lost, not the order: a reading before the next try tells. */
+    if (answer->result == PLATFORM_FAILED && pause > READ_AFTER_MS &&
+        process->next_read_ms > now_ms + READ_AFTER_MS)
+        process->next_read_ms = now_ms + READ_AFTER_MS;
     snprintf(process->act.trouble, sizeof process->act.trouble, "%s", answer->trouble);
     control->counts.failed_acts++;
     log_line(state == ACT_REFUSED ? LOG_ERROR : LOG_WARN, "control",
@@ -267,6 +273,19 @@ static void learn_boot_from(struct process *process, int up) {
     if (process->boot_count < BOOTS) process->boot_count++;
 }
 
+/* A price that the platform tells stands where no person entered another one. */
+static void note_price(struct control *control, struct process *process,
+                       const struct platform_formation *formation) {
+    int64_t cents = (int64_t)(formation->price_a_month * 100 + 0.5);
+    if (formation->price_a_month < 0 || cents == process->told_cents) return;
+    const struct price price = {
+        cents, {formation->currency[0], formation->currency[1], formation->currency[2], '\0'}};
+    process->told_cents = cents;
+    if (!price_tell(control->store, process->app->id, process->name, &price))
+        log_line(LOG_ERROR, "control", "%s %s: its price was not written: %s", process->app->name,
+                 process->name, store_error(control->store));
+}
+
 void act_read(struct control *control, struct process *process, const struct call *call) {
     process->reading = false;
     if (call->void_lease) { /* asked again after the next tick, which takes the lease anew */
@@ -283,7 +302,8 @@ void act_read(struct control *control, struct process *process, const struct cal
     }
     process->trouble[0] = '\0';
     process->formation = call->formation;
-    process->formation_ms = call->began_ms;
+    process->formation_ms = call->began_ms - call->formation.age_ms;
+    note_price(control, process, &call->formation);
     if (call->answer.limit >= 0) process->limit = call->answer.limit;
     int ordered = judge(control, process, call->formation.ordered);
     process->formation.ordered = ordered;
@@ -330,18 +350,51 @@ static struct process *most_due(const struct app_state *app, int64_t now_ms, enu
     return order ? order : reading;
 }
 
+/* The other orders of the app that are due go with the first where the platform takes several. */
+static void add_others(struct control *control, struct call *call) {
+    struct app_state *app = call->app;
+    int64_t now_ms = ds_clock_monotonic_ms();
+    int room = app->platform->set_many && call->verb == CALL_SET ? CALLS_IN_ONE - 1 : 0;
+    for (int i = 0; i < app->process_count && room > 0; i++) {
+        struct process *process = app->processes[i];
+        if (process == call->process || !order_due(process, now_ms)) continue;
+        struct call *also = call_new(control, process, CALL_SET);
+        if (!also) return;
+        also->also = call->also;
+        call->also = also;
+        room--;
+    }
+}
+
+static void mark_called(struct control *control, struct call *call) {
+    if (call->verb == CALL_READ) {
+        call->process->reading = true;
+        call->process->next_read_ms = INT64_MAX; /* until it is back */
+        return;
+    }
+    for (struct call *one = call; one; one = one->also) {
+        one->process->phase = PHASE_CALLED;
+        control->counts.acts++;
+    }
+}
+
 void act_begin(struct control *control, struct app_state *app) {
     if (app->busy || app->gone || !app->platform || control->standing_by) return;
     enum call_verb verb;
     struct process *process = most_due(app, ds_clock_monotonic_ms(), &verb);
-    if (!process || !call_begin(control, process, verb)) return;
+    struct call *call = process ? call_new(control, process, verb) : NULL;
+    if (!call) return;
+    add_others(control, call);
+    if (!call_begin(call)) return;
     app->busy = true;
-    if (verb == CALL_READ) {
-        process->reading = true;
-        process->next_read_ms = INT64_MAX; /* until it is back */
-    } else {
-        process->phase = PHASE_CALLED;
-        control->counts.acts++;
+    mark_called(control, call); /* what comes of it is taken in by this thread, later */
+}
+
+void act_read_soon(struct control *control, int64_t id) {
+    for (int i = 0; i < control->app_count; i++) {
+        struct app_state *app = control->apps[i];
+        for (int j = 0; app->id == id && j < app->process_count; j++)
+            if (!app->processes[j]->reading) app->processes[j]->next_read_ms = 0;
     }
 }
 

@@ -11,11 +11,28 @@
 
 #include "clock.h"
 #include "control/state.h"
+#include "log.h"
+
+enum { CALLS_AT_ONCE = 32 };
 
 void call_free(struct call *call) {
-    free(call->settings);
-    free(call->sealed);
-    free(call);
+    while (call) {
+        struct call *also = call->also;
+        free(call->settings);
+        free(call->sealed);
+        free(call->renewed);
+        free(call);
+        call = also;
+    }
+}
+
+void control_hook_url(char url[CONTROL_HOOK_URL_SIZE], const char *public_url, int64_t app) {
+    snprintf(url, CONTROL_HOOK_URL_SIZE, "%.1000s/heroku/webhooks/%lld", public_url,
+             (long long)app);
+}
+
+void control_hook_purpose(char purpose[CONTROL_HOOK_PURPOSE_SIZE], int64_t app) {
+    snprintf(purpose, CONTROL_HOOK_PURPOSE_SIZE, "webhook of app %lld", (long long)app);
 }
 
 static void put_into_inbox(struct call *call) {
@@ -30,20 +47,77 @@ static void put_into_inbox(struct call *call) {
     pthread_mutex_unlock(&control->lock_inbox);
 }
 
-static void call_platform(struct call *call, const json_t *settings, const char *secret) {
+static void call_many(struct call *call, const struct platform_app *app) {
+    struct platform_change changes[CALLS_AT_ONCE];
+    struct call *calls[CALLS_AT_ONCE];
+    int count = 0;
+    for (struct call *one = call; one && count < CALLS_AT_ONCE; one = one->also) {
+        calls[count] = one;
+        changes[count++] = (struct platform_change){
+            .process = one->process_name, .dynos = one->dynos, .reason = one->reason};
+    }
+    call->platform->set_many(app, changes, count);
+    for (int i = 0; i < count; i++) calls[i]->answer = changes[i].answer;
+}
+
+static void answer_all(struct call *call, const struct platform_answer *answer) {
+    for (struct call *one = call; one; one = one->also) one->answer = *answer;
+}
+
+/* Renews the secret where the platform wants that, and keeps the new one at once: the old one may
+ * be of no use any more. */
+static bool renew(struct call *call, struct platform_app *app, char **secret, struct store *store) {
+    char *renewed = NULL;
+    if (!call->platform->renew) return true;
+    struct platform_answer answer = call->platform->renew(app, control_now_s(), &renewed);
+    if (renewed) {
+        call->renewed = vault_seal(call->control->settings.vault, call->app_name, renewed,
+                                   &call->renewed_length);
+        bool kept = call->renewed && store_begin(store) &&
+                    platform_renew(store, call->app_id, call->sealed, call->sealed_length,
+                                   call->renewed, call->renewed_length) &&
+                    store_touch_config(store) && store_commit(store);
+        if (!kept) {
+            store_rollback(store);
+            log_line(LOG_ERROR, "control", "%s: its renewed credential was not written: %s",
+                     call->app_name, store_error(store));
+        }
+        vault_wipe(*secret);
+        *secret = renewed;
+        app->secret = renewed;
+    }
+    if (answer.result != PLATFORM_OK) answer_all(call, &answer);
+    return answer.result == PLATFORM_OK;
+}
+
+static void call_platform(struct call *call, const json_t *settings, char **secret,
+                          struct store *store) {
     const struct control_settings *usual = &call->control->settings;
+    char hook_secret[VAULT_DERIVED_SIZE], purpose[CONTROL_HOOK_PURPOSE_SIZE], error[160];
+    control_hook_purpose(purpose, call->app_id);
+    bool hook = *call->hook_url && vault_derive(usual->vault, 0, purpose, hook_secret);
     struct platform_app app = {.app = call->app_name,
+                               .number = call->app_id,
                                .settings = (json_t *)settings,
-                               .secret = secret,
+                               .secret = *secret,
                                .deadline_ms = usual->act_timeout_s * 1000LL,
-                               .private_addresses = usual->private_addresses};
-    char error[160];
-    if (!call->platform->check(settings, secret, error, sizeof error))
-        call->answer =
+                               .private_addresses = usual->private_addresses,
+                               .hook_url = hook ? call->hook_url : NULL,
+                               .hook_secret = hook ? hook_secret : NULL};
+    struct platform_answer wrong;
+    if (!call->platform->check(settings, *secret, error, sizeof error)) {
+        wrong =
             platform_trouble(PLATFORM_REFUSED, "the platform's settings can't be used: %s", error);
-    else if (call->verb == CALL_READ)
+        answer_all(call, &wrong);
+    } else if (!renew(call, &app, secret, store)) {
+        return;
+    } else if (call->verb == CALL_READ) {
         call->answer = call->platform->read(&app, call->process_name, &call->formation);
-    else call->answer = call->platform->set(&app, call->process_name, call->dynos, call->reason);
+    } else if (call->also) {
+        call_many(call, &app);
+    } else {
+        call->answer = call->platform->set(&app, call->process_name, call->dynos, call->reason);
+    }
 }
 
 /* The secret, NULL where there is none; false where there is one that can't be opened. */
@@ -57,19 +131,20 @@ static bool open_secret(struct call *call, char **secret) {
 
 static void run(struct pool_job *job, struct store *store) {
     struct call *call = (struct call *)job;
-    (void)store;
     call->began_ms = ds_clock_monotonic_ms();
     /* A holder that was stopped for a while may have lost the lease before it comes to this. */
-    call->void_lease = call->began_ms >= atomic_load(&call->control->lease_until_ms);
-    if (!call->void_lease) {
+    bool void_lease = call->began_ms >= atomic_load(&call->control->lease_until_ms);
+    for (struct call *one = call; one; one = one->also) one->void_lease = void_lease;
+    if (!void_lease) {
         char *secret;
         json_t *settings = json_loads(call->settings, 0, NULL);
         if (!settings || !open_secret(call, &secret)) {
-            call->answer = platform_trouble(
+            struct platform_answer wrong = platform_trouble(
                 PLATFORM_REFUSED,
                 "the platform's credential can't be opened with this service's key: set it again");
+            answer_all(call, &wrong);
         } else {
-            call_platform(call, settings, secret);
+            call_platform(call, settings, &secret, store);
             if (secret) vault_wipe(secret);
         }
         json_decref(settings);
@@ -86,13 +161,22 @@ static bool copy_blob(struct call *call, const struct app_state *app) {
     return true;
 }
 
-bool call_begin(struct control *control, struct process *process, enum call_verb verb) {
+/* Where the platform may tell of changes; nothing while this service's address is not known. */
+static void copy_hook(struct call *call) {
+    struct control *control = call->control;
+    pthread_mutex_lock(&control->lock_inbox);
+    if (control->public_url) control_hook_url(call->hook_url, control->public_url, call->app_id);
+    pthread_mutex_unlock(&control->lock_inbox);
+}
+
+struct call *call_new(struct control *control, struct process *process, enum call_verb verb) {
     const struct app_state *app = process->app;
     struct call *call = calloc(1, sizeof *call);
-    if (!call) return false;
+    if (!call) return NULL;
     call->job.run = run;
     call->control = control;
     call->app = process->app;
+    call->app_id = app->id;
     call->process = process;
     call->verb = verb;
     call->platform = app->platform;
@@ -103,10 +187,18 @@ bool call_begin(struct control *control, struct process *process, enum call_verb
     memcpy(call->app_name, app->name, sizeof app->name);
     memcpy(call->process_name, process->name, sizeof process->name);
     snprintf(call->reason, sizeof call->reason, "%s", process->act_reason);
+    copy_hook(call);
+    if (call->settings && copy_blob(call, app)) return call;
+    call_free(call);
+    return NULL;
+}
+
+bool call_begin(struct call *call) {
+    struct control *control = call->control;
     pthread_mutex_lock(&control->lock_inbox);
     control->calls++;
     pthread_mutex_unlock(&control->lock_inbox);
-    if (call->settings && copy_blob(call, app) && pool_add(control->pool, &call->job)) return true;
+    if (pool_add(control->pool, &call->job)) return true;
     pthread_mutex_lock(&control->lock_inbox);
     control->calls--;
     pthread_mutex_unlock(&control->lock_inbox);

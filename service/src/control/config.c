@@ -28,6 +28,7 @@ static struct process *process_new(struct app_state *app, const char *name) {
     process->formation_ms = process->read_ms = -1;
     process->next_read_ms = 0;
     process->known = process->limit = -1;
+    process->told_cents = -1;
     process->rule_number = -1;
     for (int i = 0; i < OUTSIDE; i++) process->outside_ms[i] = -1;
     return process;

@@ -36,10 +36,24 @@ int64_t control_jitter(struct control *control, int64_t below) {
 
 /* ---- What comes in -------------------------------------------------------------------------- */
 
+/* A credential that was renewed while the call was made is the app's from now on, unless it was set
+ * anew meanwhile. */
+static void take_renewed(struct app_state *app, struct call *call) {
+    bool same = app->sealed && call->renewed && app->sealed_length == call->sealed_length &&
+                memcmp(app->sealed, call->sealed, call->sealed_length) == 0;
+    if (!same) return;
+    free(app->sealed);
+    app->sealed = call->renewed;
+    app->sealed_length = call->renewed_length;
+    call->renewed = NULL;
+}
+
 static void take_call(struct control *control, struct call *call) {
     call->app->busy = false;
-    if (call->verb == CALL_SET) act_called(control, call->process, call);
-    else act_read(control, call->process, call);
+    take_renewed(call->app, call);
+    if (call->verb == CALL_READ) act_read(control, call->process, call);
+    for (struct call *one = call; one && one->verb == CALL_SET; one = one->also)
+        act_called(control, one->process, one);
     act_begin(control, call->app);
     call_free(call);
 }
@@ -55,6 +69,21 @@ static void take_inbox(struct control *control) {
         take_call(control, call);
         call = next;
     }
+}
+
+/* Apps of which their platforms told something. */
+static void take_told(struct control *control) {
+    int64_t apps[64];
+    int count;
+    do {
+        pthread_mutex_lock(&control->lock_inbox);
+        count = control->told_count < 64 ? control->told_count : 64;
+        control->told_count -= count;
+        for (int i = 0; i < count; i++) apps[i] = control->told[control->told_count + i];
+        pthread_mutex_unlock(&control->lock_inbox);
+        for (int i = 0; i < count; i++) act_read_soon(control, apps[i]);
+        if (count > 0) control->next_scan_ms = 0;
+    } while (count == 64);
 }
 
 static bool take_changed(struct control *control) {
@@ -130,6 +159,7 @@ static void compact_if_due(struct control *control) {
 void control_step(struct control *control) {
     look_at_clocks(control);
     take_inbox(control);
+    take_told(control);
     bool changed = take_changed(control);
     if (changed && !config_read(control)) {
         log_line(LOG_ERROR, "control", "what is set can't be read: %s",
@@ -165,7 +195,8 @@ static bool pause_for(struct control *control, int64_t ms) {
     until.tv_nsec += ms % 1000 * 1000000;
     if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
     pthread_mutex_lock(&control->lock_inbox);
-    while (!control->ending && !control->inbox && !control->config_changed)
+    while (!control->ending && !control->inbox && !control->config_changed &&
+           control->told_count == 0)
         if (pthread_cond_timedwait(&control->changed_inbox, &control->lock_inbox, &until) ==
             ETIMEDOUT)
             break;
@@ -191,6 +222,30 @@ void control_changed(struct control *control) {
     pthread_mutex_lock(&control->lock_inbox);
     control->config_changed = true;
     wake(control);
+}
+
+void control_told(struct control *control, int64_t app) {
+    pthread_mutex_lock(&control->lock_inbox);
+    bool there = false;
+    for (int i = 0; i < control->told_count; i++) there = there || control->told[i] == app;
+    if (!there && control->told_count == control->told_room) {
+        int room = control->told_room ? control->told_room * 2 : 16;
+        int64_t *told = realloc(control->told, (size_t)room * sizeof *told);
+        if (told) control->told = told;
+        if (told) control->told_room = room;
+    }
+    /* Without memory the next reading finds it. */
+    if (!there && control->told_count < control->told_room)
+        control->told[control->told_count++] = app;
+    wake(control);
+}
+
+void control_set_public_url(struct control *control, const char *public_url) {
+    char *copy = strdup(public_url);
+    pthread_mutex_lock(&control->lock_inbox);
+    free(control->public_url);
+    control->public_url = copy;
+    pthread_mutex_unlock(&control->lock_inbox);
 }
 
 void control_on_tick(struct control *control, void (*tell)(void *context, int64_t app),
@@ -311,5 +366,7 @@ void control_free(struct control *control) {
     pthread_cond_destroy(&control->changed_inbox);
     pthread_mutex_destroy(&control->lock_inbox);
     free(control->folder);
+    free(control->public_url);
+    free(control->told);
     free(control);
 }

@@ -26,6 +26,19 @@ struct control *control_new(struct live *live, const struct control_settings *se
 /* Something that control obeys was changed: it reads it at once and ticks the app. Any thread. */
 void control_changed(struct control *control);
 
+/* The service's public address, of which platforms are told addresses for what changes there. Any
+ * thread; before it is known, they are told none. */
+void control_set_public_url(struct control *control, const char *public_url);
+
+/* A platform told of a change of an app: its formation is read at once. Any thread. */
+void control_told(struct control *control, int64_t app);
+
+/* The address for that of one app, and the secret that it is signed with: vault_derive's purpose.
+ */
+enum { CONTROL_HOOK_URL_SIZE = 1100, CONTROL_HOOK_PURPOSE_SIZE = 48 };
+void control_hook_url(char url[CONTROL_HOOK_URL_SIZE], const char *public_url, int64_t app);
+void control_hook_purpose(char purpose[CONTROL_HOOK_PURPOSE_SIZE], int64_t app);
+
 /* Calls `tell(context, app)` after each tick of an app that the pages should show. On control's
  * thread. */
 void control_on_tick(struct control *control, void (*tell)(void *context, int64_t app),

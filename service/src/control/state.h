@@ -50,6 +50,7 @@ struct process {
     int64_t read_ms, next_read_ms;       /* when a reading last began, when the next is due */
     int known;                           /* dynos that we last ordered or adopted; -1 */
     int limit;
+    int64_t told_cents;                /* the price that the platform told last; -1: none */
     char trouble[SITUATION_TEXT_SIZE]; /* of the last reading; "" */
     bool reading;
 
@@ -96,6 +97,7 @@ struct call {
     struct call *next; /* in the inbox */
     struct control *control;
     struct app_state *app;
+    int64_t app_id;
     struct process *process;
     enum call_verb verb;
     const struct platform *platform;
@@ -106,7 +108,11 @@ struct call {
     int64_t act_id;
     int dynos;
     char reason[DECISION_SENTENCE_SIZE];
+    struct call *also; /* orders of other processes of the app, given in the same call */
+    char hook_url[CONTROL_HOOK_URL_SIZE];
 
+    void *renewed; /* the credential, renewed and sealed; NULL: it is as before */
+    size_t renewed_length;
     bool void_lease; /* the lease passed before the call: nothing was done */
     int64_t began_ms;
     struct platform_answer answer;
@@ -146,7 +152,10 @@ struct control {
     pthread_cond_t changed_inbox;
     struct call *inbox;
     bool ending, config_changed;
-    int calls; /* under way */
+    int calls;        /* under way */
+    char *public_url; /* NULL: not known yet */
+    int64_t *told;    /* apps of which a platform told something */
+    int told_count, told_room;
     void (*tell)(void *context, int64_t app);
     void *tell_context;
     struct control_counts published;
@@ -190,11 +199,15 @@ void act_read(struct control *control, struct process *process, const struct cal
 /* Begins the calls that are due for an app, or for all; notes when the next is. */
 void act_begin(struct control *control, struct app_state *app);
 void act_begin_all(struct control *control);
+/* A platform told of a change: what is due for the app's readings is due now. */
+void act_read_soon(struct control *control, int64_t app);
 /* Learns how long dynos take to start, where the agents alone tell. */
 void act_learn_boot(struct control *control, struct process *process, int64_t now_s);
 
-/* calls.c */
-bool call_begin(struct control *control, struct process *process, enum call_verb verb);
+/* calls.c: a call with copies of all it needs, NULL without memory; then it is begun, or freed
+ * where that can't be. call_free frees those that go with it. */
+struct call *call_new(struct control *control, struct process *process, enum call_verb verb);
+bool call_begin(struct call *call);
 void call_free(struct call *call);
 
 int64_t control_now_s(void);

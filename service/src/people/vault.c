@@ -197,6 +197,18 @@ char *vault_unseal(const struct vault *vault, const char *about, const void *sea
     return secret;
 }
 
+bool vault_derive(const struct vault *vault, int key, const char *purpose,
+                  char derived[VAULT_DERIVED_SIZE]) {
+    unsigned char made[32];
+    if (!vault || key < 0 || key >= vault->count) return false;
+    crypto_generichash(made, sizeof made, (const unsigned char *)purpose, strlen(purpose),
+                       vault->keys[key], KEY_BYTES);
+    sodium_bin2base64(derived, VAULT_DERIVED_SIZE, made, sizeof made,
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_memzero(made, sizeof made);
+    return true;
+}
+
 void vault_wipe(char *secret) {
     if (!secret) return;
     sodium_memzero(secret, strlen(secret));

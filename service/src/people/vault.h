@@ -24,4 +24,13 @@ void *vault_seal(const struct vault *vault, const char *about, const char *secre
 char *vault_unseal(const struct vault *vault, const char *about, const void *sealed, size_t length);
 void vault_wipe(char *secret);
 
+/*
+ * A secret made of a key and a purpose: the same each time, so that it is kept nowhere. Key 0 is
+ * the one that seals; false where there is no key of that number. To make one take 0, to compare
+ * with one try them all.
+ */
+enum { VAULT_DERIVED_SIZE = 44 }; /* 43 characters of base64url */
+bool vault_derive(const struct vault *vault, int key, const char *purpose,
+                  char derived[VAULT_DERIVED_SIZE]);
+
 #endif

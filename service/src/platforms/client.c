@@ -118,18 +118,30 @@ static size_t take_body(char *data, size_t size, size_t count, void *context) {
     return body->failed ? 0 : length;
 }
 
+/* The value of a header of that name ("retry-after:"); false for another one. */
+static bool header_value(char *value, size_t size, const char *data, size_t length,
+                         const char *name) {
+    size_t name_length = strlen(name);
+    if (length < name_length || strncasecmp(data, name, name_length) != 0) return false;
+    data += name_length, length -= name_length;
+    while (length > 0 && (*data == ' ' || *data == '\t')) data++, length--;
+    while (length > 0 && (unsigned char)data[length - 1] <= ' ') length--;
+    snprintf(value, size, "%.*s", (int)(length < size ? length : size - 1), data);
+    return true;
+}
+
 static size_t take_header(char *data, size_t size, size_t count, void *context) {
     struct transfer *transfer = context;
+    struct client_answer *answer = transfer->answer;
     size_t length = size * count;
-    static const char name[] = "retry-after:";
-    char value[16] = "";
-    if (length < sizeof name || strncasecmp(data, name, sizeof name - 1) != 0) return length;
-    size_t kept = length - (sizeof name - 1);
-    memcpy(value, data + sizeof name - 1, kept < sizeof value - 1 ? kept : sizeof value - 1);
-    char *end;
-    long seconds = strtol(value, &end, 10); /* a date is not understood: as if not said */
-    if (end != value && seconds >= 0 && seconds <= 86400)
-        transfer->answer->retry_after_s = (int)seconds;
+    char value[16], *end;
+    if (header_value(value, sizeof value, data, length, "retry-after:")) {
+        long seconds = strtol(value, &end, 10); /* a date is not understood: as if not said */
+        if (end != value && seconds >= 0 && seconds <= 86400) answer->retry_after_s = (int)seconds;
+    }
+    if (transfer->request->header)
+        header_value(answer->header, sizeof answer->header, data, length,
+                     transfer->request->header);
     return length;
 }
 

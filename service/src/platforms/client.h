@@ -22,12 +22,14 @@ struct client_request {
     int64_t deadline_ms;    /* from now, of all of it */
     bool private_addresses; /* loopback, link-local and private addresses may be connected to */
     size_t longest;         /* answer that is read; a longer one is an error */
+    const char *header;     /* "ratelimit-remaining:", in lower case: kept of the answer; or NULL */
 };
 
 struct client_answer {
     int status;        /* of HTTP; 0: there was no answer, and `reason` says why */
     int retry_after_s; /* -1: not said */
     bool address_refused;
+    char header[64];  /* what the header that was asked for says; "" */
     char reason[160]; /* without the URL, which may hold a secret */
     struct text body; /* to be freed by the caller with client_answer_free */
 };

@@ -5,15 +5,22 @@
 
 #include "platforms/platform.h"
 
-extern const struct platform platform_command, platform_webhook;
+extern const struct platform platform_command, platform_heroku, platform_webhook;
 
-const struct platform *const platforms[] = {&platform_command, &platform_webhook, NULL};
+const struct platform *const platforms[] = {&platform_command, &platform_heroku, &platform_webhook,
+                                            NULL};
 
 const struct platform *platform_find(const char *kind) {
     for (size_t i = 0; platforms[i]; i++)
         if (strcmp(platforms[i]->kind, kind) == 0) return platforms[i];
     return NULL;
 }
+
+struct platform_operator platform_operator = {.heroku_api = "https://api.heroku.com",
+                                              .heroku_id = "https://id.heroku.com",
+                                              .heroku_read_ms = 10000};
+
+void platform_configure(const struct platform_operator *operator) { platform_operator = *operator; }
 
 const struct platform_formation platform_unknown = {
     .ordered = -1, .up = -1, .booting = -1, .stopping = -1, .releasing = -1, .price_a_month = -1};

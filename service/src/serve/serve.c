@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "addon/setup.h"
 #include "clock.h"
 #include "dynoscale.h"
 #include "log.h"
@@ -228,6 +229,7 @@ static void end(struct service *service) {
 
 static bool start(struct service *service, char *error, size_t size) {
     char link[SETTINGS_TEXT_SIZE] = "";
+    if (!addon_configure(&service->settings, error, size)) return false;
     service->lock_fd = lock_folder(service->settings.data, error, size);
     if (service->lock_fd < 0) return false;
     struct store *store = store_open(service->settings.data, STORE_CREATE, error, size);
@@ -235,6 +237,7 @@ static bool start(struct service *service, char *error, size_t size) {
     bool started = start_rooms(service, error, size) && open_server(service, error, size);
     if (started) {
         find_public_url(service);
+        control_set_public_url(service->control, service->public_url);
         started = prepare_store(service, store, link, sizeof link, error, size) &&
                   open_control_socket(service, error, size);
     }

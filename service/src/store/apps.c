@@ -100,12 +100,22 @@ static bool delete_of_app(struct store *store, const char *sql, int64_t app) {
 
 /* Every table with a column `app`; a test looks whether one is missing. */
 static const char *const deletions[] = {
-    "DELETE FROM report_token WHERE app = ?1", "DELETE FROM api_token WHERE app = ?1",
-    "DELETE FROM rules WHERE app = ?1",        "DELETE FROM platform WHERE app = ?1",
-    "DELETE FROM orders WHERE app = ?1",       "DELETE FROM audit WHERE app = ?1",
-    "DELETE FROM report WHERE app = ?1",       "DELETE FROM part WHERE app = ?1",
-    "DELETE FROM chunk WHERE app = ?1",        "DELETE FROM series WHERE app = ?1",
+    "DELETE FROM report_token WHERE app = ?1",
+    "DELETE FROM api_token WHERE app = ?1",
+    "DELETE FROM rules WHERE app = ?1",
+    "DELETE FROM platform WHERE app = ?1",
+    "DELETE FROM orders WHERE app = ?1",
+    "DELETE FROM audit WHERE app = ?1",
+    "DELETE FROM report WHERE app = ?1",
+    "DELETE FROM part WHERE app = ?1",
+    "DELETE FROM chunk WHERE app = ?1",
+    "DELETE FROM series WHERE app = ?1",
     "DELETE FROM price WHERE app = ?1",
+    "DELETE FROM session WHERE app = ?1",
+    "DELETE FROM addon_person WHERE app = ?1",
+    /* It stays as the record of what Heroku asked for. */
+    "UPDATE addon_resource SET app = 0, name = '', heroku_app = '', trouble = '', sealed = NULL "
+    "WHERE app = ?1",
 };
 
 bool app_remove(struct store *store, int64_t id) {
@@ -243,6 +253,16 @@ bool platform_put(struct store *store, int64_t app, const char *kind, const char
     query_text(&query, 3, settings);
     query_blob(&query, 4, sealed, sealed_length);
     return query_run(&query) && store_touch_config(store);
+}
+
+bool platform_renew(struct store *store, int64_t app, const void *before, size_t before_length,
+                    const void *sealed, size_t length) {
+    struct query query =
+        store_query(store, "UPDATE platform SET sealed = ?3 WHERE app = ?1 AND sealed = ?2");
+    query_int(&query, 1, app);
+    query_blob(&query, 2, before, before_length);
+    query_blob(&query, 3, sealed, length);
+    return query_run(&query);
 }
 
 /* A copy of a blob; of an empty one too, so that NULL means that memory ran out. */

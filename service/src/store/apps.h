@@ -66,6 +66,9 @@ bool platform_put(struct store *store, int64_t app, const char *kind, const char
 bool platform_get(struct store *store, int64_t app, char **kind, char **settings, void **sealed,
                   size_t *sealed_length);
 bool platform_remove(struct store *store, int64_t app);
+/* Replaces a credential that is `before` still by one that was renewed. */
+bool platform_renew(struct store *store, int64_t app, const void *before, size_t before_length,
+                    const void *sealed, size_t length);
 
 /* What a person ordered for a process for a time: a pause and a boost. until_s 0: no end. */
 struct process_orders {

@@ -24,9 +24,23 @@ bool price_put(struct store *store, int64_t app, const char *process, const stru
         return query_run(&query);
     }
     struct query query =
-        store_query(store, "INSERT INTO price (app, process, cents_a_month, currency) VALUES (?1, "
-                           "?2, ?3, ?4) ON CONFLICT (app, process) DO UPDATE SET cents_a_month = "
-                           "excluded.cents_a_month, currency = excluded.currency");
+        store_query(store, "INSERT INTO price (app, process, cents_a_month, currency, told) VALUES "
+                           "(?1, ?2, ?3, ?4, 0) ON CONFLICT (app, process) DO UPDATE SET "
+                           "cents_a_month = excluded.cents_a_month, currency = excluded.currency, "
+                           "told = 0");
+    query_int(&query, 1, app);
+    query_text(&query, 2, process);
+    query_int(&query, 3, price->cents_a_month);
+    query_text(&query, 4, price->currency);
+    return query_run(&query);
+}
+
+bool price_tell(struct store *store, int64_t app, const char *process, const struct price *price) {
+    struct query query =
+        store_query(store, "INSERT INTO price (app, process, cents_a_month, currency, told) VALUES "
+                           "(?1, ?2, ?3, ?4, 1) ON CONFLICT (app, process) DO UPDATE SET "
+                           "cents_a_month = excluded.cents_a_month, currency = excluded.currency "
+                           "WHERE price.told = 1");
     query_int(&query, 1, app);
     query_text(&query, 2, process);
     query_int(&query, 3, price->cents_a_month);

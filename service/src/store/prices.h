@@ -1,5 +1,6 @@
 /*
- * What a dyno of a process costs, as a person entered it. Writes are made in the caller's
+ * What a dyno of a process costs, as a person entered it or, without that, as its platform tells.
+ * Writes are made in the caller's
  * transaction.
  */
 #ifndef PRICES_H
@@ -16,7 +17,9 @@ struct price {
 
 /* False where it failed. */
 bool price_get(struct store *store, int64_t app, const char *process, struct price *price);
-/* With cents_a_month -1 it is removed. */
+/* What the platform tells, which stands where no person entered another. */
+bool price_tell(struct store *store, int64_t app, const char *process, const struct price *price);
+/* As a person enters it. With cents_a_month -1 it is removed. */
 bool price_put(struct store *store, int64_t app, const char *process, const struct price *price);
 
 #endif
