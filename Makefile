@@ -11,7 +11,8 @@ CFLAGS ?= -O2 -g
 export RUBY PYTHON
 
 RAKE    = $(RUBY) -rrake -e 'Rake.application.run(ARGV)' --
-PYTEST  = PYTHONPATH=python $(PYTHON) -m pytest -p no:cacheprovider -q -rs
+PYTEST_COMMAND = env PYTHONPATH=python $(PYTHON) -m pytest -p no:cacheprovider -q -rs
+PYTEST  = $(PYTEST_COMMAND)
 SUBMAKE = $(MAKE) --no-print-directory
 # For what looks at its own processes, as LeakSanitizer does: in a chroot /proc may be another
 # system's.
@@ -22,7 +23,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
         test-python test-jobs test-jobs-ruby test-jobs-python test-jobs-ruby-smoke test-jobs-python-smoke \
         test-servers test-frameworks test-faults build-service test-service test-service-asan \
-        test-service-http tsan-service coverage-service run-covered-http test-kills test-loop \
+        test-service-http test-service-postgresql tsan-service coverage-service run-covered-http test-kills test-loop \
         test-published \
         test-web web-tests-ready screenshots \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
@@ -223,7 +224,7 @@ SERVICE_FROM_CORE := clock random url headers events transport_curl options queu
 SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,\
                      $(call objects,service/src/*.c service/src/*/*.c service/src/*/*/*.c)) \
                    $(SERVICE_FROM_CORE:%=$(OUT)/core/src/%.o) $(OUT)/service/schema/sqlite.o \
-                   $(OUT)/service/openapi.o $(OUT)/service/pages.o
+                   $(OUT)/service/schema/postgresql.o $(OUT)/service/openapi.o $(OUT)/service/pages.o
 SERVICE_LIBRARY := $(OUT)/service/service.a
 SERVICE_TESTS   := $(call programs,tests/service/test_*.c)
 SERVICE_BENCHES := $(call programs,bench/service/*.c)
@@ -243,11 +244,14 @@ $(OUT)/service/% $(OUT)/tests/service/% $(OUT)/tests/fuzz/% $(OUT)/bench/service
 # A fused multiply-add would round otherwise than a machine without it: decide/automatic/number.h.
 $(OUT)/service/src/decide/%: CPPFLAGS += -ffp-contract=off
 
-# The steps of a store's schema, as C.
-$(OUT)/service/schema/sqlite.c: $(sort $(wildcard service/schema/sqlite/*.sql)) service/schema/embed
-	@mkdir -p $(@D); service/schema/embed sqlite $(filter %.sql,$^) >$@
+# The steps of a store's schema, as C. Those of PostgreSQL are SQLite's, translated, but for files
+# of its own.
+SCHEMA := service/schema
+SCHEMAS := $(OUT)/service/schema/sqlite $(OUT)/service/schema/postgresql
+$(SCHEMAS:%=%.c): $(OUT)/service/schema/%.c: $(wildcard $(SCHEMA)/*/*.sql) $(SCHEMA)/embed
+	@mkdir -p $(@D); $(SCHEMA)/embed $* $(SCHEMA)/$* $(filter-out $(SCHEMA)/$*,$(SCHEMA)/sqlite) >$@.new && mv $@.new $@
 
-$(OUT)/service/schema/sqlite.o: $(OUT)/service/schema/sqlite.c
+$(SCHEMAS:%=%.o): %.o: %.c
 	@$(COMPILE) -c -o $@ $<
 
 # The API's description, as C.
@@ -353,8 +357,13 @@ coverage-service: ## the lines of service/src that its suite in C reaches; HTTP=
 run-covered-http: $(OUT)/dynoscaled
 	TEST_DYNOSCALED=$(abspath $<) $(PYTEST) tests/service --deselect tests/service/test_walls.py
 
-test-service-http: build-service ## the service over HTTP and by its command line
-	TEST_OBJECTS=$(abspath $(OUT)) $(PYTEST) tests/service
+test-service-http: build-service $(SERVICE_TESTS) ## the service over HTTP and by its command line
+	TEST_OBJECTS=$(abspath $(OUT)) $(PYTEST) tests/service --ignore tests/service/machines
+
+# The whole of both, but for what is about files alone, in a cluster of its own.
+test-service-postgresql: build-service $(SERVICE_TESTS) ## the suites of the service with its data in PostgreSQL
+	@$(PYTHON) tests/support/postgresql.py sh -c 'for suite in $(SERVICE_TESTS); do $$suite || exit 1; done'
+	@TEST_OBJECTS=$(abspath $(OUT)) $(PYTHON) tests/support/postgresql.py $(PYTEST_COMMAND) tests/service --ignore tests/service/machines
 
 KILLS ?= 1000
 test-kills: build-service ## the service killed KILLS=1000 times under load: every report there once

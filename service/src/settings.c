@@ -11,6 +11,7 @@
 
 #include "http/address.h"
 #include "log.h"
+#include "store/store.h"
 
 enum kind { TEXT, LIST, NUMBER, SWITCH };
 
@@ -58,6 +59,12 @@ static bool check_url(const char *value, char *error, size_t size) {
     return false;
 }
 
+static bool check_database(const char *value, char *error, size_t size) {
+    if (store_is_url(value)) return true;
+    snprintf(error, size, "it must be like postgresql://USER:PASSWORD@HOST/DATABASE");
+    return false;
+}
+
 #define AT(field) offsetof(struct settings, field)
 
 static const struct setting table[] = {
@@ -65,6 +72,11 @@ static const struct setting table[] = {
      "the folder of all data, made (0700) where it is not there; by default ./dynoscaled-data if "
      "there is one, else /var/lib/dynoscaled for root, ~/.local/share/dynoscaled for others",
      TEXT, AT(data), 0, 0, NULL},
+    {"database", "URL", "",
+     "keeps the data in PostgreSQL, 15 or newer, for any number of services: "
+     "postgresql://USER@HOST/DATABASE, with a password better in DYNOSCALED_DATABASE or the file "
+     "DIR/database, since others see a command line; the key and the sockets stay in the folder",
+     TEXT, AT(database), 0, 0, check_database},
     {"listen", "ADDRESS", "127.0.0.1:8080",
      "where to listen: 127.0.0.1:8080, [::]:8080 or, for a proxy in front, unix:/path; up to 8, "
      "each with a --listen, in the environment separated by blanks",
@@ -377,6 +389,10 @@ static void put_meaning(struct text *text, const char *words) {
     }
 }
 
+const char *settings_place(const struct settings *settings) {
+    return *settings->database ? settings->database : settings->data;
+}
+
 void settings_help(struct text *text) {
     for (size_t i = 0; i < SETTINGS; i++) {
         const struct setting *setting = &table[i];
@@ -391,6 +407,16 @@ void settings_help(struct text *text) {
         text_char(text, '\n');
         text_free(&meaning);
     }
+}
+
+/* A URL without its password. */
+static void put_url(struct text *text, const char *url) {
+    const char *begin = strstr(url, "://"), *at = begin ? strchr(begin + 3, '@') : NULL;
+    const char *colon = at ? memchr(begin + 3, ':', (size_t)(at - begin - 3)) : NULL;
+    if (strstr(url, "password="))
+        text_put(text, "postgresql://... (not shown: it holds a password)");
+    else if (colon) text_format(text, "%.*s:***%s", (int)(colon - url), url, at);
+    else text_put(text, url);
 }
 
 static void put_value(struct text *text, const struct settings *settings,
@@ -408,7 +434,8 @@ static void put_value(struct text *text, const struct settings *settings,
             text_format(text, "%s%s", i > 0 ? " " : "", settings->listen[i]);
         break;
     default:
-        text_put(text, at);
+        if (setting->offset == AT(database)) put_url(text, at);
+        else text_put(text, at);
         break;
     }
 }

@@ -16,6 +16,7 @@ enum { SETTINGS_LISTENERS = 8, SETTINGS_TEXT_SIZE = 1024, SETTINGS_MOST = 40 };
 
 struct settings {
     char data[SETTINGS_TEXT_SIZE];
+    char database[SETTINGS_TEXT_SIZE]; /* a URL; "": the data is in the folder */
     char listen[SETTINGS_LISTENERS][SETTINGS_TEXT_SIZE];
     int listen_count;
     char public_url[SETTINGS_TEXT_SIZE]; /* without a slash at the end; "": of the first listener */
@@ -44,6 +45,9 @@ bool settings_read(struct settings *settings, int count, char **arguments, char 
  * ~/.local/share/dynoscaled. The commands beside `serve` use the same. False with a sentence where
  * none can be told. */
 bool settings_data_folder(char *folder, size_t folder_size, char *error, size_t size);
+
+/* What store_open is given: the database's URL, else the folder. */
+const char *settings_place(const struct settings *settings);
 
 void settings_help(struct text *text);
 /* name = value, and where it is from; one a line. */

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import uuid
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable, Iterator, List
@@ -16,6 +19,25 @@ from service import Service  # noqa: E402
 Started = Callable[..., Service]
 
 
+# For what is of files alone.
+with_files = pytest.mark.skipif(
+    "TEST_DATABASE" in os.environ, reason="it is about the file of SQLite; this run is on PostgreSQL"
+)
+
+
+def use_database(data: Path) -> None:
+    """With $TEST_DATABASE, a URL: the folder's data is in a schema of its own there."""
+    url, file = os.environ.get("TEST_DATABASE"), data / "database"
+    if not url or file.exists():
+        return
+    schema = "t" + uuid.uuid4().hex
+    subprocess.run(["psql", "-X", "-q", "-d", url, "-c", f"CREATE SCHEMA {schema}"], check=True)
+    data.mkdir(parents=True, exist_ok=True)
+    data.chmod(0o700)
+    file.touch(0o600)
+    file.write_text(f"{url}?options=-csearch_path%3D{schema}\n")
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Started]:
     """serve("--tick-s", "1", ...): a service that has started; it ends with the test."""
@@ -24,6 +46,7 @@ def serve(tmp_path: Path) -> Iterator[Started]:
 
         def start(*arguments: str, **others: Any) -> Service:
             service = Service(tmp_path, *arguments, **others)
+            use_database(service.data)
             stack.enter_context(service)
             started.append(service)
             return service.start()

@@ -297,6 +297,10 @@ static int64_t rows_of(const struct table *table, int64_t app) {
 /* Whatever tables there are: none may keep rows of an app that was removed. */
 static void removing_an_app_leaves_nothing_of_it(void **state) {
     (void)state;
+    if (folder_is_database()) {
+        print_message("its tables are listed as SQLite lists them: skipped with PostgreSQL\n");
+        skip();
+    }
     struct table tables[64];
     struct app app;
     int64_t id = add_app("shop"), other = add_app("other");

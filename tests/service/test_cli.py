@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from conftest import Started
+from conftest import Started, with_files
 from dynoscaled import RULES, Command, report, wait_for, write_scale
 from service import PATIENCE, PROGRAM, Service
 
@@ -194,6 +194,7 @@ def test_an_app_is_scaled_and_everything_about_it_is_shown(
     assert stat.S_IMODE(export.stat().st_mode) == 0o600
 
 
+@with_files
 def test_a_backup_of_a_running_service_is_restored_elsewhere(
     serve: Started, tmp_path: Path, rules_file: str
 ) -> None:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Started
+from conftest import Started, with_files
 from dynoscaled import RULES, Command, report, wait_for, write_scale
 from service import Service
 
@@ -32,6 +32,7 @@ def scaled(serve: Started, folder: Path) -> "tuple[Service, Command, str]":
     return service, command, url
 
 
+@with_files
 def test_a_backup_taken_under_load_is_whole_and_goes_on_elsewhere(
     serve: Started, tmp_path: Path
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_backup_taken_under_load_is_whole_and_goes_on_elsewhere(
         assert "up 2 → 3" in there.done("ledger", "shop", "web", "--changes")
 
 
+@with_files
 def test_a_restore_over_data_brings_back_all_of_the_moment(serve: Started, tmp_path: Path) -> None:
     service, command, url = scaled(serve, tmp_path)
     command.done("backup", str(tmp_path / "copy"))
@@ -92,6 +94,7 @@ def test_an_export_has_every_sample_and_every_decision(serve: Started, tmp_path:
     assert url.rsplit("/", 1)[1] not in printed
 
 
+@with_files
 @pytest.mark.parametrize("with_service", [True, False])
 def test_a_ledger_that_decides_differently_ends_replay_with_1(
     serve: Started, tmp_path: Path, with_service: bool

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import List, Tuple
 
-from conftest import Started
+from conftest import Started, with_files
 from service import Service
 from wire import Wire, statuses
 
@@ -177,6 +177,7 @@ def limit_files(service: Service, size: int) -> None:
     resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
+@with_files
 def test_a_store_that_can_not_be_written_to_is_503_and_well_again_without_a_start(
     serve: Started,
 ) -> None:

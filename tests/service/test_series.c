@@ -247,14 +247,23 @@ static void an_app_may_keep_fewer_days(void **unused) {
     assert_int_equal(chunks_left(LEVEL_HOURS), 1);
 }
 
+static enum report_added add_report(const uint8_t key[SERIES_KEY_SIZE]) {
+    static int64_t number;
+    assert_true(store_begin_append(store));
+    int64_t noted = series_add_report(store, 1, key, BEGIN_S, "web.1", ++number);
+    enum report_added added = series_report_added(store, noted);
+    assert_true(store_commit(store));
+    return added;
+}
+
 static void old_reports_are_forgotten_after_an_hour(void **unused) {
     (void)unused;
     uint8_t key[SERIES_KEY_SIZE] = {1};
-    assert_int_equal(series_add_report(store, 1, key, BEGIN_S, "web.1"), REPORT_ADDED);
+    assert_int_equal(add_report(key), REPORT_ADDED);
     assert_true(series_compact(store, BEGIN_S + 3600));
-    assert_int_equal(series_add_report(store, 1, key, BEGIN_S, "web.1"), REPORT_REPEATED);
+    assert_int_equal(add_report(key), REPORT_REPEATED);
     assert_true(series_compact(store, BEGIN_S + 3601));
-    assert_int_equal(series_add_report(store, 1, key, BEGIN_S, "web.1"), REPORT_ADDED);
+    assert_int_equal(add_report(key), REPORT_ADDED);
 }
 
 static void signals_are_shown_as_sums(void **unused) {

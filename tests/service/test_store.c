@@ -28,6 +28,15 @@ static int set_up(void **state) {
     return 0;
 }
 
+/* What is only of files is tried with files: in a folder below, which has no database. */
+static int set_up_files(void **state) {
+    char *path = NULL, *folder = folder_make();
+    if (folder_is_database() && asprintf(&path, "%s/database", folder) > 0) unlink(path);
+    free(path);
+    *state = folder;
+    return 0;
+}
+
 static int tear_down(void **state) {
     folder_remove(*state);
     return 0;
@@ -147,10 +156,12 @@ static void a_transaction_of_which_a_part_failed_is_not_committed(void **state) 
     struct store *store = opened(*state);
     assert_true(store_begin(store));
     assert_true(store_set_meta(store, "a", "1"));
-    assert_false(store_set_meta(store, "b", NULL)); /* NOT NULL */
-    assert_false(store_set_meta(store, "c", "3"));
+    /* NOT NULL; where statements are only sent, the end tells. */
+    assert_true(!store_set_meta(store, "b", NULL) || store_is_shared(store));
+    assert_true(!store_set_meta(store, "c", "3") || store_is_shared(store));
     assert_false(store_commit(store));
-    assert_non_null(strstr(store_error(store), "NOT NULL"));
+    const char *why = store_error(store);
+    assert_true(strstr(why, "NOT NULL") || strstr(why, "not-null"));
     expect_meta(store, "a", NULL);
     expect_meta(store, "c", NULL);
     assert_true(store_set_meta(store, "a", "4"));
@@ -351,12 +362,13 @@ int main(int count, char **arguments) {
         write_often(arguments[2]);
         return 0;
     }
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)       cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_FILES(name) cmocka_unit_test_setup_teardown(name, set_up_files, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(data_is_made_for_this_user_alone),
-        TEST(data_that_is_not_there_is_not_made_unasked),
+        TEST_FILES(data_that_is_not_there_is_not_made_unasked),
         TEST(a_folder_that_cannot_be_made_is_named),
-        TEST(what_is_no_data_is_left_as_it_is),
+        TEST_FILES(what_is_no_data_is_left_as_it_is),
         TEST(data_of_a_newer_version_is_refused),
         TEST(meta_is_kept),
         TEST(the_version_of_the_configuration_counts_changes),
@@ -367,8 +379,8 @@ int main(int count, char **arguments) {
         TEST(a_statement_that_is_wrong_says_so),
         TEST(writers_of_threads_and_processes_wait_for_each_other),
         TEST(many_open_new_data_at_once),
-        TEST(a_backup_is_the_data_of_one_moment),
-        TEST(a_backup_replaces_nothing),
+        TEST_FILES(a_backup_is_the_data_of_one_moment),
+        TEST_FILES(a_backup_replaces_nothing),
         TEST(data_is_replaced_only_when_asked_and_unused),
         TEST(damaged_data_is_set_aside_by_a_restore),
         TEST(what_is_no_backup_is_not_restored),

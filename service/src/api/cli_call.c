@@ -34,10 +34,15 @@ static bool somebody_listens(const char *path) {
     return listens;
 }
 
+const char *cli_place(const struct cli *cli) {
+    const char *database = getenv("DYNOSCALED_DATABASE");
+    return database && *database ? database : cli->folder;
+}
+
 static bool open_here(struct cli *cli) {
     char error[512];
     enum store_open how = cli->command->makes ? STORE_CREATE : STORE_EXISTING;
-    cli->store = store_open(cli->folder, how, error, sizeof error);
+    cli->store = store_open(cli_place(cli), how, error, sizeof error);
     if (!cli->store) {
         cli_fail(0, "%s", error);
         return false;

@@ -128,7 +128,7 @@ int cli_backup(struct cli *cli) {
     char error[512];
     if (!cli_open(cli)) return CLI_REFUSED;
     struct store *store =
-        cli->store ? cli->store : store_open(cli->folder, STORE_EXISTING, error, sizeof error);
+        cli->store ? cli->store : store_open(cli_place(cli), STORE_EXISTING, error, sizeof error);
     if (!store) return cli_fail(CLI_REFUSED, "%s", error);
     bool done = store_backup(store, cli->arguments[0], error, sizeof error);
     if (store != cli->store) store_close(store);

@@ -79,6 +79,8 @@ void cli_close(struct cli *cli);
  * False: the sentence was printed. */
 bool cli_folder(struct cli *cli);
 bool cli_open(struct cli *cli);
+/* What store_open is given: $DYNOSCALED_DATABASE, else the folder. */
+const char *cli_place(const struct cli *cli);
 
 /* A path: each %s is percent-encoded. The caller frees. */
 char *cli_path(const char *format, ...);

@@ -33,7 +33,8 @@ enum {
 /* ---- What is open
  * --------------------------------------------------------------------------------- */
 
-static void store_act(struct control *control, const struct process *process) {
+static void store_act(struct control *control, struct process *process) {
+    if (control->epoch > process->act.epoch) process->act.epoch = control->epoch;
     if (!act_update(control->store, &process->act))
         log_line(LOG_ERROR, "control", "%s %s: an order was not written: %s", process->app->name,
                  process->name, store_error(control->store));
@@ -74,6 +75,7 @@ bool act_order(struct control *control, struct process *process) {
         struct act ended = process->act;
         ended.state = void_state(process);
         ended.ended_s = process->tick.situation.now;
+        ended.epoch = control->epoch;
         if (!act_update(control->store, &ended)) return false;
     } else if (act_open(process)) {
         return true; /* the same number, or the platform is being told right now */
@@ -258,7 +260,7 @@ static void schedule_reading(struct control *control, struct process *process) {
         now_ms + (platform ? platform->read_every_s : 60) * 1000 - 2 * READ_BEFORE_TICK_MS;
     int64_t tick_ms = control->settings.tick_s * 1000LL;
     /* Shortly before a tick, so that it decides on what is new. */
-    int64_t tick_at = now_ms + control->next_tick_s * 1000 - ds_clock_wall_ns() / 1000000;
+    int64_t tick_at = now_ms + control->next_tick_s * 1000 - store_wall_ns() / 1000000;
     int64_t at = tick_at - READ_BEFORE_TICK_MS + control_jitter(control, READ_JITTER_MS);
     while (at < least) at += tick_ms;
     process->next_read_ms = at > least + 2 * tick_ms ? least : at; /* a clock that was set */
@@ -328,7 +330,7 @@ static bool order_waits(const struct process *process) {
 }
 
 static bool order_due(const struct process *process, int64_t now_ms) {
-    return order_waits(process) && process->next_ms <= now_ms;
+    return order_waits(process) && process->next_ms <= now_ms && process->app->hold_ms <= now_ms;
 }
 
 static bool reading_due(const struct process *process, int64_t now_ms) {
@@ -401,8 +403,9 @@ void act_read_soon(struct control *control, int64_t id) {
 static void note_next(struct control *control, const struct app_state *app) {
     for (int i = 0; i < app->process_count; i++) {
         const struct process *process = app->processes[i];
-        if (order_waits(process) && process->next_ms < control->next_scan_ms)
-            control->next_scan_ms = process->next_ms;
+        int64_t order_ms = process->next_ms > app->hold_ms ? process->next_ms : app->hold_ms;
+        if (order_waits(process) && order_ms < control->next_scan_ms)
+            control->next_scan_ms = order_ms;
         if (process->rules && process->next_read_ms < control->next_scan_ms)
             control->next_scan_ms = process->next_read_ms;
     }

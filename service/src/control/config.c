@@ -79,6 +79,7 @@ static bool load_act(struct control *control, struct process *process, int64_t l
     if (process->act.ended_s) load_done(process, last_tick_s);
     if (process->act.ended_s) return true;
     process->phase = PHASE_CHECK;
+    lease_note_open(control, process);
     process->known = process->act.from;
     return true;
 }

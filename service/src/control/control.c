@@ -20,11 +20,13 @@ enum {
     JUMP_MS = 2000,        /* between the two clocks: the wall's was set */
     LEAST_PAUSE_MS = 100,  /* between two looks at calls that could not begin */
     MOST_PAUSE_MS = 10000, /* a wait this long is looked at again */
+    SHARED_PAUSE_MS = 1000,
     COMPACT_MS = 60000,
+    CLOCKS_MS = 30000,
     MOST_CALLS = 100000,
 };
 
-int64_t control_now_s(void) { return ds_clock_wall_ns() / 1000000000; }
+int64_t control_now_s(void) { return store_wall_ns() / 1000000000; }
 
 /* xorshift64*: jitter needs no more. */
 int64_t control_jitter(struct control *control, int64_t below) {
@@ -102,7 +104,7 @@ static int64_t tick_after(const struct control *control, int64_t now_s) {
 }
 
 static void look_at_clocks(struct control *control) {
-    int64_t wall_ms = ds_clock_wall_ns() / 1000000, monotonic_ms = ds_clock_monotonic_ms();
+    int64_t wall_ms = store_wall_ns() / 1000000, monotonic_ms = ds_clock_monotonic_ms();
     int64_t jump_ms = (wall_ms - control->wall_ms) - (monotonic_ms - control->monotonic_ms);
     if (control->wall_ms && (jump_ms >= JUMP_MS || jump_ms <= -JUMP_MS)) {
         control->clock_jump_s += jump_ms / 1000;
@@ -111,6 +113,14 @@ static void look_at_clocks(struct control *control) {
     }
     control->wall_ms = wall_ms;
     control->monotonic_ms = monotonic_ms;
+}
+
+/* The database's, which may have been failed over to another machine. */
+static void compare_clocks_if_due(struct control *control) {
+    int64_t now_ms = ds_clock_monotonic_ms();
+    if (!control->follow || now_ms < control->next_clocks_ms) return;
+    control->next_clocks_ms = now_ms + CLOCKS_MS;
+    store_compare_clocks(control->store);
 }
 
 /* ---- The steps ------------------------------------------------------------------------------ */
@@ -157,10 +167,13 @@ static void compact_if_due(struct control *control) {
 }
 
 void control_step(struct control *control) {
+    compare_clocks_if_due(control);
     look_at_clocks(control);
     take_inbox(control);
     take_told(control);
     bool changed = take_changed(control);
+    lease_keep(control);
+    if (changed && control->changed) control->changed(control->changed_context);
     if (changed && !config_read(control)) {
         log_line(LOG_ERROR, "control", "what is set can't be read: %s",
                  store_error(control->store));
@@ -173,7 +186,7 @@ void control_step(struct control *control) {
 }
 
 int64_t control_wait(const struct control *control) {
-    int64_t wall_ms = ds_clock_wall_ns() / 1000000;
+    int64_t wall_ms = store_wall_ns() / 1000000;
     int64_t wait_ms = control->next_tick_s * 1000 - wall_ms;
     int64_t scan_ms = control->next_scan_ms == INT64_MAX
                           ? wait_ms
@@ -181,7 +194,9 @@ int64_t control_wait(const struct control *control) {
     if (scan_ms < LEAST_PAUSE_MS) scan_ms = LEAST_PAUSE_MS;
     if (scan_ms < wait_ms) wait_ms = scan_ms;
     if (control->tick_soon && wait_ms > 1000 - wall_ms % 1000) wait_ms = 1000 - wall_ms % 1000;
-    if (wait_ms > MOST_PAUSE_MS) wait_ms = MOST_PAUSE_MS;
+    /* What others change is looked for, and the lease is renewed, between the ticks. */
+    int64_t most_ms = control->follow ? SHARED_PAUSE_MS : MOST_PAUSE_MS;
+    if (wait_ms > most_ms) wait_ms = most_ms;
     return wait_ms > 0 ? wait_ms : 0;
 }
 
@@ -256,6 +271,13 @@ void control_on_tick(struct control *control, void (*tell)(void *context, int64_
     pthread_mutex_unlock(&control->lock_inbox);
 }
 
+void control_on_change(struct control *control, void (*changed)(void *context), void *context) {
+    pthread_mutex_lock(&control->lock_inbox);
+    control->changed_context = context;
+    control->changed = changed;
+    pthread_mutex_unlock(&control->lock_inbox);
+}
+
 struct control_counts control_counts(const struct control *control) {
     struct control *locked = (struct control *)control;
     pthread_mutex_lock(&locked->lock_inbox);
@@ -309,11 +331,15 @@ struct control *control_new_stopped(struct live *live, const struct control_sett
     init_inbox(control);
     control->live = live;
     control->folder = strdup(settings->folder);
-    control->store = store_open(settings->folder, STORE_EXISTING, error, size);
-    bool ok = control->store && control->folder && lease_begin(control, error, size);
+    const char *place = settings->place ? settings->place : settings->folder;
+    control->store = store_open(place, STORE_EXISTING, error, size);
+    bool shared = control->store && store_is_shared(control->store);
+    if (shared) control->follow = follow_new(live);
+    bool ok = control->store && control->folder && shared == (control->follow != NULL) &&
+              lease_begin(control, error, size);
     if (ok)
-        control->pool = pool_new("act", control->settings.act_threads, MOST_CALLS, settings->folder,
-                                 error, size);
+        control->pool =
+            pool_new("act", control->settings.act_threads, MOST_CALLS, place, error, size);
     if (control->pool) return control;
     control_free(control);
     return NULL;
@@ -362,6 +388,7 @@ void control_free(struct control *control) {
         call_free(call);
     }
     config_free(control);
+    follow_free(control->follow);
     store_close(control->store);
     pthread_cond_destroy(&control->changed_inbox);
     pthread_mutex_destroy(&control->lock_inbox);

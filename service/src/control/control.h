@@ -12,6 +12,7 @@ struct control;
 
 struct control_settings {
     const char *folder;
+    const char *place;         /* what store_open is given; NULL: the folder */
     const struct vault *vault; /* opens platforms' credentials */
     int tick_s;                /* 10 */
     int act_threads;           /* 4 */
@@ -43,6 +44,9 @@ void control_hook_purpose(char purpose[CONTROL_HOOK_PURPOSE_SIZE], int64_t app);
  * thread. */
 void control_on_tick(struct control *control, void (*tell)(void *context, int64_t app),
                      void *context);
+
+/* Calls `changed(context)` when another process changed what is set. On control's thread. */
+void control_on_change(struct control *control, void (*changed)(void *context), void *context);
 
 /* Ends the thread; acts under way are waited for up to their deadline. */
 void control_free(struct control *control);

@@ -14,6 +14,7 @@
 
 #include "control/control.h"
 #include "decide/decide.h"
+#include "ingest/follow.h"
 #include "platforms/platform.h"
 #include "pool.h"
 #include "store/apps.h"
@@ -85,8 +86,9 @@ struct app_state {
     size_t sealed_length;
     struct process **processes;
     int process_count;
-    bool busy; /* a call is under way */
-    bool gone; /* removed, and stays until what is under way has ended */
+    bool busy;       /* a call is under way */
+    int64_t hold_ms; /* no order is given to the platform before: another may be doing so */
+    bool gone;       /* removed, and stays until what is under way has ended */
 };
 
 enum call_verb { CALL_READ, CALL_SET };
@@ -135,6 +137,9 @@ struct control {
 
     char holder[64];
     int lock; /* descriptor of the folder's lock; -1 */
+    bool lock_taken;
+    bool given_back; /* by who had the lease before: nothing of it is under way */
+    bool anew;       /* the lease was got, or changed hands meanwhile */
     int64_t epoch;
     _Atomic int64_t lease_until_ms; /* a call may begin before that */
 
@@ -158,6 +163,11 @@ struct control {
     int told_count, told_room;
     void (*tell)(void *context, int64_t app);
     void *tell_context;
+    void (*changed)(void *context); /* another process changed what is set */
+    void *changed_context;
+    struct follow *follow; /* NULL: the store is not shared */
+    int64_t next_renew_ms; /* of the lease */
+    int64_t next_clocks_ms;
     struct control_counts published;
 };
 
@@ -181,7 +191,16 @@ bool process_load(struct control *control, struct process *process);
 bool lease_begin(struct control *control, char *error, size_t size);
 /* In a transaction: whether this process may act. */
 bool lease_hold(struct control *control, int64_t now_s);
+/* Between ticks, where the store is shared: renews the lease or tries to get it. Whether this
+ * process has it. */
+bool lease_keep(struct control *control);
+/* An order that another holder left open may be on its way still: for as long as a call may take,
+ * the app gets none of ours. */
+void lease_note_open(struct control *control, struct process *process);
 void lease_end(struct control *control);
+
+/* What another holder of the lease did is read anew before anything is decided. */
+void control_forget_all(struct control *control);
 
 /* tick.c: decides for all processes, or for none where the store failed. */
 void tick_all(struct control *control, int64_t now_s);

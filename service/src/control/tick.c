@@ -56,8 +56,11 @@ static bool write_some(struct control *control, struct process **processes, int 
                        int64_t now_s, bool *held) {
     bool ok = store_begin(control->store);
     int64_t epoch = control->epoch;
-    *held = ok && lease_hold(control, now_s) && (epoch == 0 || epoch == control->epoch);
-    ok = ok && *held;
+    bool taken = ok && lease_hold(control, now_s);
+    /* A store that shared fails says nothing about who has the lease. */
+    *held = taken ? epoch == 0 || epoch == control->epoch
+                  : control->follow && *store_error(control->store);
+    ok = taken && *held;
     for (int i = 0; i < count && ok; i++)
         ok = ledger_add(control->store, &processes[i]->tick, &processes[i]->after) &&
              act_order(control, processes[i]);
@@ -73,8 +76,7 @@ static void committed(struct control *control, struct process *process) {
     control->counts.decisions++;
 }
 
-/* What another holder of the lease did is read anew before anything is decided. */
-static void forget_all(struct control *control) {
+void control_forget_all(struct control *control) {
     for (int i = 0; i < control->app_count; i++)
         for (int j = 0; j < control->apps[i]->process_count; j++)
             control->apps[i]->processes[j]->loaded = false;
@@ -82,16 +84,17 @@ static void forget_all(struct control *control) {
 
 static void write_all(struct control *control, struct process **processes, int count,
                       int64_t now_s) {
-    bool held = true;
+    bool held = true, failed = false;
     for (int from = 0; from < count && held; from += MOST_IN_ONE) {
         int some = count - from < MOST_IN_ONE ? count - from : MOST_IN_ONE;
         bool ok = write_some(control, processes + from, some, now_s, &held);
         for (int i = 0; i < some && ok; i++) committed(control, processes[from + i]);
+        failed = failed || !ok; /* an answer may be lost though all was written */
         if (!ok && held)
             log_line(LOG_ERROR, "control", "a tick of %d processes was not written: %s", some,
                      store_error(control->store));
     }
-    if (!held) forget_all(control);
+    if (!held || (control->follow && failed)) control_forget_all(control);
     if (!held && !control->standing_by)
         log_line(LOG_WARN, "control", "another dynoscaled acts on this data: this one stands by");
     control->standing_by = !held;
@@ -115,7 +118,7 @@ static int process_count(const struct control *control) {
     return count;
 }
 
-void tick_all(struct control *control, int64_t now_s) {
+static void decide_all(struct control *control, int64_t now_s) {
     int most = process_count(control);
     struct process **processes = calloc((size_t)most + 1, sizeof *processes);
     if (!processes) return;
@@ -123,6 +126,15 @@ void tick_all(struct control *control, int64_t now_s) {
     for (int i = 0; i < count; i++) decide_one(control, processes[i], now_s);
     write_all(control, processes, count, now_s);
     free(processes);
+}
+
+/* Of several services one decides; all keep the live windows, so that another can at once. */
+void tick_all(struct control *control, int64_t now_s) {
+    bool read = !control->follow || follow_read(control->follow, control->store, now_s);
+    if (!read)
+        log_line(LOG_ERROR, "control", "what was reported can't be read: %s",
+                 store_error(control->store));
+    if (read && lease_keep(control)) decide_all(control, now_s);
     live_expire(control->live, now_s);
     for (int i = 0; i < control->app_count && control->tell; i++)
         control->tell(control->tell_context, control->apps[i]->id);

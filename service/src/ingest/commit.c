@@ -15,7 +15,6 @@
 enum {
     LIVE_S = 15 * 60,
     CALL_MS = 1000,
-    NUMBER_BITS = 40, /* of a part's number; the receiver's stands before */
     FIRST_PLACES = 256,
     FORGET_SERIES_MS = 3600 * 1000,
 };
@@ -31,8 +30,9 @@ struct commit {
     struct commit_settings settings;
     struct live *live;
     struct store *store;
-    int64_t receiver, parts; /* the number of the next part */
-    bool failing;            /* the last transaction failed, and that was logged */
+    int64_t number; /* of the next report or part */
+    bool shared;
+    bool failing; /* the last transaction failed, and that was logged */
 
     struct known_series *known;
     size_t known_places, known_count;
@@ -108,7 +108,8 @@ static int64_t number_of(struct commit *commit, int64_t app, const char *source,
 
 /* ---- One transaction ----------------------------------------------------------------------- */
 
-static bool store_part(struct commit *commit, int64_t app, int64_t series, struct part *part) {
+static bool store_part(struct commit *commit, int64_t app, int64_t series, int64_t number,
+                       struct part *part) {
     size_t size = part_stored_size(part);
     if (size > commit->room) {
         uint8_t *bytes = realloc(commit->bytes, size);
@@ -117,27 +118,42 @@ static bool store_part(struct commit *commit, int64_t app, int64_t series, struc
         commit->room = size;
     }
     size_t length = part_encode(commit->bytes, part);
-    int64_t number = commit->receiver << NUMBER_BITS | commit->parts++;
     return series_add_part(commit->store, app, series, part->start_s, number, commit->bytes,
                            length);
 }
 
 static bool store_series(struct commit *commit, struct commit_item *item,
-                         struct report_series *series) {
+                         struct report_series *series, int64_t *part) {
     int64_t number = number_of(commit, item->app, series->source, series->signal);
     if (number < 0) return false;
     for (int i = 0; i < series->part_count; i++) {
         if (number == 0) item->series_refused += part_count(&series->parts[i]);
-        else if (!store_part(commit, item->app, number, &series->parts[i])) return false;
+        else if (!store_part(commit, item->app, number, ++*part, &series->parts[i])) return false;
     }
     series->refused = number == 0;
     return true;
 }
 
+static int64_t part_count_of(const struct report *report) {
+    int64_t count = 0;
+    for (int i = 0; i < report->series_count; i++) count += report->series[i].part_count;
+    return count;
+}
+
+/* Its number and those of its parts, and its key. */
+static bool note_report(struct commit *commit, struct commit_item *item) {
+    const struct report *report = &item->report;
+    item->number = commit->number;
+    commit->number += 1 + part_count_of(report);
+    item->noted = series_add_report(commit->store, item->app, report->key, report->arrived_s,
+                                    report->dyno, item->number);
+    return item->noted >= 0;
+}
+
 static bool store_report(struct commit *commit, struct commit_item *item) {
     struct report *report = &item->report;
-    switch (
-        series_add_report(commit->store, item->app, report->key, report->arrived_s, report->dyno)) {
+    int64_t part = item->number;
+    switch (series_report_added(commit->store, item->noted)) {
     case REPORT_FAILED:
         return false;
     case REPORT_REPEATED:
@@ -148,13 +164,15 @@ static bool store_report(struct commit *commit, struct commit_item *item) {
     }
     item->result = COMMIT_DONE;
     for (int i = 0; i < report->series_count; i++)
-        if (!store_series(commit, item, &report->series[i])) return false;
+        if (!store_series(commit, item, &report->series[i], &part)) return false;
     return true;
 }
 
 static bool store_all(struct commit *commit, struct commit_item *first) {
-    if (!store_begin(commit->store)) return false;
+    if (!store_begin_append(commit->store)) return false;
     bool ok = true;
+    for (struct commit_item *item = first; item && ok; item = item->next)
+        ok = note_report(commit, item);
     for (struct commit_item *item = first; item && ok; item = item->next)
         ok = store_report(commit, item);
     if (ok) return store_commit(commit->store);
@@ -192,8 +210,8 @@ static void commit_all(struct commit *commit, struct commit_item *first) {
     /* Series that were made are gone with the transaction. */
     if (!ok) forget_series(commit);
     for (struct commit_item *item = first; item; item = item->next) {
-        if (ok) show_live(commit, item);
-        else item->result = COMMIT_FAILED;
+        if (ok && !commit->shared) show_live(commit, item); /* else: ingest/follow.h */
+        else if (!ok) item->result = COMMIT_FAILED;
     }
     commit->settings.done(commit->settings.context, first);
 }
@@ -258,7 +276,10 @@ static void *run(void *context) {
         if (first) commit->begun_at = monotonic();
         if (!first && !call && commit->stop) break;
         pthread_mutex_unlock(&commit->lock);
-        if (call) commit->settings.called(commit->settings.context, commit->store);
+        if (call) {
+            if (commit->shared) forget_series(commit); /* another service may have removed some */
+            commit->settings.called(commit->settings.context, commit->store);
+        }
         if (first) commit_all(commit, first);
         pthread_mutex_lock(&commit->lock);
     }
@@ -303,7 +324,7 @@ static void fill_heard(void *context, int64_t app, const char *dyno, int64_t at_
 }
 
 static bool fill_live(struct commit *commit) {
-    int64_t from_s = ds_clock_wall_ns() / 1000000000 - LIVE_S;
+    int64_t from_s = store_wall_ns() / 1000000000 - LIVE_S;
     return series_each_part(commit->store, from_s - PART_SECONDS, fill_part, commit) &&
            series_each_heard(commit->store, from_s, fill_heard, commit);
 }
@@ -311,8 +332,10 @@ static bool fill_live(struct commit *commit) {
 static bool set_up(struct commit *commit, char *error, size_t size) {
     commit->store = store_open(commit->settings.folder, STORE_CREATE, error, size);
     if (!commit->store) return false;
-    commit->receiver = series_receiver(commit->store);
-    if (commit->receiver >= 0 && fill_live(commit)) {
+    commit->shared = store_is_shared(commit->store);
+    int64_t receiver = series_receiver(commit->store);
+    commit->number = receiver << SERIES_NUMBER_BITS;
+    if (receiver >= 0 && (commit->shared || fill_live(commit))) {
         commit->settings.called(commit->settings.context, commit->store);
         return true;
     }

@@ -23,11 +23,12 @@ struct commit_item {
     struct report report;
     enum commit_result result;
     uint64_t series_refused; /* rows of series that the app may not have any more */
+    int64_t noted, number;   /* in the store: of its key, of itself */
 };
 
 struct commit_settings {
-    const char *folder;
-    int commit_ms; /* from the begin of one transaction to that of the next, at least */
+    const char *folder; /* or a URL: what store_open is given */
+    int commit_ms;      /* from the begin of one transaction to that of the next, at least */
     /* On the thread: items in the order in which they were added. */
     void (*done)(void *context, struct commit_item *first);
     /* On the thread, after commit_call. */

@@ -240,6 +240,8 @@ static void commit_pending(struct ingest *ingest, struct pending *pending, size_
     free_pending(pending);
 }
 
+static int64_t now_s(void) { return store_wall_ns() / 1000000000; }
+
 /* A report of an app that is known. */
 static void take_report(struct ingest *ingest, struct http_request *request, int64_t app) {
     struct pending *pending = new_pending(ingest, request);
@@ -252,8 +254,7 @@ static void take_report(struct ingest *ingest, struct http_request *request, int
     size_t length;
     const char *body = http_body(request, &length);
     pending->item.app = app;
-    switch (report_read(&pending->item.report, &head, body, length, ds_clock_wall_ns() / 1000000000,
-                        sentence)) {
+    switch (report_read(&pending->item.report, &head, body, length, now_s(), sentence)) {
     case REPORT_ROWS:
         commit_pending(ingest, pending, length);
         return;
@@ -280,8 +281,6 @@ static void take_report(struct ingest *ingest, struct http_request *request, int
 }
 
 /* ---- Tokens -------------------------------------------------------------------------------- */
-
-static int64_t now_s(void) { return ds_clock_wall_ns() / 1000000000; }
 
 /* A token may have been made a moment ago, by another process too: it is unknown only when it is
  * not in the store. */

@@ -12,7 +12,7 @@
 struct ingest;
 
 struct ingest_settings {
-    const char *folder;
+    const char *folder;   /* or a URL: what store_open is given */
     int commit_ms;        /* 15: from one commit's begin to the next's, at least */
     size_t waiting_bytes; /* 32 MiB: beyond, reports are answered with 503 and Retry-After */
     int publish_s;        /* 10: seconds between reports that agents are asked for */

@@ -214,3 +214,28 @@ void vault_wipe(char *secret) {
     sodium_memzero(secret, strlen(secret));
     free(secret);
 }
+
+/* ---- Which key ------------------------------------------------------------------------------- */
+
+static const char marked[] = "dynoscaled", about_mark[] = "mark";
+enum { MARK_BYTES = HEAD_BYTES + sizeof marked - 1 + TAG_BYTES };
+
+char *vault_mark(const struct vault *vault) {
+    size_t length = 0;
+    unsigned char *sealed = vault_seal(vault, about_mark, marked, &length);
+    char *text = sealed ? malloc(2 * length + 1) : NULL;
+    if (text) sodium_bin2hex(text, 2 * length + 1, sealed, length);
+    free(sealed);
+    return text;
+}
+
+bool vault_knows(const struct vault *vault, const char *mark) {
+    unsigned char sealed[MARK_BYTES];
+    size_t length = 0;
+    if (sodium_hex2bin(sealed, sizeof sealed, mark, strlen(mark), NULL, &length, NULL) != 0)
+        return false;
+    char *opened = vault_unseal(vault, about_mark, sealed, length);
+    bool known = opened != NULL;
+    vault_wipe(opened);
+    return known;
+}

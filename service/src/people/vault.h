@@ -33,4 +33,8 @@ enum { VAULT_DERIVED_SIZE = 44 }; /* 43 characters of base64url */
 bool vault_derive(const struct vault *vault, int key, const char *purpose,
                   char derived[VAULT_DERIVED_SIZE]);
 
+/* A text, which the caller frees, by which a vault with the same key is known again. */
+char *vault_mark(const struct vault *vault);
+bool vault_knows(const struct vault *vault, const char *mark);
+
 #endif

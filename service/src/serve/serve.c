@@ -106,7 +106,13 @@ static void find_public_url(struct service *service) {
 /* The public address is kept for the command line, which also works where no service runs. */
 static bool prepare_store(struct service *service, struct store *store, char *link,
                           size_t link_size, char *error, size_t size) {
-    if (!store_set_meta(store, "public_url", service->public_url)) {
+    /* Of several services each has an address of its own: what none was told, the first says. */
+    char *before =
+        service->shared && !*service->settings.public_url ? store_meta(store, "public_url") : NULL;
+    if (before) {
+        snprintf(service->public_url, sizeof service->public_url, "%s", before);
+        free(before);
+    } else if (!store_set_meta(store, "public_url", service->public_url)) {
         snprintf(error, size, "the data can't be written to: %s", store_error(store));
         return false;
     }
@@ -114,6 +120,39 @@ static bool prepare_store(struct service *service, struct store *store, char *li
     bool made = api_first_link(store, service->public_url, service->started_s, link, link_size,
                                error, size);
     return made || !*error;
+}
+
+/* What one service seals, others on the database must open: all need the same key. */
+static bool check_key(const struct service *service, struct store *store, char *error,
+                      size_t size) {
+    if (!service->shared) return true;
+    if (!store_begin(store)) {
+        snprintf(error, size, "the data can't be written to: %s", store_error(store));
+        return false;
+    }
+    char *mark = store_meta(store, "key_mark");
+    bool known = mark && vault_knows(service->vault, mark), made = false;
+    if (mark && !known)
+        snprintf(error, size,
+                 "the data in the database was sealed with another key than the one in "
+                 "DYNOSCALED_KEY or %.200s/key: give all services the same key",
+                 service->settings.data);
+    bool is_new = !mark;
+    free(mark);
+    if (is_new) {
+        mark = vault_mark(service->vault);
+        made = mark && store_set_meta(store, "key_mark", mark) && store_commit(store);
+        if (!made) snprintf(error, size, "the data can't be written to: %s", store_error(store));
+        free(mark);
+    }
+    store_rollback(store);
+    return known || made;
+}
+
+/* Another service may have added, rotated or removed some, or an app. */
+static void forget_tokens(void *context) {
+    struct service *service = context;
+    ingest_forget_tokens(service->ingest);
 }
 
 static bool start_rooms(struct service *service, char *error, size_t size) {
@@ -128,13 +167,14 @@ static bool start_rooms(struct service *service, char *error, size_t size) {
         snprintf(error, size, "there is no memory to start with");
         return false;
     }
-    const struct ingest_settings ingest = {.folder = settings->data,
+    const struct ingest_settings ingest = {.folder = settings_place(settings),
                                            .commit_ms = (int)settings->commit_ms,
                                            .waiting_bytes = WAITING_BYTES,
                                            .publish_s = (int)settings->publish_s};
     service->ingest = ingest_new(service->loop, service->live, &ingest, error, size);
     if (!service->ingest) return false;
     const struct control_settings control = {.folder = settings->data,
+                                             .place = settings_place(settings),
                                              .vault = service->vault,
                                              .tick_s = (int)settings->tick_s,
                                              .act_threads = (int)settings->act_threads,
@@ -144,8 +184,9 @@ static bool start_rooms(struct service *service, char *error, size_t size) {
     service->control = control_new(service->live, &control, error, size);
     if (!service->control) return false;
     control_on_tick(service->control, events_changed_elsewhere, service->events);
-    service->pool =
-        pool_new("api", (int)settings->api_threads, API_WAITING_MOST, settings->data, error, size);
+    control_on_change(service->control, forget_tokens, service);
+    service->pool = pool_new("api", (int)settings->api_threads, API_WAITING_MOST,
+                             settings_place(settings), error, size);
     if (!service->pool) return false;
     service->works = works_new(service, error, size);
     return service->works != NULL;
@@ -163,7 +204,7 @@ static void say_where(const struct service *service, const char *link) {
                    http_port(service->http));
         else printf("Listening on http://%s\n", address);
     }
-    printf("The data is in %s\n", settings->data);
+    printf("The data is in %s\n", service->shared ? "PostgreSQL" : settings->data);
     if (*link) printf("There is no user yet. Make the first one here: %s\n", link);
     fflush(stdout);
 }
@@ -232,9 +273,15 @@ static bool start(struct service *service, char *error, size_t size) {
     if (!addon_configure(&service->settings, error, size)) return false;
     service->lock_fd = lock_folder(service->settings.data, error, size);
     if (service->lock_fd < 0) return false;
-    struct store *store = store_open(service->settings.data, STORE_CREATE, error, size);
+    struct store *store = store_open(settings_place(&service->settings), STORE_CREATE, error, size);
     if (!store) return false;
-    bool started = start_rooms(service, error, size) && open_server(service, error, size);
+    service->shared = store_is_shared(store);
+    if (service->shared) {
+        store_follow_clock();
+        store_compare_clocks(store);
+    }
+    bool started = start_rooms(service, error, size) && check_key(service, store, error, size) &&
+                   open_server(service, error, size);
     if (started) {
         find_public_url(service);
         control_set_public_url(service->control, service->public_url);

@@ -26,6 +26,7 @@ struct service {
     char public_url[SETTINGS_TEXT_SIZE];
     int64_t started_s;
     int lock_fd;
+    bool shared; /* other services may be on the same data */
     struct loop *loop;
     struct vault *vault;
     struct live *live;

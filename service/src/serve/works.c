@@ -40,7 +40,7 @@ struct works *works_new(struct service *service, char *error, size_t size) {
     struct works *works = calloc(1, sizeof *works);
     if (!works) return NULL;
     works->service = service;
-    works->pool = pool_new("work", THREADS, MOST, service->settings.data, error, size);
+    works->pool = pool_new("work", THREADS, MOST, settings_place(&service->settings), error, size);
     if (works->pool) return works;
     free(works);
     return NULL;

@@ -10,7 +10,8 @@ bool act_add(struct store *store, struct act *act) {
     struct query query =
         store_query(store, "INSERT INTO act (app, process, from_dynos, to_dynos, epoch, ordered_s,"
                            " ended_s, state, tries, trouble)"
-                           " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id");
+                           " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE NOT EXISTS"
+                           " (SELECT 1 FROM lease WHERE shard = 0 AND epoch > ?5) RETURNING id");
     query_int(&query, 1, act->app);
     query_text(&query, 2, act->process);
     query_int(&query, 3, act->from);
@@ -29,13 +30,14 @@ bool act_add(struct store *store, struct act *act) {
 bool act_update(struct store *store, const struct act *act) {
     struct query query =
         store_query(store, "UPDATE act SET to_dynos = ?2, ended_s = ?3, state = ?4, tries = ?5,"
-                           " trouble = ?6 WHERE id = ?1");
+                           " trouble = ?6, epoch = ?7 WHERE id = ?1 AND epoch <= ?7");
     query_int(&query, 1, act->id);
     query_int(&query, 2, act->to);
     query_int(&query, 3, act->ended_s);
     query_int(&query, 4, act->state);
     query_int(&query, 5, act->tries);
     query_text(&query, 6, act->trouble);
+    query_int(&query, 7, act->epoch);
     return query_run(&query);
 }
 

@@ -68,14 +68,13 @@ bool app_each(struct store *store, bool (*each)(void *context, const struct app 
 bool app_add(struct store *store, struct app *app) {
     struct query query =
         store_query(store, "INSERT INTO app (name, zone, created_s, kept_days) VALUES (?1, ?2, ?3, "
-                           "?4) ON CONFLICT (name) DO NOTHING");
+                           "?4) ON CONFLICT (name) DO NOTHING RETURNING id");
     query_text(&query, 1, app->name);
     query_text(&query, 2, app->zone);
     query_int(&query, 3, app->created_s);
     query_int(&query, 4, app->kept_days);
-    if (!query_run(&query) || store_changed(store) != 1) return false;
-    app->id = store_inserted(store);
-    return store_touch_config(store);
+    app->id = query_next(&query) ? column_int(&query, 0) : 0;
+    return query_end(&query) && app->id > 0 && store_touch_config(store);
 }
 
 bool app_set_zone(struct store *store, int64_t id, const char *zone) {
@@ -135,7 +134,7 @@ bool report_token_add(struct store *store, int64_t app, const uint8_t hash[TOKEN
     query_int(&query, 2, app);
     query_text(&query, 3, hint);
     query_int(&query, 4, now_s);
-    return query_run(&query);
+    return query_run(&query) && store_touch_config(store);
 }
 
 bool report_token_expire_others(struct store *store, int64_t app,
@@ -146,7 +145,7 @@ bool report_token_expire_others(struct store *store, int64_t app,
     query_int(&query, 1, app);
     query_blob(&query, 2, hash, TOKEN_HASH_SIZE);
     query_int(&query, 3, expires_s);
-    return query_run(&query);
+    return query_run(&query) && store_touch_config(store);
 }
 
 bool report_token_each(struct store *store,

@@ -16,12 +16,15 @@ struct schema_step {
 };
 extern const struct schema_step schema_sqlite[];
 extern const size_t schema_sqlite_steps;
+extern const struct schema_step schema_postgresql[];
+extern const size_t schema_postgresql_steps;
 
 enum database_row { ROW_FOUND, ROW_NONE, ROW_FAILED };
 
 struct database {
     const struct schema_step *steps;
     const size_t *step_count;
+    bool is_shared; /* by services of several machines */
 
     void (*close)(struct store *store);
 
@@ -41,12 +44,15 @@ struct database {
 
     bool (*run)(struct store *store, const char *sql); /* statements without parameters */
     int64_t (*changed)(struct store *store);
-    int64_t (*inserted)(struct store *store);
+    int64_t (*last_statement)(struct store *store);
+    int64_t (*changed_by)(struct store *store, int64_t statement);
     bool (*begin)(struct store *store);
+    bool (*begin_append)(struct store *store);
     bool (*begin_read)(struct store *store);
     void (*end_read)(struct store *store);
     bool (*commit)(struct store *store);
     void (*rollback)(struct store *store);
+    void (*compare_clocks)(struct store *store); /* NULL: it has none of its own */
 };
 
 enum { STORE_ERROR_SIZE = 512 };
@@ -60,6 +66,16 @@ struct store {
     void *transaction; /* the statement that is a transaction of its own; NULL */
     char error[STORE_ERROR_SIZE];
 };
+
+/* The drivers: as store_open and the like, where the data is theirs. */
+struct store *sqlite_open(const char *folder, enum store_open how, char *error, size_t size);
+bool sqlite_backup(struct store *store, const char *file, char *error, size_t size);
+struct store *postgresql_open(const char *url, enum store_open how, char *error, size_t size);
+
+/* How far the database's clock is ahead of this machine's, for store_wall_ns; whether a driver is
+ * to tell. */
+void store_set_clock(int64_t ahead_ms);
+bool store_follows_clock(void);
 
 /* Notes why something failed; in a transaction, spoils it. */
 void store_failed(struct store *store, const char *format, ...)

@@ -51,19 +51,28 @@ bool query_end(struct query *query);
 /* Runs a statement that gives no rows, its parameters set: query_next and query_end in one. */
 bool query_run(struct query *query);
 
-/* Rows that the last statement on this connection changed; the id of the row it inserted. */
+/* Rows that the last statement on this connection changed. */
 int64_t store_changed(struct store *store);
-int64_t store_inserted(struct store *store);
+
+/* query_run in a transaction, whose number is for store_changed_by: the rows that it changed. A
+ * database on another machine is told at once and asked at the end, so that many statements wait
+ * for it together: a statement without rows that fails may be told by a later one, or by
+ * store_commit. -1: it failed. */
+int64_t query_run_noted(struct query *query);
+int64_t store_changed_by(struct store *store, int64_t statement);
 
 /*
- * A transaction that writes. Threads of this process take turns; of another process it waits for
- * at most 10 s. False, and store_error says why, where it can't begin or commit; store_rollback
+ * A transaction that writes. Threads of this process and others on the data take turns, for at most
+ * 10 s. False, and store_error says why, where it can't begin or commit; store_rollback
  * may be called at any time and undoes what was not committed. Reads outside a transaction see
  * whole commits only. Once a statement in it has failed, the others do nothing and store_commit
  * fails: nothing is committed by halves. A statement that writes outside a transaction is one of
  * its own.
  */
 bool store_begin(struct store *store);
+/* One that only adds rows that no other transaction changes: where the database can, it takes no
+ * turn. */
+bool store_begin_append(struct store *store);
 bool store_commit(struct store *store);
 void store_rollback(struct store *store);
 
@@ -71,6 +80,16 @@ void store_rollback(struct store *store);
  * written between them. Inside a transaction they do nothing. */
 bool store_begin_read(struct store *store);
 void store_end_read(struct store *store);
+
+/* Whether services of several machines may be on it. */
+bool store_is_shared(const struct store *store);
+
+/* The wall clock that all on the data go by, in ns: this machine's, but for one that differs by
+ * more than 2 s from the database's, and follows that. Any thread. store_compare_clocks looks at it
+ * anew. */
+int64_t store_wall_ns(void);
+void store_follow_clock(void); /* from now on, for this process */
+void store_compare_clocks(struct store *store);
 
 /* A sentence about the last failure on this connection, without secrets: "the disk is full". */
 const char *store_error(const struct store *store);

@@ -56,18 +56,26 @@ struct act {
     int tries;
     char trouble[SITUATION_TEXT_SIZE];
 };
-bool act_add(struct store *store, struct act *act); /* sets id; in the tick's transaction */
+/* Sets id; in the tick's transaction. False where a lease of a newer epoch was taken. */
+bool act_add(struct store *store, struct act *act);
+/* Changes nothing where it was changed under a newer epoch. */
 bool act_update(struct store *store, const struct act *act);
 bool act_last(struct store *store, int64_t app, const char *process, struct act *act);
 bool act_each(struct store *store, int64_t app, const char *process, int64_t from_s, int64_t to_s,
               bool (*each)(void *context, const struct act *act), void *context);
 
 /* The lease of a shard of apps: one holder acts, its acts carry the epoch. take: true while this
- * holder has it, with its epoch; it counts up whenever the holder changes. */
+ * holder has it, with its epoch; it counts up whenever the holder changes. now_s:
+ * LEASE_THEIR_CLOCK: by the database's clock, where the store is shared. */
+enum { LEASE_THEIR_CLOCK = -1 };
 bool lease_take(struct store *store, int shard, const char *holder, int64_t now_s, int64_t for_s,
                 int64_t *epoch);
 /* Gives it back, so that another need not wait. NULL: whoever holds it, for one who knows that
  * nobody can. */
 bool lease_release(struct store *store, int shard, const char *holder);
+/* Ends it though its holder did not say that nothing of it is under way. */
+bool lease_expire(struct store *store, int shard, const char *holder);
+bool lease_is_free(struct store *store, int shard); /* there was none, or it was given back */
+bool lease_is_held(struct store *store, int shard); /* by anybody, now */
 
 #endif

@@ -86,14 +86,13 @@ bool person_add(struct store *store, struct person *person) {
     fold(folded, person->name);
     struct query query =
         store_query(store, "INSERT INTO person (name, folded, role, created_s) VALUES (?1, ?2, ?3, "
-                           "?4) ON CONFLICT (folded) DO NOTHING");
+                           "?4) ON CONFLICT (folded) DO NOTHING RETURNING id");
     query_text(&query, 1, person->name);
     query_text(&query, 2, folded);
     query_text(&query, 3, role_person_name(person->role));
     query_int(&query, 4, person->created_s);
-    if (!query_run(&query) || store_changed(store) != 1) return false;
-    person->id = store_inserted(store);
-    return true;
+    person->id = query_next(&query) ? column_int(&query, 0) : 0;
+    return query_end(&query) && person->id > 0;
 }
 
 bool person_set_role(struct store *store, int64_t id, enum api_role role) {
@@ -159,16 +158,15 @@ bool session_add(struct store *store, const uint8_t hash[TOKEN_HASH_SIZE],
                  struct session *session) {
     struct query query =
         store_query(store, "INSERT INTO session (hash, person, created_s, seen_s, address, agent) "
-                           "VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+                           "VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id");
     query_blob(&query, 1, hash, TOKEN_HASH_SIZE);
     query_int(&query, 2, session->person);
     query_int(&query, 3, session->created_s);
     query_int(&query, 4, session->seen_s);
     query_text(&query, 5, session->address);
     query_text(&query, 6, session->agent);
-    if (!query_run(&query)) return false;
-    session->id = store_inserted(store);
-    return true;
+    session->id = query_next(&query) ? column_int(&query, 0) : 0;
+    return query_end(&query) && session->id > 0;
 }
 
 bool session_by_hash(struct store *store, const uint8_t hash[TOKEN_HASH_SIZE],
@@ -238,7 +236,7 @@ bool api_token_add(struct store *store, const uint8_t hash[TOKEN_HASH_SIZE],
                    struct api_token *token) {
     struct query query = store_query(
         store, "INSERT INTO api_token (hash, prefix, name, scope, app, made_by, created_s, "
-               "expires_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+               "expires_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id");
     query_blob(&query, 1, hash, TOKEN_HASH_SIZE);
     query_text(&query, 2, token->prefix);
     query_text(&query, 3, token->name);
@@ -247,9 +245,8 @@ bool api_token_add(struct store *store, const uint8_t hash[TOKEN_HASH_SIZE],
     query_text(&query, 6, token->made_by);
     query_int(&query, 7, token->created_s);
     query_int(&query, 8, token->expires_s);
-    if (!query_run(&query)) return false;
-    token->id = store_inserted(store);
-    return true;
+    token->id = query_next(&query) ? column_int(&query, 0) : 0;
+    return query_end(&query) && token->id > 0;
 }
 
 bool api_token_by_hash(struct store *store, const uint8_t hash[TOKEN_HASH_SIZE],

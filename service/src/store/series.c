@@ -2,18 +2,26 @@
 
 /* ---- Reports come in ----------------------------------------------------------------------- */
 
-enum report_added series_add_report(struct store *store, int64_t app,
-                                    const uint8_t key[SERIES_KEY_SIZE], int64_t at_s,
-                                    const char *dyno) {
-    struct query query =
-        store_query(store, "INSERT INTO report (app, key, at_s, dyno) VALUES (?1, ?2, ?3, ?4) "
-                           "ON CONFLICT (app, key) DO NOTHING");
+int64_t series_add_report(struct store *store, int64_t app, const uint8_t key[SERIES_KEY_SIZE],
+                          int64_t at_s, const char *dyno, int64_t number) {
+    bool shared = store_is_shared(store);
+    struct query query = store_query(
+        store, shared ? "INSERT INTO report (app, key, at_s, dyno, number) VALUES (?1, ?2, ?3, "
+                        "?4, ?5) ON CONFLICT (app, key) DO NOTHING"
+                      : "INSERT INTO report (app, key, at_s, dyno) VALUES (?1, ?2, ?3, ?4) "
+                        "ON CONFLICT (app, key) DO NOTHING");
     query_int(&query, 1, app);
     query_blob(&query, 2, key, SERIES_KEY_SIZE);
     query_int(&query, 3, at_s);
     query_text(&query, 4, dyno);
-    if (!query_run(&query)) return REPORT_FAILED;
-    return store_changed(store) > 0 ? REPORT_ADDED : REPORT_REPEATED;
+    if (shared) query_int(&query, 5, number);
+    return query_run_noted(&query);
+}
+
+enum report_added series_report_added(struct store *store, int64_t noted) {
+    int64_t changed = noted < 0 ? -1 : store_changed_by(store, noted);
+    if (changed < 0) return REPORT_FAILED;
+    return changed > 0 ? REPORT_ADDED : REPORT_REPEATED;
 }
 
 int64_t series_find(struct store *store, int64_t app, const char *source, const char *signal) {
@@ -39,13 +47,17 @@ int64_t series_number(struct store *store, int64_t app, const char *source, cons
     int64_t count = series_of_app(store, app);
     if (count < 0) return -1;
     if (count >= SERIES_OF_APP) return 0;
-    struct query query = store_query(store, "INSERT INTO series (app, source, signal, newest_s) "
-                                            "VALUES (?1, ?2, ?3, 0) RETURNING id");
+    struct query query =
+        store_query(store, "INSERT INTO series (app, source, signal, newest_s) VALUES (?1, ?2, ?3, "
+                           "0) ON CONFLICT (app, source, signal) DO NOTHING RETURNING id");
     query_int(&query, 1, app);
     query_text(&query, 2, source);
     query_text(&query, 3, signal);
-    id = query_next(&query) ? column_int(&query, 0) : -1;
-    return query_end(&query) ? id : -1;
+    id = query_next(&query) ? column_int(&query, 0) : 0;
+    if (!query_end(&query)) return -1;
+    if (id != 0) return id;
+    id = series_find(store, app, source, signal); /* another receiver made it meanwhile */
+    return id > 0 ? id : -1;
 }
 
 bool series_add_part(struct store *store, int64_t app, int64_t series, int64_t start_s,
@@ -117,6 +129,67 @@ bool series_each_heard(struct store *store, int64_t from_s,
     while (query_next(&query))
         each(context, column_int(&query, 0), column_text(&query, 1), column_int(&query, 2));
     return query_end(&query);
+}
+
+/* Goes from one receiver to the next by the index, whatever each has added. */
+bool series_each_receiver(struct store *store, int64_t from_s,
+                          bool (*each)(void *context, int64_t number), void *context) {
+    struct query query = store_query(
+        store,
+        "WITH RECURSIVE receiver (number) AS (SELECT min(number) FROM report UNION ALL SELECT"
+        " (SELECT min(report.number) FROM report WHERE report.number >="
+        " ((receiver.number >> 40) + 1) << 40) FROM receiver WHERE receiver.number IS NOT NULL)"
+        " SELECT number FROM receiver WHERE (SELECT report.at_s FROM report WHERE report.number <"
+        " ((receiver.number >> 40) + 1) << 40 ORDER BY report.number DESC LIMIT 1) >= ?1");
+    query_int(&query, 1, from_s);
+    bool wanted = true;
+    while (wanted && query_next(&query)) wanted = each(context, column_int(&query, 0));
+    return query_end(&query) && wanted;
+}
+
+bool series_new_reports(struct store *store, int64_t from, int64_t to, int64_t from_s, int64_t most,
+                        bool (*each)(void *context, const struct series_report *report),
+                        void *context) {
+    struct query query =
+        store_query(store, "SELECT app, number, at_s, dyno FROM report WHERE number >= ?1 AND "
+                           "number < ?2 AND at_s >= ?3 ORDER BY number LIMIT ?4");
+    query_int(&query, 1, from);
+    query_int(&query, 2, to);
+    query_int(&query, 3, from_s);
+    query_int(&query, 4, most);
+    bool wanted = true;
+    while (wanted && query_next(&query)) {
+        struct series_report report = {.app = column_int(&query, 0),
+                                       .number = column_int(&query, 1),
+                                       .at_s = column_int(&query, 2),
+                                       .dyno = column_text(&query, 3)};
+        wanted = each(context, &report);
+    }
+    return query_end(&query) && wanted;
+}
+
+bool series_new_parts(struct store *store, int64_t from, int64_t to, int64_t from_s,
+                      bool (*each)(void *context, const struct series_part *part), void *context) {
+    struct query query = store_query(
+        store, "SELECT part.app, part.series, part.start_s, part.number, series.source, "
+               "series.signal, part.data FROM part JOIN series ON series.id = part.series "
+               "WHERE part.number >= ?1 AND part.number < ?2 AND part.start_s >= ?3 "
+               "ORDER BY part.number");
+    query_int(&query, 1, from);
+    query_int(&query, 2, to);
+    query_int(&query, 3, from_s);
+    bool wanted = true;
+    while (wanted && query_next(&query)) {
+        struct series_part part = {.app = column_int(&query, 0),
+                                   .series = column_int(&query, 1),
+                                   .start_s = column_int(&query, 2),
+                                   .number = column_int(&query, 3),
+                                   .source = column_text(&query, 4),
+                                   .signal = column_text(&query, 5)};
+        part.data = column_blob(&query, 6, &part.length);
+        wanted = each(context, &part);
+    }
+    return query_end(&query) && wanted;
 }
 
 bool series_each(struct store *store, int64_t app,

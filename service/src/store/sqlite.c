@@ -46,6 +46,8 @@ struct sqlite_store {
     struct turns *turns;
     struct statement **places; /* by the address of the text; NULL: free */
     size_t place_count, kept_count;
+    int64_t *noted; /* rows changed by statements of this transaction */
+    size_t noted_count, noted_room;
 };
 
 static const struct database sqlite;
@@ -279,8 +281,27 @@ static int64_t sqlite_changed(struct store *store) {
     return sqlite3_changes64(((struct sqlite_store *)store)->file);
 }
 
-static int64_t sqlite_inserted(struct store *store) {
-    return sqlite3_last_insert_rowid(((struct sqlite_store *)store)->file);
+/* Nothing is run later than it is asked for: the last statement's number is that of its rows. */
+static int64_t sqlite_last_statement(struct store *base) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    if (store->noted_count == store->noted_room) {
+        size_t room = store->noted_room ? store->noted_room * 2 : 64;
+        int64_t *noted = realloc(store->noted, room * sizeof *noted);
+        if (!noted) {
+            store_failed(base, "out of memory");
+            return -1;
+        }
+        store->noted = noted;
+        store->noted_room = room;
+    }
+    store->noted[store->noted_count] = sqlite_changed(base);
+    return (int64_t)store->noted_count++;
+}
+
+static int64_t sqlite_changed_by(struct store *base, int64_t statement) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    bool known = statement >= 0 && statement < (int64_t)store->noted_count;
+    return known ? store->noted[statement] : -1;
 }
 
 /* ---- Transactions -------------------------------------------------------------------------- */
@@ -297,6 +318,7 @@ static bool run_kept(struct store *base, const char *sql) {
 static bool sqlite_begin(struct store *base) {
     struct sqlite_store *store = (struct sqlite_store *)base;
     take_turn(store->turns);
+    store->noted_count = 0;
     if (run_kept(base, "BEGIN IMMEDIATE")) return true;
     end_turn(store->turns);
     return false;
@@ -331,6 +353,7 @@ static void sqlite_close(struct store *base) {
         free(store->places[i]);
     }
     free(store->places);
+    free(store->noted);
     sqlite3_close_v2(store->file);
     leave_turns(store->turns);
     free(store);
@@ -353,8 +376,10 @@ static const struct database sqlite = {
     .end = sqlite_end,
     .run = sqlite_run,
     .changed = sqlite_changed,
-    .inserted = sqlite_inserted,
+    .last_statement = sqlite_last_statement,
+    .changed_by = sqlite_changed_by,
     .begin = sqlite_begin,
+    .begin_append = sqlite_begin,
     .begin_read = sqlite_begin_read,
     .end_read = sqlite_end_read,
     .commit = sqlite_commit,
@@ -412,7 +437,7 @@ static struct sqlite_store *connect(const char *path, int flags) {
     return store;
 }
 
-struct store *store_open(const char *folder, enum store_open how, char *error, size_t size) {
+struct store *sqlite_open(const char *folder, enum store_open how, char *error, size_t size) {
     char path[PATH_SIZE];
     struct stat found;
     if (snprintf(path, sizeof path, "%s/dynoscaled.db", folder) >= (int)sizeof path) {
@@ -491,7 +516,7 @@ static bool copy_to(struct sqlite_store *store, const char *path, char *error, s
     return code == SQLITE_OK;
 }
 
-bool store_backup(struct store *base, const char *file, char *error, size_t size) {
+bool sqlite_backup(struct store *base, const char *file, char *error, size_t size) {
     char part[PATH_SIZE];
     if (snprintf(part, sizeof part, "%s.part", file) >= (int)sizeof part) {
         snprintf(error, size, "the name of the backup is too long");

@@ -5,11 +5,16 @@
 #include "store/store.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
+#include "log.h"
 #include "store/database.h"
+
+enum { CLOCK_TOLD_MS = 1000 };
 
 void store_failed(struct store *store, const char *format, ...) {
     if (store->in_transaction) store->spoiled = true;
@@ -26,6 +31,71 @@ void store_close(struct store *store) {
     store_rollback(store);
     store_end_read(store);
     store->database->close(store);
+}
+
+/* ---- Where the data is --------------------------------------------------------------------- */
+
+bool store_is_url(const char *place) {
+    return strncmp(place, "postgresql://", 13) == 0 || strncmp(place, "postgres://", 11) == 0;
+}
+
+/* The URL in DIR/database, which the caller frees; NULL: there is none. */
+static char *read_url(const char *folder) {
+    char path[4096], line[2048];
+    if (snprintf(path, sizeof path, "%s/database", folder) >= (int)sizeof path) return NULL;
+    FILE *file = fopen(path, "re");
+    if (!file) return NULL;
+    bool read = fgets(line, sizeof line, file) != NULL;
+    fclose(file);
+    if (!read) return NULL;
+    line[strcspn(line, " \t\r\n")] = '\0';
+    return strdup(line);
+}
+
+struct store *store_open(const char *place, enum store_open how, char *error, size_t size) {
+    if (store_is_url(place)) return postgresql_open(place, how, error, size);
+    char *url = read_url(place);
+    if (!url) return sqlite_open(place, how, error, size);
+    struct store *store = NULL;
+    if (store_is_url(url)) store = postgresql_open(url, how, error, size);
+    else snprintf(error, size, "%s/database holds no URL like postgresql://host/database", place);
+    free(url);
+    return store;
+}
+
+bool store_is_shared(const struct store *store) { return store->database->is_shared; }
+
+bool store_backup(struct store *store, const char *file, char *error, size_t size) {
+    if (!store->database->is_shared) return sqlite_backup(store, file, error, size);
+    snprintf(error, size,
+             "the data is in PostgreSQL: back it up with pg_dump, or copy it into a folder with "
+             "`dynoscaled move`");
+    return false;
+}
+
+/* ---- The clock ----------------------------------------------------------------------------- */
+
+static _Atomic int64_t clock_ahead_ms;
+static atomic_bool clock_followed;
+
+void store_follow_clock(void) { atomic_store(&clock_followed, true); }
+
+bool store_follows_clock(void) { return atomic_load(&clock_followed); }
+
+void store_set_clock(int64_t ahead_ms) {
+    int64_t before_ms = atomic_exchange(&clock_ahead_ms, ahead_ms);
+    int64_t moved_ms = ahead_ms - before_ms;
+    if (moved_ms > -CLOCK_TOLD_MS && moved_ms < CLOCK_TOLD_MS) return;
+    log_line(LOG_WARN, "store", "the database's clock is %lld s ahead of this machine's: %s",
+             (long long)(ahead_ms / 1000),
+             ahead_ms ? "that of the database counts; set this one" : "this one counts again");
+}
+
+int64_t store_wall_ns(void) { return ds_clock_wall_ns() + atomic_load(&clock_ahead_ms) * 1000000; }
+
+void store_compare_clocks(struct store *store) {
+    if (store->database->compare_clocks && store_follows_clock())
+        store->database->compare_clocks(store);
 }
 
 /* ---- Queries ------------------------------------------------------------------------------- */
@@ -120,20 +190,32 @@ bool query_run(struct query *query) {
 
 int64_t store_changed(struct store *store) { return store->database->changed(store); }
 
-int64_t store_inserted(struct store *store) { return store->database->inserted(store); }
+int64_t query_run_noted(struct query *query) {
+    struct store *store = query->store;
+    if (!store->in_transaction || !query_run(query)) return -1;
+    return store->database->last_statement(store);
+}
+
+int64_t store_changed_by(struct store *store, int64_t statement) {
+    return store->database->changed_by(store, statement);
+}
 
 /* ---- Transactions -------------------------------------------------------------------------- */
 
-bool store_begin(struct store *store) {
+static bool begin(struct store *store, bool (*how)(struct store *store)) {
     if (store->in_transaction || store->reading) {
         store_failed(store, "a transaction was begun inside another one");
         return false;
     }
     store->error[0] = '\0';
     store->spoiled = false;
-    store->in_transaction = store->database->begin(store);
+    store->in_transaction = how(store);
     return store->in_transaction;
 }
+
+bool store_begin(struct store *store) { return begin(store, store->database->begin); }
+
+bool store_begin_append(struct store *store) { return begin(store, store->database->begin_append); }
 
 bool store_commit(struct store *store) {
     if (!store->in_transaction) return false;

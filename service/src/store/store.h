@@ -11,12 +11,14 @@
 enum store_open { STORE_CREATE, STORE_EXISTING };
 
 /*
- * Opens the data in a folder (DIR/dynoscaled.db) and steps its schema forward. With STORE_CREATE
- * the folder (0700) and the file (0600) are made. NULL with a sentence where it can't: the folder
- * can't be written, the schema is newer than this program, the file is damaged.
- * Each thread opens a store of its own.
+ * Opens the data and steps its schema forward. `place` is the URL of a PostgreSQL database
+ * (postgresql://..., postgres://...), or a folder: where that has a file DIR/database, the URL in
+ * it, else DIR/dynoscaled.db. With STORE_CREATE the folder (0700) and the file (0600) are made.
+ * NULL with a sentence where it can't: the folder can't be written, the database can't be reached,
+ * the schema is newer than this program, the file is damaged. Each thread opens a store of its own.
  */
-struct store *store_open(const char *folder, enum store_open how, char *error, size_t size);
+struct store *store_open(const char *place, enum store_open how, char *error, size_t size);
+bool store_is_url(const char *place);
 void store_close(struct store *store);
 
 /* Numbers and texts of the whole service: "public_url". get: NULL where there is none; else a copy

@@ -161,7 +161,8 @@ static void hear(struct made_app *made, const struct fleet *fleet) {
         if (wall_s % 30) continue;
         uint8_t key[SERIES_KEY_SIZE];
         for (size_t k = 0; k < sizeof key; k++) key[k] = (uint8_t)(chance() * 256);
-        must(series_add_report(store, made->app.id, key, wall_s, dyno) == REPORT_ADDED, "a report");
+        int64_t noted = series_add_report(store, made->app.id, key, wall_s, dyno, 0);
+        must(series_report_added(store, noted) == REPORT_ADDED, "a report");
     }
 }
 

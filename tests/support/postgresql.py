@@ -1,0 +1,128 @@
+"""PostgreSQL as Debian has it, on loopback in a temporary folder, for the service's tests.
+
+    with Cluster(directory) as cluster:
+        cluster.start()
+        url = cluster.database()     # postgresql://…, a new and empty one
+
+As a program it runs one for a command, which finds its address in TEST_DATABASE:
+
+    postgresql.py COMMAND...
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import List, Optional, Sequence
+
+from processes import Directory, Process, free_port
+
+PATIENCE = 120.0
+USER = "dynoscale"
+
+
+def programs() -> Optional[Path]:
+    """The folder of its programs, of the newest version; None where there is none."""
+    found = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    newest = sorted(found, key=lambda path: int(path.parent.parent.name.split(".")[0]), reverse=True)
+    return newest[0].parent if newest else None
+
+
+def unprivileged() -> List[str]:
+    """The words before a command that PostgreSQL refuses to root: Debian makes its user."""
+    return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+
+
+class Cluster(Process):
+    """A server that keeps what it was told through `kill` and `start`.
+
+    settings    "name=value", for its command line
+    durable     with fsync, where a test ends the server hard
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        *settings: str,
+        name: str = "postgres",
+        durable: bool = True,
+        port: Optional[int] = None,
+    ) -> None:
+        self.programs = programs() or Path("/usr/bin")
+        self.port = port or free_port()
+        self.folder = Path(directory) / name
+        self.data = self.folder / "data"
+        self._numbers = itertools.count(1)
+        command = [*unprivileged(), str(self.programs / "postgres"), "-D", str(self.data)]
+        command += ["-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder)]
+        for setting in ["max_connections=200", *settings]:
+            command += ["-c", setting]
+        super().__init__(command if durable else [*command, "-F"], directory, name=name, cwd="/")
+
+    def prepare(self) -> None:
+        """The empty folder, which the server's user may reach."""
+        self.folder.mkdir(parents=True)
+        for folder in list(self.folder.parents)[:4]:  # pytest's, which are for their owner alone
+            if str(folder).startswith(tempfile.gettempdir() + "/"):
+                folder.chmod(folder.stat().st_mode | 0o011)
+        if unprivileged():
+            shutil.chown(self.folder, "postgres")
+
+    def run(self, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        line = [*unprivileged(), str(self.programs / program), *arguments]
+        return subprocess.run(
+            line, cwd="/", capture_output=True, text=True, check=check, timeout=PATIENCE
+        )
+
+    def start(self) -> Cluster:
+        if not self.data.exists():
+            if not self.folder.exists():
+                self.prepare()
+            self.run("initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "-N", "--locale=C.UTF-8")
+        super().start()
+        self.wait_until(self.answers, "answer", PATIENCE)
+        return self
+
+    def answers(self) -> bool:
+        arguments = ["-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return self.run("pg_isready", *arguments, check=False).returncode == 0
+
+    def sql(self, text: str, database: str = "postgres") -> str:
+        """What psql prints, without titles."""
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-d", database]
+        return self.run("psql", *where, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", text).stdout.strip()
+
+    def url(self, database: str, port: Optional[int] = None) -> str:
+        return f"postgresql://{USER}@127.0.0.1:{port or self.port}/{database}"
+
+    def database(self) -> str:
+        """The URL of a new and empty one."""
+        name = f"d{next(self._numbers)}"
+        self.sql(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def stop_fast(self) -> None:
+        """As `pg_ctl stop -m fast`: connections are cut, what was committed stays."""
+        self.stop(signal.SIGINT)
+
+
+def main(command: Sequence[str]) -> int:
+    if not programs():
+        print("PostgreSQL is not installed (on Debian: apt-get install postgresql): nothing is tested")
+        return 0
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        with Cluster(directory, durable=False) as cluster:
+            cluster.start()
+            url = cluster.database()
+            return subprocess.run(command, env={**os.environ, "TEST_DATABASE": url}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
