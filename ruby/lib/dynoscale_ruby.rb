@@ -10,15 +10,15 @@ require_relative 'dynoscale_ruby/jobs'
 
 # Measures how long each request waited for a free worker, and reports it to Dynoscale.
 #
-# In Rails the gem is all that it takes. In any other Rack app:
+# In Rails the gem is enough. In any other Rack app:
 #
 #   require 'dynoscale_ruby/middleware'
 #   use DynoscaleRuby::Middleware
 module DynoscaleRuby
-  # What code written for 1.x may rescue. Nothing raises it.
+  # Code for 1.x may rescue it. Nothing raises it.
   Error = Class.new(StandardError)
 
-  # Seconds that flush and stop wait unless told otherwise, and the most that they can be told.
+  # The default time-out of flush and stop, and the longest, in seconds.
   TIMEOUT = 2.0
   LONGEST_TIMEOUT = 3600.0
 
@@ -39,41 +39,41 @@ module DynoscaleRuby
       nil
     end
 
-    # A framework's configuration, a Hash of settings; code wins over it.
+    # Sets a framework's configuration, a Hash of settings; code wins over it.
     def framework_settings=(values)
       settings = Settings.new(@settings)
       settings.give_all(values, :framework)
       apply(settings)
     end
 
-    # The Settings in force. Prints without secrets, and says why the agent is off where it is.
+    # The current Settings. Shows no secrets when printed, and why the agent is off.
     def settings
       start
       @settings
     end
 
-    # Opens the process's agent with what is known, where that has not been done. It costs nothing
-    # until there is something to report: only then is a thread started.
+    # Opens the process's agent with the current settings, unless it is open. Starts no thread
+    # before there is something to report.
     def start
       apply(Settings.new(@settings)) { !Agent.opened? } unless Agent.opened?
       nil
     end
 
-    # A Hash of Integers: what was recorded, sent and dropped by this process, and why. At rest,
-    # recorded = sent + pending + the sum of dropped_*.
+    # A Hash of Integers: what this process recorded, sent and dropped, and why. While nothing is in
+    # progress, recorded = sent + pending + the sum of dropped_*.
     def stats
       Agent.stats
     end
 
-    # Sends now what was recorded so far. True once the service has accepted all of it, or when
-    # there was nothing; false where it could not be sent within `timeout` seconds, or was refused.
-    # Other threads go on meanwhile, and an interrupt (Ctrl-C, Timeout, Thread#kill) ends the wait.
+    # Sends what was recorded so far. True once the service has accepted all of it, or if there was
+    # nothing; false if it could not be sent within `timeout` seconds, or was refused. Other threads
+    # go on meanwhile, and an interrupt (Ctrl-C, Timeout, Thread#kill) ends the wait.
     def flush(timeout: TIMEOUT)
       Agent.flush(milliseconds(timeout)).tap { log_events }
     end
 
-    # Sends what was recorded, and stops the agent in this process; it is done by itself at exit.
-    # True where nothing was lost. `configure` starts it again.
+    # Sends what was recorded, and stops the agent in this process. Happens by itself at exit. True
+    # if nothing was dropped. `configure` starts the agent again.
     def stop(timeout: TIMEOUT)
       Jobs.stop
       Agent.stop(milliseconds(timeout)).tap { log_events }
@@ -91,11 +91,10 @@ module DynoscaleRuby
       Agent.job_queue_time(backend, queue, queue_time_ms)
     end
 
-    # Passes on what the agent's thread left to be told. The middleware calls it when there is
-    # something, and it raises nothing.
+    # Logs the native thread's events. The middleware calls it if there are any. Raises nothing.
     def log_events
       Servers.follow
-      Servers.tell_slots
+      Servers.set_slots
       while (event = Agent.next_event)
         Log.add(*event)
       end
@@ -109,8 +108,8 @@ module DynoscaleRuby
       true
     end
 
-    # Replaces the agent by one with these settings, unless the block says that there is no need. A
-    # block means that nobody gave settings: then it is no news where a Ractor was first.
+    # Replaces the agent by one with these settings, unless the block returns false. A block also
+    # means that nobody gave settings: then no warning if a Ractor opened the agent first.
     def apply(settings)
       @lock.synchronize do
         return if block_given? && !yield
@@ -122,16 +121,16 @@ module DynoscaleRuby
         if Agent.close
           open_agent
         elsif !block_given?
-          tell_kept
+          log_kept
         end
       end
       Jobs.configured
     end
 
-    def tell_kept
-      return if @told_kept
+    def log_kept
+      return if @logged_kept
 
-      @told_kept = true
+      @logged_kept = true
       Log.add(:warn, 'the agent is in use by a Ractor and keeps the settings that it has')
     end
 

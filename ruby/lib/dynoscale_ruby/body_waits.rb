@@ -1,10 +1,11 @@
 # frozen_string_literal: true
 
 module DynoscaleRuby
-  # Servers that read a request's body before they call the app. The wait for a slow client is not the
-  # queue's: as Puma does it, they say in the env how many ms it was, and the middleware subtracts it.
-  # For Passenger, whose core reads the body in another process, there is no telling: false stands for
-  # a wait that is unknown, and the request gives no sample.
+  # Servers that read a request's body before they call the app. The wait for a slow client is not
+  # queue time: like Puma, they store its ms in the env, and the middleware subtracts it.
+  #
+  # Passenger's core reads the body in another process, so its wait is unknown: false stands for
+  # that, and the request gives no sample.
   module BodyWaits
     KEY = 'puma.request_body_wait'
 
@@ -14,7 +15,7 @@ module DynoscaleRuby
       end
     end
 
-    # Of Thin::Request: called with each part that comes.
+    # For Thin::Request: called with each part that arrives.
     module Thin
       def parse(data)
         super.tap do |whole|
@@ -24,7 +25,7 @@ module DynoscaleRuby
       end
     end
 
-    # Of WEBrick::HTTPRequest: Rack's handler asks for the body when it has made the env.
+    # For WEBrick::HTTPRequest: Rack's handler asks for the body after it has made the env.
     module WEBrick
       def meta_vars
         @dynoscale_env = super
@@ -36,9 +37,9 @@ module DynoscaleRuby
       end
     end
 
-    # Of PhusionPassenger::RequestHandler::ThreadHandler.
+    # For PhusionPassenger::RequestHandler::ThreadHandler.
     module Passenger
-      # Bytes that come together with the headers.
+      # Bytes that arrive together with the headers.
       SMALL = 16_384
 
       def process_request(env, *)
@@ -48,7 +49,7 @@ module DynoscaleRuby
       end
     end
 
-    # The class of each server, once the other one is loaded.
+    # A server's class => a constant that exists once the class is loaded.
     SERVERS = {
       'Thin::Request' => ['Thin::Server', Thin].freeze,
       'WEBrick::HTTPRequest' => ['WEBrick::HTTPRequest', WEBrick].freeze,

@@ -5,8 +5,8 @@ require_relative 'version'
 require_relative 'settings'
 
 module DynoscaleRuby
-  # The command line, `bundle exec dynoscale`. It reads arguments and prints; what is looked at and
-  # said is the core's. It loads neither the app nor the rest of the gem.
+  # The command line, `bundle exec dynoscale`. Only reads arguments and prints: the checks and texts
+  # are the core's. Loads neither the app nor the rest of the gem.
   class CLI
     TEXTS = Doctor::TEXTS
     COLOURS = { 'ok' => 32, 'warn' => 33, 'fail' => 31, 'skip' => 2 }.freeze
@@ -15,7 +15,7 @@ module DynoscaleRuby
       rails runner 'puts DynoscaleRuby.settings'
     TEXT
     LONGEST_TIMEOUT = 60
-    INTERRUPTED = 130 # as a shell has it: 128 + SIGINT
+    INTERRUPTED = 130 # as in a shell: 128 + SIGINT
 
     def initialize(out: $stdout, err: $stderr)
       @out = out
@@ -23,7 +23,7 @@ module DynoscaleRuby
       @timeout = 0
     end
 
-    # The exit status: 0 all is well, 1 something to mend, 2 wrong usage.
+    # Returns the exit status: 0 all is well, 1 something to mend, 2 wrong usage.
     def run(arguments)
       catch(:status) do
         read(arguments)
@@ -33,7 +33,7 @@ module DynoscaleRuby
       refuse(e.message)
     rescue Interrupt
       INTERRUPTED
-    rescue Errno::EPIPE # whoever read has seen enough
+    rescue Errno::EPIPE # the reader has closed the pipe
       1
     end
 
@@ -94,7 +94,7 @@ module DynoscaleRuby
       end
     end
 
-    # As wide as they fit beside the options.
+    # Wraps the texts beside the options.
     def lines(text)
       text.scan(/\S.{0,41}(?= |\z)/)
     end

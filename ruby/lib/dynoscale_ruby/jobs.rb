@@ -28,7 +28,7 @@ module DynoscaleRuby
   # its own, made as the library makes its: a request never waits for one that a reading holds. The
   # round trips do not grow with the queues.
   module Jobs
-    # Backend's name, which is also its file's => a constant that is there when it is loaded.
+    # A backend's name, and its file's => a constant that exists once the library is loaded.
     BACKENDS = {
       'sidekiq' => 'Sidekiq::VERSION',
       'resque' => 'Resque::Worker',
@@ -38,16 +38,16 @@ module DynoscaleRuby
       'solid_queue' => 'SolidQueue::VERSION'
     }.freeze
 
-    # Needed once queues are read, and by Que's adapter for its time-out: not by an app without jobs,
-    # nor is what it needs.
+    # Loaded once queues are read (and by Que's adapter for its time-out), so that an app without
+    # jobs does not load it.
     autoload :Reader, "#{__dir__}/jobs/reader"
 
-    # Programs that load an app and neither serve it nor work its jobs.
+    # Programs that load an app but neither serve it nor work its jobs.
     CONSOLES = %w[console irb pry racksh rake].freeze
 
-    # Ruby's own forks. A child does not have the thread of its parent.
+    # For Ruby's own forks: a child does not have its parent's thread.
     module Forks
-      # Ruby 3.1 calls it for fork in all its forms; on 3.0 nothing does, and the parent reads on.
+      # Ruby 3.1 and newer call it for every fork. 3.0 does not: there the parent goes on reading.
       def _fork
         super.tap { |pid| Jobs.forked if pid.zero? }
       end
@@ -61,7 +61,7 @@ module DynoscaleRuby
     @adapters = {}
 
     class << self
-      # The adapters of the libraries that are loaded by now, by name.
+      # The adapters of the libraries loaded so far, by name.
       def adapters
         @lock.synchronize do
           BACKENDS.each do |name, constant|
@@ -71,7 +71,7 @@ module DynoscaleRuby
         end
       end
 
-      # Looks for libraries, and asks them to call when they begin to work. Starts nothing.
+      # Looks for libraries, and hooks into them to hear when they begin to work. Starts nothing.
       def hook
         adapters
         nil
@@ -79,12 +79,12 @@ module DynoscaleRuby
         Log.failure('job queues are not measured', e)
       end
 
-      # The process works jobs: called by adapters.
+      # Called by adapters: this process works jobs.
       def work
         begin_as(:worker)
       end
 
-      # The process serves requests, or will.
+      # This process serves requests, or will.
       def serve
         begin_as(:web)
       end
@@ -95,8 +95,8 @@ module DynoscaleRuby
         serve unless (rails && !rails.initialized?) || CONSOLES.include?(File.basename($PROGRAM_NAME))
       end
 
-      # Settings or libraries may have changed: the thread is started or stopped where it must be.
-      def settle(wait: false)
+      # Settings or libraries may have changed: starts or stops the thread accordingly.
+      def update(wait: false)
         @lock.synchronize do
           if !wanted?
             @reader&.stop
@@ -111,7 +111,7 @@ module DynoscaleRuby
         Log.failure('job queues are not measured', e)
       end
 
-      # Whether queues are measured in some process of the app, be it not in this one.
+      # Whether any process of the app measures queues, maybe not this one.
       def collecting?
         settings = DynoscaleRuby.settings
         settings.jobs && !settings.skip && !settings.url.nil?
@@ -120,10 +120,10 @@ module DynoscaleRuby
       # The agent has new settings.
       def configured
         @stopped = false
-        settle if @role
+        update if @role
       end
 
-      # The agent stops. Told by a Ractor, it leaves the thread to the main one.
+      # The agent stops. If a Ractor stops it, the thread is left to the main one.
       def stop
         return unless Ractor.current.equal?(Ractor.main)
 
@@ -131,21 +131,21 @@ module DynoscaleRuby
         @reader&.stop
       end
 
-      # In a forked child. One of a web server may outlive all that could read in its place; those
-      # of a worker are told by the library, when they begin to work.
+      # In a forked child. A web server's child may outlive every other process that could read.
+      # Children of workers hear from the library when they begin to work.
       def forked
         each_connected(:forget)
         go_on if @role == :web
       end
 
-      # In a process that goes on as the one that it was, without its threads.
+      # In a process that goes on after a fork without its threads.
       def daemonized
         each_connected(:forget)
         go_on
       end
 
-      # Whether `forked` is called in each child that runs Ruby code.
-      def told_of_forks?
+      # Whether Ruby calls `forked` in every child that runs Ruby code.
+      def sees_forks?
         Process.respond_to?(:_fork)
       end
 
@@ -158,20 +158,20 @@ module DynoscaleRuby
 
       def go_on
         @stopped = false
-        settle(wait: true) if @role
+        update(wait: true) if @role
       end
 
       def each_connected(message)
         @adapters.each_value do |adapter|
           adapter.public_send(message) if adapter.respond_to?(message)
         rescue StandardError
-          nil # what becomes of the connection is the server's to find out
+          nil # the server notices by itself that the connection is gone
         end
       end
 
       def begin_as(role)
         @role = role unless @role == :worker
-        settle
+        update
       end
 
       def wanted?
@@ -181,7 +181,7 @@ module DynoscaleRuby
         settings.jobs && settings.off_reason.nil?
       end
 
-      # A library that can't be adopted is no reason to do without the others.
+      # An adapter that fails must not stop the others.
       def adopt(name)
         require_relative "jobs/#{name}"
         adapter = const_get(name.split('_').map(&:capitalize).join, false).new

@@ -1,15 +1,15 @@
 # frozen_string_literal: true
 
 module DynoscaleRuby
-  # What the agent has to say, which is little: warnings, unless log_level asks for more. One that
-  # lasts is not repeated, but for a job backend that can't be read: that is said once a minute.
-  # It goes to the logger given in the settings, to Rails.logger, or to $stderr, as they are: none
-  # of them is changed, and a logger that fails does not reach the app.
+  # The agent's log: warnings, unless log_level asks for more. A condition that lasts is not logged
+  # again, except for a job backend that can't be read: once a minute. Lines go to the logger given
+  # in the settings, to Rails.logger, or to $stderr. None of them is changed, and a logger that
+  # fails does not reach the app.
   module Log
     LEVELS = %i[debug info warn error].freeze
 
-    # Where there is no logger. Ruby's own would do, but it is no part of Ruby any more from 4.0 on,
-    # and the gem is to need no other.
+    # Used if there is no logger. Ruby's own is not part of Ruby from 4.0 on, and the gem has no
+    # dependencies.
     module Stderr
       LEVELS.each do |level|
         define_singleton_method(level) { |text| $stderr.puts("#{level.to_s.upcase} #{text}") }
@@ -31,14 +31,14 @@ module DynoscaleRuby
         write(logger, level, line) || write(Stderr, level, line)
       end
 
-      # Warns of what an error did; its text may be any library's.
+      # Logs the effect of an error as a warning. The error's text may be any library's.
       def failure(text, error)
         add(:warn, "#{text}: #{error.class}: #{redacted(error.message)}")
       end
 
       private
 
-      # Its beginning, without what may be a password.
+      # The beginning of the text, without what may be a password.
       def redacted(message)
         message.to_s.scrub.lines.first.to_s.strip[0, 200].gsub(/[[:cntrl:]]/, ' ')
                .gsub(%r{//\S*@|//.*@}, '//[redacted]@')
@@ -53,7 +53,7 @@ module DynoscaleRuby
         ::Rails.logger if defined?(::Rails.logger)
       end
 
-      # Whether the logger took it.
+      # Whether the logger took the line.
       def write(logger, level, line)
         logger.public_send(level, line)
         true

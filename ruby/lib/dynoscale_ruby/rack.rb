@@ -1,22 +1,21 @@
 # frozen_string_literal: true
 
 module DynoscaleRuby
-  # Counts each request and hands it on. The answer is the app's, untouched, unless server_timing is
-  # on, and so are its exceptions.
+  # Counts each request and calls the app, whose answer and exceptions pass unchanged (unless
+  # server_timing is on).
   #
-  # `call` is in Ruby, and what it costs in C: one method that takes the env and reads, measures and
-  # records. From here Ruby calls the app without leaving its own stack, which is faster than a C
-  # function's call of it, by far so with YJIT.
+  # `call` is in Ruby and calls one C method, which reads the env, measures and records. Ruby then
+  # calls the app without leaving its own stack, which is faster than a call from C, by far with
+  # YJIT.
   class Middleware
-    # What `use DynoscaleRuby::Middleware` calls.
+    # `use DynoscaleRuby::Middleware` calls it.
     def initialize(app)
       @app = app
       @entry_point = EntryPoint.new
       Agent.mounted
     end
 
-    # `enter` counts, too, and gives the moment in ns, where the service asks for the time that requests
-    # take.
+    # If the service asks how long requests take, `enter` counts, and returns the time in ns.
     def call(env)
       return @app.call(env) unless count(env)
 
@@ -32,7 +31,7 @@ module DynoscaleRuby
 
     private
 
-    # Two doors for a request, if it comes through both.
+    # A second entry point, for requests that come through both.
     def initialize_copy(original)
       super
       @entry_point = EntryPoint.new

@@ -3,9 +3,9 @@
 require_relative '../dynoscale_ruby'
 
 module DynoscaleRuby
-  # Puts the middleware into a Rails app, where the process is one that serves it and the agent is
-  # on; anywhere else the app's stack is left as it is. Settings may be given as
-  # `config.dynoscale.publish_frequency = 10`, beside DynoscaleRuby.configure, which wins.
+  # Adds the middleware to a Rails app, if this process serves the app and the agent is on;
+  # otherwise changes nothing. `config.dynoscale.publish_frequency = 10` gives a setting;
+  # DynoscaleRuby.configure wins over it.
   class Railtie < ::Rails::Railtie
     config.dynoscale = ActiveSupport::OrderedOptions.new
 
@@ -14,20 +14,20 @@ module DynoscaleRuby
       Railtie.install(app) if DynoscaleRuby.settings.off_reason.nil? && Railtie.serving?
     end
 
-    # By now the app's libraries are loaded, those that its initializers load too.
+    # The app's libraries are loaded now, also those that its initializers load.
     config.after_initialize do
       Jobs.hook
       Jobs.serve if Railtie.serving?
     end
 
-    # Commands of Rails that load the app and don't serve it; each is loaded only to be run.
+    # Rails commands that load the app but don't serve it; each is loaded only to be run.
     COMMANDS = %w[Console Credentials Dbconsole Destroy Encrypted Generate Initializers Notes Routes
                   Runner Secrets Test UnusedRoutes].freeze
 
-    # Spring loads the app once, for such commands to be forked from.
+    # Spring loads the app once, and forks such commands from it.
     PRELOADER = 'Spring::Application'
 
-    # The one rake task that is asked about a server's stack.
+    # The one rake task that shows a server's stack.
     STACK_TASK = 'middleware'
 
     class << self
@@ -37,8 +37,8 @@ module DynoscaleRuby
           (rake_tasks - [STACK_TASK]).empty? && !Object.const_defined?(PRELOADER)
       end
 
-      # First of all operations on the stack, so that those in the app's configuration can refer
-      # to the middleware.
+      # The first operation on the stack, so that those in the app's configuration can refer to the
+      # middleware.
       def install(app)
         app.config.app_middleware.unshift(Middleware)
         app.singleton_class.prepend(Placement)
@@ -53,8 +53,8 @@ module DynoscaleRuby
       end
     end
 
-    # Rails has no operation "before all that there will be": what is the first shows once the app's
-    # own operations are done.
+    # Rails has no operation "before all others": which one is first shows once the app's own
+    # operations are done.
     module Placement
       private
 
@@ -63,8 +63,8 @@ module DynoscaleRuby
       end
     end
 
-    # The first middleware sees every request that takes a thread of the server: static files, the
-    # redirect to https and requests to blocked hosts, too.
+    # The first middleware gets every request that takes a server's thread: also static files, the
+    # redirect to https and requests to blocked hosts.
     module PlacingFirst
       def merge_into(stack)
         super.tap do

@@ -31,10 +31,10 @@ module DynoscaleRuby
     # Servers that work on one request at a time in a process.
     SINGLE = %w[Unicorn::HttpServer Pitchfork::HttpServer].freeze
 
-    # Falcon's, whose class methods call exit!: of async-container's versions, the newer last.
+    # Falcon's classes whose methods call exit!: those of async-container, the newer last.
     WAYS_OUT_OF_CLASSES = %w[Async::Container::Process Async::Container::Forked::Child].freeze
 
-    # Of Puma::Server, which each worker process runs one of.
+    # For Puma::Server, of which each worker process runs one.
     module Threads
       def run(*)
         Agent.slots = max_threads if max_threads.is_a?(Integer)
@@ -42,7 +42,7 @@ module DynoscaleRuby
       end
     end
 
-    # What rackup and its like load a server by, when the app is made.
+    # rackup and similar programs load a server by it, when the app is made.
     HANDLERS = %w[Rack::Handler Rackup::Handler].freeze
 
     # Of these.
@@ -53,7 +53,7 @@ module DynoscaleRuby
     end
 
     class << self
-      # Sees to the servers that are loaded by now. A server may be loaded after the app; so this is
+      # Hooks into the servers loaded so far. A server may be loaded after the app, so this is
       # called again when there is something to log, the first time after the first report.
       def follow
         WAYS_OUT.each { |name, way_out| prepend(loaded(name), way_out) }
@@ -68,9 +68,9 @@ module DynoscaleRuby
         end
       end
 
-      # Says how many requests this process works on at once, where its server has only now been
-      # found: one that runs already, or works on one at a time.
-      def tell_slots
+      # Sets how many requests this process can run at once, for a server that was found only now:
+      # one that already runs, or runs one at a time.
+      def set_slots
         puma = loaded('Puma::Server')
         if puma
           running = puma.current if puma.respond_to?(:current)
@@ -79,17 +79,17 @@ module DynoscaleRuby
           Agent.slots = 1
         end
       rescue StandardError
-        nil # a version of the server that has other methods: the number is not known
+        nil # a server version with other methods: the number is unknown
       end
 
       private
 
-      # It may be an autoload's still.
+      # It may still be an autoload.
       def follow_loading(name)
         now(name)&.singleton_class&.prepend(Loading)
       end
 
-      # What has the name, loaded if it must be; nil where there is no such thing.
+      # The constant with that name, loaded if necessary; nil if there is none.
       def now(name)
         Object.const_get(name) if Object.const_defined?(name)
       rescue StandardError, LoadError
@@ -99,10 +99,10 @@ module DynoscaleRuby
       def prepend(server, ours)
         server.prepend(ours) if server.is_a?(Class)
       rescue StandardError
-        nil # a class of that name that is none of the server's, and can't be changed
+        nil # another class of that name, which can't be changed
       end
 
-      # A class by its name, nil where it would have to be loaded.
+      # A class by its name; nil if it would have to be loaded.
       def loaded(name)
         name.split('::').inject(Object) do |scope, constant|
           return nil if !scope.is_a?(Module) || scope.autoload?(constant)

@@ -13,14 +13,14 @@ module DynoscaleRuby
     SWITCHES = TABLE.select { |_, row| %w[on off].include?(row[:standard]) }.keys.freeze
     LOGGER_METHODS = %i[debug info warn error].freeze
 
-    # What answers to `debug`, `info`, `warn` and `error`; nil: Rails.logger, or $stderr.
+    # An object with `debug`, `info`, `warn` and `error`; nil: Rails.logger, or $stderr.
     attr_reader :logger
 
-    # What was given so far, by source and name.
+    # The values given so far, by source and name.
     attr_reader :given
     protected :given
 
-    # The environment's, and what an earlier Settings was given.
+    # Reads the environment, and takes over what an earlier Settings was given.
     def initialize(earlier = nil)
       read_environment
       @given = { framework: {}, code: {} }
@@ -39,7 +39,7 @@ module DynoscaleRuby
       end
     end
 
-    # Seconds, an Integer where it is a whole number.
+    # Seconds, an Integer if whole.
     def publish_frequency
       seconds = text(:publish_frequency).to_f
       seconds.to_i == seconds ? seconds.to_i : seconds
@@ -104,10 +104,10 @@ module DynoscaleRuby
       number.between?(0, 3) ? LOGGER_METHODS[number].to_s : number.to_s
     end
 
-    # What else stands for text: an address, and 10.seconds in Rails.
+    # Other values that stand for text: a URI, and 10.seconds in Rails.
     TEXTUAL = lambda do |value|
       %w[URI::Generic ActiveSupport::Duration].any? do |name|
-        Object.const_defined?(name) && Object.const_get(name) === value # no method of the value's
+        Object.const_defined?(name) && Object.const_get(name) === value # not a method of the value
       end
     end
     private_constant :TEXTUAL
@@ -117,7 +117,7 @@ module DynoscaleRuby
       @logger = nil
       @given.each_value do |values|
         logger = values[:logger]
-        next if nil.equal?(logger) # it may know no methods at all
+        next if nil.equal?(logger) # it may have no methods at all
 
         if LOGGER_METHODS.all? { |name| responds?(logger, name) }
           @logger = logger
@@ -138,7 +138,7 @@ module DynoscaleRuby
       @refused << warning unless @refused.include?(warning)
     end
 
-    # "an Array", of any object, be it a BasicObject.
+    # "an Array", for any object, also a BasicObject.
     def article(value)
       name = Kernel.instance_method(:class).bind_call(value).name || 'object of a nameless class'
       "#{name.match?(/\A[AEIOUaeiou]/) ? 'an' : 'a'} #{name}"
@@ -148,7 +148,7 @@ module DynoscaleRuby
       name.end_with?('=') || super
     end
 
-    # A setting that is not there is a warning as a wrong value is, not an exception at boot.
+    # An unknown setting is a warning like a wrong value, not an exception at boot.
     def method_missing(name, *arguments)
       return super unless name.end_with?('=') && arguments.size == 1
 

@@ -23,7 +23,7 @@ module DynoscaleRuby
         end
       end
 
-      # As the pool makes them, with all that the app's configuration says, but not in the pool.
+      # Made as the pool makes them, with the app's configuration, but not in the pool.
       def self.adapter_connection(config)
         return config.new_connection if config.respond_to?(:new_connection)
 
@@ -35,7 +35,7 @@ module DynoscaleRuby
         @connection = connection
       end
 
-      # SCHEMA is the name under which Rails does not log it.
+      # Rails does not log statements with the name SCHEMA.
       def select(sql)
         @connection.select_rows(sql, 'SCHEMA')
       end
@@ -65,9 +65,10 @@ module DynoscaleRuby
       end
     end
 
-    # By the driver: nobody who listens to ActiveRecord's statements hears of the agent's.
+    # Calls the driver, so that listeners to ActiveRecord's statements don't see the agent's.
     class PostgresConnection < Connection
-      # The server, told in the same round trip, gives up a statement that nobody waits for any more.
+      # Sets the server's time-out in the same round trip, so that it gives up a statement that
+      # nobody waits for any more.
       def select(sql)
         driver.exec("SET LOCAL statement_timeout = '#{Reader::TIMEOUT}s'; #{sql}").values
       end
@@ -91,7 +92,7 @@ module DynoscaleRuby
         nil
       end
 
-      # What is sent when it is collected as garbage does not reach the server.
+      # Keeps what the garbage collection of a connection sends from the server.
       def forget
         @connection.socket_io.reopen(IO::NULL)
       rescue StandardError
@@ -109,13 +110,13 @@ module DynoscaleRuby
     class MySQLConnection < Connection
       NO_SUCH_TABLE = 1146
 
-      # A table that is being altered is not waited for longer than anybody waits for the answer.
+      # Waits for a table that is being altered no longer than for the answer.
       def initialize(connection)
         super
         connection.execute("SET SESSION lock_wait_timeout = #{Reader::TIMEOUT}", 'SCHEMA')
       end
 
-      # By the driver where that can leave times as text.
+      # Uses the driver if it can return times as text.
       def select(sql)
         driver = @connection.raw_connection
         return super unless defined?(::Mysql2::Client) && driver.is_a?(::Mysql2::Client)
@@ -123,7 +124,7 @@ module DynoscaleRuby
         driver.query(sql, as: :array, cast: false).to_a
       end
 
-      # ActiveRecord wraps the error of the driver.
+      # ActiveRecord wraps the driver's error.
       def missing?(error)
         [error, error.cause].product(%i[error_number error_code]).any? do |one, code|
           one.respond_to?(code) && one.public_send(code) == NO_SUCH_TABLE
@@ -135,12 +136,12 @@ module DynoscaleRuby
       end
     end
 
-    # The driver keeps the interpreter's lock while SQLite waits for another process's, so SQLite is
-    # told not to wait: the thread sleeps and asks again.
+    # The driver holds the interpreter's lock while SQLite waits for another process's lock, so
+    # SQLite must not wait: the thread sleeps and asks again.
     class SQLiteConnection < Connection
       RETRY_SECONDS = 0.05
 
-      # Without a file, the app's connection alone knows the data.
+      # Without a file, only the app's connection has the data.
       def initialize(config) # rubocop:disable Lint/MissingSuper
         name = config[:database].to_s
         raise ArgumentError, 'a SQLite database in memory has no second connection' if
@@ -168,13 +169,12 @@ module DynoscaleRuby
         nil
       end
 
-      # A file is opened in no time. What a child inherits it must keep for ever, see below.
+      # Opening a file is quick. A child must keep what it inherits for ever, see below.
       def lasting?
         false
       end
 
-      # SQLite's own rule: a child neither uses nor closes it. Something keeps it, so that it is not
-      # collected as garbage.
+      # SQLite forbids a child to use or close it. It is kept, so that it is not garbage-collected.
       def forget
         (@@forgotten ||= []) << @database # rubocop:disable Style/ClassVars
       end

@@ -19,10 +19,10 @@ module DynoscaleRuby
       def initialize
         @known = {}
         @counts = {}
-        @lock = Mutex.new # a thread that was told to stop may be in here when the next one begins
+        @lock = Mutex.new # a stopping thread may still be here when the next one begins
       end
 
-      # Without its table a library is there, but not in use.
+      # A library without its table is not in use.
       def queues(_asked = [])
         @lock.synchronize do
           connected do
@@ -52,23 +52,23 @@ module DynoscaleRuby
         @connection = nil
       end
 
-      # What failed, timed out or was killed is not used again: an answer that comes late would be
-      # taken for that of the next statement.
+      # A connection that failed, timed out or was killed is not used again: a late answer would be
+      # taken for the next statement's.
       def connected
         done = false
         @connection ||= connect
         yield.tap { done = true }
       ensure
-        disconnect unless done && @connection.lasting? && Jobs.told_of_forks?
+        disconnect unless done && @connection.lasting? && Jobs.sees_forks?
       end
 
       def connect
         Connection.open(in_app { pool })
       end
 
-      # For code of the app's that may have to be loaded. Where Rails reloads code, it asks threads
-      # that are not its own to say when they use it. The executor hears of no exception: it would
-      # report it to the app's error tracker.
+      # For app code that may have to be loaded. Where Rails reloads code, other threads must say
+      # when they use it. Exceptions are kept from the executor, which would report them to the
+      # app's error tracker.
       def in_app
         rails = ::Rails.application if defined?(::Rails.application)
         return yield if rails.nil? || rails.config.cache_classes
@@ -81,8 +81,7 @@ module DynoscaleRuby
         error ? raise(error) : value
       end
 
-      # Puts the times, quoted as ActiveRecord writes them, into the places of the statement's
-      # question marks.
+      # Replaces the statement's question marks by the times, quoted as ActiveRecord writes them.
       def filled(statement, *times)
         statement.gsub('?') do
           time = utc? ? times.shift.getutc : times.shift.getlocal
@@ -95,7 +94,7 @@ module DynoscaleRuby
         zoned.default_timezone == :utc
       end
 
-      # A Time of what the database says.
+      # The database's value as a Time.
       def time(value)
         case value
         when Numeric then Time.at(value)

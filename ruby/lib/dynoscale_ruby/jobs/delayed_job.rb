@@ -4,10 +4,10 @@ require_relative 'database'
 
 module DynoscaleRuby
   module Jobs
-    # Delayed Job with ActiveRecord. It takes a job that is due and not failed; one that another
-    # worker has taken only once that worker must have died. It knows no pause.
+    # Delayed Job with ActiveRecord. It takes jobs that are due and have not failed, and another
+    # worker's job only once that worker must have died. It has no pause.
     class DelayedJob < Database
-      # The name of the queue of jobs without one.
+      # The name for the queue of jobs without one.
       DEFAULT = 'default'
 
       def hook
@@ -16,7 +16,7 @@ module DynoscaleRuby
         end
       end
 
-      # Another's than ActiveRecord's has no connection to lend.
+      # Other backends than ActiveRecord have no connection to lend.
       def queues(asked = [])
         model.respond_to?(:connection_pool) ? super : {}
       end
@@ -40,7 +40,7 @@ module DynoscaleRuby
         ages(rows.group_by(&:first).map { |queue, of_queue| [queue, *sum(of_queue)] })
       end
 
-      # Of a queue that has its name in some jobs, and none in others.
+      # For a queue that is named in some jobs, and not in others.
       def sum(rows)
         [rows.filter_map { |row| row[1] }.min, rows.sum { |row| row[2] }, rows.sum { |row| row[3] }]
       end

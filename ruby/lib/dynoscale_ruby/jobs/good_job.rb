@@ -4,18 +4,17 @@ require_relative 'database'
 
 module DynoscaleRuby
   module Jobs
-    # GoodJob 3 and newer. A job waits while it is due and has not been begun; a retry begins anew.
-    # One whose process was killed while it ran waits too, but is taken for one that runs: it has
-    # performed_at, lacks only the lock, and nothing says since when. So it is counted as one that is
-    # worked on.
+    # GoodJob 3 and newer. A job waits while it is due and has not begun; a retry begins again. A
+    # job whose process was killed waits too, but looks like one that runs: it has performed_at and
+    # lacks only the lock, and its age is unknown. So it counts as running.
     class GoodJob < Database
-      # GoodJob has no hook for it. Its processes, of whatever kind, are those of a Rails app, in
-      # which the Railtie says that they serve.
+      # GoodJob has no hook for it. All its processes are those of a Rails app, where the Railtie
+      # says that they serve.
       def hook; end
 
       private
 
-      # The key of the setting is found here, where the app's code may be loaded.
+      # Finds the setting's key here, where the app's code may be loaded.
       def pool
         @pauses = ::GoodJob::Setting::PAUSES if pauses?
         ::GoodJob::Job.connection_pool
@@ -41,7 +40,7 @@ module DynoscaleRuby
         SQL
       end
 
-      # A pause concerns the jobs of a queue, of a class, or with a label.
+      # A pause applies to the jobs of a queue, of a class, or with a label.
       def statement_with_pauses
         "#{statement(<<~SQL)} UNION ALL #{paused('queues', ', NULL::timestamp, 1, 0, 0')}"
           AND queue_name NOT IN (#{paused('queues')})

@@ -4,9 +4,8 @@ require 'json'
 
 module DynoscaleRuby
   module Jobs
-    # A job as Redis holds it, in JSON, of which no more than both ends are fetched: its arguments may
-    # be of any size, and are nobody's business here. What says when and where a job waits stands
-    # before or after them.
+    # A job in Redis, in JSON. Only both ends are fetched: its arguments may be of any size, and are
+    # private. The keys that say when and where a job waits stand before or after them.
     class Payload
       # Bytes of each end.
       EDGE = 1024
@@ -21,7 +20,7 @@ module DynoscaleRuby
 
       STRING = /"(?:[^"\\]|\\.)*"/mn.freeze
 
-      # Some text of the beginning, and of the end where there is more.
+      # Some text of the beginning, and of the end if there is more.
       def initialize(head, tail = nil)
         @head = head.b
         @tail = tail&.b
@@ -30,8 +29,8 @@ module DynoscaleRuby
         @whole = nil
       end
 
-      # The value of one of the job's own keys: a String or a number; nil where there is none, or it
-      # is too far from both ends.
+      # The value of one of the job's own keys: a String or a number; nil if absent or too far from
+      # both ends.
       def [](key)
         return (@whole[key] if @whole.is_a?(Hash)) unless @tail
 
@@ -41,17 +40,17 @@ module DynoscaleRuby
         nil
       end
 
-      # A key's number, of epoch seconds for example, which some write as text.
+      # A key's number, for example epoch seconds, which some write as text.
       def number(key)
         value = self[key]
         value = Float(value, exception: false) if value.is_a?(String)
         value if value.is_a?(Numeric)
       end
 
-      # The whole, where it was short enough to be fetched; nil else.
+      # The whole job if it was short enough to be fetched, else nil.
       attr_reader :whole
 
-      # What the pattern, for the end of a job, finds there.
+      # What the pattern matches at the end of a job.
       def at_end(pattern)
         (@tail || @head).match(pattern)
       end
@@ -67,13 +66,13 @@ module DynoscaleRuby
         end
       end
 
-      # It belongs to the job itself where one bracket more is open before it than closed.
+      # It is the job's own key if one more bracket is opened before it than closed.
       def in_head(key)
         places(@head, key) { |found| return found[1] if depth(found.pre_match) == 1 }
         nil
       end
 
-      # And where one bracket more is closed behind it than opened.
+      # And if one more bracket is closed after it than opened.
       def in_tail(key)
         places(@tail, key) { |found| return found[1] if depth(found.post_match) == -1 }
         nil

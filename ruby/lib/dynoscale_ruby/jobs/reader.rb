@@ -5,36 +5,35 @@ require_relative 'selection'
 
 module DynoscaleRuby
   module Jobs
-    # The thread that reads job queues once an interval. For each backend one process of the dyno
-    # leads, and reads; not all of them have all backends. One that leads in none waits for the
-    # leaders' end, without a wake-up: a native thread can't begin to run Ruby, so nobody else could
-    # begin to read then.
+    # The thread that reads job queues once an interval. Of each backend one process of the dyno
+    # leads, and reads. A process that leads none waits without waking up until a leader ends. It
+    # needs the thread from the start: a native thread can't begin to run Ruby.
     class Reader
       # Seconds that a backend may take to answer.
       TIMEOUT = 5
 
-      # An exception like any other, for the libraries to clear up after: Timeout's own is a throw in
-      # some versions of Ruby, and a connection that it passes by stays taken.
+      # An ordinary exception, so that libraries clean up: Timeout's own is a throw in some versions
+      # of Ruby, after which a connection stays taken.
       Expired = Class.new(RuntimeError)
 
       # Seconds between two lines of the log about a backend.
       SILENCE = 60
 
-      # The longest sleep in seconds: what the service says about the interval is heard after it.
+      # The longest sleep in seconds: a new interval is noticed after it.
       LONGEST_SLEEP = 60
 
-      # Seconds after which one that waits asks again: the leader may have stopped, and live on.
+      # Seconds after which a waiting thread asks again: the leader may have stopped but not ended.
       LONGEST_WAIT = 600
 
-      # What was told when, by backend; by the process, as threads come and go.
-      @told = {}
+      # When each subject was last logged. Kept for the process, as threads come and go.
+      @logged = {}
 
       class << self
         # Yields at most once in SILENCE seconds for a subject.
-        def tell(subject)
-          return if @told[subject] && now < @told[subject] + SILENCE
+        def once_in_silence(subject)
+          return if @logged[subject] && now < @logged[subject] + SILENCE
 
-          @told[subject] = now
+          @logged[subject] = now
           yield
         end
 
@@ -43,14 +42,14 @@ module DynoscaleRuby
         end
       end
 
-      # With `wait` the first reading is an interval away: not in a child that ends before.
+      # With `wait` the first reading is one interval later: not in a child that ends before.
       def initialize(wait: false)
         @bell, @ringer = IO.pipe
         @stopping = false
         @thread = Thread.new { run(wait) }
         @thread.name = 'dynoscale-jobs'
         @thread.report_on_exception = false
-        # Puma warns of threads that are started before it forks, but for those with this mark.
+        # Puma warns of threads that were started before it forks, except for those with this mark.
         @thread.thread_variable_set(:fork_safe, true)
       end
 
@@ -59,17 +58,18 @@ module DynoscaleRuby
         !@stopping && @thread.alive?
       end
 
-      # Does not wait: a reading that is under way ends by itself, and records nothing any more.
+      # Does not wait: a reading in progress ends by itself, and records nothing more.
       def stop
         @stopping = true
         rouse
       end
 
-      # What it sleeps for may have changed. Not from a forked child: the pipe is the parent's.
+      # Wakes the thread: its reasons may have changed. Not from a forked child: the pipe is the
+      # parent's.
       def rouse
         @ringer.write_nonblock('.', exception: false) if @thread.alive?
       rescue IOError, SystemCallError
-        nil # somebody has closed all that was open: it sees for itself when it wakes
+        nil # all descriptors were closed: it notices by itself when it wakes
       end
 
       private
@@ -91,7 +91,7 @@ module DynoscaleRuby
       def leads?(name)
         Agent.leads?(name)
       rescue StandardError => e
-        tell_failure('any backend', e)
+        log_failure('any backend', e)
         false
       end
 
@@ -104,16 +104,17 @@ module DynoscaleRuby
         adapters.each { |name, adapter| read(name, adapter, selection) unless @stopping }
         DynoscaleRuby.log_events
       rescue StandardError => e
-        tell_failure('any backend', e)
+        log_failure('any backend', e)
       end
 
-      # Until one of the leaders has ended; an interval where the system can't tell of them all.
+      # Sleeps until one of the leaders has ended; for an interval if the system can't report all of
+      # them.
       def await_lead(names)
         leaders = names.filter_map { |name| Agent.watch_leader(name) }.map { |leader| IO.for_fd(leader) }
         all = leaders.size == names.size && names.any?
         rest(all ? LONGEST_WAIT : interval.clamp(1, LONGEST_SLEEP), *leaders)
-      rescue StandardError => e # somebody has closed the descriptor, or there can't be another
-        tell_failure('any backend', e)
+      rescue StandardError => e # the descriptor was closed, or none is left
+        log_failure('any backend', e)
         sleep_interval
       ensure
         leaders&.each(&:close)
@@ -131,10 +132,10 @@ module DynoscaleRuby
           count(name, queue, adapter.counts)
         end
       rescue StandardError, ScriptError, NoMemoryError, SystemStackError => e
-        tell_failure(name, e)
+        log_failure(name, e)
       end
 
-      # How many jobs of a queue are ready, and worked on, where the adapter has learned it.
+      # How many jobs of a queue are ready, and running, if the adapter knows.
       def count(name, queue, counts)
         @counted.each do |signal|
           jobs = counts[signal] && counts[signal][queue]
@@ -142,7 +143,7 @@ module DynoscaleRuby
         end
       end
 
-      # The one that Timeout has from Ruby 3.2 on, and begins anew in a child, as ours is.
+      # Timeout's thread, from Ruby 3.2 on; it starts again in a child, as ours does.
       def mark_timeouts_thread
         return if @marked
 
@@ -151,8 +152,8 @@ module DynoscaleRuby
         thread&.thread_variable_set(:fork_safe, true)
       end
 
-      def tell_failure(name, error)
-        self.class.tell(name) { Log.failure("the job queues of #{name} can't be read", error) }
+      def log_failure(name, error)
+        self.class.once_in_silence(name) { Log.failure("the job queues of #{name} can't be read", error) }
       end
 
       def sleep_interval
@@ -162,7 +163,7 @@ module DynoscaleRuby
         end
       end
 
-      # Sleeps until the time is over, something can be read from the others, or it is roused.
+      # Sleeps until the time is over, another descriptor is readable, or it is woken.
       def rest(seconds, *others)
         rung, = IO.select([@bell, *others], nil, nil, seconds)
         @bell.read_nonblock(16, exception: false) if rung&.include?(@bell)

@@ -13,7 +13,7 @@ module DynoscaleRuby
       KEY = 'dynoscale_enqueued_at'
       LOOK_AHEAD = 10
 
-      # Seconds after which Resque takes a worker for dead that says nothing, unless it is told others.
+      # Seconds after which Resque considers a silent worker dead, by default.
       DEAD_AFTER = 300
 
       MOST_WORKERS = 1000
@@ -41,7 +41,7 @@ module DynoscaleRuby
         return type(work) == 'string' and work or ''
       LUA
 
-      # At the end of a job of ActiveJob's, before the agent's own key.
+      # At the end of an ActiveJob job, before the agent's own key.
       ACTIVE_JOB_TIMES = /
         "enqueued_at":"([^"]+)",\s*"scheduled_at":(?:null|"([^"]+)")\}\](?:,"#{KEY}":[\d.]+)?\}\s*\z
       /xn.freeze
@@ -84,7 +84,7 @@ module DynoscaleRuby
           stamp ? item.merge(KEY => Time.now.to_f.round(3)) : item
         end
 
-        # Anything else that is pushed is the app's own.
+        # Anything else that is pushed belongs to the app.
         def job?(item)
           item.is_a?(Hash) && %w[class args].all? { |key| item.key?(key) || item.key?(key.to_sym) }
         end
@@ -97,7 +97,7 @@ module DynoscaleRuby
           begins = "#{text.delete_suffix('}')},\"#{KEY}\":"
           ::Resque.redis.eval(REMOVE_STAMPED, ["queue:#{queue}"], [begins, 'removed']).to_i
         rescue StandardError => e
-          Reader.tell('resque, to remove a job') do
+          Reader.once_in_silence('resque, to remove a job') do
             Log.add(:warn, "jobs of Resque with the agent's #{KEY} could not be removed: #{e.class}; " \
                            'jobs without it were')
           end
@@ -137,8 +137,8 @@ module DynoscaleRuby
 
       private
 
-      # A connection made as Resque's own, which it has one of in a process. Where that is none of
-      # redis-rb's, there is no telling how, and Resque's is used.
+      # Makes a connection like Resque's own, of which a process has one. If it is not redis-rb's,
+      # uses Resque's.
       def copy(redis)
         inner = redis.redis if redis.respond_to?(:redis) && redis.respond_to?(:namespace)
         return redis unless inner.is_a?(::Redis)
@@ -165,13 +165,13 @@ module DynoscaleRuby
         pipeline.hgetall('workers:heartbeat')
       end
 
-      # What was killed stays until another worker begins.
+      # A killed worker stays until another one begins.
       def living(workers, beats, now)
         dead_after = ::Resque.respond_to?(:prune_interval) ? ::Resque.prune_interval.to_f : DEAD_AFTER
         workers.reject do |worker|
           beats[worker] && now - Time.iso8601(beats[worker]).to_f > dead_after
         rescue ArgumentError
-          false # a time that is none: it is there at least
+          false # not a time, but the key is there
         end
       end
 
@@ -190,7 +190,7 @@ module DynoscaleRuby
         work.map { |head| Payload.new(head, '')['queue'] }.grep(String).tally.tap { |all| all.default = 0 }
       end
 
-      # Where the first jobs have no time, it is older than the first that has one: a lower bound.
+      # If the first jobs have no time, the age of the first that has one is a lower bound.
       def age(jobs, now)
         return unless jobs.is_a?(Array)
         return 0 if jobs.empty?
@@ -203,7 +203,7 @@ module DynoscaleRuby
       def enqueued_at(job)
         job.number(KEY) || times_of_active_job(job).map { |time| Time.iso8601(time).to_f }.max
       rescue StandardError
-        nil # not a job of Resque's, nor of ActiveJob's
+        nil # a job of neither Resque nor ActiveJob
       end
 
       def times_of_active_job(job)

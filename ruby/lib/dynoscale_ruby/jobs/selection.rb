@@ -3,7 +3,7 @@
 module DynoscaleRuby
   module Jobs
     # Which of a backend's queues are measured: those that the setting job_queues names; without it
-    # all but those made for a moment, whose names hold a UUID, and not more than MOST.
+    # all except temporary ones, whose names hold a UUID, and at most MOST.
     class Selection
       MOST = 50
       UUID = /\h{8}-\h{4}-\h{4}-\h{4}-\h{12}/n.freeze
@@ -11,21 +11,21 @@ module DynoscaleRuby
       @cut = {}
 
       class << self
-        # Yields the first time in the process that a backend's queues are too many.
-        def tell_once(backend)
+        # Yields the first time in the process that a backend has too many queues.
+        def first_time(backend)
           yield unless @cut[backend]
           @cut[backend] = true
         end
       end
 
-      # `setting`: names, or patterns with *, between commas; nil or empty where there is none.
+      # `setting`: names, or patterns with *, between commas; nil or empty if unset.
       def initialize(setting)
         patterns = setting.to_s.split(',').map(&:strip).reject(&:empty?)
         @pattern = /\A(?:#{patterns.map { |pattern| source(pattern) }.join('|')})\z/mn if
           patterns.any?
       end
 
-      # Names may be any bytes: the core refuses those that it can't send.
+      # Names may be any bytes: the core refuses unusable ones.
       def of(backend, names)
         return names.select { |name| @pattern.match?(name.b) } if @pattern
 
@@ -40,7 +40,7 @@ module DynoscaleRuby
       end
 
       def cut(backend, names)
-        self.class.tell_once(backend) do
+        self.class.first_time(backend) do
           Log.add(:warn, "#{backend} has #{names.size} queues: the #{MOST} with the shortest names " \
                          'are measured; DYNOSCALE_JOB_QUEUES can name others')
         end

@@ -73,7 +73,7 @@ module DynoscaleRuby
         return answer
       LUA
 
-      # Above it, a time is in ms, as Sidekiq 8 writes them: in seconds it is the year 5138.
+      # Larger times are in ms, as Sidekiq 8 writes them: in seconds it is the year 5138.
       MILLISECONDS = 100_000_000_000
 
       attr_reader :counts
@@ -83,7 +83,7 @@ module DynoscaleRuby
       end
 
       def hook
-        # Not by configure_server, which does nothing where the worker's part is loaded later.
+        # Not by configure_server, which does nothing if the worker's part is loaded later.
         sidekiq = ::Sidekiq
         sidekiq = sidekiq.default_configuration if sidekiq.respond_to?(:default_configuration)
         sidekiq.on(:startup) { Jobs.work }
@@ -105,7 +105,7 @@ module DynoscaleRuby
 
       private
 
-      # What failed or timed out is not used again, and made anew as Sidekiq is configured then.
+      # A client that failed or timed out is not used again, and made as Sidekiq is configured then.
       def connected(&block)
         done = false
         @pool ||= connect
@@ -114,7 +114,7 @@ module DynoscaleRuby
         close unless done
       end
 
-      # None of Sidekiq's own connections, but one made alike.
+      # Not one of Sidekiq's own connections, but one made like them.
       def connect
         sidekiq = ::Sidekiq
         return sidekiq.default_configuration.new_redis_pool(1, 'dynoscale') if
@@ -144,7 +144,7 @@ module DynoscaleRuby
         end
       end
 
-      # "paused" is Sidekiq Pro's.
+      # Sidekiq Pro sets "paused".
       def ask(redis, pipeline, now)
         pipeline.smembers('queues')
         pipeline.smembers('paused')
@@ -163,7 +163,7 @@ module DynoscaleRuby
         [queues, working || []]
       end
 
-      # Nil where the key is of another type, or nobody takes jobs from the queue.
+      # Nil if the key is of another type, or nobody takes jobs from the queue.
       def count(names, queues, due, paused)
         @counts = { 'depth' => names.zip(queues).to_h do |name, (_, length)|
           [name, paused.include?(name) ? nil : length && (length + due.fetch(name, []).size)]
@@ -178,7 +178,7 @@ module DynoscaleRuby
         end
       end
 
-      # Each of redis and redis-client, which Sidekiq 7 brought, has its own way to say it.
+      # redis and redis-client (Sidekiq 7) have different calls for it.
       def script(redis, to, script, keys, *arguments)
         if redis.class.name.include?('RedisClient')
           to.call('EVAL', script, keys.size, *keys, *arguments)
