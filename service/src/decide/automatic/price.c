@@ -60,8 +60,11 @@ int price_dynos(const struct learned *learned, const struct moment *moment, doub
     }
     struct question question = ask(learned, moment, service, corrected);
     int first = (int)number_within(load * .7 / learned->capacity, 1, most), best = first;
-    for (int n = first; n <= most; n++) {
+    double stay = -1; /* chance with as many as are ordered */
+    /* Beyond the least cost so far, dynos alone cost more. */
+    for (int n = first; n <= most && n < least; n++) {
         double chance = chance_of_slow(&question, n), cost = n + moment->price * chance;
+        if (n == moment->ordered) stay = chance;
         if (chance > LIKELY) best = n + 1;
         if (chance <= LIKELY && cost < least) {
             least = cost;
@@ -70,7 +73,7 @@ int price_dynos(const struct learned *learned, const struct moment *moment, doub
         if (chance < HARDLY) break;
     }
     if (moment->ordered < 1 || moment->ordered > most) return best;
-    double stay = chance_of_slow(&question, moment->ordered);
+    if (stay < 0) stay = chance_of_slow(&question, moment->ordered);
     bool stays = stay <= LIKELY && moment->ordered + moment->price * stay < least + WORTH;
     return stays ? moment->ordered : best;
 }
