@@ -32,6 +32,7 @@ TOPICS: Dict[str, Callable[[Bench], Table]] = {
     "rows": data_costs.rows,
     "answers": request_costs.answers,
     "charts": data_costs.charts,
+    "trials": data_costs.trials,
     "memory": standing_costs.memory,
     "idle": standing_costs.idle,
     "disk": data_costs.disk,

@@ -42,6 +42,17 @@ def charts(bench: Bench) -> Table:
     return table
 
 
+def trials(bench: Bench) -> Table:
+    table = Table("trials", "Trying rules on what was stored of a process, beside those in force")
+    with tempfile.TemporaryDirectory() as directory:
+        found = bench.trials(Path(directory), bench.rounds(5))
+    for name, figure in found.items():
+        table.add(name, "s of CPU", figure.values, bar="<= 2",
+                  met=statistics.median(figure.values) <= 2)  # fmt: skip
+    table.notes.append("both sets of rules, the reading and the model's check with the dynos that ran")
+    return table
+
+
 def disk(bench: Bench) -> Table:
     """Measured: 30 days of each kind of series, and two days of each kind of process."""
     table = Table("disk", "Disk of 30 days: 100 apps of 10 series and two processes")

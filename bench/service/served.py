@@ -53,6 +53,7 @@ class Bench:
     def __init__(self, programs: Path, quick: bool) -> None:
         self.load = programs / "load"
         self._data = programs / "data"
+        self._trials = programs / "trials"
         self.quick = quick
 
     def rounds(self, usual: int) -> int:
@@ -64,7 +65,14 @@ class Bench:
     def data(self, what: str, folder: Path, *numbers: int) -> Dict[str, Figure]:
         """What bench/service/data.c prints, by name."""
         folder.mkdir(parents=True, exist_ok=True)
-        command = [str(self._data), what, str(folder), *map(str, numbers)]
+        return self._figures([str(self._data), what, str(folder), *map(str, numbers)])
+
+    def trials(self, folder: Path, rounds: int) -> Dict[str, Figure]:
+        """What bench/service/trials.c prints, by name."""
+        return self._figures([str(self._trials), str(folder), str(rounds)])
+
+    @staticmethod
+    def _figures(command: List[str]) -> Dict[str, Figure]:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         found: Dict[str, Figure] = defaultdict(lambda: Figure([], []))
         for line in done.stdout.splitlines():

@@ -43,7 +43,8 @@ static struct estimate hours_of(const struct trial *trial) {
     struct estimate estimate = {hours, hours, hours};
     if (!trial->process->scaling) return estimate;
     double above = hours > least ? hours - least : 0;
-    double off = .03 * hours + trial->capacity->doubt * above;
+    double coarse = trial->tick_s > 10 ? .0005 * trial->tick_s : 0;
+    double off = (.03 + coarse) * hours + trial->capacity->doubt * above;
     estimate.low = within(hours - off, least < hours ? least : hours, hours);
     estimate.high = within(hours + off, hours, most > hours ? most : hours);
     return estimate;
@@ -61,6 +62,7 @@ static struct estimate slow_of(const struct trial *trial, const struct check *ch
     double low = surely * (times < 1 ? times : 1), high = maybe * (times > 1 ? times : 1);
     low -= 2 * sqrt(low);
     high += 2 * sqrt(high + 1);
+    low *= 1 - (trial->tick_s - 10) / 120.; /* later decisions are slower ones */
     return (struct estimate){slow, floor(low < 0 ? 0 : low < slow ? low : slow), ceil(high)};
 }
 

@@ -11,11 +11,12 @@
 
 enum {
     MINUTE_S = 60,
+    LEAST_TICK_S = 10,
     STEP_S = 5,
     LONG_AGO_S = 100000,
     USUAL_BOOT_S = 25,
     PROGRESS_MINUTES = 60,
-    QUICK_DECISIONS = 20000, /* of the automatic method, which take a second or so */
+    QUICK_DECISIONS = 45000, /* of the automatic method, which take a second or two */
 };
 
 struct run {
@@ -37,7 +38,7 @@ int trial_tick_s(const struct rule_process *process, int minutes) {
     for (int i = 0; i < process->rule_count; i++)
         automatic = automatic || process->rules[i].method == RULE_AUTOMATIC;
     int i = 0;
-    while (automatic && i < 3 && minutes * (MINUTE_S / apart[i]) > QUICK_DECISIONS) i++;
+    while (automatic && i < 4 && minutes * (MINUTE_S / apart[i]) > QUICK_DECISIONS) i++;
     return apart[i];
 }
 
@@ -91,9 +92,9 @@ static double noise_of(const struct history *history) {
 }
 
 /* Requests of a part of a minute: they follow the minutes around it, and chance. The parts of a
- * minute together have as many as it had. */
-static double requests_of(const struct history *history, double noisy, int minute, int64_t moment_s,
-                          int part, int parts) {
+ * minute together have as many as it had. noise: of the part, in roots of a part.s mean. */
+static double requests_of(const struct history *history, int minute, int part, int parts,
+                          double noise) {
     const struct history_minute *minutes = history->minutes;
     double all = minutes[minute].requests;
     if (all <= 0) return 0;
@@ -104,11 +105,18 @@ static double requests_of(const struct history *history, double noisy, int minut
     double slope = (after - before) / 2 / all;
     slope = slope > 1 ? 1 : slope < -1 ? -1 : slope;
     double mean = all / parts * (1 + slope * ((part + .5) / parts - .5));
-    double noise = normal(moment_s, 0), sum = 0;
-    int64_t first_s = moment_s - part * (MINUTE_S / parts);
-    for (int i = 0; i < parts; i++) sum += normal(first_s + i * (MINUTE_S / parts), 0);
-    double requests = mean + (noise - sum / parts) * noisy * sqrt(all / parts);
+    double requests = mean + noise * sqrt(all / parts);
     return requests > 0 ? requests : 0;
+}
+
+/* What the parts of a minute differ by, in all 0. */
+static void draw_parts(struct run *run, int64_t begin_s, int parts) {
+    double sum = 0;
+    for (int i = 0; i < parts; i++) {
+        run->part_noise[i] = run->noise * normal(begin_s + i * (MINUTE_S / parts), 0);
+        sum += run->part_noise[i];
+    }
+    for (int i = 0; i < parts; i++) run->part_noise[i] -= sum / parts;
 }
 
 /* ---- A tick --------------------------------------------------------------------------------- */
@@ -131,7 +139,8 @@ static void pass_time(struct run *run, int minute, int64_t now_s, int part) {
     struct watch_tick *tick = watch_next(&run->watch);
     tick->heard = past->known;
     tick->service_s = capacity_service(trial->capacity, history, minute);
-    tick->arrived = past->known ? requests_of(history, run->noise, minute, now_s, part, parts) : 0;
+    tick->arrived =
+        past->known ? requests_of(history, minute, part, parts, run->part_noise[part]) : 0;
     for (int i = 0; i < steps; i++)
         tick->began += fleet_run(&run->fleet, (double)(now_s + (i + 1) * STEP_S), STEP_S,
                                  tick->arrived / trial->tick_s, tick->service_s, &tick->waits);
@@ -235,6 +244,7 @@ static void run_minute(struct run *run, int minute) {
     struct trial_minute *now = &trial->minutes[minute];
     *now = (struct trial_minute){.p95_ms = -1};
     begin_minute(run, minute, begin_s);
+    draw_parts(run, begin_s, ticks);
     for (int i = 0; i < ticks; i++) {
         int64_t now_s = begin_s + (i + 1) * trial->tick_s;
         struct situation situation;
