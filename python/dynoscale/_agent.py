@@ -1,4 +1,4 @@
-"""The agent of this interpreter, off the path of a request: settings, logging, fork and exit.
+"""The agent of this interpreter, except for the request path: settings, logging, fork and exit.
 
 The extension module calls ``ensure_open``, ``configure`` and ``log_events`` by name.
 """
@@ -12,20 +12,20 @@ import time
 
 from dynoscale import _native
 
-TYPE_CHECKING = False  # typing's: it costs as much as all the rest of the package
+TYPE_CHECKING = False  # typing's: importing it costs as much as the rest of the package
 if TYPE_CHECKING:
     from typing import Any
 
 EXIT_TIMEOUT = 2.0
-"""Seconds that the end of a process may take longer, at most."""
+"""The most seconds that the end of a process is delayed."""
 
 _DEBUG, _INFO, _WARNING, _ERROR = 10, 20, 30, 40  # logging's, which is imported when needed
 _LEVELS = {"debug": _DEBUG, "info": _INFO, "warn": _WARNING, "error": _ERROR}
 
-_in_code: dict[str, list[str]] = {}  # what configure() was given: the last good and wrong value
-_refused: dict[str, str] = {}  # warnings about what is no value at all, by its name
+_in_code: dict[str, list[str]] = {}  # by configure(): the last good and the last wrong value
+_refused: dict[str, str] = {}  # warnings about values of unusable types, by the setting's name
 _refused_in_framework: list[str] = []  # likewise
-_told: set[str] = set()  # warnings are told once
+_warned: set[str] = set()  # warnings are logged once
 _threshold = _WARNING  # lower levels are not logged
 _exit_left = EXIT_TIMEOUT
 _follows_exit = False
@@ -36,8 +36,9 @@ _follows_multiprocessing: set[str] = set()
 
 
 def _name_for_freezers() -> None:
-    """Never called: PyInstaller and its kin pack what import statements name, and these modules are
-    named by the extension module and by the table BACKENDS alone."""
+    """Never called. PyInstaller and similar tools pack the modules that import statements name;
+    these are named only by the extension module and the table BACKENDS.
+    """
     from dynoscale import _server_timing, _slots, asgi
     from dynoscale.jobs import _pika, _rabbitmq, arq, celery, django_q, dramatiq, huey, rq
 
@@ -49,7 +50,7 @@ def _name_for_freezers() -> None:
 
 
 def gather() -> _native.Options:
-    """The settings as they are now, from the environment, from a framework and from code."""
+    """The current settings, from the environment, a framework and code."""
     options = _native.Options()
     options.read_environment()
     _set_by_framework(options)
@@ -60,7 +61,7 @@ def gather() -> _native.Options:
 
 
 def warnings(options: _native.Options) -> list[str]:
-    """What is wrong with the settings, a line each."""
+    """What is wrong with the settings, one line each."""
     return [*options.warnings(), *_refused_in_framework, *_refused.values()]
 
 
@@ -79,13 +80,13 @@ def configure(**settings: object) -> None:
 
 
 def ensure_open() -> None:
-    """Open the agent with the settings of the environment unless something did before."""
+    """Open the agent with the environment's settings, unless it was opened."""
     if not _native.is_decided():
         _open(gather())
 
 
 def follow_framework() -> None:
-    """Read the settings anew once a framework has read its own. Nothing reaches the app."""
+    """Read the settings again after a framework has read its own. Never raises."""
     try:
         _open(gather())
     except Exception as error:
@@ -93,11 +94,11 @@ def follow_framework() -> None:
 
 
 def _django_settings() -> object:
-    """``DYNOSCALE`` in Django's settings, None where there is none. Loads and sets up nothing."""
+    """``DYNOSCALE`` in Django's settings, or None. Loads and sets up nothing."""
     try:
         settings = sys.modules["django.conf"].settings
         return getattr(settings, "DYNOSCALE", None) if settings.configured else None
-    except Exception:  # no Django, or one whose settings do not load, which is for it to say
+    except Exception:  # no Django, or its settings do not load, which Django reports itself
         return None
 
 
@@ -120,7 +121,7 @@ def _set_by_framework(options: _native.Options) -> None:
 
 
 def _checked(options: _native.Options, name: object, value: object) -> tuple[str, str]:
-    """The text of a setting's value, and what is wrong with it: "" where it has a text."""
+    """The text of a setting's value, and what is wrong with it ("": nothing)."""
     if name not in _native.SETTING_NAMES:
         known = ", ".join(_native.SETTING_NAMES)
         return "", f"there is no setting {name!r}: ignored; there are {known}"
@@ -145,9 +146,9 @@ def _set(options: _native.Options, name: str, value: object) -> None:
 
 
 def _as_text(value: object) -> str | None:
-    """The value as the core reads it; "" for None; None for what is no setting's value.
+    """The value as text for the core; "" for None; None for an unusable type.
 
-    Of subclasses only the built-in part is looked at: no code of the app's runs.
+    For subclasses only the built-in part is read: no code of the app's runs.
     """
     if value is None:
         return ""
@@ -184,14 +185,14 @@ def _open(options: _native.Options) -> None:
 
 
 def _load_what_requests_need() -> None:
-    """Before processes are forked: each of them would import it at its first request."""
+    """Imported before processes are forked: otherwise each would import it at its first request."""
     from dynoscale import _slots
 
     _: object = _slots
 
 
 def follow_jobs(options: _native.Options) -> None:
-    """Have job queues read where there are any, or no longer. Nothing in there reaches the app."""
+    """Start or stop the reading of job queues. Never raises."""
     try:
         from dynoscale import jobs
 
@@ -201,9 +202,9 @@ def follow_jobs(options: _native.Options) -> None:
 
 
 def begin() -> None:
-    """At import: a process that only works jobs calls nothing of ours later."""
+    """At import, since a process that only works jobs calls nothing of ours later."""
     if "DYNOSCALE_URL" not in os.environ:
-        return  # that waits for configure()
+        return  # waits for configure()
     try:
         options = gather()
     except Exception as error:
@@ -216,7 +217,7 @@ def begin() -> None:
 
 
 def _follow_log_level(options: _native.Options) -> None:
-    """Lines below the level are not logged; asked for debug or info, our logger lets them pass."""
+    """Lines below the level are not logged. For debug or info, our logger is set to pass them."""
     global _threshold
     _threshold = _LEVELS.get(options.show("log_level") or "", _WARNING)
     if _threshold < _WARNING:
@@ -228,11 +229,11 @@ def _follow_log_level(options: _native.Options) -> None:
 
 
 def _log(level: int, text: str) -> None:
-    """Log a line, to no handlers of our own. Nothing that the app's handlers do reaches the app."""
+    """Log a line, without handlers of our own. Exceptions of the app's handlers are swallowed."""
     if level < _threshold:
         return
     try:
-        import logging  # here, since it costs more than all the rest of the package
+        import logging  # here, since it costs more than the rest of the package
 
         logging.getLogger("dynoscale").log(level, "dynoscale: %s", text)
     except Exception:
@@ -246,13 +247,13 @@ def warn(text: str) -> None:
 
 def warn_once(text: str) -> None:
     """Log a warning, unless it was logged before."""
-    if text not in _told:
-        _told.add(text)
+    if text not in _warned:
+        _warned.add(text)
         warn(text)
 
 
 def log_events() -> None:
-    """Pass on what the native thread left to be said."""
+    """Log the native thread's events."""
     while True:
         event = _native.next_event()
         if event is None:
@@ -302,8 +303,9 @@ def stats() -> dict[str, int]:
 
 
 def reads_bodies(environ: dict[str, object]) -> bool:
-    """Whether the WSGI server reads a request's body before it calls the app, so that the time since
-    the stamp is the client's, too. The extension module asks at the first request."""
+    """Whether the WSGI server reads a request's body before it calls the app. Then the time since
+    the stamp includes the wait for the client. The extension module asks at the first request.
+    """
     if str(environ.get("SERVER_SOFTWARE", "")).startswith("waitress"):
         return True
     options = getattr(sys.modules.get("uwsgi"), "opt", {})
@@ -314,8 +316,11 @@ def reads_bodies(environ: dict[str, object]) -> bool:
 
 
 def flush_before_exit() -> None:
-    """Flush where a server says that it ends. The time is the exit's: where it was not enough, only
-    the rest is left to the exit, so that a service that hangs is not waited for twice."""
+    """Flush when a server says that it ends.
+
+    The time counts as the exit's: if it was not enough, the exit gets only the rest, so that a
+    service that hangs is not waited for twice.
+    """
     global _exit_left
     end = time.monotonic() + _exit_left
     flushed = False
@@ -326,8 +331,9 @@ def flush_before_exit() -> None:
 
 
 def send_before_exit() -> None:
-    """Flush where a library is about to end its process by os._exit, if there is anything to send.
-    Nothing that goes wrong reaches the library."""
+    """Flush before a library ends its process by os._exit, if there is anything to send. Never
+    raises.
+    """
     try:
         if stats()["pending"] > 0:
             flush_before_exit()
@@ -345,36 +351,38 @@ def _at_exit() -> None:
 
 
 def _hold_signals() -> bool:
-    """Hold back the signals that would end the process in the middle of its last report: platforms
-    send one to every process, and masters pass it on to their workers. A handler of Python's needs
-    no holding: it runs on this thread, between two looks at the report."""
+    """Hold back signals that would end the process during its last report.
+
+    Platforms send one to every process, and masters send it to their workers again. Python's own
+    handlers need no holding: they run on this thread, when the wait checks for signals.
+    """
     try:
         import signal
 
         numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP]
-        if "uwsgi" not in sys.modules:  # whose handlers Python does not know of
+        if "uwsgi" not in sys.modules:  # Python does not know their handlers
             numbers = [number for number in numbers if not callable(signal.getsignal(number))]
         return _native.hold_signals(*numbers)
-    except Exception:  # an interpreter that is nearly gone
+    except Exception:  # the interpreter is nearly gone
         return False
 
 
 def _send_the_rest() -> None:
-    """A handler that wants the process to end, as it does, does not end the wait; Ctrl-C does."""
+    """Send what is left at exit. A handler's SystemExit does not end the wait; Ctrl-C does."""
     end = time.monotonic() + _exit_left
     left = _exit_left
     while True:
         try:
             if _native.in_main_interpreter():
                 stop(left)
-            else:  # others may share the agent and go on
+            else:  # other interpreters may share the agent and go on
                 flush(left)
             return
         except KeyboardInterrupt:
             return
         except BaseException:
             left = end - time.monotonic()
-            if left <= 0:  # there is nobody to tell any more
+            if left <= 0:  # there is nobody left to raise it to
                 return
 
 
@@ -390,11 +398,10 @@ def _follow_exit() -> None:
 
 
 def _follow_multiprocessing_exit() -> None:
-    """See to it that processes of multiprocessing, and of Celery's fork of it, send what they
-    recorded.
+    """Flush at the end of processes of multiprocessing, and of Celery's fork of it.
 
-    They end without atexit, but with finalizers of their own, which each process forgets when it
-    begins, just before it calls what is registered by register_after_fork.
+    They end without atexit, but run finalizers of their own. Each process clears those when it
+    begins, just before it calls the functions of register_after_fork.
     """
     for name in ("multiprocessing", "billiard"):
         util = sys.modules.get(f"{name}.util")
@@ -409,7 +416,7 @@ def _follow_multiprocessing_exit() -> None:
 
 
 class _Finalizer:
-    """Kept here, since register_after_fork keeps no object."""
+    """Kept here, since register_after_fork only has a weak reference."""
 
     kept: list[_Finalizer] = []
 
@@ -418,5 +425,5 @@ class _Finalizer:
         self.kept.append(self)
 
     def register(self) -> None:
-        # After the app's own, which may record.
+        # After the app's own finalizers, which may record.
         self._util.Finalize(None, _at_exit, exitpriority=-1000)

@@ -1,4 +1,4 @@
-"""The command line. It reads arguments and prints; what is looked at and said is the core's."""
+"""The command line. Only reads arguments and prints: the checks and texts are the core's."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 _COLOURS = {"ok": "32", "warn": "33", "fail": "31", "skip": "2"}
 _SEEN_BY_THE_APP = "In the app, print(dynoscale.config.Config()) shows the settings that it has.\n"
-_INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
+_INTERRUPTED = 130  # as in a shell: 128 + SIGINT
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells what is wrong in one line."""
+    """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; gives the exit status: 0 all is well, 1 something to mend, 2 wrong usage."""
+    """Run a command. Returns the exit status: 0 all is well, 1 something to mend, 2 wrong usage."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _doctor(given, doctor_parser)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BrokenPipeError:  # whoever read has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 

@@ -13,7 +13,7 @@ from typing import Any
 
 
 class StartResponse:
-    """A WSGI server's start_response that adds the header."""
+    """A WSGI server's start_response, which adds the header."""
 
     __slots__ = ("_start_response", "entry")
 
@@ -24,13 +24,13 @@ class StartResponse:
     def __call__(self, status: Any, headers: Any, *more: Any, **named: Any) -> Any:
         try:
             headers = _added(headers, "Server-Timing", self.entry, ", ")
-        except Exception:  # for the server to complain about
+        except Exception:  # the server raises for it
             pass
         return self._start_response(status, headers, *more, **named)
 
 
 class Send:
-    """An ASGI server's send that adds the header."""
+    """An ASGI server's send, which adds the header."""
 
     __slots__ = ("_send", "entry")
 
@@ -50,9 +50,9 @@ class Send:
 
 
 def _added(headers: Any, name: Any, entry: Any, separator: Any) -> Any:
-    """A list of the headers and the entry, in the header that is there if there is one."""
+    """A new list of the headers with the entry, added to an existing header of that name."""
     if not isinstance(headers, (list, tuple)):
-        return headers  # reading it might use it up
+        return headers  # reading it could consume it
     result = list(headers)
     for place, (own_name, own) in enumerate(result):
         if own_name.lower() == name.lower():

@@ -1,6 +1,6 @@
-"""How many requests this process works on at once, by what its server shows of itself.
+"""How many requests this process can run at once, by the attributes of its server.
 
-The extension module calls both functions at the first request. What is not known is not told.
+The extension module calls both functions at the first request. An unknown number is not set.
 """
 
 from __future__ import annotations
@@ -56,6 +56,6 @@ def _of_uwsgi(options: dict[Any, Any]) -> int:
 
 
 def _of_asgi(send: Any) -> Optional[int]:
-    """uvicorn's own limit, if it has one: its cycle knows the connection by a callback."""
+    """uvicorn's own limit, if set: the cycle has a callback of the connection."""
     done = getattr(getattr(send, "__self__", None), "on_response", None)
     return getattr(getattr(done, "__self__", None), "limit_concurrency", None)

@@ -17,9 +17,9 @@ __all__ = ["DynoscaleAsgiApp"]
 
 
 def _coroutine_function(wrapper: Any) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
-    """What looking at a wrapper's ``__call__`` gives, by which servers tell that it is ASGI 3.
+    """What a wrapper's attribute ``__call__`` is, by which servers recognise ASGI 3.
 
-    The extension module calls this; calls of the wrapper itself do not pass through here.
+    The extension module calls this. Calls of the wrapper itself do not use it.
     """
 
     async def __call__(scope: Any, receive: Any, send: Any) -> None:
@@ -29,7 +29,7 @@ def _coroutine_function(wrapper: Any) -> Callable[[Any, Any, Any], Coroutine[Any
 
 
 async def _timed(answer: Awaitable[Any]) -> Any:
-    """What the app returned, and the time that it takes from its first step until it is done."""
+    """Awaits what the app returned, and measures the time from its first step to its end."""
     entered = _native.enter()
     try:
         return await answer
@@ -38,9 +38,9 @@ async def _timed(answer: Awaitable[Any]) -> Any:
 
 
 class _LifespanSend:
-    """A server's send in a lifespan scope: reports what was recorded before the app's last word.
+    """A server's send in a lifespan scope: reports what was recorded before the app's last message.
 
-    The server has answered all requests by then. What it waits is taken off what the exit may.
+    The server has answered all requests by then. The wait counts as part of the exit's.
     """
 
     __slots__ = ("_send",)
@@ -52,11 +52,11 @@ class _LifespanSend:
         try:
             if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
                 _agent.flush_before_exit()
-        except Exception:  # no message; or nobody is there to be told any more
+        except Exception:  # not a message; or nobody is left to raise it to
             pass
         return self._send(message)
 
 
 def _lifespan_send(send: Any) -> Any:
-    """What the extension module gives to the app in the place of the server's send."""
+    """What the extension module passes to the app instead of the server's send."""
     return send if isinstance(send, _LifespanSend) else _LifespanSend(send)

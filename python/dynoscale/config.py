@@ -1,4 +1,4 @@
-"""The settings in force, to look at.
+"""The current settings, for reading.
 
 >>> from dynoscale.config import Config
 >>> print(Config())
@@ -15,14 +15,14 @@ __all__ = ["Config", "Setting"]
 
 
 class Setting(NamedTuple):
-    """One setting: what it is called, what it is, and where that came from."""
+    """One setting: its names, its value, and where that came from."""
 
     name: str
     """In code: a keyword of ``dynoscale.configure``."""
     variable: str
     """In the environment."""
     value: Optional[str]
-    """In force, as text, None when unset. Secrets are hidden."""
+    """The current value as text, None if unset. Secrets are hidden."""
     source: str
     """default, environment, framework or code; a later one wins."""
     default: str
@@ -30,9 +30,9 @@ class Setting(NamedTuple):
 
 
 class Config:
-    """The settings as they are now: found in the environment and given in code.
+    """The current settings, from the environment and code.
 
-    Looking at them opens, starts and logs nothing.
+    Reading them opens, starts and logs nothing.
     """
 
     def __init__(self) -> None:
@@ -40,10 +40,10 @@ class Config:
         self.settings: tuple[Setting, ...] = tuple(Setting(*row) for row in options.rows())
         self.warnings: tuple[str, ...] = tuple(_agent.warnings(options))
         self.off_reason: str | None = options.off_reason()
-        """Why this process reports nothing; None when it reports."""
+        """Why this process does not report; None if it does."""
 
     def __getitem__(self, name: str) -> str | None:
-        """A setting's value by its name in code."""
+        """A setting's value, by its name in code."""
         for setting in self.settings:
             if setting.name == name:
                 return setting.value

@@ -34,14 +34,13 @@ class DynoscaleMiddleware:
         self._is_async = _is_coroutine_function(get_response)
         if self._is_async:
             _mark_coroutine_function(self)
-        # Wrappers that count once, of apps that only show what they get to answer with.
+        # Wrappers count once. Their apps only return the answer that they get.
         self._measure_environ = DynoscaleWsgiApp(_get_start_response)
         self._measure_scope = DynoscaleAsgiApp(_get_send)
         _agent.follow_framework()
 
     def __call__(self, request: Any) -> Any:
-        """The answer; in an async stack an awaitable of it, which is not ours unless
-        server_timing is on."""
+        """The answer; in an async stack its awaitable, unchanged unless server_timing is on."""
         scope = getattr(request, "scope", None)
         if scope is not None:
             answer: Any = self._measure_scope(scope, None, _untimed)
@@ -58,7 +57,7 @@ class DynoscaleMiddleware:
 
 
 def _untimed(*nothing: Any) -> Any:
-    """Stands for start_response and send, which the setting server_timing replaces."""
+    """Stands in for start_response and send, which server_timing replaces."""
 
 
 def _get_start_response(environ: Any, start_response: Any) -> Any:
@@ -79,7 +78,7 @@ def _timed(response: Any, entry: str) -> Any:
     return response
 
 
-# As asgiref has them, in versions that not every Django comes with.
+# asgiref has them too, but only in newer versions than some Djangos use.
 
 
 def _is_coroutine_function(function: Any) -> bool:

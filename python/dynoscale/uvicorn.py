@@ -33,7 +33,7 @@ def _uvicorn_worker() -> Any:
 if TYPE_CHECKING:
 
     class UvicornWorker:
-        """What is used of it."""
+        """The part of uvicorn's worker that is used."""
 
         wsgi: Any
 
@@ -46,13 +46,13 @@ else:
 
 
 class DynoscaleUvicornWorker(UvicornWorker):
-    """uvicorn's worker, whose app is wrapped: once, where it is wrapped already."""
+    """uvicorn's worker, which wraps the app unless it is wrapped already."""
 
     def init_signals(self) -> None:
-        """Leave the worker's signals as they are, but for how they end it.
+        """Keep the worker's signal handlers, except for how they end the process.
 
-        uvicorn, from 0.29 on, raises the signal again once it has stopped gracefully. As its worker
-        has it, that would kill the process past its exit functions, and what these send is lost.
+        uvicorn (since 0.29) raises the signal again after a graceful stop. In its worker that would
+        kill the process without its exit functions, and what they send would be lost.
         """
         super().init_signals()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -60,7 +60,7 @@ class DynoscaleUvicornWorker(UvicornWorker):
                 signal.signal(number, _exit)
 
     def load_wsgi(self) -> None:
-        """Load the app, which gunicorn calls so, in the worker."""
+        """Load the app in the worker; gunicorn calls this."""
         super().load_wsgi()
         self.wsgi = DynoscaleAsgiApp(self.wsgi)
 

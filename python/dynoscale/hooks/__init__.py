@@ -1,1 +1,1 @@
-"""Hooks for app servers that have some."""
+"""Hooks for app servers."""

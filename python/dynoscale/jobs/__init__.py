@@ -19,7 +19,7 @@ import sys
 
 from dynoscale.jobs import _process
 
-TYPE_CHECKING = False  # typing's: it costs as much as all the rest of the package
+TYPE_CHECKING = False  # typing's: importing it costs as much as the rest of the package
 if TYPE_CHECKING:
     from dynoscale import _native
     from dynoscale.jobs._adapter import Adapter
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["BACKENDS", "off_reason", "start", "stop"]
 
 BACKENDS = {
-    # imported by every app that uses the backend: where its adapter is
+    # imported by every app that uses the backend
     "arq.connections": "dynoscale.jobs.arq",
     "celery.app.base": "dynoscale.jobs.celery",
     "django_q.conf": "dynoscale.jobs.django_q",
@@ -40,7 +40,7 @@ BACKENDS = {
 }
 
 
-_readers: dict[int, Reader] = {}  # by process id: a forked child has none, whoever forked it
+_readers: dict[int, Reader] = {}  # by process id, so that every forked child has none
 _prepared: set[str] = set()
 _watching = False
 _following_forks = False
@@ -69,14 +69,14 @@ def stop() -> None:
 
 
 def rouse() -> None:
-    """Have the reader of this process look again: there may be more to read."""
+    """Wake the reader of this process: there may be more to read."""
     reader = _readers.get(os.getpid())
     if reader is not None:
         reader.rouse()
 
 
 def off_reason() -> str | None:
-    """Why this process does not read job queues; None when it does as soon as it leads."""
+    """Why this process does not read job queues; None if it does once it leads."""
     from dynoscale import _agent
 
     return _off_reason(_agent.gather())
@@ -89,7 +89,7 @@ def _off_reason(options: _native.Options) -> str | None:
 
 
 def follow(options: _native.Options) -> None:
-    """Do what the settings ask for: called at import, and when the agent was opened."""
+    """Start or stop according to the settings: called at import, and when the agent was opened."""
     if not _wanted(options):
         stop()
         return
@@ -101,7 +101,8 @@ def follow(options: _native.Options) -> None:
 
 
 def _wanted(options: _native.Options) -> bool:
-    """Whether jobs matter here, be it only that those enqueued here are read elsewhere."""
+    """Whether jobs matter in this process, even if only because it enqueues jobs that others read.
+    """
     return (
         options.show("url") is not None
         and options.show("skip") == "false"
@@ -118,7 +119,7 @@ def _start() -> bool:
         _follow_forks()
         try:
             reader.start()
-        except RuntimeError:  # no more threads, or an interpreter that allows none or is ending
+        except RuntimeError:  # no more threads, or the interpreter allows none or is ending
             _readers.pop(pid, None)
     return pid in _readers
 
@@ -127,7 +128,7 @@ def _start() -> bool:
 
 
 FOLLOWED = {
-    # modules of these libraries whose classes are followed from their first use on
+    # modules of these libraries whose classes are followed from their first use
     "arq.connections": "arq.connections",
     "arq.worker": "arq.connections",
     "dramatiq.brokers.rabbitmq": "dramatiq.broker",
@@ -140,7 +141,7 @@ FOLLOWED = {
 
 
 class _Finder:
-    """Is asked first for each module that is imported, and takes note."""
+    """Comes first in sys.meta_path, and notes imports of the backends' libraries."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
@@ -150,7 +151,7 @@ class _Finder:
 
 
 def _followed_spec(name: str, path: Any, target: Any) -> Any:
-    """What the other finders find, and ours told once it is loaded."""
+    """Find the module with the other finders, and call the adapter once it is loaded."""
     try:
         finders: list[Any] = list(sys.meta_path)
         for finder in finders:
@@ -159,7 +160,7 @@ def _followed_spec(name: str, path: Any, target: Any) -> Any:
             if spec is not None:
                 _follow_loading(name, spec.loader)
                 return spec
-    except Exception:  # they are asked again, by the import itself
+    except Exception:  # the import asks them itself
         pass
     return None
 
@@ -171,7 +172,7 @@ def _follow_loading(name: str, loader: Any) -> None:
         load(module)
         try:
             adapter_of(FOLLOWED[name]).loaded(name)
-        except Exception:  # looked at again by its adapter
+        except Exception:  # the adapter checks it again
             pass
 
     loader.exec_module = exec_module
@@ -189,7 +190,7 @@ def _watch(options: _native.Options) -> None:
 
 
 def _found(name: str, options: _native.Options | None = None) -> None:
-    """The library is loaded or about to be. Nothing that goes wrong here reaches the import."""
+    """The library is loaded or about to be. Never raises into the import."""
     try:
         from dynoscale import _agent
 
@@ -204,10 +205,10 @@ def _found(name: str, options: _native.Options | None = None) -> None:
 
 
 def _prepare(name: str) -> None:
-    """Once; where it fails, again when the settings are next looked at."""
+    """Once; after a failure again when the settings are next read."""
     if name in _prepared:
         return
-    _prepared.add(name)  # before: what is imported in there may come here again
+    _prepared.add(name)  # before the call: its imports may come here again
     try:
         adapter_of(name).prepare()
     except Exception as error:
@@ -234,7 +235,7 @@ def adapter_of(library: str) -> Adapter:
 
 
 def _follow_forks() -> None:
-    """Once, and only now: threading, whose own hook has to come first, is loaded."""
+    """Once, and only now that threading is loaded, whose hook must come first."""
     global _following_forks
     if not _following_forks:
         _following_forks = True

@@ -1,4 +1,4 @@
-"""What an adapter offers to the reader, and what the reader offers to it."""
+"""The interfaces of adapters and of the reader."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Iterable, Protocol
 
 
 class Turn(Protocol):
-    """What the reader offers to an adapter during one reading."""
+    """What an adapter may use during one reading."""
 
     def choose(self, names: Iterable[str]) -> list[str]:
-        """Those of the queues' names that are to be read."""
+        """The names of these queues that are to be read."""
 
     def failed(self, error: Exception) -> None:
-        """Tell that one of several servers can't be read, and go on with the others."""
+        """Log that one of several servers can't be read, and go on with the others."""
 
     def asks(self, signal: str) -> bool:
         """Whether the service asks for a signal, ``depth`` or ``working``. An adapter that learns
@@ -28,7 +28,7 @@ class Adapter(Protocol):
     """Reads the queues of one backend, over connections that the backend's library makes."""
 
     name: str
-    """What the readings are reported under: NAME:QUEUE."""
+    """The name that readings are reported under: NAME:QUEUE."""
 
     def prepare(self) -> None:
         """Called once the library is loaded or about to be, in every process that may enqueue."""

@@ -1,4 +1,4 @@
-"""Which of the queues that there are to read."""
+"""Selects the queues to read."""
 
 from __future__ import annotations
 

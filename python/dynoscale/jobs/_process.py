@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-# The commands that serve or work, of programs that have others too.
+# The commands that serve or work, for programs that have others too.
 _LASTING = {
     "celery": {"beat", "worker"},
     "django": {
@@ -31,7 +31,7 @@ _LASTING = {
     "rq": {"cron", "worker", "worker-pool"},
 }
 _ALIASES = {"django-admin": "django", "manage.py": "django"}
-# Options before the command that take a value of their own.
+# Options before the command that take a value.
 _WITH_VALUE = {
     "-A",
     "--app",
@@ -46,7 +46,7 @@ _WITH_VALUE = {
     "--settings",
     "--workdir",
 }
-# Programs that do a thing and end.
+# Programs that do one thing and end.
 _PASSING = {
     "alembic",
     "dynoscale",
@@ -61,7 +61,7 @@ _PASSING = {
 }
 _NO_PROGRAM = {"", "-", "-c"}  # a prompt, a program from standard input or from the command line
 
-# Libraries that fork processes to help the one that forks, which goes on.
+# Libraries that fork helpers for a process that goes on.
 _FORK_HELPERS = {"billiard", "multiprocessing", "rq", "subprocess"}
 _PASS_ON_FORK = {"gevent", "eventlet", "os"}
 
@@ -69,7 +69,7 @@ _helper = False
 
 
 def off_reason() -> str | None:
-    """Why a process of this kind does not read job queues; None when it may."""
+    """Why a process of this kind does not read job queues; None if it may."""
     if _helper or _is_work_horse():
         return "a process that helps another, which reads by itself"
     if not _native.in_main_interpreter():  # it could not end while a thread runs
@@ -138,13 +138,13 @@ def follow_forks(forked: Callable[[bool], None]) -> None:
 
 
 def become_helper() -> None:
-    """From now on this process, and those that it forks, do not read."""
+    """Mark this process, and those that it forks, as helpers: they do not read."""
     global _helper
     _helper = True
 
 
 def _forked_as_helper(frame: FrameType | None) -> bool:
-    """Tell by who called fork, whose frame is the first on the stack."""
+    """By the caller of fork, whose frame is the first on the stack."""
     while frame is not None:
         package = frame.f_globals.get("__name__", "").partition(".")[0]
         if package not in _PASS_ON_FORK:

@@ -1,5 +1,7 @@
-"""The one thread that reads job queues: what this process leads in. A process that leads in nothing
-waits for the leaders' end, without a wake-up."""
+"""The thread that reads job queues, of the sources in which this process leads.
+
+A process that leads in none waits, without waking up, until a leader ends.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,17 @@ from dynoscale.jobs import _names
 from dynoscale.jobs._adapter import Adapter
 
 SOON = 1.0
-"""Seconds until the first look, while the app may still load; doubled while it has nothing."""
+"""Seconds until the first reading, while the app may still load; doubled while there is nothing to
+read.
+"""
 
-_LONGEST_SLEEP = 60.0  # seconds: a new interval from the service is heard of after it
-_LONGEST_WAIT = 600.0  # seconds: the leader may have stopped, and live on
-_TOLD_AGAIN = 60.0  # seconds between two lines about one backend, at least
-_FALLBACK = 30.0  # seconds between looks where the agent has no interval
+_LONGEST_SLEEP = 60.0  # seconds: a new interval from the service is noticed after it
+_LONGEST_WAIT = 600.0  # seconds: the leader may have stopped but not ended
+_LOG_AGAIN = 60.0  # the least seconds between two log lines about one backend
+_FALLBACK = 30.0  # seconds between readings if the agent has no interval
 
-_told_at: dict[str, float] = {}
-_told_cut: set[str] = set()
+_logged_at: dict[str, float] = {}
+_logged_cut: set[str] = set()
 
 
 class Reader:
@@ -34,7 +38,7 @@ class Reader:
     def __init__(self) -> None:
         self._stopping = threading.Event()
         self._leads = False  # in anything
-        self._bell: Optional[socket.socket] = None  # while it waits for the leader's end
+        self._wake: Optional[socket.socket] = None  # while it waits for the leader's end
         self._thread = threading.Thread(target=self._run, name="dynoscale-jobs", daemon=True)
 
     def start(self) -> None:
@@ -45,11 +49,11 @@ class Reader:
         self.rouse()
 
     def rouse(self) -> None:
-        """The settings are new, and with them maybe the leader."""
-        bell = self._bell
-        if bell is not None:
+        """New settings, and maybe a new leader."""
+        wake = self._wake
+        if wake is not None:
             try:
-                bell.send(b".")
+                wake.send(b".")
             except OSError:  # the wait is over
                 pass
 
@@ -65,8 +69,11 @@ class Reader:
             soon = math.inf if seen else soon * 2
 
     def _sleep(self, longest: float, watched: list[int]) -> bool:
-        """Until the interval is over, or one of the watched processes has ended; False once the
-        reader is to stop. A process that leads nowhere has no interval."""
+        """Wait until the interval is over, or a watched process has ended. False once the reader is
+        to stop.
+
+        A process that leads in nothing has no interval.
+        """
         if watched:
             try:
                 self._await_end(watched, self._interval() if self._leads else _LONGEST_WAIT)
@@ -82,7 +89,7 @@ class Reader:
 
     @staticmethod
     def _interval() -> float:
-        """Seconds, as the service has it."""
+        """The service's interval, in seconds."""
         return _native.counters()["publish_frequency_ms"] / 1000 or _FALLBACK
 
     def _look(self) -> tuple[bool, list[int]]:
@@ -100,7 +107,7 @@ class Reader:
                 if wanted:
                     self._read(adapter, led, signals)
             for source in sources:
-                # Not where the system can't tell: an interval later it is asked again.
+                # None if the system has none: asks again an interval later.
                 leader = None if source in led else _native.watch_leader(_topic(adapter, source))
                 if leader is not None:
                     watched.append(leader)
@@ -110,18 +117,20 @@ class Reader:
         return seen, watched
 
     def _await_end(self, leaders: list[int], longest: float) -> None:
-        """Until one of the leaders has ended, or the bell is rung. With a selector of Python's own,
-        which greenlets can wait on, too."""
-        ringer, bell = socket.socketpair()
-        with ringer, bell, selectors.DefaultSelector() as selector:
-            ringer.setblocking(False)
-            selector.register(bell, selectors.EVENT_READ)
+        """Wait until one of the leaders has ended, or the reader is woken.
+
+        With a selector of Python's own, which greenlets can wait on, too.
+        """
+        sender, receiver = socket.socketpair()
+        with sender, receiver, selectors.DefaultSelector() as selector:
+            sender.setblocking(False)
+            selector.register(receiver, selectors.EVENT_READ)
             for leader in leaders:
                 selector.register(leader, selectors.EVENT_READ)
-            self._bell = ringer
+            self._wake = sender
             if not self._stopping.is_set():
                 selector.select(longest)
-            self._bell = None
+            self._wake = None
 
     def _read(self, adapter: Adapter, sources: list[str], signals: list[str]) -> None:
         if self._stopping.is_set():
@@ -168,8 +177,8 @@ class _Turn:
 
     def choose(self, names: Iterable[str]) -> list[str]:
         chosen, cut = _names.choose(names, _agent.gather().show("job_queues"))
-        if cut and self._backend not in _told_cut:
-            _told_cut.add(self._backend)
+        if cut and self._backend not in _logged_cut:
+            _logged_cut.add(self._backend)
             _agent.warn(
                 f"{self._backend}: {len(chosen) + cut} queues are too many, only the "
                 f"{len(chosen)} with the shortest names are measured; set DYNOSCALE_JOB_QUEUES to "
@@ -192,15 +201,15 @@ class _Turn:
 
 def _complain(backend: str, error: Exception) -> None:
     now = time.monotonic()
-    if now - _told_at.get(backend, -_TOLD_AGAIN) >= _TOLD_AGAIN:
-        _told_at[backend] = now
+    if now - _logged_at.get(backend, -_LOG_AGAIN) >= _LOG_AGAIN:
+        _logged_at[backend] = now
         _agent.warn(
             f"{backend}: its queues can't be read, nothing is reported of them: {describe(error)}"
         )
 
 
 def describe(error: BaseException) -> str:
-    """What happened, in words that can't hold a password: its message might."""
+    """What happened, without the message, which might hold a password."""
     kind = type(error)
     text = f"{kind.__module__}.{kind.__qualname__}".replace("builtins.", "")
     seen: Optional[BaseException] = error

@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import Any, Optional, Sequence
 
 TIMEOUT = 5.0
-"""Seconds that an operation on a socket may take, at most; less where the app says less."""
+"""The most seconds for an operation on a socket; less if the app says less."""
 
-# What would draw a time-out out, or decode what is read.
+# Settings that would extend a time-out, or decode what is read.
 _LEFT_OUT = ("retry", "retry_on_error", "retry_on_timeout", "decode_responses")
 
 
@@ -22,7 +22,7 @@ def own_client(client: Any) -> Any:
 
 
 def address(client: Any) -> tuple[Any, ...]:
-    """What tells one server from another. Without secrets."""
+    """Identifies a server, without secrets."""
     pool = client.connection_pool
     given = pool.connection_kwargs
     where = tuple(given.get(name) for name in ("host", "port", "path", "db", "username"))
@@ -30,14 +30,14 @@ def address(client: Any) -> tuple[Any, ...]:
 
 
 def limited(seconds: Optional[float]) -> float:
-    """The app's own time-out, or ours where that is longer or there is none."""
+    """The app's own time-out, or ours if that is shorter or the app has none."""
     return min(seconds or TIMEOUT, TIMEOUT)
 
 
 def _own_pool(pool: Any) -> Any:
     given = {name: value for name, value in pool.connection_kwargs.items() if name not in _LEFT_OUT}
     given["socket_timeout"] = limited(given.get("socket_timeout"))
-    if "path" not in given:  # of a Unix socket, which knows only the one time-out
+    if "path" not in given:  # of a Unix socket, which has only one time-out
         given["socket_connect_timeout"] = limited(given.get("socket_connect_timeout"))
     if not hasattr(pool, "sentinel_manager"):
         pools = import_module("redis.connection")
@@ -97,7 +97,7 @@ class Texts:
                 pipe.execute_command(self._command, key, *rest)
             elif number == 0:
                 pipe.eval(self._script, 1, key, LARGEST, *rest)
-            else:  # the server has just been told the script
+            else:  # the server has just loaded the script
                 pipe.evalsha(self._sha, 1, key, LARGEST, *rest)
         for key, *_ in wanted if lengths is not None else ():
             pipe.llen(key)
@@ -127,7 +127,7 @@ class Hashes(Texts):
 
 
 class _WrongType:
-    """Stands for the answer of a key that is of another type."""
+    """Stands for the answer of a key of another type."""
 
 
 WRONG_TYPE: Any = _WrongType()
@@ -140,8 +140,9 @@ def execute(pipe: Any) -> list[Any]:
 
 
 def checked(answers: list[Any]) -> list[Any]:
-    """The answers, WRONG_TYPE for what a key of another type gave: it must not hide the others.
-    Raises any other error."""
+    """The answers, with WRONG_TYPE for keys of another type, which must not hide the others. Raises
+    any other error.
+    """
     result = []
     for answer in answers:
         if isinstance(answer, Exception):

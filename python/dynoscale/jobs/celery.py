@@ -9,7 +9,7 @@ the app knows are asked for their depth; the age of a head is only known to the 
 of a quorum queue not even to that.
 
 A broker does not know which of the messages that a worker has fetched are being worked on, and which
-of them wait there: nothing is told of those.
+of them wait there: those are not reported.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ class Celery:
         pass
 
     def sources(self) -> list[str]:
-        return sorted({_address(app) for app in filter(self._is_settled, _apps())})
+        return sorted({_address(app) for app in filter(self._is_configured, _apps())})
 
-    def _is_settled(self, app: Any) -> bool:
-        """A look at its configuration would load it: not before the app had its time for that."""
+    def _is_configured(self, app: Any) -> bool:
+        """Reading its configuration would load it: not before the app has had time to do so."""
         if app.configured or id(app) in self._seen:
             return bool(app.conf.broker_read_url) and _driver(app) in _READERS
         self._seen.add(id(app))
@@ -80,7 +80,7 @@ class Celery:
     def read(self, turn: Turn, sources: Iterable[str]) -> dict[str, float]:
         ages: dict[str, float] = {}
         servers: dict[str, list[Any]] = {source: [] for source in sources}
-        for app in filter(self._is_settled, _apps()):
+        for app in filter(self._is_configured, _apps()):
             if _address(app) in servers:
                 servers[_address(app)].append(app)
         for where, apps in servers.items():
@@ -115,13 +115,13 @@ def _driver(app: Any) -> str:
 
 
 def _address(app: Any) -> str:
-    """Of its broker, without the password, and of its part of it."""
+    """The address of its broker and its part of it, without the password."""
     prefix = app.conf.broker_transport_options.get("global_keyprefix", "")
     return f"{app.connection_for_read().as_uri()} {prefix}"
 
 
 def _connection(app: Any, limits: tuple[str, ...]) -> Any:
-    """The app's own, for reading, with time-outs."""
+    """A connection like the app's, for reading, with time-outs."""
     given = app.conf.broker_transport_options
     return app.connection_for_read(
         transport_options={name: limited(given.get(name)) for name in limits},
@@ -196,7 +196,7 @@ def _read_redis(
     for queue, key in lists:
         if queue not in foreign:
             turn.count("depth", queue, lengths[key])
-    # A key of another type hides its own queue alone.
+    # A key of another type hides only its own queue.
     messages = {
         key: None if head is None else [_Message(text) for text in head]
         for (_, key), head in zip(lists, heads)
@@ -238,14 +238,14 @@ class _Message:
         self.eta: Optional[float] = None
         try:
             self._read(text)
-        except Exception:  # anything may be in a list of Redis: the other queues are still read
+        except Exception:  # a list in Redis may hold anything: the other queues are still read
             self.sent = None
 
     def _read(self, text: bytes) -> None:
         headers = _headers(text)
         sent = headers.get(HEADER)
         if "task" not in headers or not isinstance(sent, (int, float)):
-            return  # not sent by us, or of Celery's first protocol, which has its ETA elsewhere
+            return  # not sent by us, or in Celery's first protocol, which has its ETA elsewhere
         self.sent = sent / 1000
         self.eta = _eta_of(headers)
 
@@ -260,7 +260,7 @@ def _eta_of(headers: Any) -> Optional[float]:
     if not eta:
         return None
     moment = import_module("celery.utils.time").maybe_iso8601(eta)
-    # Without a zone it is UTC's, as Celery's workers have it.
+    # Without a zone it is UTC, as in Celery's workers.
     return float((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
 
 
@@ -301,7 +301,7 @@ def _read_rabbitmq(
     if _manager_options(connection.transport_options):
         return _read_manager(connection, turn)
     connection.connect()
-    refused = import_module("amqp.exceptions").ChannelError  # no such queue, or not for us
+    refused = import_module("amqp.exceptions").ChannelError  # no such queue, or no access
     channel = connection.channel()
     ages = {}
     for queue in turn.choose(names):

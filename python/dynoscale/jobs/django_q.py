@@ -69,7 +69,7 @@ def _broker_module() -> str:
 def _oldest_in_redis() -> tuple[Optional[float], int]:
     """Epoch seconds, and how many tasks there are. A task is signed with its time, in whole seconds: it need not be unpacked,
     which would run code of the app's."""
-    broker = import_module("django_q.brokers").get_broker()  # connects when it is first used
+    broker = import_module("django_q.brokers").get_broker()  # connects at its first use
     client = _redis.own_client(broker.connection)
     lengths: dict[str, int] = {}
     try:
@@ -82,7 +82,7 @@ def _oldest_in_redis() -> tuple[Optional[float], int]:
     if not tasks:
         return None, depth
     stamp = tasks[0].decode("ascii", "replace").rsplit(":", 2)[1]
-    return float(_base62(stamp) + 1), depth  # the end of that second: none looks older than it is
+    return float(_base62(stamp) + 1), depth  # that second's end: at most the true age
 
 
 def _base62(text: str) -> int:

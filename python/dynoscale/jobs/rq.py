@@ -25,7 +25,7 @@ the front; they are newer than those behind them."""
 _MOST_SERVERS = 16
 
 Parts = Callable[[Any], "tuple[Any, Any]"]
-"""Of what has a connection: the class of its queues, and the connection."""
+"""Of an object with a connection: the class of its queues, and the connection."""
 
 # From 1.14 on there are pools. The process of a pool makes no queue, and those that work it only
 # help.

@@ -73,8 +73,8 @@ def report_url(receiver: ReceiverProcess) -> str:
 def agent(report_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """An agent of this process, which has said nothing yet."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # where the leader's lock is
-    monkeypatch.setattr(_reader, "_told_at", {})
-    monkeypatch.setattr(_reader, "_told_cut", set())
+    monkeypatch.setattr(_reader, "_logged_at", {})
+    monkeypatch.setattr(_reader, "_logged_cut", set())
     dynoscale.configure(url=report_url, dyno="worker.1")
     yield
     dynoscale.stop()
