@@ -6,7 +6,7 @@ import { appName, appPath, frame, notice, setLive, trying } from './shell.js';
 import { dynos, stamp, timeTag } from './words.js';
 
 const name = appName(), path = appPath(name);
-const KINDS = { command: 'a program on the service’s machine', webhook: 'a webhook' };
+const KINDS = { command: 'a program on the service’s machine', heroku: 'Heroku', webhook: 'a webhook' };
 let app = await frame({ app: name, page: 'settings' });
 const admin = await may('admin');
 

@@ -82,8 +82,17 @@ async function accountMenu(who) {
   return el('details', { class: 'menu right' },
     el('summary', {}, el('span', { class: 'avatar', 'aria-hidden': 'true' }, [...who.name].slice(0, 2).join('').toUpperCase()), el('span', { class: 'unseen' }, `${who.name}, your account`)),
     el('div', { class: 'float' }, el('div', { class: 'who' }, el('strong', {}, who.name), el('br'), el('span', { class: 'quiet' }, who.role)),
-      el('a', { class: 'item', href: '/account' }, 'Your password and sessions'),
-      await may('admin') ? el('a', { class: 'item', href: '/people' }, 'People, tokens, audit log') : null, out));
+      who.app === null ? el('a', { class: 'item', href: '/account' }, 'Your password and sessions') : null,
+      who.app === null && await may('admin') ? el('a', { class: 'item', href: '/people' }, 'People, tokens, audit log') : null, out));
+}
+
+// Who came from Heroku's dashboard finds the way back: our own links, so that nothing is loaded from
+// elsewhere.
+function fromHeroku(app) {
+  const at = 'https://dashboard.heroku.com/apps';
+  $('#top').before(el('nav', { class: 'heroku', 'aria-label': 'Heroku' }, el('div', { class: 'wide' },
+    el('a', { href: at }, 'Heroku'), el('span', { 'aria-hidden': 'true' }, '›'),
+    app ? [el('a', { href: `${at}/${encodeURIComponent(app)}` }, app), el('span', { 'aria-hidden': 'true' }, '›')] : null, el('span', {}, 'Dynoscale'))));
 }
 
 const TABS = [['', 'Overview'], ['rules', 'Rules'], ['why', 'Why'], ['savings', 'Savings'], ['settings', 'Settings']];
@@ -118,6 +127,7 @@ export async function frame({ app: name, page, needs } = {}) {
     useZone(app.zone);
     document.title = `${app.name} · ${document.title}`;
   }
+  if (who.heroku_app !== null) fromHeroku(who.heroku_app);
   const apps = name ? (await get('/apps')).apps : [];
   const here = (path) => (location.pathname === path ? 'page' : null);
   $('#top').append(el('div', { class: 'wide' }, logo(),
@@ -125,7 +135,7 @@ export async function frame({ app: name, page, needs } = {}) {
     el('div', { class: 'end' },
       el('span', { class: 'live', 'data-is': 'stale', role: 'img', 'aria-label': 'Loading' }, el('span', {}, 'Loading')),
       el('a', { href: '/', 'aria-current': here('/') }, 'Apps'),
-      await may('admin') ? el('a', { href: '/people', 'aria-current': here('/people') }, 'People') : null,
+      who.app === null && await may('admin') ? el('a', { href: '/people', 'aria-current': here('/people') }, 'People') : null,
       await accountMenu(who))));
   if (app && $('#tabs')) tabs(app.name, page);
   foot(Boolean(app));

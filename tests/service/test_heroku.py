@@ -404,3 +404,51 @@ def test_access_that_was_revoked_is_told(heroku: Heroku, serve: Started, tmp_pat
     count = len(heroku.calls)
     world.ticks(8)
     assert len(heroku.calls) - count <= 6
+
+
+# ---- Webhooks
+
+
+def test_a_webhook_tells_of_changes_and_readings_become_rare(world: World, heroku: Heroku) -> None:
+    world.connected().rules(web=2)
+    world.runs(2)
+    wait_for(lambda: heroku.webhooks, "the webhook is asked for")
+    hook = heroku.webhooks[0]
+    assert sorted(hook["include"]) == ["api:formation", "api:release", "dyno"] and hook["level"] == "sync"
+    world.rules(web=3)
+    world.runs(3)
+    wait_for(lambda: [d["status"] for d in heroku.deliveries][:1] == [204], "it is heard")
+    world.settled(3)
+    reads = len(heroku.asked("GET", "/apps/shop/formation"))
+    world.ticks(10)
+    assert len(heroku.asked("GET", "/apps/shop/formation")) - reads <= 2
+    heroku.scale("shop", "web", 7)
+    world.settled(7)
+    wait_for(lambda: "somebody else changed the dynos: 3 → 7" in world.service.log, "adopted")
+
+
+def test_a_delivery_without_the_right_signature_is_refused(world: World, heroku: Heroku) -> None:
+    world.connected().rules(web=1)
+    wait_for(lambda: heroku.webhooks, "the webhook is asked for")
+    heroku.sign_with = "another secret"
+    heroku.scale("shop", "web", 4)
+    wait_for(lambda: heroku.deliveries, "the delivery")
+    assert heroku.deliveries[0]["status"] == 401
+    for path in ("/heroku/webhooks/1", "/heroku/webhooks/999", "/heroku/webhooks/x", "/heroku/webhooks/"):
+        assert world.service.request("POST", path, b"{}").status == 401
+    world.settled(4)  # by a reading
+
+
+def test_a_webhook_that_falls_silent_is_trusted_no_more(world: World, heroku: Heroku) -> None:
+    heroku.deliver_webhooks = False
+    world.connected().rules(web=2)
+    world.runs(2)
+    heroku.scale("shop", "web", 5)
+    world.settled(5)
+
+
+def test_the_webhook_is_removed_with_the_platform(world: World, heroku: Heroku) -> None:
+    world.connected().rules(web=1)
+    wait_for(lambda: heroku.webhooks, "the webhook is asked for")
+    world.command.done("platform", "remove", "shop")
+    assert heroku.webhooks == []

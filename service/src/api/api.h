@@ -63,6 +63,7 @@ struct api_call {
     const char *body; /* api_run gives the resource a copy that ends with NUL */
     size_t body_length;
     const char *content_type, *if_match, *if_none_match, *accept;
+    const char *signature; /* Heroku-Webhook-Hmac-SHA256 */
 
     /* Set by api_run for the resource. */
     const char *parameters[API_PARAMETERS]; /* what stood in the path's places, decoded */
@@ -75,6 +76,7 @@ struct api_call {
     const char *type;                    /* static */
     struct text headers;                 /* "Name: value\r\n" lines */
     bool config_changed, tokens_changed; /* tell control, tell ingest */
+    int64_t told_app;                    /* its platform told of a change: tell control; 0: none */
     /* Answer with a stream of events in place of `answer`: of the app's id, 0: of all apps that
      * who.app allows. See api_event. */
     bool stream;

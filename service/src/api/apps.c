@@ -6,6 +6,7 @@
 #include "api/resources.h"
 #include "people/token.h"
 #include "rules/zone.h"
+#include "store/addon.h"
 
 enum { APPS = 10000, OVERLAP_S = 86400, LONGEST_OVERLAP_S = 30 * 86400, MOST_KEPT_DAYS = 30 };
 
@@ -234,6 +235,13 @@ void apps_remove(struct api_call *call) {
                     "the field “name” must be the app's name, %s: its measurements, rules, "
                     "decisions and audit log are destroyed",
                     call->app.name);
+        return;
+    }
+    struct addon_resource resource;
+    if (addon_of_app(call->store, call->app.id, &resource)) {
+        api_problem(call, 409,
+                    "%s is an add-on at Heroku, and is removed there: heroku addons:destroy %s",
+                    call->app.name, resource.name[0] ? resource.name : resource.uuid);
         return;
     }
     if (!app_remove(call->store, call->app.id)) {

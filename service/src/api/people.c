@@ -10,6 +10,7 @@
 #include "log.h"
 #include "people/password.h"
 #include "people/session.h"
+#include "store/addon.h"
 #include "store/people.h"
 
 enum { FIRST_LINK_S = 7 * 86400, LINK_S = 3 * 86400, PASSWORD_MOST = PASSWORD_LONGEST };
@@ -40,6 +41,10 @@ static void put_who(struct api_call *call) {
                 : call->who.role == API_LOCAL ? "admin"
                                               : role_scope_name(call->who.role));
     text_json(text, call->who.app && app_by_id(call->store, call->who.app, &app) ? app.name : NULL);
+    struct addon_resource resource;
+    text_put(text, ",\"heroku_app\":");
+    bool heroku = call->who.session && addon_of_app(call->store, call->who.app, &resource);
+    text_json(text, heroku ? resource.heroku_app : NULL);
     text_put(text, ",\"csrf\":");
     if (call->session_token[0]) {
         char csrf[CSRF_SIZE];

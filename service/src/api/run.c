@@ -111,7 +111,9 @@ static bool by_session(struct api_call *call) {
         call->session_token[0] = '\0';
         return false;
     }
-    call->who.role = person.role;
+    /* Who came by single sign-on for one app is its admin, and nothing else. */
+    call->who.role = session.app ? API_ADMIN : person.role;
+    call->who.app = session.app;
     call->who.user = person.id;
     call->who.session = session.id;
     snprintf(call->who.name, sizeof call->who.name, "%s", person.name);
@@ -264,7 +266,7 @@ static bool find_app(struct api_call *call, const struct api_route *route) {
     static const char begin[] = "/api/v1/apps/{app}";
     if (strncmp(route->path, begin, sizeof begin - 1) != 0) {
         if (!call->who.app || route->of_one_app) return true;
-        api_problem(call, 403, "this token is for one app alone");
+        api_problem(call, 403, "this %s is for one app alone", call->who.token ? "token" : "session");
         return false;
     }
     if (app_by_name(call->store, call->parameters[0], &call->app) &&

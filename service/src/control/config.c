@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "control/state.h"
 #include "log.h"
+#include "store/addon.h"
 
 static const int64_t REFUSED_LEAST_MS = 5000; /* between two tries of what was refused */
 
@@ -239,7 +240,10 @@ static bool read_rules(struct control *control, struct app_state *app) {
 }
 
 static bool read_app(struct control *control, struct app_state *app) {
+    struct addon_resource resource;
     bool ok = read_rules(control, app) && read_platform(control, app);
+    bool bought = addon_of_app(control->store, app->id, &resource) && resource.dynos > 0;
+    app->plan_dynos = bought ? (int)resource.dynos : -1;
     for (int i = 0; i < app->process_count && ok; i++) ok = take_orders(control, app->processes[i]);
     reconsider_refused(app);
     return ok;

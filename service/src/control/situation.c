@@ -71,6 +71,9 @@ static void add_formation(const struct process *process, int64_t now_ms,
     situation->booting = formation->booting;
     situation->stopping = formation->stopping;
     situation->limit = process->limit;
+    int bought = process->app->plan_dynos;
+    if (bought >= 0 && (situation->limit < 0 || bought < situation->limit))
+        situation->limit = bought;
     if (process->formation_ms >= 0) situation->formation_age = age_s(now_ms, process->formation_ms);
     situation->releasing = formation->releasing == 1;
     situation->release_age = wall_age(situation->now, formation->release_s);

@@ -84,6 +84,7 @@ struct app_state {
     char *platform_kind, *settings;  /* settings: JSON */
     void *sealed;
     size_t sealed_length;
+    int plan_dynos; /* of a process type, at most, by the add-on's plan; -1: no limit */
     struct process **processes;
     int process_count;
     bool busy;       /* a call is under way */

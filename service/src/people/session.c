@@ -76,9 +76,9 @@ bool session_find(struct store *store, const char *token, int64_t now_s, struct 
     return true;
 }
 
-bool session_begin(struct store *store, int64_t person, const char *address, const char *agent,
-                   int64_t now_s, char token[TOKEN_SIZE]) {
-    struct session session = {.person = person, .created_s = now_s, .seen_s = now_s};
+bool session_begin_of_app(struct store *store, int64_t person, int64_t app, const char *address,
+                          const char *agent, int64_t now_s, char token[TOKEN_SIZE]) {
+    struct session session = {.person = person, .app = app, .created_s = now_s, .seen_s = now_s};
     uint8_t hash[TOKEN_HASH_SIZE];
     snprintf(session.address, sizeof session.address, "%s", address ? address : "");
     snprintf(session.agent, sizeof session.agent, "%s", agent ? agent : "");
@@ -86,6 +86,11 @@ bool session_begin(struct store *store, int64_t person, const char *address, con
     token_hash(hash, token, strlen(token));
     return session_add(store, hash, &session) && person_seen(store, person, now_s) &&
            (!address || address_add(store, person, address, now_s));
+}
+
+bool session_begin(struct store *store, int64_t person, const char *address, const char *agent,
+                   int64_t now_s, char token[TOKEN_SIZE]) {
+    return session_begin_of_app(store, person, 0, address, agent, now_s, token);
 }
 
 void session_csrf(char csrf[CSRF_SIZE], const char *token) {

@@ -30,6 +30,10 @@ bool session_find(struct store *store, const char *token, int64_t now_s, struct 
 bool session_begin(struct store *store, int64_t person, const char *address, const char *agent,
                    int64_t now_s, char token[TOKEN_SIZE]);
 
+/* The same for one app alone, of which the person is the admin in this session. */
+bool session_begin_of_app(struct store *store, int64_t person, int64_t app, const char *address,
+                          const char *agent, int64_t now_s, char token[TOKEN_SIZE]);
+
 /* What a page must send as X-CSRF-Token with a cookie: made of the session's token, so that nothing
  * needs to be kept. */
 void session_csrf(char csrf[CSRF_SIZE], const char *token);

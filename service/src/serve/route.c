@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "addon/addon.h"
 #include "clock.h"
 #include "pages.h"
 #include "serve/serve.h"
@@ -46,6 +47,7 @@ static void finish_call(void *context) {
     struct service *service = job->service;
     struct api_call *call = &job->call;
     if (call->tokens_changed) ingest_forget_tokens(service->ingest);
+    if (call->told_app) control_told(service->control, call->told_app);
     if (call->config_changed) {
         control_changed(service->control);
         if (call->app.id) events_changed(service->events, call->app.id);
@@ -64,7 +66,9 @@ static void run_call(struct pool_job *pool_job, struct store *store) {
     struct api_job *job = (struct api_job *)pool_job;
     job->call.store = store;
     job->call.now_s = ds_clock_wall_ns() / 1000000000;
-    api_run(&job->call, http_path(job->request));
+    const char *path = http_path(job->request);
+    if (addon_has(path)) addon_run(&job->call, path);
+    else api_run(&job->call, path);
     job->post.run = finish_call;
     job->post.context = job;
     loop_post(job->service->loop, &job->post);
@@ -91,6 +95,7 @@ static void fill_call(struct api_call *call, const struct service *service,
     call->if_match = http_header(request, "If-Match");
     call->if_none_match = http_header(request, "If-None-Match");
     call->accept = http_header(request, "Accept");
+    call->signature = http_header(request, "Heroku-Webhook-Hmac-SHA256");
 }
 
 void route_busy(struct http_request *request, const char *sentence) {

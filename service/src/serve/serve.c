@@ -300,6 +300,7 @@ int serve(const struct settings *settings) {
     raise_files(&service.settings);
     bool started = start(&service, error, sizeof error);
     if (started) {
+        addon_begin(&service);
         loop_on_signal(service.loop, SIGTERM, begin_drain, &service);
         loop_on_signal(service.loop, SIGINT, begin_drain, &service);
         loop_on_signal(service.loop, SIGHUP, on_hangup, &service);

@@ -37,7 +37,8 @@ struct service {
     struct events *events;
     struct ready *ready;
     struct works *works;
-    struct loop_timer *drain_timer;
+    struct loop_timer *drain_timer, *addon_timer;
+    bool addon_busy; /* what is due for add-ons is being done */
     bool draining;
 };
 
@@ -46,6 +47,9 @@ int serve(const struct settings *settings);
 
 /* route.c: answers a request, now or later. */
 void route_request(void *service, struct http_request *request);
+
+/* addon.c: does what is due for Heroku's add-ons, each second. False without memory. */
+bool addon_begin(struct service *service);
 
 /* Where the API can't be asked now. */
 void route_busy(struct http_request *request, const char *sentence);

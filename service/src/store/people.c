@@ -143,7 +143,7 @@ bool person_set_password(struct store *store, int64_t id, const char *hash) {
 
 /* ---- Sessions ------------------------------------------------------------------------------ */
 
-#define SESSION_COLUMNS "id, person, created_s, seen_s, address, agent"
+#define SESSION_COLUMNS "id, person, created_s, seen_s, address, agent, app"
 
 static void session_of(struct query *query, struct session *session) {
     session->id = column_int(query, 0);
@@ -152,19 +152,21 @@ static void session_of(struct query *query, struct session *session) {
     session->seen_s = column_int(query, 3);
     copy(session->address, sizeof session->address, column_text(query, 4));
     copy(session->agent, sizeof session->agent, column_text(query, 5));
+    session->app = column_int(query, 6);
 }
 
 bool session_add(struct store *store, const uint8_t hash[TOKEN_HASH_SIZE],
                  struct session *session) {
     struct query query =
-        store_query(store, "INSERT INTO session (hash, person, created_s, seen_s, address, agent) "
-                           "VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id");
+        store_query(store, "INSERT INTO session (hash, person, created_s, seen_s, address, agent, "
+                           "app) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id");
     query_blob(&query, 1, hash, TOKEN_HASH_SIZE);
     query_int(&query, 2, session->person);
     query_int(&query, 3, session->created_s);
     query_int(&query, 4, session->seen_s);
     query_text(&query, 5, session->address);
     query_text(&query, 6, session->agent);
+    query_int(&query, 7, session->app);
     session->id = query_next(&query) ? column_int(&query, 0) : 0;
     return query_end(&query) && session->id > 0;
 }

@@ -43,6 +43,7 @@ bool person_set_password(struct store *store, int64_t id, const char *hash);
 
 struct session {
     int64_t id, person, created_s, seen_s;
+    int64_t app; /* that alone; 0: all */
     char address[ADDRESS_SIZE], agent[AGENT_SIZE];
 };
 bool session_add(struct store *store, const uint8_t hash[TOKEN_HASH_SIZE],

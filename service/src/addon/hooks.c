@@ -1,0 +1,51 @@
+/*
+ * Webhooks of apps: POST /heroku/webhooks/APP, signed with a secret of this service and the app.
+ * Who has no right signature learns nothing, not even whether there is such an app.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addon/inside.h"
+#include "control/control.h"
+#include "platforms/platform.h"
+
+static bool is_signed(const struct api_call *call, const struct platform *platform, int64_t app) {
+    char purpose[CONTROL_HOOK_PURPOSE_SIZE], secret[VAULT_DERIVED_SIZE];
+    bool right = false;
+    control_hook_purpose(purpose, app);
+    for (int key = 0; !right && vault_derive(call->vault, key, purpose, secret); key++)
+        right = platform->hook_right(secret, call->signature, call->body, call->body_length);
+    return right;
+}
+
+static const struct platform *platform_of(struct store *store, int64_t app) {
+    char *kind, *settings;
+    void *sealed;
+    size_t length;
+    if (!platform_get(store, app, &kind, &settings, &sealed, &length)) return NULL;
+    const struct platform *platform = platform_find(kind);
+    free(kind);
+    free(settings);
+    free(sealed);
+    return platform;
+}
+
+void hook_take(struct api_call *call, const char *text) {
+    char *end;
+    int64_t app = strtoll(text, &end, 10);
+    const struct platform *asked = platform_find("heroku");
+    bool number = *text >= '1' && *text <= '9' && !*end && app > 0;
+    if (!number || !call->signature || !is_signed(call, asked, app)) {
+        addon_answer(call, 401, "the signature is not right");
+        return;
+    }
+    /* It was signed for this app, which may be another platform's by now, or be removed. */
+    const struct platform *platform = platform_of(call->store, app);
+    if (!platform || !platform->hook_told) {
+        addon_answer(call, 410, "there is nothing here any more: remove this webhook");
+        return;
+    }
+    if (platform->hook_told(app, call->body, call->body_length)) call->told_app = app;
+    call->status = 204;
+}
