@@ -28,8 +28,8 @@ struct run {
     const struct rule *rule;
     int64_t rule_until_s, rule_since_s, release_s; /* release_s: 0: none */
     double boot_s;
-    double
-        noise; /* deviation of the requests of a part of a minute, times the root of their mean */
+    double noise; /* deviation of a part's requests, times the root of their mean */
+    double part_noise[MINUTE_S / LEAST_TICK_S];
 };
 
 int trial_tick_s(const struct rule_process *process, int minutes) {
