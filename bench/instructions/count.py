@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "tests" / "support")]
 
+from receiver import ReceiverProcess  # noqa: E402
 from workbench import (  # noqa: E402
     CC,
     PYTHON,
@@ -50,6 +51,8 @@ HOW_TO_ACCEPT = [
 REQUESTS = 1000
 AGENT = {"DYNOSCALE_URL": "http://127.0.0.1:9/nobody", "DYNO": "web.1"}
 AGENT["DYNOSCALE_LOG_LEVEL"] = "error"
+# Of a service that asks for the signals of requests, and never again for a report.
+ASKS = {"publish_frequency": 3600, "signals": ["busy", "slots", "unstamped"]}
 
 
 class Unable(Exception):
@@ -78,14 +81,19 @@ def core() -> Way:
     program = os.environ.get("BENCH_REQUEST_PATH", "")
     if not program:
         raise Unable("BENCH_REQUEST_PATH names no program: run it by `make test-bench`")
-    return Way("core", [program], {}, first_line(*CC, "--version"))
+    return Way("core", [program], environment({}), first_line(*CC, "--version"))
 
 
-def python() -> Way:
+def python(which: str = "wsgi") -> Way:
     path = os.pathsep.join([str(ROOT / "python"), str(build_for_python())])
     env = environment({"PYTHONPATH": path, "PYTHONHASHSEED": "0", **AGENT})
-    command = [PYTHON, str(HERE / "request_path.py")]
+    command = [PYTHON, str(HERE / "request_path.py"), which]
     return Way("python", command, env, f"{first_line(PYTHON, '--version')}, {cc()}")
+
+
+def python_asked() -> Way:
+    """Once gunicorn's hook was called, all requests are looked at twice: so in a process of its own."""
+    return python("asked")
 
 
 def ruby() -> Way:
@@ -98,7 +106,17 @@ def cc() -> str:
     return first_line(*CC, "--version")
 
 
-WAYS = {"core": core, "python": python, "ruby": ruby}
+def asgi() -> Way:
+    return python("asgi")
+
+
+WAYS = {
+    "core": core,
+    "python": python,
+    "python, asked": python_asked,
+    "asgi": asgi,
+    "ruby": ruby,
+}
 
 
 def count(way: Way) -> Dict[str, float]:
@@ -106,11 +124,13 @@ def count(way: Way) -> Dict[str, float]:
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         raise Unable("valgrind is not installed; on Debian: apt-get install valgrind")
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, ReceiverProcess() as asking:
+        asking.behave("ok", **ASKS)
+        env = {**way.env, "BENCH_ASKING_URL": f"{asking.url}/token"}
         # Of the thread that makes the requests alone; the agent's own goes on when it likes.
         command = [valgrind, "--tool=callgrind", "--collect-atstart=no", "--separate-threads=yes"]
-        command += [f"--callgrind-out-file={directory}/out", *path.command]
-        done = subprocess.run(command, env=way.env, capture_output=True, text=True)
+        command += [f"--callgrind-out-file={directory}/out", *way.command]
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"{way.name}: {done.stdout}{done.stderr}")
         counts: Dict[str, float] = {}

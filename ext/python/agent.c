@@ -252,23 +252,6 @@ static PyObject *asked(PyObject *module, PyObject *nothing) {
                          (long long)asked.heartbeat_ms);
 }
 
-PyDoc_STRVAR(enter_doc, "enter($module, /)\n--\n\n"
-                        "A request enters the app. Returns what leave() takes.");
-
-static PyObject *enter(PyObject *module, PyObject *nothing) {
-    (void)nothing;
-    return PyLong_FromLongLong(ds_py_slot_request_enters(&ds_py_state_of(module)->slot));
-}
-
-PyDoc_STRVAR(leave_doc, "leave($module, entered, /)\n--\n\nA request leaves the app.");
-
-static PyObject *leave(PyObject *module, PyObject *entered) {
-    long long entered_ns = PyLong_AsLongLong(entered);
-    if (entered_ns == -1 && PyErr_Occurred() != NULL) return NULL;
-    ds_py_slot_request_leaves(&ds_py_state_of(module)->slot, entered_ns);
-    Py_RETURN_NONE;
-}
-
 PyDoc_STRVAR(set_slots_doc, "set_slots($module, slots, /)\n--\n\n"
                             "How many requests this process can run at once.");
 
@@ -361,8 +344,6 @@ static PyMethodDef functions[] = {
     {"leads", leads, METH_VARARGS, leads_doc},
     {"watch_leader", watch_leader, METH_VARARGS, watch_leader_doc},
     {"asked", asked, METH_NOARGS, asked_doc},
-    {"enter", enter, METH_NOARGS, enter_doc},
-    {"leave", leave, METH_O, leave_doc},
     {"set_slots", set_slots, METH_O, set_slots_doc},
     {"job_signal", job_signal, METH_VARARGS, job_signal_doc},
     {"counters", counters, METH_NOARGS, counters_doc},

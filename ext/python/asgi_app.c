@@ -1,12 +1,12 @@
 /*
  * DynoscaleAsgiApp: an ASGI application that measures each HTTP request and calls the app it wraps.
  *
- * The server gets the app's own awaitable: there is no coroutine or task of ours, unless the
- * service asks for the time that requests take. The request is measured when the server calls,
- * before the app's first step. Scopes of other types (websocket, and future ones) pass unchanged.
- * So does lifespan, except for the app's last message: before it is sent on, what was recorded is
- * reported, because a server may end the process by the signal that stopped it, without any exit
- * function (uvicorn since 0.29).
+ * The server gets the app's own awaitable: there is no coroutine or task of ours. If the
+ * service asks for the time that requests take, the object of timed.h takes its place. The request
+ * is measured when the server calls, before the app's first step. Scopes of other types (websocket,
+ * and future ones) pass unchanged. So does lifespan, except for the app's last message: before it
+ * is sent on, what was recorded is reported, because a server may end the process by the signal
+ * that stopped it, without any exit function (uvicorn since 0.29).
  */
 #include "wrapper.h"
 
@@ -14,6 +14,7 @@
 
 #include "parts.h"
 #include "stamps.h"
+#include "timed.h"
 
 /* ---- The headers: pairs of bytes ---------------------------------------------------------- */
 
@@ -97,7 +98,8 @@ DS_COLD static int measure_by_both(ds_py_state *state, PyObject *headers, PyObje
     return result;
 }
 
-static ds_py_counted_by measure(ds_py_wrapper *self, PyObject *scope, int64_t *queue_time_ms) {
+static inline ds_py_counted_by measure(ds_py_wrapper *self, PyObject *scope, int64_t *entered_ns,
+                                       int64_t *queue_time_ms) {
     ds_py_state *state = self->state;
     PyObject *headers, *start = NULL;
     ds_py_counted_by counted_by = DS_PY_COUNTED_BY_NONE;
@@ -107,7 +109,7 @@ static ds_py_counted_by measure(ds_py_wrapper *self, PyObject *scope, int64_t *q
         counted_by = ds_py_entry_points_mark(&state->entry_points, self, scope,
                                              state->entry_points.key_asgi, start);
     if (DS_LIKELY(result == 0) && DS_LIKELY(counted_by == DS_PY_COUNTED_BY_NONE)) {
-        result = ds_py_record_start(state, start, queue_time_ms);
+        result = ds_py_record_start(state, start, entered_ns, queue_time_ms);
         if (DS_LIKELY(result == 0) && DS_UNLIKELY(*queue_time_ms < 0))
             result = measure_by_both(state, headers, start, queue_time_ms);
     }
@@ -139,6 +141,16 @@ static inline scope_type type_of(ds_py_state *state, PyObject *scope) {
     return type;
 }
 
+/* Where the service asks for the time that requests take: until the answer is done. */
+__attribute__((noinline)) DS_FLAT static PyObject *
+call_timed(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count, PyObject *names) {
+    int64_t entered_ns = -1, queue_time_ms;
+    PyObject *result = NULL;
+    if (DS_LIKELY(measure(self, args[0], &entered_ns, &queue_time_ms) >= 0))
+        result = PyObject_Vectorcall(self->app, args, flagged_count, names);
+    return ds_py_timed_new(self->state, result, entered_ns);
+}
+
 DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged_count,
                               PyObject *names) {
     ds_py_wrapper *self = (ds_py_wrapper *)object;
@@ -154,10 +166,11 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
             return ds_py_wrapper_call_answered_by(self, args, flagged_count, names,
                                                   "dynoscale.asgi", "_lifespan_send", NULL);
         if (DS_LIKELY(type == SCOPE_HTTP)) {
-            if (DS_UNLIKELY(ds_py_entry_points_need_slow_path(&state->entry_points) ||
-                            dynoscale_busy_asked()))
+            if (DS_UNLIKELY(ds_py_entry_points_need_slow_path(&state->entry_points)))
                 return ds_py_wrapper_call_slow_path(self, args, flagged_count, names);
-            if (DS_UNLIKELY(measure(self, args[0], &queue_time_ms) < 0)) return NULL;
+            if (DS_UNLIKELY(dynoscale_busy_asked()))
+                return call_timed(self, args, flagged_count, names);
+            if (DS_UNLIKELY(measure(self, args[0], NULL, &queue_time_ms) < 0)) return NULL;
             return PyObject_Vectorcall(self->app, args, flagged_count, names);
         }
     }
@@ -170,22 +183,13 @@ static PyObject *get_call(PyObject *object) {
     return ds_py_call("dynoscale.asgi", "_coroutine_function", object, NULL);
 }
 
-/* ASGI servers pass bodies on as they arrive. */
-static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *scope,
+/* ASGI's servers hand bodies on as they come. */
+static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *scope, int64_t *entered_ns,
                                           int64_t *queue_time_ms) {
     ds_py_entry_points *entry_points = &self->state->entry_points;
     if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_UNKNOWN) != 0)
         ds_py_entry_points_know_server(entry_points, false);
-    return measure(self, scope, queue_time_ms);
-}
-
-/* Times the task from its first step to its end. */
-static PyObject *time_answer(PyObject *awaitable) {
-    if (awaitable == NULL) return NULL;
-    PyObject *timed = ds_py_call("dynoscale.asgi", "_timed", awaitable, NULL);
-    if (timed == NULL && ds_py_swallow() == 0) return awaitable;
-    Py_DECREF(awaitable);
-    return timed;
+    return measure(self, scope, entered_ns, queue_time_ms);
 }
 
 static const ds_py_wrapper_kind kind = {
@@ -193,7 +197,7 @@ static const ds_py_wrapper_kind kind = {
     .call = call,
     .measure = measure_slow_path,
     .answer = 2,
-    .time_answer = time_answer,
+    .time_answer = ds_py_timed_new,
     .timed = "Send",
     .get_call = get_call,
 };

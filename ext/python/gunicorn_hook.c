@@ -76,12 +76,14 @@ DS_COLD static int record_by_both(ds_py_state *state, PyObject *headers, PyObjec
     return result;
 }
 
-static int record(ds_py_state *state, PyObject *request) {
+__attribute__((always_inline)) static inline int record(ds_py_state *state, PyObject *request,
+                                                        int64_t *entered_ns) {
     PyObject *stamp = NULL, *headers = PyObject_GetAttr(request, state->name_headers);
     if (DS_UNLIKELY(headers == NULL) && ds_py_swallow() < 0) return -1;
     int result = DS_LIKELY(headers != NULL) ? scan(headers, &ds_py_request_start, &stamp) : 0;
     int64_t queue_time_ms = DYNOSCALE_STAMP_OFF;
-    if (DS_LIKELY(result == 0)) result = ds_py_record_start(state, stamp, &queue_time_ms);
+    if (DS_LIKELY(result == 0))
+        result = ds_py_record_start(state, stamp, entered_ns, &queue_time_ms);
     if (DS_LIKELY(result == 0) && DS_UNLIKELY(queue_time_ms < 0))
         result = record_by_both(state, headers, &stamp, &queue_time_ms);
     if (result == 0 && DS_UNLIKELY(ds_py_entry_points_need_slow_path(&state->entry_points)))
@@ -91,9 +93,9 @@ static int record(ds_py_state *state, PyObject *request) {
     return result;
 }
 
-/* Parses pre_request(worker=..., req=...). Returns the request, borrowed, or NULL with a
- * TypeError. */
-DS_COLD static PyObject *parse(PyObject *const *args, Py_ssize_t count, PyObject *names) {
+/* Parses a call with keywords. Returns the request, borrowed, or NULL with a TypeError. */
+DS_COLD static PyObject *parse(const char *function, Py_ssize_t most, PyObject *const *args,
+                               Py_ssize_t count, PyObject *names) {
     PyObject *worker = count > 0 ? args[0] : NULL, *request = count > 1 ? args[1] : NULL;
     Py_ssize_t named = names != NULL ? PyTuple_GET_SIZE(names) : 0;
     for (Py_ssize_t i = 0; i < named; i++) {
@@ -102,8 +104,9 @@ DS_COLD static PyObject *parse(PyObject *const *args, Py_ssize_t count, PyObject
         else if (PyUnicode_CompareWithASCIIString(name, "req") == 0 && request == NULL)
             request = value;
     }
-    if (worker != NULL && request != NULL && count + named == 2) return request;
-    PyErr_SetString(PyExc_TypeError, "pre_request takes 2 arguments: worker and req");
+    if (worker != NULL && request != NULL && count + named <= most) return request;
+    PyErr_Format(PyExc_TypeError, "%s takes %s arguments: worker and req", function,
+                 most == 2 ? "2" : "2 to 4");
     return NULL;
 }
 
@@ -115,16 +118,65 @@ DS_COLD static int find_slots(PyObject *worker) {
     return found == NULL ? ds_py_swallow() : 0;
 }
 
-/* Stores the time on the request for post_request. */
-DS_COLD static int enter(ds_py_state *state, PyObject *request) {
-    if (!ds_py_entry_points_hook_times(&state->entry_points)) return 0;
-    int64_t entered_ns = ds_py_slot_request_enters(&state->slot);
+/* ---- From pre_request to post_request ------------------------------------------------------- */
+
+enum { NEIGHBOURS = 4 };
+
+static size_t place_of(const PyObject *request, size_t i) {
+    uintptr_t address = (uintptr_t)request;
+    return ((address >> 4 ^ address >> 11) + i) % DS_PY_INSIDE;
+}
+
+/* A place that has the request already is left from a fork, or from a request that never left. */
+static bool remember(ds_py_inside *inside, const PyObject *request, int64_t entered_ns) {
+    for (size_t i = 0; i < NEIGHBOURS; i++) {
+        size_t place = place_of(request, i);
+        const void *there = NULL;
+        if (!atomic_compare_exchange_strong(&inside->requests[place], &there, request) &&
+            there != request)
+            continue;
+        inside->entered_ns[place] = entered_ns;
+        return true;
+    }
+    return false;
+}
+
+/* When the request entered, and it is forgotten; -1 where it has no place. */
+static int64_t take_out(ds_py_inside *inside, const PyObject *request) {
+    for (size_t i = 0; i < NEIGHBOURS; i++) {
+        size_t place = place_of(request, i);
+        if (atomic_load_explicit(&inside->requests[place], memory_order_relaxed) != request)
+            continue;
+        int64_t entered_ns = inside->entered_ns[place];
+        /* release: pairs with the exchange in `remember`; the place is the next one's. */
+        atomic_store_explicit(&inside->requests[place], NULL, memory_order_release);
+        return entered_ns;
+    }
+    return -1;
+}
+
+/* Keeps the moment for post_request. -1 with an exception that is not an Exception: propagate it.
+ */
+static int keep(ds_py_state *state, PyObject *request, int64_t entered_ns) {
+    if (entered_ns < 0 || DS_LIKELY(remember(&state->inside, request, entered_ns))) return 0;
+    atomic_fetch_add(&state->inside.with_attribute, 1);
     PyObject *entered = PyLong_FromLongLong(entered_ns);
     int result = entered != NULL ? PyObject_SetAttr(request, state->name_entered, entered) : -1;
     Py_XDECREF(entered);
     if (result == 0) return 0;
     ds_py_slot_request_leaves(&state->slot, entered_ns);
     return ds_py_swallow();
+}
+
+/* Where the service asks for the time that requests take. Enters only where post_request is known
+ * to be called. */
+__attribute__((noinline)) DS_FLAT static int record_timed(ds_py_state *state, PyObject *request) {
+    int64_t entered_ns = -1;
+    if (!ds_py_entry_points_hook_times(&state->entry_points)) return record(state, request, NULL);
+    if (DS_LIKELY(record(state, request, &entered_ns) == 0))
+        return keep(state, request, entered_ns);
+    ds_py_slot_request_leaves(&state->slot, entered_ns);
+    return -1;
 }
 
 PyDoc_STRVAR(pre_request_doc,
@@ -136,41 +188,54 @@ DS_FLAT static PyObject *pre_request(PyObject *module, PyObject *const *args, Py
                                      PyObject *names) {
     PyObject *request;
     if (DS_LIKELY(count == 2 && names == NULL)) request = args[1];
-    else if ((request = parse(args, count, names)) == NULL) return NULL;
+    else if ((request = parse("pre_request", 2, args, count, names)) == NULL) return NULL;
     ds_py_state *state = ds_py_state_of(module);
     if (ds_py_need_agent(state) < 0) return NULL;
     if (ds_py_slot_on(&state->slot)) {
         bool first = !atomic_load_explicit(&state->entry_points.hook_called, memory_order_relaxed);
         if (DS_UNLIKELY(first) && find_slots(count > 0 ? args[0] : Py_None) < 0) return NULL;
         ds_py_entry_points_open_hook(&state->entry_points);
-        if (DS_UNLIKELY(record(state, request) < 0)) return NULL;
-        if (DS_UNLIKELY(dynoscale_busy_asked()) && enter(state, request) < 0) return NULL;
+        int result = DS_UNLIKELY(dynoscale_busy_asked()) ? record_timed(state, request)
+                                                         : record(state, request, NULL);
+        if (DS_UNLIKELY(result < 0)) return NULL;
     }
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(post_request_doc, "post_request($module, req, /)\n--\n\n"
-                               "The request of a pre_request has left the app.");
+PyDoc_STRVAR(post_request_doc, "post_request($module, worker, req, environ=None, resp=None)\n--\n\n"
+                               "The request that pre_request measured has been answered.");
 
-/* The first call shows that gunicorn calls it: only then pre_request enters. */
-static PyObject *post_request(PyObject *module, PyObject *request) {
-    ds_py_state *state = ds_py_state_of(module);
-    atomic_store_explicit(&state->entry_points.hook_times, true, memory_order_relaxed);
+/* Of a request that found no place. -1 with an exception that is not an Exception: propagate it. */
+DS_COLD static int leave_by_attribute(ds_py_state *state, PyObject *request) {
     PyObject *entered = PyObject_GetAttr(request, state->name_entered);
-    if (entered == NULL) {
-        if (ds_py_swallow() < 0) return NULL;
-        Py_RETURN_NONE;
-    }
+    if (entered == NULL) return ds_py_swallow();
     long long entered_ns = PyLong_AsLongLong(entered);
     Py_DECREF(entered);
-    if (entered_ns == -1 && PyErr_Occurred() != NULL && ds_py_swallow() < 0) return NULL;
+    if (entered_ns == -1 && PyErr_Occurred() != NULL) return ds_py_swallow();
+    atomic_fetch_sub(&state->inside.with_attribute, 1);
     ds_py_slot_request_leaves(&state->slot, entered_ns);
+    return 0;
+}
+
+/* From the first call on it is known that gunicorn calls it: only then pre_request enters. */
+static PyObject *post_request(PyObject *module, PyObject *const *args, Py_ssize_t count,
+                              PyObject *names) {
+    PyObject *request;
+    if (DS_LIKELY(count >= 2 && count <= 4 && names == NULL)) request = args[1];
+    else if ((request = parse("post_request", 4, args, count, names)) == NULL) return NULL;
+    ds_py_state *state = ds_py_state_of(module);
+    atomic_store_explicit(&state->entry_points.hook_times, true, memory_order_relaxed);
+    int64_t entered_ns = take_out(&state->inside, request);
+    if (DS_LIKELY(entered_ns >= 0)) ds_py_slot_request_leaves(&state->slot, entered_ns);
+    else if (DS_UNLIKELY(atomic_load(&state->inside.with_attribute) > 0) &&
+             leave_by_attribute(state, request) < 0)
+        return NULL;
     Py_RETURN_NONE;
 }
 
 static PyMethodDef functions[] = {
     {"pre_request", DS_METHOD(pre_request), METH_FASTCALL | METH_KEYWORDS, pre_request_doc},
-    {"post_request", post_request, METH_O, post_request_doc},
+    {"post_request", DS_METHOD(post_request), METH_FASTCALL | METH_KEYWORDS, post_request_doc},
     {NULL, NULL, 0, NULL},
 };
 

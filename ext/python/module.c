@@ -11,10 +11,11 @@
 #include "state.h"
 
 static int execute(PyObject *module) {
+    ds_py_state_of(module)->module = module;
     bool added = ds_py_state_init(ds_py_state_of(module)) == 0 && ds_py_add_options(module) == 0 &&
                  ds_py_add_doctor(module) == 0 && ds_py_add_agent(module) == 0 &&
-                 ds_py_add_wsgi_app(module) == 0 && ds_py_add_asgi_app(module) == 0 &&
-                 ds_py_add_gunicorn_hook(module) == 0;
+                 ds_py_add_timed(module) == 0 && ds_py_add_wsgi_app(module) == 0 &&
+                 ds_py_add_asgi_app(module) == 0 && ds_py_add_gunicorn_hook(module) == 0;
     return added ? PyModule_AddStringConstant(module, "VERSION", DYNOSCALE_VERSION) : -1;
 }
 

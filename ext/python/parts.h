@@ -9,6 +9,7 @@ int ds_py_add_wsgi_app(PyObject *module);      /* wsgi_app.c */
 int ds_py_add_asgi_app(PyObject *module);      /* asgi_app.c */
 int ds_py_add_gunicorn_hook(PyObject *module); /* gunicorn_hook.c */
 int ds_py_add_options(PyObject *module);       /* options.c */
+int ds_py_add_timed(PyObject *module);         /* timed.c */
 int ds_py_add_doctor(PyObject *module);        /* doctor.c */
 
 #endif

@@ -20,6 +20,7 @@ int ds_py_state_init(ds_py_state *state) {
 
 int ds_py_state_traverse(ds_py_state *state, visitproc visit, void *arg) {
     Py_VISIT(state->options_type);
+    Py_VISIT(state->timed_type);
     return ds_py_entry_points_traverse(&state->entry_points, visit, arg);
 }
 
@@ -37,6 +38,7 @@ void ds_py_state_clear(ds_py_state *state) {
     Py_CLEAR(state->name_body);
     Py_CLEAR(state->name_entered);
     Py_CLEAR(state->options_type);
+    Py_CLEAR(state->timed_type);
 }
 
 int ds_py_decide(ds_py_state *state) {

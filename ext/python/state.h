@@ -13,6 +13,17 @@
 #include "slot.h"
 #include "text.h"
 
+/*
+ * Requests that gunicorn's hook has seen enter the app, and when that was: by the request's
+ * address, which no other has before it has left. Those that find no place have an attribute.
+ */
+enum { DS_PY_INSIDE = 128 };
+typedef struct ds_py_inside {
+    _Atomic(const void *) requests[DS_PY_INSIDE]; /* NULL: free */
+    int64_t entered_ns[DS_PY_INSIDE];             /* its request's alone */
+    atomic_long with_attribute;
+} ds_py_inside;
+
 /* All zeros at first: off, settings not read, no entry points. */
 typedef struct ds_py_state {
     ds_py_slot slot;
@@ -23,7 +34,9 @@ typedef struct ds_py_state {
     PyObject *key_type, *text_http;                /* in scope, and its value there */
     PyObject *name_headers, *name_body; /* in gunicorn's request; "headers" in scope, too */
     PyObject *name_entered;             /* our attribute of gunicorn's request */
-    PyTypeObject *options_type;
+    ds_py_inside inside;
+    PyTypeObject *options_type, *timed_type;
+    PyObject *module; /* borrowed: the one that has this state */
 } ds_py_state;
 
 static inline ds_py_state *ds_py_state_of(PyObject *module) { return PyModule_GetState(module); }
@@ -47,11 +60,17 @@ static inline int ds_py_need_agent(ds_py_state *state) {
  * native thread's events. A negative *queue_time_ms means that nothing was recorded: call
  * ds_py_record with both headers. Returns 0, or -1 with an exception that is not an Exception:
  * propagate it.
+ * If the service asks for it, `entered_ns` is not NULL: then the request enters the app by the same
+ * reading of the clock, and the caller must call ds_py_slot_request_leaves with it, whatever
+ * happens.
  */
-static inline int ds_py_record_start(ds_py_state *state, PyObject *start, int64_t *queue_time_ms) {
+static inline int ds_py_record_start(ds_py_state *state, PyObject *start, int64_t *entered_ns,
+                                     int64_t *queue_time_ms) {
     ds_py_text text = ds_py_text_of(start);
     ds_py_reader reader = ds_py_slot_enter(&state->slot);
-    *queue_time_ms = dynoscale_agent_request_start(reader.agent, text.data, text.length, 0);
+    if (entered_ns != NULL) *entered_ns = dynoscale_agent_enter(reader.agent);
+    *queue_time_ms = dynoscale_agent_request_start_at(
+        reader.agent, entered_ns != NULL ? *entered_ns : -1, text.data, text.length, 0);
     bool event = dynoscale_agent_has_event(reader.agent);
     ds_py_slot_leave(&reader);
     return DS_UNLIKELY(event) ? ds_py_call_agent("log_events", NULL) : 0;

@@ -89,20 +89,21 @@ DS_COLD PyObject *ds_py_wrapper_call_slow_path(ds_py_wrapper *self, PyObject *co
     int64_t queue_time_ms = DYNOSCALE_STAMP_OFF;
     long shown = ds_py_entry_points_shown(&state->entry_points);
     if (find_slots(self, args, flagged_count) < 0) return NULL;
-    ds_py_counted_by counted_by = self->kind->measure(self, request, &queue_time_ms);
-    if (counted_by == DS_PY_COUNTED_RAISED) return NULL;
+    bool asked = dynoscale_busy_asked();
+    int64_t entered_ns = -1;
+    ds_py_counted_by counted_by =
+        self->kind->measure(self, request, asked ? &entered_ns : NULL, &queue_time_ms);
+    bool raised = counted_by == DS_PY_COUNTED_RAISED;
     if (counted_by == DS_PY_COUNTED_BY_WRAPPER) shown = 0; /* by who counted */
-    if ((shown & DS_PY_SHOW_APP) != 0 && show_app(state, request, queue_time_ms) < 0) return NULL;
-    if (counted_by == DS_PY_COUNTED_BY_WRAPPER || !dynoscale_busy_asked() ||
-        (counted_by == DS_PY_COUNTED_BY_HOOK &&
-         ds_py_entry_points_hook_times(&state->entry_points)))
-        return call_and_show(self, args, flagged_count, names, shown, queue_time_ms);
-    bool called_for_answer = PyVectorcall_NARGS(flagged_count) > self->kind->answer;
-    if (self->kind->time_answer != NULL && called_for_answer)
-        return self->kind->time_answer(
-            call_and_show(self, args, flagged_count, names, shown, queue_time_ms));
-    int64_t entered_ns = ds_py_slot_request_enters(&state->slot);
-    PyObject *result = call_and_show(self, args, flagged_count, names, shown, queue_time_ms);
+    if (!raised && (shown & DS_PY_SHOW_APP) != 0)
+        raised = show_app(state, request, queue_time_ms) < 0;
+    if (asked && counted_by == DS_PY_COUNTED_BY_HOOK &&
+        !ds_py_entry_points_hook_times(&state->entry_points))
+        entered_ns = ds_py_slot_request_enters(&state->slot);
+    PyObject *result =
+        raised ? NULL : call_and_show(self, args, flagged_count, names, shown, queue_time_ms);
+    if (self->kind->time_answer != NULL && !raised)
+        return self->kind->time_answer(state, result, entered_ns);
     ds_py_slot_request_leaves(&state->slot, entered_ns);
     return result;
 }

@@ -16,12 +16,13 @@ typedef struct ds_py_wrapper_kind {
     const char *name; /* of the class */
     vectorcallfunc call;
     /* Counts a request, a dict (environ, or a scope of type http), unless it was counted before.
-     * *queue_time_ms is as from dynoscale_agent_request, or what the hook measured. */
-    ds_py_counted_by (*measure)(ds_py_wrapper *self, PyObject *request, int64_t *queue_time_ms);
+     * *queue_time_ms is as from dynoscale_agent_request, or what the hook measured.
+     * `entered_ns` is as for ds_py_record_start; it stays if this wrapper does not count. */
+    ds_py_counted_by (*measure)(ds_py_wrapper *self, PyObject *request, int64_t *entered_ns,
+                                int64_t *queue_time_ms);
     Py_ssize_t answer; /* the index of start_response, or of send, among the arguments */
-    /* Takes what the app returned (NULL: it raised) and returns it, or an object that also measures
-     * its time. NULL for a kind whose requests end when the app returns. */
-    PyObject *(*time_answer)(PyObject *returned);
+    /* ds_py_timed_new; NULL for a kind whose requests end when the app returns. */
+    PyObject *(*time_answer)(ds_py_state *state, PyObject *returned, int64_t entered_ns);
     const char *timed; /* in dynoscale._server_timing: replaces that argument and adds the header */
     /* What getattr(wrapper, "__call__") returns, which servers look at; NULL: the type's. Returns a
      * new reference, or NULL with an exception. */

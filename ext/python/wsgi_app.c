@@ -45,7 +45,7 @@ static int has_body(ds_py_entry_points *entry_points, PyObject *environ) {
 /* `several`: the hook may have counted the request. `late`: its stamp may be from before the body
  * arrived, so it gives no sample. */
 static inline ds_py_counted_by measure(ds_py_wrapper *self, PyObject *environ, bool several,
-                                       bool late, int64_t *queue_time_ms) {
+                                       bool late, int64_t *entered_ns, int64_t *queue_time_ms) {
     ds_py_state *state = self->state;
     PyObject *start;
     if (ds_py_lookup(environ, state->key_request_start, &start) < 0) return DS_PY_COUNTED_RAISED;
@@ -57,13 +57,24 @@ static inline ds_py_counted_by measure(ds_py_wrapper *self, PyObject *environ, b
     if (DS_UNLIKELY(hooked != 0))
         counted_by = hooked < 0 ? DS_PY_COUNTED_RAISED : DS_PY_COUNTED_BY_HOOK;
     if (DS_LIKELY(counted_by == DS_PY_COUNTED_BY_NONE)) {
-        result = ds_py_record_start(state, late ? NULL : start, queue_time_ms);
+        result = ds_py_record_start(state, late ? NULL : start, entered_ns, queue_time_ms);
         if (late && result == 0) ds_py_record(state, NULL, NULL, queue_time_ms);
         else if (DS_UNLIKELY(*queue_time_ms < 0) && result == 0)
             result = measure_by_both(state, environ, start, queue_time_ms);
     }
     Py_XDECREF(start);
     return DS_LIKELY(result == 0) ? counted_by : DS_PY_COUNTED_RAISED;
+}
+
+/* Where the service asks for the time that requests take. */
+__attribute__((noinline)) DS_FLAT static PyObject *
+call_timed(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count, PyObject *names) {
+    int64_t entered_ns = -1, queue_time_ms;
+    PyObject *result = NULL;
+    if (DS_LIKELY(measure(self, args[0], false, false, &entered_ns, &queue_time_ms) >= 0))
+        result = PyObject_Vectorcall(self->app, args, flagged_count, names);
+    ds_py_slot_request_leaves(&self->state->slot, entered_ns);
+    return result;
 }
 
 DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged_count,
@@ -75,17 +86,19 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
     if (ds_py_slot_on(&state->slot) && DS_LIKELY(PyVectorcall_NARGS(flagged_count) > 0) &&
         DS_LIKELY(PyDict_Check(args[0]))) {
         int64_t queue_time_ms;
-        if (DS_UNLIKELY(ds_py_entry_points_need_slow_path(&state->entry_points) ||
-                        dynoscale_busy_asked()))
+        if (DS_UNLIKELY(ds_py_entry_points_need_slow_path(&state->entry_points)))
             return ds_py_wrapper_call_slow_path(self, args, flagged_count, names);
-        if (DS_UNLIKELY(measure(self, args[0], false, false, &queue_time_ms) < 0)) return NULL;
+        if (DS_UNLIKELY(dynoscale_busy_asked()))
+            return call_timed(self, args, flagged_count, names);
+        if (DS_UNLIKELY(measure(self, args[0], false, false, NULL, &queue_time_ms) < 0))
+            return NULL;
         return PyObject_Vectorcall(self->app, args, flagged_count, names);
     }
     return ds_py_wrapper_call_app(self, args, flagged_count, names);
 }
 
 static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *environ,
-                                          int64_t *queue_time_ms) {
+                                          int64_t *entered_ns, int64_t *queue_time_ms) {
     ds_py_entry_points *entry_points = &self->state->entry_points;
     if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_UNKNOWN) != 0 &&
         look_at_server(self->state, environ) < 0)
@@ -94,7 +107,7 @@ static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *environ
     if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_READS_BODIES) != 0)
         late = has_body(entry_points, environ);
     if (late < 0) return DS_PY_COUNTED_RAISED;
-    return measure(self, environ, ds_py_entry_points_several(entry_points), late > 0,
+    return measure(self, environ, ds_py_entry_points_several(entry_points), late > 0, entered_ns,
                    queue_time_ms);
 }
 

@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, Callable
 
-from dynoscale import _agent, _native
+from dynoscale import _agent
 from dynoscale._native import DynoscaleAsgiApp
 
 __all__ = ["DynoscaleAsgiApp"]
@@ -26,15 +26,6 @@ def _coroutine_function(wrapper: Any) -> Callable[[Any, Any, Any], Coroutine[Any
         await wrapper(scope, receive, send)
 
     return __call__
-
-
-async def _timed(answer: Awaitable[Any]) -> Any:
-    """Awaits what the app returned, and measures the time from its first step to its end."""
-    entered = _native.enter()
-    try:
-        return await answer
-    finally:
-        _native.leave(entered)
 
 
 class _LifespanSend:

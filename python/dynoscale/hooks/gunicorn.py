@@ -15,12 +15,6 @@ Or, beside something of your own::
 
 from __future__ import annotations
 
-from dynoscale import _native
-from dynoscale._native import pre_request
+from dynoscale._native import post_request, pre_request
 
 __all__ = ["post_request", "pre_request"]
-
-
-def post_request(worker: object, req: object, environ: object = None, resp: object = None) -> None:
-    """The request that ``pre_request`` measured has been answered."""
-    _native.post_request(req)

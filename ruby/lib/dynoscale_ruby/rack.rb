@@ -15,12 +15,11 @@ module DynoscaleRuby
       Agent.mounted
     end
 
-    # If the service asks how long requests take, `enter` counts, and returns the time in ns.
+    # `count` gives the moment in ns where the service asks for the time that requests take, and -2
+    # where there is more to do. Two Integers are compared without a call.
     def call(env)
-      return @app.call(env) unless count(env)
-
-      entered = enter(env)
-      return call_slow_path(@app, env) if entered == true
+      return @app.call(env) unless (entered = count(env))
+      return call_slow_path(@app, env) if entered < -1
 
       begin
         @app.call(env)
