@@ -11,62 +11,21 @@
 #include "clock.h"
 #include "support/false_clock.h"
 #include "support/false_transport.h"
-#include "worker.h"
+#include "support/false_worker.h"
 
 #define SECOND_NS 1000000000LL
 
-static ds_settings *settings;
-
 static int new_worker(void **state) {
-    dynoscale_options *o = dynoscale_options_new();
-    const char *values[][2] = {{"url", "http://service/token"}, {"dyno", "web.1"}};
-    for (int i = 0; i < 2; i++)
-        dynoscale_options_set(o, dynoscale_setting_find(values[i][0], strlen(values[i][0])),
-                              values[i][1], strlen(values[i][1]), DYNOSCALE_SOURCE_CODE);
-    settings = ds_settings_new(o, "c");
-    dynoscale_options_free(o);
+    false_worker_new(state);
     false_clock_set_wall(1700000000 * SECOND_NS);
     false_clock_set_process_age(2500);
-    false_transport_reset();
     dynoscale_set_slots(0);
-    ds_worker *w = ds_worker_new(settings, &false_transport);
-    atomic_store(&w->stage, DS_STAGE_RUNNING);
-    *state = w;
-    return 0;
-}
-
-static int free_worker(void **state) {
-    ds_worker *w = *state;
-    if (w->connection) w->transport->close(w->connection);
-    ds_worker_release(w);
-    ds_settings_release(settings);
     return 0;
 }
 
 static int64_t wall_s(void) { return ds_clock_wall_ns() / SECOND_NS; }
 
 static void push(ds_worker *w) { ds_worker_push(w, ds_sample(wall_s(), 7)); }
-
-/* Turns until the worker asks for a wait; gives that wait. */
-static int64_t run_until_idle(ds_worker *w) {
-    int64_t wait = 0;
-    for (int turns = 0; wait == 0; turns++) {
-        assert_true(turns < 1000);
-        assert_true(ds_worker_step(w, &wait));
-        if (w->in_flight && wait == 100) return wait; /* waits for an answer */
-    }
-    return wait;
-}
-
-static void live_for(ds_worker *w, int64_t ms) {
-    while (ms > 0) {
-        int64_t wait = run_until_idle(w);
-        if (wait == DS_NEVER_MS || wait > ms) wait = ms;
-        false_clock_advance_ms(wait);
-        ms -= wait;
-    }
-    run_until_idle(w);
-}
 
 static void report(ds_worker *w) {
     size_t before = false_transport_accepted();
@@ -385,7 +344,7 @@ static void without_answers_for_ten_minutes_job_queues_are_read_again(void **sta
     assert_true(asked.jobs);
 }
 
-#define WITH_WORKER(test) cmocka_unit_test_setup_teardown(test, new_worker, free_worker)
+#define WITH_WORKER(test) cmocka_unit_test_setup_teardown(test, new_worker, false_worker_free)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -128,8 +128,8 @@ void false_transport_answer(int status, const char *text) {
     service.answer.retry_after_ms = DS_ANSWER_NO_RETRY;
     service.answer.body_whole = true;
     service.answer.path = (ds_path){.reach = status > 0 ? DS_REACH_ANSWER : DS_REACH_NOTHING,
-                                  .date_s = -1,
-                                  .queue_time_ms = -1};
+                                    .date_s = -1,
+                                    .queue_time_ms = -1};
     if (status == 0) {
         strncpy(service.answer.reason, text, DS_ANSWER_REASON_SIZE - 1);
     } else {
