@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Dict, List
 
 from appservers import SERVERS, AppServer, Load, wrk
-from measure import Rounds, Table, quartiles, ratio
+from measure import Rounds, Table, ratio
 from sink import Sink
 from workbench import Missing, Workbench, agent_on
 
@@ -47,13 +47,4 @@ def measure(bench: Workbench, table: Table, server: AppServer) -> None:
         with_agent: Rounds = [of(load) for load in loads[True]]
         without: Rounds = [of(load) for load in loads[False]]
         times = ratio(with_agent, without)
-        low, high = quartiles(times)
-        table.add(
-            f"{server.name}: {label}",
-            unit,
-            with_agent,
-            ratio=times,
-            to="without",
-            bar="spread includes 1.00",
-            met=low <= 1 <= high,
-        )
+        table.add(f"{server.name}: {label}", unit, with_agent, ratio=times, to="without")
