@@ -28,7 +28,8 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
         test-web web-tests-ready screenshots \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model test-buffer run-buffer test-fuzz run-briefly \
-        valgrind run-valgrind bench bench-service bench-policy bench-trials accept-instructions format lint
+        valgrind run-valgrind bench bench-service bench-policy bench-policy-jobs bench-trials \
+        accept-instructions format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -517,6 +518,10 @@ bench-policy: $(POLICY) ## how few dynos and slow minutes each way of scaling ne
 	$(call install,bench)
 	@SIMULATE=$(abspath $(POLICY)) $(PYTHON) bench/policy/compare.py $(if $(QUICK),--quick) \
 	    $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TRACES),--traces $(TRACES)) $(if $(TO),--to $(TO))
+
+bench-policy-jobs: $(POLICY_JOBS) ## the same of workers: worker-hours and jobs that begin late; SEEDS=1,2,3 QUICK=1
+	@SIMULATE=$(abspath $(POLICY_JOBS)) $(PYTHON) bench/policy/jobs/compare.py $(if $(QUICK),--quick) \
+	    $(if $(SEEDS),--seeds $(SEEDS))
 
 bench-trials: $(POLICY) $(TRIALS) ## how true trials of rules are, beside exact runs; SEEDS=1,2 ONLY=flash
 	@$(PYTHON) bench/policy/trials.py --simulate $(abspath $(POLICY)) --trial $(abspath $(TRIALS)) \

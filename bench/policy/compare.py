@@ -54,8 +54,11 @@ FILES = {
              of_file("aapl", AAPL, 4), of_file("goog", GOOG, 14)],
     "report": [of_file("wc98a", WC98, 17), of_file("wc98b", WC98, 21), of_file("elb", ELB, 12),
                of_file("aapl", AAPL, 17), of_file("aapl2", AAPL, 32), of_file("goog", GOOG, 33)],
+    # Days that nothing was ever run on before the results of them.
+    "unseen": [of_file("wc98d", WC98, 12), of_file("elb5", ELB, 5), of_file("aapl25", AAPL, 25),
+               of_file("goog41", GOOG, 41), of_file("llm", "azure_llm_conv.csv", 0, 3480)],
 }
-SEEDS = {"tune": "4,5,6", "report": "1,2,3"}
+SEEDS = {"tune": "4,5,6", "report": "1,2,3", "unseen": "7,8,9"}
 
 
 def knobs(name: str, policy: str, knob: str, values: Sequence[str], more: str = "") -> List[Method]:
@@ -113,7 +116,8 @@ def run_all(arguments: argparse.Namespace, methods: Sequence[Method], windows: S
             more: str) -> Results:
     simulator = os.environ.get("SIMULATE", "build/cc/bench/policy/simulate")
     results: Results = {}
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    at_once = int(os.environ.get("JOBS", "0")) or os.cpu_count()
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         jobs = [pool.submit(simulate, simulator, arguments.traces, method, window, seed, more)
                 for window in windows for method in methods
                 for seed in arguments.seeds.split(",")]
@@ -197,7 +201,7 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--traces", default="", help="a folder with CSV files; else made traces")
     parser.add_argument("--seeds", default="")
-    parser.add_argument("--set", choices=["tune", "report"], default="report")
+    parser.add_argument("--set", choices=list(SEEDS), default="report")
     parser.add_argument("--only", default="", help="windows, by name")
     parser.add_argument("--options", default="", help="options for all: 'bootlo=60 boothi=120'")
     parser.add_argument("--method", action="append", default=[],

@@ -33,10 +33,12 @@ CHANGES: List[Tuple[str, str]] = [
     ("8 slots of 300 ms", "c=8 mean=.3"),
     ("noise of 30 %", "noise=.3"),
     ("6 deploys, 1 crash a day", "deploys=6 crash=1"),
+    ("cold start at noon, 2 dynos", "start=2 noon"),
     ("restart, all is lost", "restartat=50000 keep=0"),
     ("restart, all is kept", "restartat=50000"),
     ("10 min without reports", "silentat=50000"),
     ("an hour without reports", "silentat=50000 silentfor=3600"),
+    ("a day without reports", "silentat=3600 silentfor=82800"),
     ("5 % of stamps forged", "forge=.05"),
     ("one sick dyno", "sick=4"),
     ("database of 20 slots", "dbslots=20"),
@@ -44,11 +46,20 @@ CHANGES: List[Tuple[str, str]] = [
 ]
 
 
+def from_noon(window: compare.Window) -> compare.Window:
+    """The second half of a window of a day."""
+    words = dict(word.split("=", 1) for word in window.options.split())
+    words["from"] = str(int(words.get("from", "0")) + compare.DAY // 2)
+    words["len"] = str(compare.DAY // 2)
+    return window._replace(options=" ".join(f"{name}={value}" for name, value in words.items()))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--traces", default="")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--only", default="", help="windows, by name")
+    parser.add_argument("--change", action="append", default=[], help="changes, by name")
     arguments = parser.parse_args()
     windows = (compare.FILES if arguments.traces else compare.MADE)["report"]
     if arguments.only:
@@ -57,7 +68,11 @@ def main() -> None:
           f"{' '.join(window.name for window in windows)}, seeds {arguments.seeds}\n")
     print(f"{'':30}" + "".join(f"{method.name:>17}" for method in METHODS))
     for name, options in CHANGES:
-        results = compare.run_all(arguments, METHODS, windows, options)
+        if arguments.change and name not in arguments.change:
+            continue
+        noon = options.endswith("noon")
+        changed = [from_noon(window) for window in windows] if noon else windows
+        results = compare.run_all(arguments, METHODS, changed, options.replace("noon", ""))
         cells = []
         for method in METHODS:
             hours = compare.total(results, method.name, windows, "hours")

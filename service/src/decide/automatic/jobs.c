@@ -52,7 +52,7 @@ static int right_number(const struct view *view, const struct jobs *jobs,
 /* While the last worker is away, a job that comes waits for a start: it stays for a while. */
 static int keep_last(const struct view *view, const struct jobs *jobs, int need,
                      struct jobs_advice *said) {
-    int64_t usual = (int64_t)jobs->moment.price * MINUTE_S, longer = view->memory->job_keep_s;
+    int64_t usual = (int64_t)jobs->keep_min * MINUTE_S, longer = view->memory->job_keep_s;
     said->keep_s = longer > usual ? longer : usual;
     said->idle_s = jobs->moment.now - view->memory->job_seen;
     if (need > 0 || jobs->moment.ordered == 0 || said->idle_s >= said->keep_s) return need;

@@ -20,6 +20,7 @@ struct memory;
 struct jobs {
     struct moment moment;   /* what patience and the trial of more workers need */
     double goal_s, share;   /* at most this share of jobs may begin later than that */
+    double keep_min;        /* the last worker stays so long without a job, in minutes */
     double drain_s;         /* what waits is begun in this time */
     double waiting;         /* jobs; -1: not known */
     double working;         /* jobs; -1: not known */

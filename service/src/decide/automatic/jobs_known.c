@@ -3,9 +3,10 @@
 #include "decide/automatic/number.h"
 #include "decide/view.h"
 
-static const double STARTS_HALF_LIFE_S = 300, BUSY_HALF_LIFE_S = 30;
+static const double STARTS_HALF_LIFE_S = 300, BUSY_HALF_LIFE_S = 120;
+static const double UNUSUAL = 3; /* standard deviations */
 static const double CHANGES_HALF_LIFE_S = 1800, NEW_SLOTS = .3;
-static const double THOUSAND = 1000, USUAL_PRICE = 25;
+static const double THOUSAND = 1000, USUAL_KEEP_MIN = 25;
 enum { MINUTE_S = 60, MOST_TIMES = 32, LOAD_KEPT_S = 600, FEW_STARTS = 2, FEW_WORKED = 60 };
 
 static int64_t whole(double x) { return (int64_t)number_within(x * THOUSAND + .5, 0, 1e12); }
@@ -52,6 +53,7 @@ static void learn(struct view *view, const struct jobs *jobs) {
     memory->job_last = (int64_t)jobs->working;
 }
 
+/* A mean over minutes, since the number varies by itself, unless it is quite another. */
 static void take_busy(struct memory *memory, const struct jobs *jobs) {
     if (jobs->working < 0) {
         memory->job_busy = -1;
@@ -59,7 +61,9 @@ static void take_busy(struct memory *memory, const struct jobs *jobs) {
     }
     double keep = automatic_fading(jobs->moment.tick_s, BUSY_HALF_LIFE_S);
     double before = memory->job_busy < 0 ? jobs->working : (double)memory->job_busy / THOUSAND;
-    memory->job_busy = whole(before * keep + jobs->working * (1 - keep));
+    double change = jobs->working - before;
+    bool other = change * change > UNUSUAL * UNUSUAL * (before + 1);
+    memory->job_busy = whole(other ? jobs->working : before * keep + jobs->working * (1 - keep));
 }
 
 /* What comes, in workers: while jobs wait by how many come, else by how many are worked on, else as
@@ -104,12 +108,18 @@ static void take_learned(struct jobs *jobs, const struct memory *memory) {
     }
 }
 
-/* The last worker stays for as long as a late minute is worth. Where jobs that are worked on are
+/* How long the last worker stays without a job, in minutes; what waits is begun sooner by as much
+ * as it stays longer. */
+static double keep_of(enum rule_care care) {
+    return care == RULE_LEAN ? 10 : care == RULE_STRICT ? 60 : USUAL_KEEP_MIN;
+}
+
+/* The last worker stays for a while. Where jobs that are worked on are
  * not seen, it may have been taken for idle: then jobs come soon after it is gone, and the next
  * stays twice as long. */
 static void see_jobs(struct memory *memory, const struct jobs *jobs) {
     const struct moment *moment = &jobs->moment;
-    int64_t usual = (int64_t)moment->price * MINUTE_S, most = MOST_TIMES * usual;
+    int64_t usual = (int64_t)jobs->keep_min * MINUTE_S, most = MOST_TIMES * usual;
     bool idle = jobs->oldest_s <= 0 && jobs->waiting <= 0 && jobs->working <= 0;
     if (!idle && memory->job_zero_at && moment->ordered == 0) {
         bool soon = moment->now - memory->job_zero_at < usual;
@@ -126,7 +136,8 @@ struct jobs jobs_known(struct view *view, struct moment moment) {
     struct memory *memory = view->memory;
     jobs.goal_s = (double)view->rule->goal_ms / THOUSAND;
     jobs.share = moment.goal;
-    jobs.drain_s = number_larger(jobs.goal_s * USUAL_PRICE / moment.price, 1);
+    jobs.keep_min = keep_of(view->rule->care);
+    jobs.drain_s = number_larger(jobs.goal_s * USUAL_KEEP_MIN / jobs.keep_min, 1);
     take_readings(&jobs, &view->now);
     learn(view, &jobs);
     take_busy(memory, &jobs);
