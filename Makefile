@@ -23,7 +23,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
         test-python test-jobs test-jobs-ruby test-jobs-python test-jobs-ruby-smoke test-jobs-python-smoke \
         test-servers test-frameworks test-faults build-service test-service test-service-asan \
-        test-service-http test-service-postgresql tsan-service coverage-service run-covered-http test-kills test-loop \
+        test-service-http test-service-postgresql test-machines tsan-service coverage-service run-covered-http test-kills test-loop \
         test-published \
         test-web web-tests-ready screenshots \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
@@ -358,13 +358,18 @@ coverage-service: ## the lines of service/src that its suite in C reaches; HTTP=
 run-covered-http: $(OUT)/dynoscaled
 	TEST_DYNOSCALED=$(abspath $<) $(PYTEST) tests/service --deselect tests/service/test_walls.py
 
+# Minutes: SECONDS_OF_KILLS=600 for ten of kills alone.
+test-machines: build-service ## several services on one PostgreSQL: kills, failover, pgbouncer, stops, clocks
+	$(call install,test)
+	$(PYTEST) -s tests/machines
+
 test-service-http: build-service $(SERVICE_TESTS) ## the service over HTTP and by its command line
-	TEST_OBJECTS=$(abspath $(OUT)) $(PYTEST) tests/service --ignore tests/service/machines
+	TEST_OBJECTS=$(abspath $(OUT)) $(PYTEST) tests/service
 
 # The whole of both, but for what is about files alone, in a cluster of its own.
 test-service-postgresql: build-service $(SERVICE_TESTS) ## the suites of the service with its data in PostgreSQL
 	@$(PYTHON) tests/support/postgresql.py sh -c 'for suite in $(SERVICE_TESTS); do $$suite || exit 1; done'
-	@TEST_OBJECTS=$(abspath $(OUT)) $(PYTHON) tests/support/postgresql.py $(PYTEST_COMMAND) tests/service --ignore tests/service/machines
+	@TEST_OBJECTS=$(abspath $(OUT)) $(PYTHON) tests/support/postgresql.py $(PYTEST_COMMAND) tests/service
 
 KILLS ?= 1000
 test-kills: build-service ## the service killed KILLS=1000 times under load: every report there once

@@ -14,7 +14,6 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -56,23 +55,24 @@ class Cluster(Process):
     ) -> None:
         self.programs = programs() or Path("/usr/bin")
         self.port = port or free_port()
-        self.folder = Path(directory) / name
+        # Not below pytest's folders, which another run of it closes to others than their owner.
+        self.folder = Path(tempfile.mkdtemp(prefix="dynoscale-postgres-"))
         self.data = self.folder / "data"
         self._numbers = itertools.count(1)
         command = [*unprivileged(), str(self.programs / "postgres"), "-D", str(self.data)]
-        command += ["-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder)]
+        command += ["-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
         for setting in ["max_connections=200", *settings]:
             command += ["-c", setting]
         super().__init__(command if durable else [*command, "-F"], directory, name=name, cwd="/")
 
     def prepare(self) -> None:
-        """The empty folder, which the server's user may reach."""
-        self.folder.mkdir(parents=True)
-        for folder in list(self.folder.parents)[:4]:  # pytest's, which are for their owner alone
-            if str(folder).startswith(tempfile.gettempdir() + "/"):
-                folder.chmod(folder.stat().st_mode | 0o011)
+        """The empty folder is for the server's user."""
         if unprivileged():
             shutil.chown(self.folder, "postgres")
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         line = [*unprivileged(), str(self.programs / program), *arguments]
@@ -82,8 +82,7 @@ class Cluster(Process):
 
     def start(self) -> Cluster:
         if not self.data.exists():
-            if not self.folder.exists():
-                self.prepare()
+            self.prepare()
             self.run("initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "-N", "--locale=C.UTF-8")
         super().start()
         self.wait_until(self.answers, "answer", PATIENCE)
@@ -107,9 +106,11 @@ class Cluster(Process):
         self.sql(f"CREATE DATABASE {name}")
         return self.url(name)
 
-    def stop_fast(self) -> None:
-        """As `pg_ctl stop -m fast`: connections are cut, what was committed stays."""
-        self.stop(signal.SIGINT)
+    def end(self, how: str) -> None:
+        """`fast`: connections are cut, what was committed stays. `immediate`: as after a loss of
+        power, the next start recovers from the log."""
+        self.run("pg_ctl", "stop", "-m", how, "-D", str(self.data))
+        self.stop(expected=(0, 1, 2))
 
 
 def main(command: Sequence[str]) -> int:

@@ -1,0 +1,170 @@
+"""Many machines are tried on one: services, PostgreSQL, HAProxy and pgbouncer on loopback."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from conftest import SECONDS
+from fleet import PATIENCE, Fleet, HAProxy, PgBouncer, Scaled, Senders
+from postgresql import Cluster
+from processes import free_port
+from reports import counted, headers, post
+
+Fleets = Callable[..., Fleet]
+MOMENTS = random.Random(1)
+
+
+def kill_by_turns(fleet: Fleet, senders: Senders, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    number = 0
+    while time.monotonic() < end:
+        time.sleep(5 - MOMENTS.random())  # any moment of a commit: nothing waits for it
+        service = fleet.services[number % len(fleet.services)]
+        number += 1
+        service.kill()
+        senders.wait_for_more()
+        service.start()
+
+
+def test_each_report_is_there_once_though_a_receiver_is_killed_each_five_seconds(
+    tmp_path: Path, cluster: Cluster, fleet: Fleets
+) -> None:
+    """SECONDS_OF_KILLS=600 for ten minutes."""
+    receivers = fleet(cluster.database(), 4)
+    with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
+        senders = Senders(receivers, front.port)
+        kill_by_turns(receivers, senders, SECONDS)
+        print(senders.finish(unbroken=True))
+
+
+def test_each_report_is_there_once_behind_pgbouncer_in_transaction_mode(
+    tmp_path: Path, cluster: Cluster, fleet: Fleets
+) -> None:
+    url = cluster.database()
+    with PgBouncer(tmp_path, cluster).start() as pool:
+        receivers = fleet(url.replace(f":{cluster.port}/", f":{pool.port}/"), 4, "--tick-s", "1")
+        scaled = Scaled(receivers)
+        with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
+            senders = Senders(receivers, front.port)
+            kill_by_turns(receivers, senders, 20)
+            scaled.rules(3)
+            scaled.wait_for_call("end", 3)
+            print(senders.finish(unbroken=True))
+
+
+@pytest.mark.parametrize("how", ["fast", "immediate"])
+def test_each_report_is_there_once_though_the_database_is_restarted(
+    tmp_path: Path, cluster: Cluster, fleet: Fleets, how: str
+) -> None:
+    receivers = fleet(cluster.database(), 2, "--tick-s", "1")
+    scaled = Scaled(receivers)
+    with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
+        senders = Senders(receivers, front.port)
+        for number in range(2, 5):
+            senders.wait_for_more()
+            cluster.end(how)
+            time.sleep(MOMENTS.random())
+            cluster.start()
+            senders.wait_for_more()
+            scaled.rules(number)
+            scaled.wait_for_call("end", number)
+        print(senders.finish(unbroken=True))
+    assert scaled.overlaps() == []
+
+
+def test_each_report_is_there_once_though_the_database_fails_over_to_a_replica(
+    tmp_path: Path, fleet: Fleets
+) -> None:
+    """By hand, with a replica that a commit waits for: what was answered is on both."""
+    with Cluster(tmp_path, "synchronous_standby_names=*", "synchronous_commit=local", name="first") as first:
+        first.start()
+        second = Cluster(tmp_path, name="second")
+        second.prepare()
+        first.run(
+            "pg_basebackup", "-h", "127.0.0.1", "-p", str(first.port), "-U", "dynoscale",
+            "-D", str(second.data), "-R", "-X", "stream",
+        )  # fmt: skip
+        with second:
+            second.start()
+            url = first.database()
+            first.sql("ALTER SYSTEM SET synchronous_commit = 'on'")
+            name = url.rsplit("/", 1)[1]
+            first.sql(f"ALTER DATABASE {name} SET synchronous_commit = 'on'")
+            both = f"postgresql://dynoscale@127.0.0.1:{first.port},127.0.0.1:{second.port}/{name}"
+            receivers = fleet(both, 2, "--tick-s", "1")
+            scaled = Scaled(receivers)
+            with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
+                senders = Senders(receivers, front.port)
+                senders.wait_for_more(100)
+                first.end("immediate")
+                second.run("pg_ctl", "promote", "-D", str(second.data))
+                senders.wait_for_more(100)
+                scaled.rules(3)
+                scaled.wait_for_call("end", 3)
+                print(senders.finish(unbroken=True))
+
+
+def test_a_holder_that_stands_still_in_the_middle_of_an_act_is_followed_by_one_that_waits_for_it(
+    cluster: Cluster, fleet: Fleets
+) -> None:
+    services = fleet(cluster.database(), 3, "--tick-s", "1", "--act-timeout-s", "10")
+    scaled = Scaled(services)
+    scaled.rules(2)
+    scaled.wait_for_call("end", 2)
+    scaled.takes(8)
+    holder = services.holder()
+    epoch = services.lease()
+    scaled.rules(3)
+    scaled.wait_for_call("begin", 3)
+    os.kill(holder.pid, signal.SIGSTOP)
+    stopped = time.monotonic()
+    others = [service for service in services.services if service is not holder]
+    others[0].wait_until(lambda: any(services.is_holder(other) for other in others), "take over", PATIENCE)
+    took = time.monotonic() - stopped
+    print(f"another one took over after {took:.1f} s")
+    scaled.rules(4)
+    scaled.wait_for_call("end", 4)
+    time.sleep(max(0.0, 60 - (time.monotonic() - stopped)))  # the minute for which it stands still
+    os.kill(holder.pid, signal.SIGCONT)
+    holder.wait_until(lambda: "stands by" in holder.printed.rsplit("acts from", 1)[-1], "stand by", PATIENCE)
+    scaled.takes(0)
+    scaled.rules(5)
+    scaled.wait_for_call("end", 5)
+    assert scaled.overlaps() == []
+    numbers = [number for what, number, *_ in scaled.calls() if what == "begin"]
+    assert numbers == ["2", "3", "4", "5"]
+    assert services.lease() != epoch
+    assert took < 20 or os.getloadavg()[0] > 4
+
+
+def test_the_clock_of_the_database_counts_where_that_of_a_machine_is_an_hour_off(
+    cluster: Cluster, fleet: Fleets
+) -> None:
+    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    if not libraries:
+        pytest.skip("libfaketime is not installed (apt-get install libfaketime)")
+    wrong = {"LD_PRELOAD": str(libraries[0]), "FAKETIME": "+1h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    services = fleet(cluster.database(), 0, "--tick-s", "1")
+    off = services.add(env=wrong)
+    right = services.add()
+    scaled = Scaled(services)
+    scaled.rules(2)
+    scaled.wait_for_call("end", 2)
+    senders = Senders(services, off.port, count=2)
+    senders.wait_for_more(50)
+    print(senders.finish())
+    assert re.search(r"database's clock is -3[56]\d\d s ahead", off.log)
+    off.kill()
+    right.wait_until(lambda: services.is_holder(right), "take over", PATIENCE)
+    scaled.rules(3)
+    scaled.wait_for_call("end", 3)
+    assert scaled.overlaps() == []
+    assert "the clock was set" not in right.log
