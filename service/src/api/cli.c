@@ -104,6 +104,11 @@ const struct cli_command cli_commands[] = {
     {"restore", "FILE [--replace]", "replace", 1, 1, true,
      "Puts a copy into an empty data folder; with --replace over the data that is there.",
      cli_restore},
+    {"move", "FROM TO | FROM --cancel", "cancel", 1, 2, false,
+     "Copies all data into another store, which is empty: a folder, or a database as "
+     "postgresql://USER@HOST/DATABASE. Stop all services first. A move that was broken off is begun "
+     "again by the same command; --cancel lets services use FROM again.",
+     cli_move},
 };
 const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
 
@@ -120,7 +125,7 @@ const char cli_help[] =
     "  user add|list|remove|role|password|link\n"
     "                                      people who sign in\n"
     "  audit                               who did what\n"
-    "  backup, restore                     copies of all data\n"
+    "  backup, restore, move               copies of all data\n"
     "\n"
     "Each takes --data DIR, --json and --help. Times are written as 10:42, 2026-11-29T10:42:00Z,\n"
     "-2h, +30m, now, or epoch seconds.\n";

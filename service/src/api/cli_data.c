@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api/cli_inside.h"
+#include "store/move.h"
 
 enum { DAY_S = 86400 };
 
@@ -149,5 +150,33 @@ int cli_restore(struct cli *cli) {
                        sizeof error))
         return cli_fail(CLI_REFUSED, "%s", error);
     if (!cli->json) printf("Restored %s into %s.\n", cli->arguments[0], cli->folder);
+    return CLI_DONE;
+}
+
+/* ---- move ------------------------------------------------------------------------------------ */
+
+static void tell_table(void *context, const char *table, int64_t rows) {
+    const struct cli *cli = context;
+    if (!cli->json && isatty(STDERR_FILENO)) fprintf(stderr, "%s: %" PRId64 "\n", table, rows);
+}
+
+int cli_move(struct cli *cli) {
+    char error[1024];
+    bool cancel = cli_given(cli, "cancel");
+    const char *from = cli->arguments[0], *to = cli->arguments[1];
+    if (cancel != (cli->count == 1))
+        return cli_fail(CLI_USAGE, "move takes FROM and TO, or FROM and --cancel");
+    if (cancel) {
+        if (!store_move_cancel(from, error, sizeof error))
+            return cli_fail(CLI_REFUSED, "%s", error);
+        if (!cli->json) puts("Services may use it again.");
+        return CLI_DONE;
+    }
+    if (!store_move(from, to, tell_table, cli, error, sizeof error))
+        return cli_fail(CLI_REFUSED, "%s", error);
+    if (!cli->json)
+        puts("Moved all data. Platforms' credentials in it are sealed: the services need the same "
+             "key as before (DIR/key, or DYNOSCALED_KEY). The first store stays as it was, and no "
+             "service starts on it.");
     return CLI_DONE;
 }

@@ -152,5 +152,6 @@ int cli_series(struct cli *cli);
 int cli_export(struct cli *cli);
 int cli_backup(struct cli *cli);
 int cli_restore(struct cli *cli);
+int cli_move(struct cli *cli);
 
 #endif

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "dynoscale.h"
 #include "log.h"
+#include "store/move.h"
 
 enum { API_WAITING_MOST = 256, RESERVED_FILES = 200, WAITING_BYTES = 32 << 20 };
 
@@ -280,8 +281,8 @@ static bool start(struct service *service, char *error, size_t size) {
         store_follow_clock();
         store_compare_clocks(store);
     }
-    bool started = start_rooms(service, error, size) && check_key(service, store, error, size) &&
-                   open_server(service, error, size);
+    bool started = store_move_allows(store, error, size) && start_rooms(service, error, size) &&
+                   check_key(service, store, error, size) && open_server(service, error, size);
     if (started) {
         find_public_url(service);
         control_set_public_url(service->control, service->public_url);

@@ -403,7 +403,8 @@ static bool translate(struct statement *statement) {
         int number = atoi(at + 1);
         if (number > statement->parameters) statement->parameters = number;
     }
-    statement->reads = begins_with(statement->sql, "SELECT") || begins_with(statement->sql, "WITH");
+    statement->reads = begins_with(statement->sql, "SELECT") ||
+                       begins_with(statement->sql, "WITH") || begins_with(statement->sql, "FETCH");
     statement->gives_rows = statement->reads || strstr(statement->sql, "RETURNING");
     return statement->parameters <= PARAMETERS;
 }
