@@ -336,10 +336,10 @@ $(TRIALS): $(TRIALS_OBJECTS)
 	@$(LINK) -o $@ $^ $(shell pkg-config --libs glib-2.0) -lm
 
 test-service: $(SERVICE_TESTS) ## the service's suite in C
-	@failed=0; for program in $^; do echo "# $$program"; $$program || failed=1; done; exit $$failed
+	@failed=0; for program in $^; do echo "# $$program"; $(OWN_PROC) $$program || failed=1; done; exit $$failed
 
 test-service-asan: ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(OWN_PROC) $(SUBMAKE) test-service VARIANT=asan
+	@$(SUBMAKE) test-service VARIANT=asan
 
 tsan-service: ## the same under ThreadSanitizer
 	@$(SUBMAKE) test-service VARIANT=tsan

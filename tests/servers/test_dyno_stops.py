@@ -9,10 +9,11 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, Set
+from typing import Callable, Dict, Iterator, Optional, Set
 
 import pytest
 from app_servers import BASIC, FRAMEWORKS, AppServer, Classic
+from namespaces import own_pids, why_no_pids
 from processes import DidNotEnd, Process, free_port
 from receiver import ReceiverProcess
 
@@ -102,7 +103,6 @@ def twice(process: Process, pids: Set[int]) -> None:
 
 
 Stop = Callable[[Process, Set[int]], None]
-AS_PID_1 = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
 def rows_of(server: AppServer, directory: Path, stop: Stop, first: bool) -> int:
@@ -113,7 +113,7 @@ def rows_of(server: AppServer, directory: Path, stop: Stop, first: bool) -> int:
         settings = {**SETTINGS, "DYNOSCALE_URL": f"{receiver.url}/token"}
         process = server.process(port, directory, settings)
         if first:
-            process.command = [*AS_PID_1, *process.command]
+            process.command = [*own_pids(), *process.command]
         with process.start():
             process.wait_for_port(port, STOP_SECONDS)
             if isinstance(server, Classic):
@@ -127,7 +127,7 @@ def rows_of(server: AppServer, directory: Path, stop: Stop, first: bool) -> int:
 
 
 def rows(server: AppServer, tmp_path: Path, stop: Stop, first: bool = False) -> int:
-    reason = server.missing()
+    reason = server.missing() or (why_no_pids() if first else None)
     if reason:
         pytest.skip(reason)
     directories: Iterator[Path] = (tmp_path / str(number) for number in itertools.count())

@@ -8,7 +8,6 @@ import contextlib
 import http.client
 import os
 import signal
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from app_servers import (
     Wsgiref,
 )
 from at_once import AtOnce, selected
+from namespaces import own_pids, why_no_pids
 from processes import DidNotEnd, Process, free_port
 from receiver import ReceiverProcess
 
@@ -39,8 +39,6 @@ APART_SECONDS = 0.05
 STOP_SECONDS = 40
 WAIT_SECONDS = 30
 AT_ONCE = 4
-# In a PID namespace of its own, of which the command's own process is the first.
-AS_FIRST = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,7 @@ class Case:
             return self.server.missing()
         if isinstance(self.server, Passenger):
             return "as PID 1 Passenger waits for ever for processes that it has not started"
-        trial = subprocess.run([*AS_FIRST, "true"], capture_output=True, text=True, check=False)
-        if trial.returncode != 0:
-            return f"no PID namespace here: {trial.stderr.strip()}"
-        return self.server.missing()
+        return why_no_pids() or self.server.missing()
 
 
 def gunicorn(worker: str, app: str = "", preload: bool = False) -> Gunicorn:
@@ -162,7 +157,7 @@ def rows_after(case: Case, directory: Path) -> int:
         settings = {"DYNO": "web.1", "DYNOSCALE_URL": f"{receiver.url}/token"}
         process = case.server.process(port, directory, settings)
         if case.first:
-            process.command = [*AS_FIRST, *process.command]
+            process.command = [*own_pids(), *process.command]
         with process.start():
             process.wait_for_port(port, STOP_SECONDS)
             ask(port, stamped=False)

@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from typing import List
+from typing import List, Optional
 
 
 class NoMounts(Exception):
@@ -43,6 +43,21 @@ def own_mounts() -> List[str]:
             elif trial.returncode == 0:
                 return words
     raise NoMounts(reason)
+
+
+def own_pids() -> List[str]:
+    """The words before a command that make it the first process of a namespace of its own, with a
+    /proc of that. NoMounts where that can't be."""
+    return [*own_mounts(), "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+def why_no_pids() -> Optional[str]:
+    """Why own_pids() can't be; None: it can."""
+    try:
+        own_pids()
+    except NoMounts as reason:
+        return f"no PID namespace of one's own here: {reason}"
+    return None
 
 
 def proc_has_our_numbers() -> bool:
