@@ -25,7 +25,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
         test-servers test-frameworks test-faults build-service test-service test-service-asan \
         test-service-http test-service-postgresql test-machines tsan-service coverage-service run-covered-http test-kills test-loop \
         test-published \
-        test-web web-tests-ready screenshots \
+        test-web web-tests-ready screenshots lighthouse bench-web \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model test-buffer run-buffer test-fuzz run-briefly \
         valgrind run-valgrind bench bench-service bench-policy bench-policy-jobs bench-trials \
@@ -397,6 +397,18 @@ test-web: web-tests-ready ## the pages in a real browser
 SCREENSHOTS ?= docs/screenshots
 screenshots: web-tests-ready ## every page, light and dark, wide and narrow, into SCREENSHOTS=docs/screenshots
 	@WEB_PAST=$(WEB_PAST) node tests/web/screenshots.mjs $(SCREENSHOTS)
+
+bench-web: web-tests-ready ## how soon a page with 30 days behind it shows its first chart
+	@WEB_PAST=$(WEB_PAST) node tests/web/bench.mjs
+
+# Lighthouse is 200 packages of npm: only who measures fetches them.
+LIGHTHOUSE := build/web-lighthouse/node_modules/.installed
+$(LIGHTHOUSE): tests/web/lighthouse/package.json tests/web/lighthouse/package-lock.json
+	@mkdir -p build/web-lighthouse && cp $^ build/web-lighthouse
+	@cd build/web-lighthouse && npm ci --ignore-scripts --no-audit --no-fund --silent && touch $(abspath $@)
+
+lighthouse: web-tests-ready $(LIGHTHOUSE) ## what Lighthouse says of each page, on a desktop and a phone
+	@WEB_PAST=$(WEB_PAST) node tests/web/lighthouse/lighthouse.mjs
 
 # Nearly all of it waits, so the half that looks at faults runs beside the other.
 test-loop: build ## real apps with real agents, scaled by a real service
