@@ -2,7 +2,7 @@
 
 import { $, announce, el, note } from './dom.js';
 import { get, put, remove, whoami } from './api.js';
-import { frame, notice, setLive, trying } from './shell.js';
+import { frame, notice, setLive, shown, trying } from './shell.js';
 import { stamp, timeTag } from './words.js';
 
 async function sessions() {
@@ -22,6 +22,7 @@ const who = await whoami();
 $('#password').username.value = who.name;
 $('#who').textContent = `${who.name}, ${who.role}`;
 await sessions();
+shown();
 $('#password').addEventListener('submit', async (event) => {
   event.preventDefault();
   const form = event.target;

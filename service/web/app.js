@@ -3,7 +3,7 @@
 
 import { $, $$, announce, el, note } from './dom.js';
 import { get, live } from './api.js';
-import { appName, appPath, chosenProcess, connection, frame, notice, processLinks, setLive, trying } from './shell.js';
+import { appName, appPath, chosenProcess, connection, frame, notice, processLinks, setLive, shown, trying } from './shell.js';
 import { count, day, dynos, hour, money, now, stamp, time, timeTag, unit, wait } from './words.js';
 import { known, mean, measure, signalsOf } from './measured.js';
 import { counts, queueNames, showQueues } from './queues.js';
@@ -12,7 +12,7 @@ import { squeezed } from './spark.js';
 import { marksOf, ruleMarks, showLanes, showList } from './marks.js';
 import { bindControls, showAge, showNow } from './now.js';
 
-const HOUR = 3600, DAY = 86400, MONTH_H = 730;
+const HOUR = 3600, DAY = 86400, MONTH_H = 730, RANGES = { '1h': HOUR, '24h': DAY, '7d': 7 * DAY, '30d': 30 * DAY }; // as in #last=7d
 let app, process, data, price = null, marks = [], from, to, range = DAY, refreshing = null;
 const board = new Board({ slider: $('#scrub'), zoom: (a, b) => { if (b - a > 240) show(Math.floor(a), Math.ceil(b), { zoomed: true }); } });
 
@@ -24,7 +24,7 @@ let signals = new Map(), sources = ['web']; // a chart of queue time for each
 
 // Which sources the process's rule looks at: the one that decides now first.
 async function chooseSources() {
-  signals = await signalsOf(app.name);
+  signals = await measuredSignals;
   if (isWeb()) return;
   const first = process.queue_time?.queue;
   sources = queueNames(signals).filter((name) => counts(process.rule, name)).sort((a, b) => (b === first) - (a === first)).slice(0, MOST_QUEUES);
@@ -216,6 +216,8 @@ function table() {
     el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Time'), list.map(([word]) => el('th', { scope: 'col', class: 'n' }, word)))), el('tbody', {}, rows)));
 }
 
+const whyAt = (t) => `${appPath(app.name, 'why')}?process=${encodeURIComponent(process.process)}#at=${t}`;
+
 // The newest wish counts, however the answers come in.
 let wishes = 0;
 async function show(a, b, { zoomed = false, quietly = false } = {}) {
@@ -232,7 +234,7 @@ async function show(a, b, { zoomed = false, quietly = false } = {}) {
   if (board.charts.length) { const sets = [...data.queues.map(queueData), dynoData(), ...(isWeb() ? [flowData(), ...(data.load ? [loadData()] : [])] : [])]; board.charts.forEach((chart, i) => chart.setData(sets[i])); } else build();
   for (const read of Object.values(readers())) read(null);
   whenText();
-  showList(board, marks);
+  showList(board, marks, whyAt);
   summaries();
   requestAnimationFrame(() => showLanes(board, marks));
 }
@@ -256,23 +258,29 @@ function take(changed) {
   process = chosenProcess(app);
   processLinks(app, process.process);
   showNow(app, process);
+  $('#why').href = whyAt(process.decided ?? Math.floor(now()));
   sayStale();
   // A longer range changes little in ten seconds.
   if (range && (range <= HOUR || now() - to > 60)) refreshing ??= showLatest({ quietly: true }).catch(() => {}).finally(() => { refreshing = null; });
 }
 
+const measuredSignals = signalsOf(appName());
+measuredSignals.catch(() => {});
 app = await frame({ app: appName(), page: '' });
 process = chosenProcess(app);
 await chooseSources().catch(() => {});
 if (app.state === 'waiting' && !signals.size) { location.replace(appPath(app.name, 'start')); await new Promise(() => {}); }
 if (now() - app.created < 2 * HOUR) range = HOUR; // a day would be an empty chart
 $('#title').textContent = `${app.name}, ${process.process}`;
-for (const id of ['#why', '#all-decisions']) $(id).href = `${appPath(app.name, 'why')}?process=${encodeURIComponent(process.process)}`;
+$('#all-decisions').href = `${appPath(app.name, 'why')}?process=${encodeURIComponent(process.process)}`;
 processLinks(app, process.process);
 showNow(app, process);
+$('#why').href = whyAt(process.decided ?? Math.floor(now()));
 setLive('live', 'Live');
 const asked = /^#at=(\d+)$/.exec(location.hash); // from the ledger: half an hour around a decision
+range = RANGES[/^#last=(\w+)$/.exec(location.hash)?.[1]] ?? range;
 await (asked ? show(Number(asked[1]) - 1800, Math.min(Math.floor(now()), Number(asked[1]) + 1800), { zoomed: true }) : showLatest()).catch(() => {});
+shown();
 showQueues(app.name, process, signals).catch(() => {});
 findPrice().catch(() => {});
 bindControls(app, () => process, async () => take(await get(appPath(app.name))));
@@ -284,6 +292,7 @@ $('#range').addEventListener('click', (event) => {
   const seconds = Number(event.target.dataset.range);
   if (!seconds) return;
   range = seconds;
+  history.replaceState(null, '', `#last=${Object.keys(RANGES).find((name) => RANGES[name] === range)}`);
   showLatest().catch(() => {});
   announce(`Showing the last ${event.target.textContent}`);
 });

@@ -3,7 +3,7 @@
 
 import { $, el, icon, note } from './dom.js';
 import { get, live, may } from './api.js';
-import { appPath, connection, frame, notice, setLive, stateOf } from './shell.js';
+import { appPath, connection, frame, notice, setLive, shown, stateOf } from './shell.js';
 import { big, count, now, wait } from './words.js';
 import { pips } from './pips.js';
 import { sparkline } from './spark.js';
@@ -140,6 +140,7 @@ try {
   apps = (await get('/apps')).apps;
   draw();
   setLive('live', 'Live');
+  shown();
   setTimeout(loadRest, 500);
 } catch (problem) {
   notice(note('stop', 'stop', problem.message));

@@ -1,6 +1,6 @@
 // Nights in which the clocks of a zone change: an hour is skipped, or comes twice.
 
-const HOUR = 3600, DAY = 86400, AHEAD_DAYS = 366;
+const HOUR = 3600, WEEK = 7 * 86400, AHEAD_WEEKS = 53;
 
 // Minutes that a zone is ahead of UTC at a moment.
 export function offsetOf(zone) {
@@ -13,14 +13,20 @@ export function offsetOf(zone) {
 }
 
 // The changes within a year from a moment: {t, by} with `by` in minutes, below 0 where they are set
-// back.
+// back. Worked out once a zone and hour.
+const worked = new Map();
 export function clockChanges(zone, from) {
+  const key = `${zone} ${Math.floor(from / HOUR)}`;
+  if (!worked.has(key)) worked.set(key, findChanges(zone, from));
+  return worked.get(key);
+}
+function findChanges(zone, from) {
   const offset = offsetOf(zone), found = [];
   let start = Math.floor(from / HOUR) * HOUR, before = offset(start);
-  for (let day = 0; day < AHEAD_DAYS; day++, start += DAY) {
-    const after = offset(start + DAY);
+  for (let week = 0; week < AHEAD_WEEKS; week++, start += WEEK) {
+    const after = offset(start + WEEK);
     if (after === before) continue;
-    let low = start, high = start + DAY;
+    let low = start, high = start + WEEK;
     while (high - low > 60) {
       const middle = Math.floor((low + high) / 120) * 60;
       if (offset(middle) === before) low = middle; else high = middle;

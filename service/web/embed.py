@@ -5,16 +5,18 @@ for service/src/pages.h.
     embed.py NODE_MODULES OUT.c
 
 Assets get one folder, named by a hash of them all; `@/` in the pages stands for it. Files of npm
-lie in `vendor/` of it. The same input gives the same output.
+lie in `vendor/` of it. What a page's script imports is linked for preloading. The same input gives
+the same output.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import sys
 from pathlib import Path
-from typing import Dict, Iterator
+from typing import Dict, Iterator, Set
 
 HERE = Path(__file__).resolve().parent
 TYPES = {
@@ -25,19 +27,45 @@ TYPES = {
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",
 }
-# Each with what stands in for it where npm could not be reached.
+# Each with what is put behind it, and what stands in for it where npm could not be reached. Of
+# uPlot's builds only the one for old browsers is minified.
 VENDOR = {
-    "vendor/uplot.js": ("uplot/dist/uPlot.esm.js", (HERE / "no-charts.js.in").read_bytes()),
-    "vendor/uplot.css": ("uplot/dist/uPlot.min.css", b""),
+    "vendor/uplot.js": (
+        "uplot/dist/uPlot.iife.min.js",
+        b"export default uPlot;\n",
+        (HERE / "no-charts.js.in").read_bytes(),
+    ),
+    "vendor/uplot.css": ("uplot/dist/uPlot.min.css", b"", b""),
 }
 
 
 def files(node_modules: Path) -> Dict[str, bytes]:
     found = {p.name: p.read_bytes() for p in sorted(HERE.iterdir()) if p.suffix in TYPES}
-    for name, (path, stand_in) in VENDOR.items():
+    for name, (path, behind, stand_in) in VENDOR.items():
         file = node_modules / path
-        found[name] = file.read_bytes() if file.exists() else stand_in
+        found[name] = file.read_bytes() + behind if file.exists() else stand_in
     return found
+
+
+def modules(found: Dict[str, bytes], name: str, seen: Set[str]) -> Set[str]:
+    """The scripts that a script imports, and those that these import."""
+    for imported in re.findall(rb"^import [^;]*?'\./([^']+)';", found[name], re.MULTILINE):
+        other = imported.decode()
+        if other not in seen:
+            seen.add(other)
+            modules(found, other, seen)
+    return seen
+
+
+def preloads(found: Dict[str, bytes], page: bytes) -> bytes:
+    """The page with links to all that its script imports, so that the browser asks at once and not
+    one import after the other."""
+    script = re.search(rb'<script type="module" src="@/([^"]+)"></script>\n', page)
+    if not script:
+        return page
+    names = sorted(modules(found, script[1].decode(), set()))
+    links = "".join(f'<link rel="modulepreload" href="@/{name}">\n' for name in names)
+    return page[: script.start()] + links.encode() + page[script.start() :]
 
 
 def c_bytes(content: bytes) -> Iterator[str]:
@@ -60,7 +88,7 @@ def main() -> None:
     for number, (name, content) in enumerate(sorted(found.items())):
         path = name if name.endswith(".html") else f"{folder}/{name}"
         if name.endswith(".html"):
-            content = content.replace(b"@/", folder.encode() + b"/")
+            content = preloads(found, content).replace(b"@/", folder.encode() + b"/")
         packed = gzip.compress(content, 9, mtime=0)
         lines += [f"static const unsigned char file_{number}[] = {{", *c_bytes(packed), "};"]
         kind = TYPES[Path(name).suffix]

@@ -113,13 +113,15 @@ export function ruleMarks(ticks) {
   return found;
 }
 
-export function showList(board, marks) {
+// Those that a decision made lead to all that went into it: `why(t)` is where.
+const MADE = ['up', 'down'];
+export function showList(board, marks, why) {
   const list = marks.slice().reverse(), number = (kind) => list.filter((mark) => mark.kind === kind && !mark.shadow).length;
   const times = (n, word) => `${n} ${n === 1 ? 'time' : 'times'} ${word}`;
   $('#e-sum').textContent = list.length ? `${times(number('up'), 'up')}, ${times(number('down'), 'down')}, ${number('outside')} from outside.` : 'Nothing in this range.';
   $('#events').replaceChildren(...list.slice(0, 300).map((mark) => {
     const [head, ...rest] = mark.text.split(': ');
-    const li = el('li', { 'data-t': mark.t, class: mark.shadow && 'shadow' }, glyphOf(mark.kind), el('div', {}, el('div', { class: 'line' }, el('span', { class: 'what' }, head[0].toUpperCase() + head.slice(1)), timeTag(mark.t, stamp(mark.t))), rest.length ? el('div', {}, rest.join(': ')) : null));
+    const li = el('li', { 'data-t': mark.t, class: mark.shadow && 'shadow' }, glyphOf(mark.kind), el('div', {}, el('div', { class: 'line' }, el('span', { class: 'what' }, head[0].toUpperCase() + head.slice(1)), MADE.includes(mark.kind) ? el('a', { href: why(mark.t), title: 'Why' }, timeTag(mark.t, stamp(mark.t))) : timeTag(mark.t, stamp(mark.t))), rest.length ? el('div', {}, rest.join(': ')) : null));
     li.addEventListener('mouseenter', () => board.mark(mark.t));
     li.addEventListener('mouseleave', () => board.mark(null));
     return li;

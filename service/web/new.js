@@ -2,7 +2,7 @@
 
 import { $, el, note } from './dom.js';
 import { may, post } from './api.js';
-import { appPath, frame, notice, setLive, trying } from './shell.js';
+import { appPath, frame, notice, setLive, shown, trying } from './shell.js';
 
 await frame({ needs: 'admin' });
 setLive('live', 'Live');
@@ -12,6 +12,7 @@ if (!await may('admin')) {
   notice(note('attention', 'warn', 'Only an admin can add an app.'));
   $('#form').inert = true;
 }
+shown();
 $('#form').name.focus();
 $('#form').addEventListener('submit', async (event) => {
   event.preventDefault();

@@ -81,7 +81,7 @@ function controls(process) {
 
 export function showNow(app, process) {
   $('#now-title').textContent = title(process);
-  $('#now-pips').replaceChildren(process.dynos ? pips(process) : '');
+  $('#now-pips').replaceChildren(process.dynos && process.dynos.ordered !== null ? pips(process) : '');
   $('#now-because').textContent = because(process);
   scale(process);
   nextSteps(app, process);

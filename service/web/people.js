@@ -3,7 +3,7 @@
 import { difference } from './difference.js';
 import { $, announce, ask, copyable, el, icon, note } from './dom.js';
 import { get, patch, post, remove, whoami } from './api.js';
-import { frame, notice, setLive, trying } from './shell.js';
+import { frame, notice, setLive, shown, trying } from './shell.js';
 import { stamp, timeTag } from './words.js';
 
 const ROLES = ['read', 'operate', 'admin'];
@@ -56,6 +56,7 @@ await frame({ needs: 'admin' });
 setLive('live', 'Live');
 for (const button of ['#invite', '#new-token']) $(button).prepend(icon('plus'));
 await trying(Promise.all([people(), tokens(), audit()])).catch(() => null);
+shown();
 $('#find').addEventListener('input', log);
 $('#invite').addEventListener('click', async () => {
   const form = await ask($('#invite-box'));

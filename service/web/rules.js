@@ -3,7 +3,7 @@
 
 import { $, $$, announce, el, icon, note } from './dom.js';
 import { get, may, post, put } from './api.js';
-import { appName, appPath, chosenProcess, frame, processLinks, setLive, trying } from './shell.js';
+import { appName, appPath, chosenProcess, frame, processLinks, setLive, shown, trying } from './shell.js';
 import { Board, apart, area, colour, hidden, isNarrow, line, readItem, waitLabels, waitSplits } from './chart.js';
 import { squeezed } from './spark.js';
 import { difference } from './difference.js';
@@ -11,12 +11,16 @@ import { dynos, now, span, stamp, timeTag, wait } from './words.js';
 import { changeInWords, clockChanges, nightOf } from './clocks.js';
 import { DAYS, DAY_LONG, DAY_NAMES, isDefault, whenInWords } from './week.js';
 import { drawWeek } from './week-view.js';
+import { signalsOf } from './measured.js';
+import { counts, queueNames } from './queues.js';
 import { bindTrial } from './trial.js';
 
 const STEP = 180, DAY = 86400;
 const name = appName(), path = appPath(name);
+const sources = signalsOf(name).catch(() => new Map());
 const app = await frame({ app: name, page: 'rules' });
 const mayChange = await may('operate');
+const reported = queueNames(await sources);
 let etag, saved, rules, process, open = 0, how = 'form', chart, data = null;
 const current = () => rules.processes[process].rules[open];
 const list = () => rules.processes[process].rules;
@@ -101,7 +105,10 @@ function weeks(changes) {
 
 function number(label, value, set, { min = 0, max = 86400000, step = 1 } = {}) {
   const input = el('input', { type: 'number', min, max, step, value: String(value), 'aria-label': label });
+  const fit = () => { input.style.width = `${Math.max(68, 34 + 9.5 * input.value.length)}px`; };
+  fit();
   input.addEventListener('input', () => {
+    fit();
     const v = Number(input.value), good = input.value !== '' && Math.abs(v / step - Math.round(v / step)) < 1e-6 && v >= min && v <= max;
     input.setAttribute('aria-invalid', String(!good));
     if (good) { set(v); changed(); redraw(); }
@@ -141,6 +148,26 @@ function clockBox(rule, label, key, usual) {
   return box;
 }
 
+// The queues that were ever reported, to choose by hand; those that a pattern chooses are marked.
+function queuePicker(rule, box) {
+  const host = el('div', { class: 'queues', role: 'group', 'aria-label': 'Queues that were reported' });
+  const fill = () => host.replaceChildren(...reported.map((name) => {
+    const button = el('button', { type: 'button', 'aria-pressed': String(counts(rule, name)) }, name);
+    button.addEventListener('click', () => {
+      const list = rule.queues ?? [], all = list.length === 0;
+      rule.queues = all ? [name] : list.includes(name) ? list.filter((one) => one !== name) : counts(rule, name) ? list : [...list, name];
+      box.value = rule.queues.join(', ');
+      fill();
+      changed();
+      $$('button', host).find((one) => one.textContent === name)?.focus();
+    });
+    return button;
+  }));
+  box.addEventListener('input', fill);
+  fill();
+  return host;
+}
+
 // In steps by thresholds, or by itself from a goal.
 function method(rule) {
   const button = (value, words) => {
@@ -159,7 +186,7 @@ function inSteps(rule) {
 function byItself(rule, isWeb) {
   const goal = rule.automatic;
   return [
-    part('up', 'Goal', word('of 100 '), word(isWeb ? 'requests, at most ' : 'jobs, at most '), number('Share that may wait longer, in percent', goal.share, (v) => { goal.share = v; }, { min: 0.1, max: 50, step: 0.1 }), word(' may wait longer than '), number('Goal, ms', goal.goal_ms, (v) => { goal.goal_ms = v; }, { min: 1 }), word(' ms')),
+    part('up', 'Goal', word(isWeb ? 'of 100 requests at most ' : 'of 100 jobs at most '), number('Share that may wait longer, in percent', goal.share, (v) => { goal.share = v; }, { min: 0.1, max: 50, step: 0.1 }), word(' may wait longer than '), number('Goal, ms', goal.goal_ms, (v) => { goal.goal_ms = v; }, { min: 1 }), word(' ms')),
     part('down', 'Care', word('be '), choice('Care', ['lean', 'balanced', 'strict'], goal.care, (v) => { goal.care = v; }), el('p', { class: 'hint' }, 'Lean removes dynos early, strict keeps more of them. It learns how many this app needs at which load, and sizes its steps by that.')),
   ];
 }
@@ -175,6 +202,7 @@ function form() {
   nameBox.addEventListener('input', () => { if (nameBox.value.trim()) { rule.name = nameBox.value.trim(); changed(); redraw(); } });
   const queues = el('input', { type: 'text', value: (rule.queues ?? []).join(', '), placeholder: 'all', 'aria-label': 'Queues that count, with * for any characters' });
   queues.addEventListener('input', () => { rule.queues = queues.value.split(',').map((q) => q.trim()).filter(Boolean); changed(); });
+  const picker = isWeb ? null : queuePicker(rule, queues);
   const drop = el('button', { class: 'b small plain', type: 'button' }, 'Remove this rule');
   drop.addEventListener('click', () => { list().splice(open, 1); open = 0; draw(); changed(); });
   $('#edit-head').textContent = rule.name;
@@ -185,7 +213,7 @@ function form() {
     part('', 'How many', word('from '), number('At least so many dynos', rule.dynos.min, (v) => { rule.dynos.min = v; }, { max: 1000 }), word(' to '), number('At most so many dynos', rule.dynos.max, (v) => { rule.dynos.max = v; }, { max: 1000 }), word(' dynos')),
     part('', 'How', method(rule)),
     ...(isAutomatic(rule) ? byItself(rule, isWeb) : inSteps(rule)),
-    isWeb ? null : part('', 'Queues', queues, el('p', { class: 'hint' }, 'Names and patterns with *, between commas; the one that waits longest decides. Empty: all.')),
+    isWeb ? null : part('', 'Queues', queues, picker, el('p', { class: 'hint' }, 'The one that waits longest decides. Names, and patterns with *, between commas; none: all of them.')),
     isWeb ? null : part('', 'Jobs that run', jobs(rule)),
     isDefault(rule) ? null : el('p', {}, drop),
   ].filter(Boolean));
@@ -206,8 +234,7 @@ async function sourceOf(name) {
   if (name === 'web') return 'web';
   const deciding = app.processes.find((p) => p.process === name)?.queue_time?.queue;
   if (deciding) return deciding;
-  const { sources } = await get(`${path}/sources`);
-  return sources.find((one) => one.source !== 'web')?.source ?? 'web';
+  return reported[0] ?? 'web';
 }
 
 async function loadChart() {
@@ -390,3 +417,4 @@ process = chosenProcess(app)?.process;
 $('#add').prepend(icon('plus'));
 setLive('live', 'Live');
 await trying(start()).catch(() => {});
+shown();

@@ -4,7 +4,7 @@
 
 import { $, $$, announce, el, note } from './dom.js';
 import { get, may, put, remove } from './api.js';
-import { appName, appPath, chosenProcess, frame, notice, processLinks, setLive, trying } from './shell.js';
+import { appName, appPath, chosenProcess, frame, notice, processLinks, setLive, shown, trying } from './shell.js';
 import { count, day, dynos, money, now, shortDay, zoneName } from './words.js';
 import { DAY_LONG, DAY_NAMES } from './week.js';
 
@@ -169,6 +169,7 @@ async function load() {
 
 processLinks(app, process.process);
 await load().catch(() => {});
+shown();
 setLive('live', 'Live');
 $('#back').addEventListener('click', (event) => {
   if (!event.target.dataset.days) return;

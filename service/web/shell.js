@@ -110,15 +110,15 @@ function instead(problem, name) {
   document.title = `${title} · Dynoscale`;
   $('#tabs')?.replaceChildren();
   $('#main').replaceChildren(el('div', { class: 'wide' }, el('div', { class: 'card empty' }, el('h1', {}, title), el('p', {}, words), el('p', { class: 'after' }, el('a', { class: 'b primary', href: '/' }, 'All apps')))));
+  shown();
   return new Promise(() => {}); // whoever waits for the page waits for ever
 }
 
 // Builds the frame. `needs`: the role without which there is nothing to see. With the name of an app it gives that app, as the API shows it; `page` is its tab.
 export async function frame({ app: name, page, needs } = {}) {
-  let who, app = null;
+  let who, app, apps;
   try {
-    who = await whoami();
-    if (name) app = await get(appPath(name));
+    [who, app, { apps }] = await Promise.all([whoami(), name ? get(appPath(name)) : null, name ? get('/apps') : { apps: [] }]);
   } catch (problem) {
     bareFrame();
     return instead(problem, name);
@@ -128,7 +128,6 @@ export async function frame({ app: name, page, needs } = {}) {
     document.title = `${app.name} · ${document.title}`;
   }
   if (who.heroku_app !== null) fromHeroku(who.heroku_app);
-  const apps = name ? (await get('/apps')).apps : [];
   const here = (path) => (location.pathname === path ? 'page' : null);
   $('#top').append(el('div', { class: 'wide' }, logo(),
     app ? [el('span', { class: 'slash', 'aria-hidden': 'true' }, '/'), appsMenu(apps, app.name)] : null,
@@ -150,6 +149,7 @@ export async function frame({ app: name, page, needs } = {}) {
 export function bareFrame() {
   $('#top').append(el('div', { class: 'wide' }, logo()));
   foot(false);
+  shown();
 }
 
 export function setLive(is, text) {
@@ -161,7 +161,13 @@ export function setLive(is, text) {
   }
 }
 
-export function notice(...content) { $('#notice').replaceChildren(...content); }
+// The page has what it needs to stand as it will stay. Until then the stylesheet shows its outline.
+export const shown = () => document.documentElement.classList.remove('loading');
+
+export function notice(...content) {
+  $('#notice').replaceChildren(...content);
+  if (content.some(Boolean)) shown();
+}
 
 // Says what went wrong, where the page has room for it; gives the promise's value else.
 export async function trying(promise) {

@@ -2,7 +2,7 @@
 
 import { $, announce, copyable, el, icon, note } from './dom.js';
 import { live, post } from './api.js';
-import { appName, appPath, connection, frame, trying } from './shell.js';
+import { appName, appPath, connection, frame, shown, trying } from './shell.js';
 import { clock, now, wait } from './words.js';
 
 const LATE_S = 120;
@@ -94,6 +94,7 @@ lines();
 waiting();
 help();
 look(app);
+shown();
 live(name, look, (...state) => connection(...state));
 setInterval(() => {
   const seconds = now() - since;

@@ -20,25 +20,21 @@ export function isActive(rule, day, minute) {
 }
 
 // Stretches of a day in which the same rule counts, and those in which a rule is active but covered.
+// Nothing changes but where a rule begins or ends.
 export function stretches(rules, day) {
+  const ends = new Set([0, 1440]);
+  for (const rule of rules) for (const text of [rule.from, rule.to]) if (text) ends.add(minutesOf(text));
+  const edges = [...ends].sort((a, b) => a - b), parts = edges.slice(0, -1).map((from, i) => ({ from, to: edges[i + 1], active: rules.map((rule) => isActive(rule, day, from)) }));
   const top = [], under = [];
-  const winner = (m) => rules.findIndex((rule) => isActive(rule, day, m));
-  const winners = Array.from({ length: 1440 }, (_, m) => winner(m));
-  let start = 0;
-  for (let m = 1; m <= 1440; m++) {
-    if (m < 1440 && winners[m] === winners[start]) continue;
-    top.push({ from: start, to: m, rule: rules[winners[start]] });
-    start = m;
+  const add = (list, { from, to }, rule) => {
+    const last = list.findLast((one) => one.rule === rule);
+    if (last?.to === from) last.to = to; else list.push({ from, to, rule });
+  };
+  for (const part of parts) {
+    const winner = part.active.indexOf(true);
+    add(top, part, rules[winner]);
+    part.active.forEach((on, i) => { if (on && i > winner && !isDefault(rules[i])) add(under, part, rules[i]); });
   }
-  rules.forEach((rule, i) => {
-    if (isDefault(rule)) return;
-    let since = -1;
-    for (let m = 0; m <= 1440; m++) {
-      const covered = m < 1440 && winners[m] < i && isActive(rule, day, m);
-      if (covered && since < 0) since = m;
-      if (!covered && since >= 0) { under.push({ from: since, to: m, rule }); since = -1; }
-    }
-  });
   return { top, under };
 }
 

@@ -3,7 +3,7 @@
 
 import { $, $$, announce, el, glyph, note } from './dom.js';
 import { get } from './api.js';
-import { appName, appPath, chosenProcess, frame, notice, processLinks, setLive, trying } from './shell.js';
+import { appName, appPath, chosenProcess, frame, notice, processLinks, setLive, shown, trying } from './shell.js';
 import { count, day, hour, isToday, momentOf, now, span, time, timeTag, wait } from './words.js';
 
 const DAY = 86400, PAGE = 5000, SHOWN = 400;
@@ -181,19 +181,23 @@ async function reload() { await trying(load()); draw(); }
 function press(value) { kind = value; for (const button of $$('#kinds button')) button.setAttribute('aria-pressed', String(button.dataset.kind === kind)); }
 function useDay(end) { to = Math.ceil(end); from = to - DAY; }
 
+// Opens the decision of a moment, whatever is shown now.
+async function jumpTo(moment, words) {
+  press('all');
+  if (moment < from || moment > to) useDay(Math.min(now() + 1, moment + DAY / 2));
+  await reload();
+  chosen = entries.find((entry) => entry.first.t <= moment + 9 && entry.last.t >= moment - 9) ?? null;
+  if (!chosen) { announce(`Nothing was decided at ${words}`); notice(note('attention', 'warn', `Nothing was decided at ${words}.`, 'The service did not run, or knew no rules for this process.')); return; }
+  which = Math.max(0, chosen.all.findIndex((tick) => tick.t >= moment));
+  draw();
+  document.getElementById(`e${chosen.first.t}`)?.scrollIntoView({ block: 'center' });
+  announce(`At ${words}: ${chosen.all[which].sentence}`);
+}
 async function jump(text) {
   let moment = momentOf(text);
   if (moment === null) return;
   if ($('#date').value) moment += Math.round((new Date(`${$('#date').value}T12:00`) - new Date(`${new Date(moment * 1000).toLocaleDateString('en-CA')}T12:00`)) / 1000);
-  press('all');
-  if (moment < from || moment > to) useDay(moment + DAY / 2);
-  await reload();
-  chosen = entries.find((entry) => entry.first.t <= moment + 9 && entry.last.t >= moment - 9) ?? null;
-  if (!chosen) { announce(`Nothing was decided at ${text}`); notice(note('attention', 'warn', `Nothing was decided at ${text}.`, 'The service did not run, or knew no rules for this process.')); return; }
-  which = Math.max(0, chosen.all.findIndex((tick) => tick.t >= moment));
-  draw();
-  document.getElementById(`e${chosen.first.t}`)?.scrollIntoView({ block: 'center' });
-  announce(`At ${text}: ${chosen.all[which].sentence}`);
+  await jumpTo(moment, text);
 }
 
 processLinks(app, process?.process);
@@ -205,5 +209,8 @@ $('#date').addEventListener('change', () => { if ($('#date').value) { useDay(new
 $('#goto').addEventListener('input', () => jump($('#goto').value));
 $('#filters').addEventListener('submit', (event) => { event.preventDefault(); jump($('#goto').value); });
 wide.addEventListener('change', draw);
-await reload().catch(() => {});
+// From a chart or a list: #at=EPOCH.
+const asked = Number(/^#at=(\d+)$/.exec(location.hash)?.[1]);
+if (asked) await jumpTo(asked, `${day(asked)}, ${time(asked)}`).catch(() => {}); else await reload().catch(() => {});
 if (!entries.length && kind === 'changes') { press('all'); await reload().catch(() => {}); }
+shown();

@@ -228,6 +228,32 @@ test('a decision is decided again, and is the same', { skip }, () => visit(`${AP
   await page.waitForSelector('.inside :text("the same, to the bit")');
 }));
 
+test('from what happened, one click leads to why; the address keeps the range', { skip }, () => visit(APP, {}, async (page) => {
+  await page.click('#range [data-range="604800"]');
+  await page.waitForURL('**#last=7d');
+  await page.reload();
+  await ready(page);
+  assert.equal(await page.getAttribute('#range [data-range="604800"]', 'aria-pressed'), 'true');
+  await page.waitForSelector('#events a');
+  const said = await page.$eval('#events li:has(a)', (li) => li.querySelector('.what').textContent);
+  await page.click('#events a');
+  await page.waitForURL('**/why?process=web#at=*');
+  await page.waitForSelector(`.inside .sentence:has-text("${said}")`);
+  await page.waitForSelector('.entry button[aria-expanded=true]');
+}));
+
+test('the queues that count are picked by name', { skip }, () => visit(`${APP}/rules?process=worker`, {}, async (page) => {
+  const pressed = () => page.$$eval('.queues [aria-pressed=true]', (list) => list.map((node) => node.textContent).sort());
+  assert.deepEqual(await pressed(), ['sidekiq:default', 'sidekiq:mailers']);
+  await page.click('.queues button:has-text("sidekiq:low")');
+  await page.click('.queues button:has-text("sidekiq:mailers")');
+  assert.deepEqual(await pressed(), ['sidekiq:default', 'sidekiq:low']);
+  assert.equal(await page.inputValue('[aria-label^="Queues that count"]'), 'sidekiq:default, sidekiq:low');
+  await page.waitForSelector('#changes :text("queues")');
+  await page.fill('[aria-label^="Queues that count"]', 'sidekiq:*s');
+  assert.deepEqual(await pressed(), ['sidekiq:mailers', 'sidekiq:reports']);
+}));
+
 test('a service that does not answer for long: the page says from when it is, and goes on by itself', { skip }, async () => {
   const { context, page, faults } = await open(chromium, service, {});
   await page.clock.install();
