@@ -17,24 +17,26 @@
 
 static ds_buffer buffer;
 
-double bench_now_ns(void) {
+static double ns_of(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
+
+double bench_cpu_ns(void) { return ns_of(CLOCK_THREAD_CPUTIME_ID); }
 
 double bench_floor_ns(long calls) {
     static uint64_t words[DS_BUFFER_SLOTS];
     char stamp[32];
     size_t position = 0;
     int length = snprintf(stamp, sizeof stamp, "%lld", (long long)(ds_clock_wall_ns() / 1000000));
-    double start = bench_now_ns();
+    double start = bench_cpu_ns();
     for (long i = 0; i < calls; i++) {
         int64_t now = ds_clock_wall_ns();
         int64_t ms = ds_queue_time_ms(stamp, (size_t)length, NULL, 0, 0, now);
         ds_buffer_push(&buffer, ds_sample(now / 1000000000, ms));
     }
-    double ns = bench_now_ns() - start;
+    double ns = bench_cpu_ns() - start;
     while (ds_buffer_drain(&buffer, &position, words, DS_BUFFER_SLOTS) > 0) continue;
     return ns / (double)calls;
 }
@@ -47,9 +49,9 @@ double bench_thread_us(void) {
     pthread_t thread;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    double start = bench_now_ns();
+    double start = ns_of(CLOCK_MONOTONIC);
     int error = pthread_create(&thread, &attributes, do_nothing, NULL);
-    double us = (bench_now_ns() - start) / 1000;
+    double us = (ns_of(CLOCK_MONOTONIC) - start) / 1000;
     if (!error) pthread_join(thread, NULL);
     pthread_attr_destroy(&attributes);
     return error ? -1 : us;

@@ -10,7 +10,7 @@
 double bench_floor_ns(long calls);
 
 /* Of the monotonic clock. */
-double bench_now_ns(void);
+double bench_cpu_ns(void);
 
 /* us that it takes to start a thread, of the agent's stack size, that does nothing. */
 double bench_thread_us(void);
