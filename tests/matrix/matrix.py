@@ -13,8 +13,8 @@ as well. For a release of Debian, all of that is done in a new chroot, with --wh
 --only takes what names begin with: `python3.9`, `ruby`, `servers`.
 
 Each row is a suite, with the versions it met as the interpreters name them: frameworks are those of
-the system, and the newest gems where the registry is reached. build/matrix/rows.json has the rows
-with what was skipped and why.
+the system, and the newest gems where the registry is reached; `newest` are the newest packages of
+PyPI, in environments of their own. build/matrix/rows.json has the rows with what was skipped and why.
 
 Not tox or nox: neither can be had where only Debian's packages reach, and neither knows Ruby.
 """
@@ -71,12 +71,18 @@ TRIED = {
 MAKES_WHEELS = "wheel"
 # With the system's own interpreters, of both languages.
 SYSTEM_SUITES = ["servers", "frameworks"]
+# With the newest packages of PyPI: in an environment of these, and in those that the suite makes.
+NEWEST = ROOT / "tests" / "matrix" / "newest.txt"
+NEWEST_SUITES = ["python", "frameworks"]
+NEWEST_JOBS = ["jobs-newest-all", "jobs-newest-arq"]
 # What the suites use: packages of Python, gems that are here and gems that tests fetch, packages of
 # Debian.
 MODULES = {
     "python": "django flask gunicorn starlette uvicorn",
     "servers": "django flask gunicorn starlette uvicorn waitress",
-    "frameworks": "gunicorn gevent eventlet uvicorn hypercorn starlette fastapi",
+    "frameworks": "gunicorn gevent eventlet uvicorn hypercorn granian daphne starlette fastapi",
+    "jobs-newest-all": "celery rq dramatiq huey django-q2 redis pika",
+    "jobs-newest-arq": "arq rq redis",
 }
 GEMS = {
     "ruby": "rack railties bootsnap spring",
@@ -321,6 +327,9 @@ def run_here(interpreters: Dict[str, str], chosen: Callable[[str], bool]) -> Ite
     for suite in filter(chosen, SYSTEM_SUITES):
         print(f"{suite}: {', '.join(SYSTEMS.values())}", flush=True)
         yield run_system(suite)
+    if chosen("newest"):
+        print(f"newest packages: {SYSTEMS['python']}", flush=True)
+        yield from run_newest()
 
 
 def run_interpreter(name: str, path: str) -> Row:
@@ -341,6 +350,36 @@ def run_system(suite: str) -> Row:
     row = Row(system(), "", suite)
     run_suite(row, copy, SYSTEMS)
     row.met = ", ".join(filter(None, [*map(described, SYSTEMS.values()), row.met]))
+    return row
+
+
+def run_newest() -> Iterator[Row]:
+    """The newest packages with the system's Python, where the registry is reached."""
+    directory = OUT / "newest"
+    copy = directory / "checkout"
+    copy_checkout(copy)
+    environment = directory / "environment"
+    shutil.rmtree(environment, ignore_errors=True)
+    pip = [str(environment / "bin" / "pip"), "--quiet", "--disable-pip-version-check"]
+    wrong = build([SYSTEMS["python"], "-m", "venv", str(environment)], copy, {})
+    wrong = wrong or build([*pip, "install", "-r", str(NEWEST)], copy, {})
+    if wrong:
+        why = [f"not tried: {wrong[-1]}"]
+        yield Row(system(), described(SYSTEMS["python"]), "newest", remarks=why)
+        return
+    python = str(environment / "bin" / "python")
+    for suite in NEWEST_SUITES:
+        yield newest_row(suite, copy, python, python)
+    for suite in NEWEST_JOBS:
+        made = copy / "build" / "jobs-newest" / suite.rpartition("-")[2] / "bin" / "python"
+        yield newest_row(suite, copy, SYSTEMS["python"], str(made))
+
+
+def newest_row(suite: str, copy: Path, python: str, has_packages: str) -> Row:
+    row = Row(system(), described(SYSTEMS["python"]), suite)
+    run_suite(row, copy, {**SYSTEMS, "python": python})
+    row.met = versions(suite, copy, {**SYSTEMS, "python": has_packages})
+    row.suite = f"{suite.partition('-')[0]}, newest"
     return row
 
 

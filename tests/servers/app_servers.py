@@ -439,6 +439,38 @@ class Hypercorn(PythonServer):
         return [*command, *self._arguments]
 
 
+class Granian(PythonServer):
+    """A server in Rust, which calls the app by its own `environ` or scope."""
+
+    package = "nothing (pip install granian)"
+    module = "granian"
+    exit_statuses = (0, -signal.SIGTERM)
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        super().__init__(name)
+        self._arguments = arguments
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = [PYTHON, "-m", "granian", "--host", "127.0.0.1", "--port", str(port)]
+        return [*command, *self._arguments]
+
+
+class Daphne(PythonServer):
+    """Not with Django, which begins the agent in a thread: Twisted ends the process by the signal."""
+
+    package = "daphne"
+    module = "daphne"
+    exit_statuses = (0, -signal.SIGTERM)
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        super().__init__(name)
+        self._arguments = arguments
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = [PYTHON, "-m", "daphne", "--bind", "127.0.0.1", "--port", str(port)]
+        return [*command, *self._arguments]
+
+
 MOD_WSGI = """
 ServerRoot "{directory}"
 ServerName localhost
@@ -684,6 +716,12 @@ FRAMEWORKS: List[AppServer] = [
     Hypercorn("hypercorn", "wrapped_asgi_app:app"),
     Hypercorn("hypercorn workers", "--workers", "2", "wrapped_asgi_app:app"),
     Hypercorn("hypercorn starlette", "starlette_app:app").needing("starlette"),
+    Granian("granian asgi", "--interface", "asgi", "wrapped_asgi_app:app"),
+    Granian("granian wsgi", "--interface", "wsgi", "wrapped_app:app"),
+    Granian(
+        "granian wsgi workers", "--interface", "wsgi", "--workers", "2", "wrapped_app:app"
+    ),
+    Daphne("daphne", "wrapped_asgi_app:app"),
     PassengerForPython("passenger for python"),
     ModWsgi("mod_wsgi embedded"),
     ModWsgi(
