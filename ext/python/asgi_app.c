@@ -151,6 +151,8 @@ call_timed(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count, PyO
     return ds_py_timed_new(self->state, result, entered_ns);
 }
 
+static PyObject *call_by_names(ds_py_wrapper *self, PyObject *const *args, PyObject *names);
+
 DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged_count,
                               PyObject *names) {
     ds_py_wrapper *self = (ds_py_wrapper *)object;
@@ -173,8 +175,26 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
             if (DS_UNLIKELY(measure(self, args[0], NULL, &queue_time_ms) < 0)) return NULL;
             return PyObject_Vectorcall(self->app, args, flagged_count, names);
         }
+    } else if (names != NULL && PyVectorcall_NARGS(flagged_count) == 0 &&
+               PyTuple_GET_SIZE(names) == 3) {
+        return call_by_names(self, args, names);
     }
     return ds_py_wrapper_call_app(self, args, flagged_count, names);
+}
+
+/* Daphne calls app(scope=..., receive=..., send=...). The app gets them by their positions, as from
+ * the other servers. */
+DS_COLD static PyObject *call_by_names(ds_py_wrapper *self, PyObject *const *args,
+                                       PyObject *names) {
+    static const char *const positions[] = {"scope", "receive", "send"};
+    PyObject *in_order[3] = {NULL, NULL, NULL};
+    for (Py_ssize_t i = 0; i < 3; i++)
+        for (Py_ssize_t j = 0; j < 3; j++)
+            if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, i), positions[j]) == 0)
+                in_order[j] = args[i];
+    if (in_order[0] == NULL || in_order[1] == NULL || in_order[2] == NULL)
+        return ds_py_wrapper_call_app(self, args, 0, names);
+    return call((PyObject *)self, in_order, 3, NULL);
 }
 
 /* Servers recognise the version of ASGI by whether __call__ is a coroutine function. All known

@@ -71,6 +71,20 @@ def test_app_and_server_see_each_other_s_objects(state: None, kind: str) -> None
     assert scope == before
 
 
+@pytest.mark.parametrize("names", [("scope", "receive", "send"), ("send", "scope", "receive")])
+def test_a_server_may_name_what_it_calls_with(names: Any, agent: None) -> None:
+    """As Daphne does."""
+    given = {"scope": stamped_scope(), "receive": object(), "send": object()}
+    args, kwargs = DynoscaleAsgiApp(echo)(**{name: given[name] for name in names})
+    assert (args, kwargs) == ((given["scope"], given["receive"], given["send"]), {})
+    assert recorded() == 1
+    assert DynoscaleAsgiApp(echo)(scope=1, receive=2, other=3)[1] == {
+        "scope": 1,
+        "receive": 2,
+        "other": 3,
+    }
+
+
 def test_the_awaitable_is_the_app_s_coroutine(agent: None) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> str:
         return "done"
@@ -108,7 +122,7 @@ def test_an_exception_of_the_app_is_the_server_s_untouched(state: None) -> None:
         (({},), {}),
         (({"type": "http"},), {}),
         (({"type": "http"}, 1, 2, 3), {"x": 1}),
-        ((), {"scope": {"type": "http"}, "receive": None, "send": None}),
+        ((), {"scope": {"type": "http"}, "receive": None}),
         ((None, None, None), {}),
         (([], "x"), {}),
     ],
