@@ -456,8 +456,6 @@ class Granian(PythonServer):
 
 
 class Daphne(PythonServer):
-    """Not with Django, which begins the agent in a thread: Twisted ends the process by the signal."""
-
     package = "daphne"
     module = "daphne"
     exit_statuses = (0, -signal.SIGTERM)
@@ -722,6 +720,7 @@ FRAMEWORKS: List[AppServer] = [
         "granian wsgi workers", "--interface", "wsgi", "--workers", "2", "wrapped_app:app"
     ),
     Daphne("daphne", "wrapped_asgi_app:app"),
+    Daphne("daphne django", "django_project.asgi:application").with_django(),
     PassengerForPython("passenger for python"),
     ModWsgi("mod_wsgi embedded"),
     ModWsgi(
