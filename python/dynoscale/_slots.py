@@ -6,6 +6,7 @@ The extension module calls both functions at the first request. An unknown numbe
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Any, Optional
 
 from dynoscale import _native
@@ -35,7 +36,18 @@ def _of_wsgi(environ: dict[str, Any], start_response: Any) -> Optional[int]:
     if uwsgi is not None:
         return _of_uwsgi(getattr(uwsgi, "opt", {}))
     channel = getattr(environ.get("waitress.client_disconnected"), "__self__", None)
-    return getattr(getattr(getattr(channel, "server", None), "adj", None), "threads", None)
+    if channel is not None:
+        return getattr(getattr(getattr(channel, "server", None), "adj", None), "threads", None)
+    return _of_default_executor()
+
+
+def _of_default_executor() -> Optional[int]:
+    """asyncio's, in whose threads hypercorn runs WSGI apps. One like it has as many."""
+    threading: Any = sys.modules.get("threading")
+    if threading is None or not threading.current_thread().name.startswith("asyncio_"):
+        return None
+    executor = import_module("concurrent.futures").ThreadPoolExecutor()  # starts no thread yet
+    return getattr(executor, "_max_workers", None)
 
 
 def _of_gunicorn(cfg: Any) -> Optional[int]:

@@ -3,6 +3,7 @@ threads that the server was given, each once and nothing unasked."""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,16 @@ from typing import Any, Callable
 from urllib.request import Request, urlopen
 
 import pytest
-from app_servers import APPS, PYTHON, AppServer, PythonServer, RubyServer
+from app_servers import (
+    APPS,
+    PYTHON,
+    AppServer,
+    Passenger,
+    PythonServer,
+    RubyServer,
+    Thin,
+    Webrick,
+)
 from processes import Process, free_port
 from receiver import ReceiverProcess
 
@@ -41,6 +51,40 @@ class UnicornOfOne(RubyServer):
         return self.ruby("-c", str(config), str(APPS / "signals.ru"))
 
 
+class Slotted:
+    """As its class has it, with an app that sleeps."""
+
+    slots: int
+    app: str
+
+    def __init__(self, *arguments: str) -> None:
+        super().__init__(*arguments)
+        self.app = str(APPS / "signals.ru")
+
+
+class ThinOfOne(Slotted, Thin):
+    slots = 1
+
+
+class ThinOfThreads(Slotted, Thin):
+    slots = 20  # EventMachine's
+
+    def command(self, port: int, directory: Path) -> list[str]:
+        return [*super().command(port, directory), "--threaded"]
+
+
+class WebrickOf100(Slotted, Webrick):
+    slots = 100
+
+
+class PassengerOfOne(Slotted, Passenger):
+    slots = 1
+
+    def command(self, port: int, directory: Path) -> list[str]:
+        command = super().command(port, directory)
+        return [*command, "--max-pool-size", "1", "--min-instances", "1"]
+
+
 class OwnPython(PythonServer):
     def __init__(self, name: str, module: str, slots: int, *arguments: str) -> None:
         super().__init__(name)
@@ -58,6 +102,10 @@ GUNICORN = ("--bind", "127.0.0.1:PORT")
 SERVERS: list[Any] = [
     PumaOfThree("puma", "signals.ru", ""),
     UnicornOfOne("unicorn", "signals.ru", ""),
+    ThinOfOne("thin"),
+    ThinOfThreads("thin threaded"),
+    WebrickOf100("webrick"),
+    PassengerOfOne("passenger", "smart"),
     OwnPython("gunicorn sync", "gunicorn", 1, *GUNICORN, "signals_app:wsgi"),
     OwnPython("gunicorn gthread", "gunicorn", 4, *GUNICORN, "--threads", "4", "signals_app:wsgi"),
     OwnPython(
@@ -68,6 +116,10 @@ SERVERS: list[Any] = [
         "signals_app:wsgi",
     ),
     OwnPython("waitress", "waitress", 3, "--listen=127.0.0.1:PORT", "--threads=3", "signals_app:wsgi"),
+    OwnPython(
+        "hypercorn", "hypercorn", min(32, (os.cpu_count() or 1) + 4), "--bind", "127.0.0.1:PORT",
+        "signals_app:wsgi_in_asgi",
+    ),
     OwnPython(
         "uvicorn", "uvicorn", 50, "--port", "PORT", "--limit-concurrency", "50", "signals_app:asgi"
     ),

@@ -34,13 +34,22 @@ module DynoscaleRuby
     # Falcon's classes whose methods call exit!: those of async-container, the newer last.
     WAYS_OUT_OF_CLASSES = %w[Async::Container::Process Async::Container::Forked::Child].freeze
 
-    # For Puma::Server, of which each worker process runs one.
-    module Threads
-      def run(*)
-        Agent.slots = max_threads if max_threads.is_a?(Integer)
-        super
+    # Each server process runs one object of these classes. Its number of slots is known when this
+    # method begins.
+    SLOTS = {
+      'Puma::Server' => [:run, ->(server) { server.max_threads }],
+      'Thin::Server' => [:start, ->(server) { server.threaded? ? server.threadpool_size : 1 }],
+      'WEBrick::HTTPServer' => [:start, ->(server) { server.config[:MaxClients] }],
+      'PhusionPassenger::RequestHandler' => [:main_loop, ->(handler) { handler.concurrency }]
+    }.to_h do |name, (method, slots)|
+      telling = Module.new do
+        define_method(method) do |*arguments, &block|
+          Servers.slots_of(self, slots)
+          super(*arguments, &block)
+        end
       end
-    end
+      [name, telling]
+    end.freeze
 
     # rackup and similar programs load a server by it, when the app is made.
     HANDLERS = %w[Rack::Handler Rackup::Handler].freeze
@@ -61,7 +70,7 @@ module DynoscaleRuby
           prepend(now(name), body_wait) if loaded(known_by)
         end
         HANDLERS.each { |name| follow_loading(name) }
-        prepend(loaded('Puma::Server'), Threads)
+        SLOTS.each { |name, telling| prepend(loaded(name), telling) }
         WAYS_OUT_OF_CLASSES.each do |name|
           server = loaded(name)
           prepend(server.singleton_class, Agent::LeavingAtOnce) if server.is_a?(Class)
@@ -80,6 +89,14 @@ module DynoscaleRuby
         end
       rescue StandardError
         nil # a server version with other methods: the number is unknown
+      end
+
+      # Sets what `slots` finds; nothing for a server version with other methods.
+      def slots_of(server, slots)
+        found = slots.call(server)
+        Agent.slots = found if found.is_a?(Integer)
+      rescue StandardError
+        nil
       end
 
       private

@@ -28,4 +28,11 @@ async def bare_asgi(scope: Any, receive: Any, send: Any) -> None:
 
 
 wsgi = DynoscaleWsgiApp(bare)
+
+try:  # hypercorn's own way for WSGI apps
+    from hypercorn.middleware import AsyncioWSGIMiddleware
+
+    wsgi_in_asgi = AsyncioWSGIMiddleware(wsgi)
+except ImportError:
+    pass
 asgi = DynoscaleAsgiApp(bare_asgi)
