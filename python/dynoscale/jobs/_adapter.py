@@ -46,6 +46,7 @@ class Adapter(Protocol):
 
         A job that was scheduled, retried or given an ETA is ready, and ages, from when it is due.
         A queue whose age can't be told, or that is paused, is left out. What the same round trips
-        tell of numbers of jobs goes to ``turn.count``. Raises what the library raises. Takes a bounded time and, where the backend allows, as many round trips for all
-        queues as for one; moves, consumes and changes nothing.
+        tell of numbers of jobs goes to ``turn.count``. Raises what the library raises. Takes a
+        bounded time and, where the backend allows, as many round trips for all queues as for one;
+        moves, consumes and changes nothing.
         """
