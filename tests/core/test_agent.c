@@ -1,4 +1,4 @@
-/* The public functions, with the real thread over a service in memory. */
+/* The public functions, with the real thread and a service in memory. */
 #define _GNU_SOURCE
 #include "support/suite.h"
 
@@ -53,7 +53,7 @@ static int open_agent(void **state) {
     return 0;
 }
 
-/* Time passes while flush and stop wait. */
+/* Lets time pass while flush and stop wait. */
 static bool time_passes(void *context) {
     (void)context;
     false_clock_advance_ms(50);
@@ -121,7 +121,7 @@ static void the_same_settings_give_the_same_agent_until_all_have_freed_it(void *
     dynoscale_agent_free(same);
     assert_int_equal(request(first, 5), 5);
     assert_int_equal(flush(first), DYNOSCALE_OK);
-    stop(first); /* for good: whoever opens later gets one that works */
+    stop(first); /* for good: a later open returns another one */
     same = opened("http://service/token", NULL);
     assert_ptr_not_equal(first, same);
     assert_int_equal(request(same, 5), 5);
@@ -131,7 +131,7 @@ static void the_same_settings_give_the_same_agent_until_all_have_freed_it(void *
     dynoscale_agent_free(other);
 }
 
-/* As configure() does it while another thread is in a flush, which holds the agent before. */
+/* As in configure() while another thread is in a flush of the previous agent. */
 static void other_settings_give_another_agent_even_while_the_first_is_held(void **state) {
     dynoscale_agent *first = *state;
     setenv("DYNOSCALE_PUBLISH_FREQUENCY", "7", 1);
@@ -146,7 +146,7 @@ static void other_settings_give_another_agent_even_while_the_first_is_held(void 
     dynoscale_agent_free(other);
 }
 
-static void the_open_that_is_public_is_over_libcurl_and_starts_nothing(void **state) {
+static void the_public_open_uses_libcurl_and_starts_nothing(void **state) {
     (void)state;
     dynoscale_options *o = options_with("http://127.0.0.1:1/x", "web.1", NULL);
     dynoscale_agent *agent;
@@ -158,7 +158,7 @@ static void the_open_that_is_public_is_over_libcurl_and_starts_nothing(void **st
 
 /* ---- Preparing ---------------------------------------------------------------------------- */
 
-static void what_is_prepared_leaves_no_thread_and_the_first_sample_starts_one(void **state) {
+static void prepare_leaves_no_thread_and_the_first_sample_starts_one(void **state) {
     dynoscale_agent *agent = *state;
     for (int i = 0; i < 2; i++) dynoscale_agent_prepare(agent);
     assert_int_equal(flush(agent), DYNOSCALE_OK);
@@ -172,7 +172,7 @@ static void what_is_prepared_leaves_no_thread_and_the_first_sample_starts_one(vo
     assert_int_equal(false_transport_rows(), 1);
 }
 
-static void what_is_prepared_may_be_stopped_at_once(void **state) {
+static void a_prepared_agent_may_be_stopped_at_once(void **state) {
     dynoscale_agent *agent = *state;
     dynoscale_agent_prepare(agent);
     assert_int_equal(stop(agent), DYNOSCALE_OK);
@@ -182,7 +182,7 @@ static void what_is_prepared_may_be_stopped_at_once(void **state) {
     assert_int_equal(counter(agent, DYNOSCALE_COUNTER_DROPPED_STOPPED), 1);
 }
 
-static void what_is_not_to_be_prepared_is_left_for_the_first_sample(void **state) {
+static void a_failed_prepare_is_left_to_the_first_sample(void **state) {
     dynoscale_agent *agent = *state;
     faults_fail_allocation_after(0);
     dynoscale_agent_prepare(agent);
@@ -278,7 +278,8 @@ static void many_threads_lose_nothing(void **state) {
     assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 1);
 }
 
-/* Until all that many_threads record is there: each look adds up, and none goes back. */
+/* Until everything that many_threads record is there: each reading adds up, and no counter
+ * decreases. */
 static void *look_at_counters(void *context) {
     int64_t values[DYNOSCALE_COUNTER_COUNT], before = 0;
     do {
@@ -383,7 +384,7 @@ static void a_stop_before_the_first_sample_starts_nothing_later(void **state) {
     assert_int_equal(counter(agent, DYNOSCALE_COUNTER_RECORDED), 2);
 }
 
-static void a_stop_gives_up_a_service_that_hangs(void **state) {
+static void a_stop_does_not_wait_for_a_service_that_hangs(void **state) {
     dynoscale_agent *agent = *state;
     false_transport_stall();
     request(agent, 1);
@@ -405,7 +406,7 @@ static void a_later_stop_may_shorten_an_earlier_one(void **state) {
     assert_in_range(ds_clock_monotonic_ms() - before, 2000, 2300);
 }
 
-static void a_stop_that_is_refused_says_so(void **state) {
+static void a_stop_whose_report_is_refused_returns_dropped(void **state) {
     dynoscale_agent *agent = *state;
     false_transport_answer(401, "");
     request(agent, 1);
@@ -463,8 +464,7 @@ static void a_stop_waits_for_the_threads_of_agents_that_were_freed(void **state)
     assert_int_equal(stop(NULL), DYNOSCALE_OK);
     assert_int_equal(false_transport_open(), 0);
     assert_int_equal(false_transport_cancelled(), 3);
-    for (int i = 0; i < 3;
-         i++) { /* those that have finished are gone with the next that is freed */
+    for (int i = 0; i < 3; i++) { /* the next free also frees those that have finished */
         false_transport_answer(200, "");
         dynoscale_agent *agent = opened("http://service/freed", NULL);
         request(agent, 1);
@@ -497,14 +497,14 @@ static void signals_stay_the_apps(void **state) {
     sigaddset(&blocked, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &blocked, NULL);
     atomic_store(&handled_by, 0);
-    kill(getpid(), SIGUSR1); /* only a thread of the agent could take it now */
+    kill(getpid(), SIGUSR1); /* only a thread of the agent could handle it now */
     flush(agent);
     assert_int_equal(atomic_load(&handled_by), 0);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     assert_int_equal(atomic_load(&handled_by), 1);
 }
 
-static void a_refused_thread_is_told_and_tried_again_each_second(void **state) {
+static void a_refused_thread_is_logged_and_tried_again_each_second(void **state) {
     dynoscale_agent *agent = *state;
     dynoscale_level level;
     char text[DYNOSCALE_EVENT_SIZE];
@@ -527,7 +527,7 @@ static void a_refused_thread_is_told_and_tried_again_each_second(void **state) {
     assert_int_equal(false_transport_rows(), 102);
 }
 
-static void a_refused_thread_is_told_with_its_own_reason(void **state) {
+static void a_refused_thread_is_logged_with_its_own_reason(void **state) {
     dynoscale_agent *agent = *state;
     const struct {
         int error;
@@ -552,7 +552,7 @@ static void a_refused_thread_is_told_with_its_own_reason(void **state) {
     }
 }
 
-static void a_stop_without_a_thread_gives_up_what_is_there(void **state) {
+static void a_stop_without_a_thread_drops_what_was_recorded(void **state) {
     dynoscale_agent *agent = *state;
     faults_refuse_threads(true);
     request(agent, 1);
@@ -563,7 +563,7 @@ static void a_stop_without_a_thread_gives_up_what_is_there(void **state) {
 
 /* ---- Memory ------------------------------------------------------------------------------- */
 
-/* A whole life, in which the n-th allocation fails. Gives false when there were fewer than n. */
+/* A whole life in which the n-th allocation fails. Returns false if there were fewer than n. */
 static bool live_with_failure(int n) {
     dynoscale_agent *agent = NULL;
     faults_fail_allocation_after(n);
@@ -607,7 +607,7 @@ static void each_allocation_may_fail(void **state) {
 
 /* ---- Fork --------------------------------------------------------------------------------- */
 
-/* Runs `in_child` in a forked child; 0 is well. */
+/* Runs `in_child` in a forked child; 0 is success. */
 static int forked(int (*in_child)(dynoscale_agent *), dynoscale_agent *agent) {
     int status;
     pid_t child = fork();
@@ -669,9 +669,10 @@ static int child_of_a_busy_parent(dynoscale_agent *agent) {
     return counter(agent, DYNOSCALE_COUNTER_RECORDED) == 1 ? 0 : 1;
 }
 
-/* The false service has a lock that a child may inherit held: it records, and does not send. */
+/* The false service has a lock that a child may inherit held, so the child records and does not
+ * send. */
 #ifdef __linux__
-/* KiB of private memory that the process has mapped, whoever maps it. */
+/* KiB of private memory that the process has mapped. */
 static long mapped_kib(void) {
     char line[256];
     long kib = 0;
@@ -681,8 +682,8 @@ static long mapped_kib(void) {
     return kib;
 }
 
-/* Each generation reports, and is the parent of the next. Of the last one's exit status all have
- * the same: 0 where it has mapped no more than the third. */
+/* Each generation reports, and forks the next. All pass on the exit status of the last: 0 if it has
+ * mapped no more than the third. */
 static int live_as_generation(dynoscale_agent *agent, int generation, long third_kib) {
     enum { GENERATIONS = 24 };
     request(agent, 1);
@@ -721,7 +722,7 @@ static void forks_at_any_moment_leave_a_child_that_works(void **state) {
 
 static bool in_exit; /* a child that is being judged */
 
-/* Registered first, and so called last, after the agents' own. */
+/* Registered first, so called last, after the agents' own. */
 static void judge(void) {
     if (!in_exit) return;
     leave_child(false_transport_rows() == 3 && false_transport_open() == 0 ? 0 : 1);
@@ -770,7 +771,7 @@ static void one_process_of_a_dyno_leads_and_the_next_when_it_has_ended(void **st
     assert_int_equal(forked(child_leads_and_dies, agent), 100 + SIGKILL);
     assert_true(dynoscale_agent_leads(agent, NULL));
     assert_true(dynoscale_agent_leads(agent, NULL));
-    assert_int_equal(forked(child_leads, agent), 1); /* with the parent's file, without its lock */
+    assert_int_equal(forked(child_leads, agent), 1); /* with the parent's file, but not its lock */
     assert_true(dynoscale_agent_leads(agent, NULL));
     assert_int_equal(counter(agent, DYNOSCALE_COUNTER_THREAD_STARTS), 0);
     dynoscale_agent_free(agent);
@@ -795,8 +796,8 @@ static int child_waits_to_lead(dynoscale_agent *agent) {
                                                                                                : 4;
 }
 
-/* The leader: it ends when a child of its own waits for that. Its place is taken by another child,
- * whose exit status the test can't have: it tells by a pipe. */
+/* The leader ends when a child of its own waits for that. Another child takes its place; the test
+ * can't wait for its exit status, so it reports by a pipe. */
 static void lead_until_told(dynoscale_agent *agent, int report) {
     sigset_t told;
     int number;
@@ -813,7 +814,7 @@ static void lead_until_told(dynoscale_agent *agent, int report) {
     _exit(0);
 }
 
-/* Linux before 5.3 has no such thing, and valgrind does not know it. */
+/* Linux before 5.3 has no pidfd_open, and valgrind does not know it. */
 static bool ends_can_be_watched(void) {
 #ifdef SYS_pidfd_open
     int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
@@ -824,7 +825,7 @@ static bool ends_can_be_watched(void) {
 #endif
 }
 
-static void who_waits_to_lead_is_woken_by_the_leaders_end(void **state) {
+static void a_process_that_waits_to_lead_is_woken_by_the_leaders_end(void **state) {
     (void)state;
     if (!ends_can_be_watched()) skip();
     char folder[] = "/tmp/dynoscale-test-XXXXXX", path[DS_LEADER_PATH_SIZE], result = 9;
@@ -837,7 +838,7 @@ static void who_waits_to_lead_is_woken_by_the_leaders_end(void **state) {
     pid_t leader = fork();
     if (leader == 0) lead_until_told(agent, report[1]);
     assert_int_equal(read(report[0], &result, 1), 1);
-    kill(leader, SIGKILL); /* it has ended, unless something is wrong */
+    kill(leader, SIGKILL); /* it has ended, unless a test failed */
     assert_int_equal(waitpid(leader, &status, 0), leader);
     assert_int_equal(result, 0);
     close(report[0]);
@@ -879,7 +880,7 @@ static dynoscale_agent *leader_that_reports_every(const char *seconds) {
     return agent;
 }
 
-static void the_end_of_one_agent_takes_the_lead_from_no_other_of_the_process(void **state) {
+static void the_end_of_one_agent_leaves_the_lead_to_the_process_s_others(void **state) {
     (void)state;
     char folder[] = "/tmp/dynoscale-test-XXXXXX", path[DS_LEADER_PATH_SIZE];
     assert_non_null(mkdtemp(folder));
@@ -907,12 +908,12 @@ static void the_end_of_one_agent_takes_the_lead_from_no_other_of_the_process(voi
     unsetenv("TMPDIR");
 }
 
-static void the_lock_s_name_tells_nothing_of_the_token(void **state) {
+static void the_lock_s_name_does_not_reveal_the_token(void **state) {
     (void)state;
     char one[DS_LEADER_PATH_SIZE], other[DS_LEADER_PATH_SIZE];
     ds_leader_path(one, "/tmp", "web.1", "https://service/report/9f3a01c7be");
     ds_leader_path(other, "/tmp", "web.1", "https://service/report/9f3a01c7bf");
-    /* The beginning of SHA-256(SHA-256(url) and dyno), as any tool says. */
+    /* The beginning of SHA-256(SHA-256(url) and dyno), computed by another tool. */
     assert_non_null(strstr(one, "-3663df1efb29d503.lock"));
     assert_string_not_equal(one, other);
 }
@@ -935,7 +936,7 @@ static void who_stops_leads_no_more(void **state) {
     unsetenv("TMPDIR");
 }
 
-/* By a clean-up of the folder, or by a daemon, which closes all that is open. */
+/* As by a clean-up of the folder, or by a daemon, which closes all files. */
 static void a_lock_file_that_is_gone_is_made_anew(void **state) {
     (void)state;
     char folder[] = "/tmp/dynoscale-test-XXXXXX", path[DS_LEADER_PATH_SIZE];
@@ -984,7 +985,7 @@ static void a_lock_that_somebody_else_put_there_is_not_taken(void **state) {
     rmdir(folder);
 }
 
-static void where_there_can_be_no_lock_nobody_leads_and_it_is_told_once(void **state) {
+static void without_a_lock_no_process_leads_and_a_warning_is_logged_once(void **state) {
     (void)state;
     dynoscale_level level;
     char text[DYNOSCALE_EVENT_SIZE];
@@ -1018,7 +1019,7 @@ static void everything_has_a_name_and_a_text(void **state) {
     assert_null(dynoscale_counter_meaning(DYNOSCALE_COUNTER_COUNT));
 }
 
-/* First of all: the handlers are asked for once a process. */
+/* First of all tests: the handlers are installed once a process. */
 static void without_fork_handlers_there_is_no_agent(void **state) {
     (void)state;
     dynoscale_options *o = options_with("http://service/token", "web.1", NULL);
@@ -1037,10 +1038,10 @@ int main(void) {
         cmocka_unit_test(an_agent_that_is_off_is_null_and_harmless),
         WITH_AGENT(the_same_settings_give_the_same_agent_until_all_have_freed_it),
         WITH_AGENT(other_settings_give_another_agent_even_while_the_first_is_held),
-        cmocka_unit_test(the_open_that_is_public_is_over_libcurl_and_starts_nothing),
-        WITH_AGENT(what_is_prepared_leaves_no_thread_and_the_first_sample_starts_one),
-        WITH_AGENT(what_is_prepared_may_be_stopped_at_once),
-        WITH_AGENT(what_is_not_to_be_prepared_is_left_for_the_first_sample),
+        cmocka_unit_test(the_public_open_uses_libcurl_and_starts_nothing),
+        WITH_AGENT(prepare_leaves_no_thread_and_the_first_sample_starts_one),
+        WITH_AGENT(a_prepared_agent_may_be_stopped_at_once),
+        WITH_AGENT(a_failed_prepare_is_left_to_the_first_sample),
         WITH_AGENT(requests_give_their_queue_time_and_reach_the_service),
         WITH_AGENT(requests_without_a_usable_stamp_are_counted_and_start_nothing),
         cmocka_unit_test(in_development_a_missing_stamp_is_made_up),
@@ -1053,18 +1054,18 @@ int main(void) {
         WITH_AGENT(a_wait_can_be_interrupted),
         WITH_AGENT(a_stop_sends_all_and_is_for_good),
         WITH_AGENT(a_stop_before_the_first_sample_starts_nothing_later),
-        WITH_AGENT(a_stop_gives_up_a_service_that_hangs),
+        WITH_AGENT(a_stop_does_not_wait_for_a_service_that_hangs),
         WITH_AGENT(a_later_stop_may_shorten_an_earlier_one),
-        WITH_AGENT(a_stop_that_is_refused_says_so),
+        WITH_AGENT(a_stop_whose_report_is_refused_returns_dropped),
         WITH_AGENT(a_stop_may_last_for_ever),
         WITH_AGENT(a_stop_in_the_middle_of_the_first_request_is_for_good),
         WITH_AGENT(two_first_requests_at_once_share_a_thread),
         WITH_AGENT(free_returns_at_once_and_the_rest_is_sent),
         cmocka_unit_test(a_stop_waits_for_the_threads_of_agents_that_were_freed),
         WITH_AGENT(signals_stay_the_apps),
-        WITH_AGENT(a_refused_thread_is_told_and_tried_again_each_second),
-        WITH_AGENT(a_refused_thread_is_told_with_its_own_reason),
-        WITH_AGENT(a_stop_without_a_thread_gives_up_what_is_there),
+        WITH_AGENT(a_refused_thread_is_logged_and_tried_again_each_second),
+        WITH_AGENT(a_refused_thread_is_logged_with_its_own_reason),
+        WITH_AGENT(a_stop_without_a_thread_drops_what_was_recorded),
         cmocka_unit_test(each_allocation_may_fail),
         WITH_AGENT(a_child_starts_empty_and_reports_its_own),
         WITH_AGENT(forks_at_any_moment_leave_a_child_that_works),
@@ -1073,14 +1074,14 @@ int main(void) {
 #endif
         WITH_AGENT(an_exit_without_a_stop_sends_what_was_recorded),
         cmocka_unit_test(one_process_of_a_dyno_leads_and_the_next_when_it_has_ended),
-        cmocka_unit_test(who_waits_to_lead_is_woken_by_the_leaders_end),
+        cmocka_unit_test(a_process_that_waits_to_lead_is_woken_by_the_leaders_end),
         cmocka_unit_test(who_stops_leads_no_more),
         cmocka_unit_test(in_each_topic_another_process_may_lead),
-        cmocka_unit_test(the_end_of_one_agent_takes_the_lead_from_no_other_of_the_process),
-        cmocka_unit_test(the_lock_s_name_tells_nothing_of_the_token),
+        cmocka_unit_test(the_end_of_one_agent_leaves_the_lead_to_the_process_s_others),
+        cmocka_unit_test(the_lock_s_name_does_not_reveal_the_token),
         cmocka_unit_test(a_lock_file_that_is_gone_is_made_anew),
         cmocka_unit_test(a_lock_that_somebody_else_put_there_is_not_taken),
-        cmocka_unit_test(where_there_can_be_no_lock_nobody_leads_and_it_is_told_once),
+        cmocka_unit_test(without_a_lock_no_process_leads_and_a_warning_is_logged_once),
         cmocka_unit_test(everything_has_a_name_and_a_text),
     };
     atexit(judge);

@@ -1,6 +1,6 @@
 /*
- * What the service asks for by its answers: the rows of signals, reports without rows. The worker's
- * turns on a clock that stands still; the test takes the thread's place.
+ * What the service asks for by its answers: rows of signals, reports without rows. The false worker
+ * steps on a clock that stands still.
  */
 #include "support/suite.h"
 
@@ -36,7 +36,7 @@ static void report(ds_worker *w) {
     live_for(w, 1);
 }
 
-/* A report is answered with this config, and the clock is at the beginning of a second. */
+/* Lets a report be answered with this config, and moves the clock to the start of a second. */
 static void ask(ds_worker *w, const char *config) {
     char text[512];
     snprintf(text, sizeof text, "{\"config\": {%s}}", config);
@@ -49,7 +49,7 @@ static void ask(ds_worker *w, const char *config) {
 static void enter(ds_worker *w) { ds_seconds_enter(&w->seconds, ds_clock_wall_ns() / 1000); }
 static void leave(ds_worker *w) { ds_seconds_leave(&w->seconds, ds_clock_wall_ns() / 1000); }
 
-/* The rows of all accepted reports that have this metadata, as "SECOND:VALUE " with seconds since
+/* The rows with this metadata in all accepted reports, as "SECOND:VALUE " with seconds since
  * `since`. */
 static const char *rows_of(const char *metadata, int64_t since) {
     static char found[4096];
@@ -166,7 +166,7 @@ static void a_clock_that_is_set_counts_no_time_that_did_not_pass(void **state) {
     assert_in_range(sum, 1000, 2020);
 }
 
-static void what_is_not_asked_for_is_not_sent(void **state) {
+static void signals_that_are_not_asked_for_are_not_sent(void **state) {
     ds_worker *w = *state;
     dynoscale_set_slots(5);
     for (int i = 0; i < 3; i++) {
@@ -250,7 +250,7 @@ static void slots_go_with_each_report(void **state) {
     assert_int_equal(run_until_idle(w), DS_NEVER_MS); /* they are no reason to report */
 }
 
-static void begin_is_told_once(void **state) {
+static void begin_is_sent_once(void **state) {
     ds_worker *w = *state;
     false_clock_advance_ms(600);
     int64_t first_ms = ds_clock_wall_ns() / 1000000;
@@ -300,7 +300,7 @@ static void a_heartbeat_that_fails_is_sent_again_under_its_key(void **state) {
     assert_string_not_equal(false_transport_header(last, "Idempotency-Key"), key);
 }
 
-static void a_heartbeat_does_not_hold_up_the_end(void **state) {
+static void a_heartbeat_does_not_delay_the_end(void **state) {
     ds_worker *w = *state;
     ask(w, "\"heartbeat\": 60");
     false_transport_answer(503, "");
@@ -354,15 +354,15 @@ int main(void) {
         WITH_WORKER(short_requests_add_up_to_whole_ms),
         WITH_WORKER(after_a_silence_a_request_counts_in_its_own_second),
         WITH_WORKER(a_clock_that_is_set_counts_no_time_that_did_not_pass),
-        WITH_WORKER(what_is_not_asked_for_is_not_sent),
+        WITH_WORKER(signals_that_are_not_asked_for_are_not_sent),
         WITH_WORKER(an_answer_that_asks_no_more_ends_it),
         WITH_WORKER(unstamped_requests_are_counted_by_the_second),
         WITH_WORKER(signals_count_as_no_samples),
         WITH_WORKER(slots_go_with_each_report),
-        WITH_WORKER(begin_is_told_once),
+        WITH_WORKER(begin_is_sent_once),
         WITH_WORKER(a_quiet_process_sends_reports_without_rows),
         WITH_WORKER(a_heartbeat_that_fails_is_sent_again_under_its_key),
-        WITH_WORKER(a_heartbeat_does_not_hold_up_the_end),
+        WITH_WORKER(a_heartbeat_does_not_delay_the_end),
         WITH_WORKER(a_process_that_has_not_reported_sends_no_heartbeat),
         WITH_WORKER(what_is_asked_can_be_read),
         WITH_WORKER(without_answers_for_ten_minutes_job_queues_are_read_again),

@@ -81,7 +81,7 @@ static void the_newest_is_dropped_at_the_bound(void **state) {
     add(b, 1, (uint64_t)DS_BATCHES * DS_BATCH_SAMPLES);
     assert_false(ds_batches_add(b, 7));
     assert_int_equal(ds_batches_rows(b), DS_BATCHES * DS_BATCH_SAMPLES);
-    /* 63 sealed, and the open one can't be: its number is promised */
+    /* 63 are sealed; the open one can't be, since its number was returned */
     assert_int_equal(ds_batches_release(b, 1), DS_BATCHES);
     assert_int_equal(b->sealed, DS_BATCHES - 1);
     ds_batches_remove_oldest(b);
@@ -90,7 +90,7 @@ static void the_newest_is_dropped_at_the_bound(void **state) {
     ds_batches_clear(b);
 }
 
-static void rows_of_job_queues_travel_with_the_samples(void **state) {
+static void rows_of_job_queues_are_sent_with_the_samples(void **state) {
     ds_batches *b = fresh(state);
     add(b, 1, 2);
     assert_true(ds_batches_add_row(b, "one\r\n", 5));
@@ -130,7 +130,7 @@ int main(void) {
         cmocka_unit_test(a_sealed_batch_keeps_its_key_and_content),
         cmocka_unit_test(a_full_batch_is_sealed_but_not_due),
         cmocka_unit_test(the_newest_is_dropped_at_the_bound),
-        cmocka_unit_test(rows_of_job_queues_travel_with_the_samples),
+        cmocka_unit_test(rows_of_job_queues_are_sent_with_the_samples),
         cmocka_unit_test(text_is_bounded_too),
         cmocka_unit_test(a_batch_expires_five_minutes_after_it_was_due),
     };

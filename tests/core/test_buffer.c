@@ -39,7 +39,7 @@ static void gives_words_back_in_order(void **state) {
     }
 }
 
-/* The same from deeper and deeper in the stack, past any limit that an address may have. */
+/* The same from ever deeper in the stack, across any boundary of addresses. */
 static void push_at_depth(uint64_t word, int depth) {
     volatile char frame[8 * 1024];
     frame[0] = (char)depth;
@@ -56,7 +56,7 @@ static void keeps_a_thread_s_order_at_any_depth_of_its_stack(void **state) {
     for (uint64_t i = 1; i <= 1000; i++) assert_int_equal(words[i - 1], i);
 }
 
-static void refuses_the_newest_when_full_and_takes_again_after_a_drain(void **state) {
+static void a_full_buffer_refuses_the_newest_until_a_drain(void **state) {
     (void)state;
     static uint64_t words[DS_BUFFER_SLOTS];
     fill();
@@ -100,7 +100,7 @@ enum { PRODUCERS = 16, PUSHES = 50000 };
 static _Atomic(uint64_t) refused[PRODUCERS];
 static _Atomic(int) running;
 
-/* A word tells its producer and its number; its upper half repeats the lower, to show tearing. */
+/* A word holds its producer and its number; its upper half repeats the lower, to show tearing. */
 static uint64_t word_of(uint32_t producer, uint32_t i) {
     uint32_t half = producer << 28 | (i + 1);
     return (uint64_t)~half << 32 | half;
@@ -111,13 +111,13 @@ static void *produce(void *context) {
     for (uint32_t i = 0; i < PUSHES; i++) {
         if (ds_buffer_push(&buffer, word_of(producer, i))) continue;
         atomic_fetch_add(&refused[producer], 1);
-        sched_yield(); /* to the drain: most words are to get in */
+        sched_yield(); /* lets the drain run: most words should get in */
     }
     atomic_fetch_sub(&running, 1);
     return NULL;
 }
 
-static void many_producers_lose_double_and_tear_nothing(void **state) {
+static void many_producers_lose_duplicate_and_tear_nothing(void **state) {
     (void)state;
     static uint8_t seen[PRODUCERS][PUSHES + 1];
     static uint64_t words[DS_BUFFER_SLOTS + 100];
@@ -154,11 +154,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(gives_words_back_in_order, empty_buffer),
         cmocka_unit_test_setup(keeps_a_thread_s_order_at_any_depth_of_its_stack, empty_buffer),
-        cmocka_unit_test_setup(refuses_the_newest_when_full_and_takes_again_after_a_drain,
-                               empty_buffer),
+        cmocka_unit_test_setup(a_full_buffer_refuses_the_newest_until_a_drain, empty_buffer),
         cmocka_unit_test_setup(one_free_slot_anywhere_is_found, empty_buffer),
         cmocka_unit_test_setup(a_wrong_hint_loses_nothing, empty_buffer),
-        cmocka_unit_test_setup(many_producers_lose_double_and_tear_nothing, empty_buffer),
+        cmocka_unit_test_setup(many_producers_lose_duplicate_and_tear_nothing, empty_buffer),
     };
     return cmocka_run_group_tests_name("buffer", tests, NULL, NULL);
 }

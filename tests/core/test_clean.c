@@ -1,4 +1,4 @@
-/* Text from outside, for a line of a log. */
+/* Text from outside, made safe for a log line. */
 #include "support/suite.h"
 
 #include <stdio.h>
@@ -28,7 +28,7 @@ static void control_characters_become_question_marks(void **state) {
     assert_string_equal(clean("a\u2028b\u2029c\u2030"), "a?b?c\u2030");
 }
 
-static void bytes_that_are_no_character_become_question_marks(void **state) {
+static void bytes_that_are_not_utf8_become_question_marks(void **state) {
     (void)state;
     assert_string_equal(clean("a\xFFz\x80z"), "a?z?z");
     assert_string_equal(clean("\xC0\xAF."), "??.");           /* longer than it need be */
@@ -38,7 +38,7 @@ static void bytes_that_are_no_character_become_question_marks(void **state) {
     assert_string_equal(clean("\xE2\x82z"), "??z");
 }
 
-static void what_is_cut_is_cut_between_characters(void **state) {
+static void text_is_cut_between_characters(void **state) {
     (void)state;
     char place[8];
     assert_string_equal(clean("caf\xC3"), "caf");
@@ -87,8 +87,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_characters_stay_as_they_are),
         cmocka_unit_test(control_characters_become_question_marks),
-        cmocka_unit_test(bytes_that_are_no_character_become_question_marks),
-        cmocka_unit_test(what_is_cut_is_cut_between_characters),
+        cmocka_unit_test(bytes_that_are_not_utf8_become_question_marks),
+        cmocka_unit_test(text_is_cut_between_characters),
         cmocka_unit_test(any_bytes_give_a_line_that_is_stable),
         cmocka_unit_test(an_event_is_one_line_of_whole_characters),
     };

@@ -1,7 +1,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-/* The real clocks, which all other tests replace: under other names, to stand beside the false. */
+/* The real clocks, which other tests replace: under other names, to exist beside the false one. */
 #include "support/suite.h"
 
 #include <sys/wait.h>
@@ -12,7 +12,7 @@
 #define ds_clock_process_age_ms real_process_age_ms
 #include "../../core/src/clock.c"
 
-static void the_wall_clock_tells_ns_since_the_epoch(void **state) {
+static void the_wall_clock_gives_ns_since_the_epoch(void **state) {
     (void)state;
     int64_t before = (int64_t)time(NULL), now_ns = real_wall_ns(), after = (int64_t)time(NULL);
     assert_in_range(now_ns / 1000000000, before, after + 1);
@@ -28,8 +28,8 @@ static void the_monotonic_clock_does_not_step_back(void **state) {
     }
 }
 
-/* A child is younger than its parent, and as old as it lives. */
-static void a_process_is_as_old_as_it_lives(void **state) {
+/* A child is younger than its parent, and ages from its fork. */
+static void the_age_of_a_process_is_the_time_since_its_start(void **state) {
     (void)state;
     int64_t before_ms = real_monotonic_ms();
     pid_t child = fork();
@@ -46,9 +46,9 @@ static void a_process_is_as_old_as_it_lives(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_wall_clock_tells_ns_since_the_epoch),
+        cmocka_unit_test(the_wall_clock_gives_ns_since_the_epoch),
         cmocka_unit_test(the_monotonic_clock_does_not_step_back),
-        cmocka_unit_test(a_process_is_as_old_as_it_lives),
+        cmocka_unit_test(the_age_of_a_process_is_the_time_since_its_start),
     };
     return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* SHA-256, against the examples of FIPS 180-4 and of its makers. */
+/* SHA-256, with the examples of FIPS 180-4 and of its authors. */
 #include "support/suite.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* What the doctor says, of what it is told by a false service at a false time. */
+/* The doctor's findings, with a false service and a false clock. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* setenv */
 #endif
@@ -55,7 +55,7 @@ static bool next(void) {
     return true;
 }
 
-/* Goes on to the last finding of a check, which outlives the doctor. */
+/* Reads on to the last finding of a check, which outlives the doctor. */
 static void find(const char *check) {
     static char text[4096], remedy[4096];
     dynoscale_finding found = {0};
@@ -102,7 +102,7 @@ static void findings_come_in_their_order_and_once(void **state) {
     leave();
 }
 
-static void what_is_well_gives_a_good_verdict(void **state) {
+static void good_findings_give_a_good_verdict(void **state) {
     (void)state;
     char text[DYNOSCALE_VERDICT_SIZE];
     enter(HTTPS, NULL);
@@ -160,7 +160,7 @@ static void settings_are_shown_with_their_source_and_without_secrets(void **stat
     leave();
 }
 
-static void each_reason_to_be_off_is_told_with_what_to_do(void **state) {
+static void each_reason_to_be_off_says_what_to_do(void **state) {
     (void)state;
     const struct {
         const char *url, *dyno;
@@ -188,7 +188,7 @@ static void each_reason_to_be_off_is_told_with_what_to_do(void **state) {
     leave();
 }
 
-/* The checks from the network on, all skipped for this reason. */
+/* Expects all network checks to be skipped for this reason. */
 static void expect_nothing_asked(const char *why) {
     const char *const checks[] = {"name", "connection", "tls", "service", "clock"};
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
@@ -257,7 +257,7 @@ static void stop_at(ds_path path, const char *url, const char *check, const char
     leave();
 }
 
-static void the_check_at_which_the_way_ends_fails_and_the_rest_is_skipped(void **state) {
+static void the_check_at_which_the_path_ends_fails_and_the_rest_are_skipped(void **state) {
     (void)state;
     ds_path path = {.reach = DS_REACH_NOTHING};
     stop_at(path, HTTPS, "name", "such is life");
@@ -281,7 +281,7 @@ static void enter_behind(const char *proxy, const char *no_proxy) {
     enter_with(o, NULL);
 }
 
-static void a_proxy_that_refuses_is_no_fault_of_tls(void **state) {
+static void a_proxy_that_refuses_does_not_fail_the_tls_check(void **state) {
     (void)state;
     const struct {
         const char *proxy, *no_proxy;
@@ -306,7 +306,7 @@ static void a_proxy_that_refuses_is_no_fault_of_tls(void **state) {
     }
 }
 
-static void behind_a_proxy_it_is_that_ones_name_that_resolves(void **state) {
+static void behind_a_proxy_the_proxy_s_name_is_resolved(void **state) {
     (void)state;
     enter_behind("http://proxy:3128", "");
     find("name");
@@ -318,7 +318,7 @@ static void behind_a_proxy_it_is_that_ones_name_that_resolves(void **state) {
     leave();
 }
 
-static void a_proxy_that_does_not_answer_is_the_services_fault_without_tls(void **state) {
+static void without_tls_a_silent_proxy_counts_as_a_silent_service(void **state) {
     (void)state;
     ds_path path = {.reach = DS_REACH_PEER, .date_s = -1};
     setenv("http_proxy", "http://proxy:3128", 1);
@@ -334,7 +334,7 @@ static void a_proxy_that_does_not_answer_is_the_services_fault_without_tls(void 
     leave();
 }
 
-static void times_of_the_way_are_measures(void **state) {
+static void times_of_the_path_are_measures(void **state) {
     (void)state;
     ds_path path = {.reach = DS_REACH_ANSWER,
                     .peer = "192.0.2.1 port 443",
@@ -357,7 +357,7 @@ static void times_of_the_way_are_measures(void **state) {
     leave();
 }
 
-static void plain_http_is_a_warning_but_on_this_machine(void **state) {
+static void plain_http_is_a_warning_except_on_this_machine(void **state) {
     (void)state;
     enter("http://service.example/secret", NULL);
     find("tls");
@@ -408,7 +408,7 @@ static void each_status_has_its_meaning(void **state) {
 
 /* ---- The clock ---------------------------------------------------------------------------- */
 
-/* The service's Date is so many seconds after 1700000000; this clock is 123 ms after it, and the
+/* The service's Date is so many seconds after 1700000000. This clock is 123 ms after it, and the
  * answer took so many ms. */
 static void find_clock(int64_t date, int64_t took_ms) {
     ds_path path = {.reach = DS_REACH_ANSWER,
@@ -441,7 +441,7 @@ static void the_clock_is_judged_by_the_least_that_it_can_be_wrong(void **state) 
     assert_int_equal(clock_health(-601, 0), DYNOSCALE_HEALTH_FAIL); /* 600.124 s */
 }
 
-static void what_the_clock_does_to_queue_times_is_told(void **state) {
+static void the_clock_check_says_how_skew_changes_queue_times(void **state) {
     (void)state;
     find_clock(3601, 0);
     expect(DYNOSCALE_HEALTH_FAIL, "clock is 60 minutes behind the service's");
@@ -496,7 +496,7 @@ static bool let_a_minute_pass(void *context) {
     return false;
 }
 
-static void an_answer_that_never_ends_is_given_up(void **state) {
+static void an_answer_that_never_ends_is_cancelled(void **state) {
     (void)state;
     false_transport_stall();
     enter(HTTPS, NULL);
@@ -514,7 +514,7 @@ static void an_answer_that_never_ends_is_given_up(void **state) {
     false_clock_set_wall(NOW_NS);
 }
 
-static void a_connection_that_can_not_be_had_is_told(void **state) {
+static void a_connection_that_can_not_be_made_is_reported_with_its_reason(void **state) {
     (void)state;
     false_transport_refuse_open(true);
     enter(HTTPS, NULL);
@@ -590,7 +590,7 @@ static void an_app_that_is_not_named_is_not_asked(void **state) {
 
 /* ---- What is no visit --------------------------------------------------------------------- */
 
-static void what_is_no_address_of_an_app_is_refused(void **state) {
+static void an_unusable_address_of_an_app_is_refused(void **state) {
     (void)state;
     dynoscale_options *o = options_with(HTTPS, "web.1");
     assert_int_equal(dynoscale_doctor_new(o, "c", "C", "localhost:3000", 0, &doctor),
@@ -639,31 +639,31 @@ static void every_text_has_a_name_and_stays_in_ascii(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(findings_come_in_their_order_and_once, reset),
-        cmocka_unit_test_setup(what_is_well_gives_a_good_verdict, reset),
+        cmocka_unit_test_setup(good_findings_give_a_good_verdict, reset),
         cmocka_unit_test_setup(what_is_not_well_is_counted, reset),
         cmocka_unit_test_setup(settings_are_shown_with_their_source_and_without_secrets, reset),
-        cmocka_unit_test_setup(each_reason_to_be_off_is_told_with_what_to_do, reset),
+        cmocka_unit_test_setup(each_reason_to_be_off_says_what_to_do, reset),
         cmocka_unit_test_setup(without_an_address_or_a_library_nothing_is_asked, reset),
         cmocka_unit_test_setup(the_check_is_a_report_without_samples, reset),
-        cmocka_unit_test_setup(the_check_at_which_the_way_ends_fails_and_the_rest_is_skipped,
+        cmocka_unit_test_setup(the_check_at_which_the_path_ends_fails_and_the_rest_are_skipped,
                                reset),
-        cmocka_unit_test_setup(a_proxy_that_refuses_is_no_fault_of_tls, reset),
-        cmocka_unit_test_setup(behind_a_proxy_it_is_that_ones_name_that_resolves, reset),
-        cmocka_unit_test_setup(a_proxy_that_does_not_answer_is_the_services_fault_without_tls,
-                               reset),
-        cmocka_unit_test_setup(times_of_the_way_are_measures, reset),
-        cmocka_unit_test_setup(plain_http_is_a_warning_but_on_this_machine, reset),
+        cmocka_unit_test_setup(a_proxy_that_refuses_does_not_fail_the_tls_check, reset),
+        cmocka_unit_test_setup(behind_a_proxy_the_proxy_s_name_is_resolved, reset),
+        cmocka_unit_test_setup(without_tls_a_silent_proxy_counts_as_a_silent_service, reset),
+        cmocka_unit_test_setup(times_of_the_path_are_measures, reset),
+        cmocka_unit_test_setup(plain_http_is_a_warning_except_on_this_machine, reset),
         cmocka_unit_test_setup(each_status_has_its_meaning, reset),
         cmocka_unit_test_setup(the_clock_is_judged_by_the_least_that_it_can_be_wrong, reset),
-        cmocka_unit_test_setup(what_the_clock_does_to_queue_times_is_told, reset),
+        cmocka_unit_test_setup(the_clock_check_says_how_skew_changes_queue_times, reset),
         cmocka_unit_test_setup(an_interrupted_wait_goes_on_with_the_same_request, reset),
         cmocka_unit_test_setup(an_interrupted_wait_can_be_given_up, reset),
-        cmocka_unit_test_setup(an_answer_that_never_ends_is_given_up, reset),
-        cmocka_unit_test_setup(a_connection_that_can_not_be_had_is_told, reset),
+        cmocka_unit_test_setup(an_answer_that_never_ends_is_cancelled, reset),
+        cmocka_unit_test_setup(a_connection_that_can_not_be_made_is_reported_with_its_reason,
+                               reset),
         cmocka_unit_test_setup(the_app_is_asked_once_with_a_stamp, reset),
         cmocka_unit_test_setup(a_stamp_passes_where_the_queue_time_is_its_age, reset),
         cmocka_unit_test_setup(an_app_that_is_not_named_is_not_asked, reset),
-        cmocka_unit_test(what_is_no_address_of_an_app_is_refused),
+        cmocka_unit_test(an_unusable_address_of_an_app_is_refused),
         cmocka_unit_test_setup(without_memory_there_is_no_doctor, reset),
         cmocka_unit_test(every_text_has_a_name_and_stays_in_ascii),
     };

@@ -1,5 +1,5 @@
-/* What a fuzzer once failed on (tests/fuzz/failures), through the same harness, which ends this
- * program if it fails again. */
+/* Inputs that a fuzzer once failed on (tests/fuzz/failures), through the same harness, which ends
+ * this program if it fails again. */
 #define _GNU_SOURCE
 #include "support/suite.h"
 
@@ -36,7 +36,7 @@ static size_t replay_all(harness *run, const char *name) {
     return count;
 }
 
-static void what_failed_once_fails_no_more(void **state) {
+static void inputs_that_failed_once_do_not_fail_again(void **state) {
     (void)state;
     size_t count = replay_all(fuzz_answer, "answer");
     count += replay_all(fuzz_decide, "decide");
@@ -57,6 +57,6 @@ static void what_failed_once_fails_no_more(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_failed_once_fails_no_more)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(inputs_that_failed_once_do_not_fail_again)};
     return cmocka_run_group_tests_name("fuzz_failures", tests, NULL, NULL);
 }

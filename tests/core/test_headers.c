@@ -1,4 +1,4 @@
-/* Dates and queue times, as an answer's headers have them. */
+/* Dates and queue times in an answer's headers. */
 #include "support/suite.h"
 
 #include <stdio.h>
@@ -50,7 +50,7 @@ static void nothing_else_is_a_date(void **state) {
         if (date(texts[i]) != -1) fail_msg("read as a date: %s", texts[i]);
 }
 
-/* Of each length there may be: no byte behind the end is read. */
+/* Every length: no byte after the end is read. */
 static void a_date_cut_short_is_none(void **state) {
     (void)state;
     const char text[] = "Sun, 06 Nov 1994 08:49:37 GMT";

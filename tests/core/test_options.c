@@ -31,7 +31,7 @@ static dynoscale_error set(dynoscale_options *o, dynoscale_setting setting, cons
     return set_from(o, setting, value, DYNOSCALE_SOURCE_CODE);
 }
 
-static void without_anything_the_agent_is_off_for_want_of_a_url(void **state) {
+static void without_settings_the_agent_is_off_because_of_the_url(void **state) {
     dynoscale_options *o = *state;
     assert_int_equal(dynoscale_options_read_environment(o), DYNOSCALE_OK);
     assert_int_equal(dynoscale_options_off_reason(o), DYNOSCALE_OFF_NO_URL);
@@ -95,7 +95,7 @@ static void a_wrong_value_is_one_warning_that_names_variable_fault_and_remedy(vo
     assert_null(dynoscale_options_warning(o, 2));
 }
 
-static void a_warning_names_the_value_of_development_where_that_is_used(void **state) {
+static void a_warning_names_the_development_value_if_that_is_used(void **state) {
     setenv("DYNO", "bad name", 1);
     setenv("DYNOSCALE_DEV_MODE", "on", 1);
     dynoscale_options_read_environment(*state);
@@ -178,7 +178,7 @@ static void only_the_first_dyno_of_a_kind_reports(void **state) {
     assert_int_equal(reason_for("runner.1", NULL), DYNOSCALE_ON);
 }
 
-static void where_dynos_have_no_number_all_report(void **state) {
+static void dynos_without_a_number_all_report(void **state) {
     (void)state;
     const char *const on[] = {
         "web-12a34b56d-e78f9", "worker-8xk2m-4c7df", "web",  "web.1a", "run-jobs-12a34b56d-e78f9",
@@ -226,7 +226,7 @@ static const platform platforms[] = {
     {{{"RENDER_INSTANCE_ID", ""}, {"FLY_PROCESS_GROUP", "web"}}, NULL, NULL},
 };
 
-static void without_dyno_the_platform_s_own_name_stands_in(void **state) {
+static void without_dyno_the_platform_s_own_name_is_used(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof platforms / sizeof *platforms; i++) {
         const platform *p = &platforms[i];
@@ -261,7 +261,7 @@ static void dyno_wins_over_the_platform_s_name(void **state) {
     assert_null(ds_options_dyno_variable(o));
 }
 
-static void a_platform_s_name_that_can_not_be_used_is_told_by_its_variable(void **state) {
+static void a_warning_about_a_platform_s_unusable_name_names_its_variable(void **state) {
     dynoscale_options *o = *state;
     setenv("CONTAINER", "a name", 1);
     dynoscale_options_read_environment(o);
@@ -405,20 +405,20 @@ static void the_proxy_is_chosen_by_scheme(void **state) {
 int main(void) {
 #define WITH_OPTIONS(test) cmocka_unit_test_setup_teardown(test, new_options, free_options)
     const struct CMUnitTest tests[] = {
-        WITH_OPTIONS(without_anything_the_agent_is_off_for_want_of_a_url),
+        WITH_OPTIONS(without_settings_the_agent_is_off_because_of_the_url),
         WITH_OPTIONS(every_variable_is_read),
         WITH_OPTIONS(code_wins_over_framework_over_environment_over_default),
         WITH_OPTIONS(a_wrong_value_is_one_warning_that_names_variable_fault_and_remedy),
-        WITH_OPTIONS(a_warning_names_the_value_of_development_where_that_is_used),
+        WITH_OPTIONS(a_warning_names_the_development_value_if_that_is_used),
         WITH_OPTIONS(words_are_taken_in_any_case),
         WITH_OPTIONS(wrong_values_leave_the_value_before_them),
         WITH_OPTIONS(warnings_without_end_are_cut_at_sixteen),
         WITH_OPTIONS(the_token_is_never_shown),
         WITH_OPTIONS(only_the_first_dyno_of_a_kind_reports),
-        WITH_OPTIONS(where_dynos_have_no_number_all_report),
-        WITH_OPTIONS(without_dyno_the_platform_s_own_name_stands_in),
+        WITH_OPTIONS(dynos_without_a_number_all_report),
+        WITH_OPTIONS(without_dyno_the_platform_s_own_name_is_used),
         WITH_OPTIONS(dyno_wins_over_the_platform_s_name),
-        WITH_OPTIONS(a_platform_s_name_that_can_not_be_used_is_told_by_its_variable),
+        WITH_OPTIONS(a_warning_about_a_platform_s_unusable_name_names_its_variable),
         WITH_OPTIONS(quotes_around_a_variable_s_value_are_left_out),
         WITH_OPTIONS(only_a_missing_name_is_an_unusual_reason_to_be_off),
         WITH_OPTIONS(skip_is_any_text_but_0_false_and_none),

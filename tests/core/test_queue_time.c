@@ -1,4 +1,4 @@
-/* Header text → queue time: the vectors, and what can't be written in them. */
+/* Header text → queue time: the vectors, and what they can't express. */
 #include "support/suite.h"
 
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 #include "queue_time.h"
 #include "support/vectors.h"
 
-/* A moment of a whole ms, so that stamps in ms lose nothing. */
+/* A time of a whole ms, so that stamps in ms lose nothing. */
 #define NOW 1700000000123000000LL
 
 static int64_t expected_value(const char *text) {
@@ -31,7 +31,7 @@ static int64_t value_of(vectors *v) {
                                   has_queue ? queue_start : NULL, queue_length, body_wait, NOW);
     if (!has_start) return ms;
 
-    /* X-Request-Start alone says the same, or leaves it to both. */
+    /* X-Request-Start alone gives the same, or a negative result. */
     bool list = memchr(start, ',', start_length) != NULL;
     int64_t alone = ds_queue_time_ms(start, start_length, NULL, 0, body_wait, NOW);
     int64_t one = ds_queue_time_of_one_ms(start, start_length, body_wait, NOW);
@@ -40,7 +40,7 @@ static int64_t value_of(vectors *v) {
     return ms;
 }
 
-/* whole_s loses the part of a second that NOW has. */
+/* whole_s loses NOW's fraction of a second. */
 static bool as_expected(vectors *v, int64_t value) {
     int64_t expected = expected_value(v->columns[4]);
     bool whole_seconds = strstr(v->line + strlen(v->columns[0]) + 1, "{whole_s:") != NULL;
@@ -68,9 +68,9 @@ static int64_t read_text(const char *text, size_t length) {
     return ds_queue_time_ms(text, length, NULL, 0, 0, NOW);
 }
 
-static void reads_nothing_behind_the_length_given(void **state) {
+static void reads_nothing_after_the_given_length(void **state) {
     (void)state;
-    const char *text = "1700000000000999"; /* in a block of its own, a sanitizer would see it */
+    const char *text = "1700000000000999"; /* in a block of its own, so that a sanitizer sees it */
     for (size_t length = 0; length <= 13; length++) {
         char *exact = malloc(length + 1);
         memcpy(exact, text, length);
@@ -133,7 +133,7 @@ static void a_clock_before_1970_or_far_ahead_does_no_harm(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_vector_is_read_as_it_says),
-        cmocka_unit_test(reads_nothing_behind_the_length_given),
+        cmocka_unit_test(reads_nothing_after_the_given_length),
         cmocka_unit_test(a_megabyte_of_anything_is_read_without_harm),
         cmocka_unit_test(every_count_of_digits_is_read_alike_whole_and_in_parts),
         cmocka_unit_test(a_wrong_digit_is_noticed_at_every_place),

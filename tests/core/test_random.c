@@ -1,4 +1,4 @@
-/* Random numbers, with the system's help and without. */
+/* Random numbers, from the system and without it. */
 #include "support/suite.h"
 
 #include <string.h>
@@ -20,7 +20,7 @@ static void keys_are_32_digits_and_differ(void **state) {
     }
 }
 
-static void where_the_system_gives_none_time_tells_them_apart(void **state) {
+static void without_the_system_s_random_numbers_keys_differ_by_time(void **state) {
     (void)state;
     faults_refuse_entropy(true);
     uint64_t first = ds_random();
@@ -32,7 +32,7 @@ static void where_the_system_gives_none_time_tells_them_apart(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_32_digits_and_differ),
-        cmocka_unit_test(where_the_system_gives_none_time_tells_them_apart),
+        cmocka_unit_test(without_the_system_s_random_numbers_keys_differ_by_time),
     };
     return cmocka_run_group_tests_name("random", tests, NULL, NULL);
 }

@@ -102,7 +102,7 @@ static void headers_say_who_sends(void **state) {
 
 enum { ASKED_SIZE = 128 };
 
-/* As the vectors write it: busy+depth, no_jobs, heartbeat=MS, between blanks; "nothing". */
+/* In the vectors' notation: busy+depth, no_jobs, heartbeat=MS, with blanks between; "nothing". */
 static void show_asked(const ds_report_config *config, char text[ASKED_SIZE]) {
     size_t n = 0;
     for (int i = 0; i < DYNOSCALE_SIGNAL_COUNT; i++)
@@ -145,7 +145,7 @@ static void every_answer_is_read_as_it_says(void **state) {
     assert_true(cases >= 60);
 }
 
-static void what_cannot_be_used_leaves_what_was_asked_before(void **state) {
+static void an_unusable_value_leaves_what_was_asked_before(void **state) {
     (void)state;
     const char *bodies[] = {"", "{}", "{\"config\": []}", "<p>",
                             "{\"config\": {\"signals\": \"slots\", \"jobs\": 1, "
@@ -224,7 +224,7 @@ int main(void) {
         cmocka_unit_test(names_that_could_split_a_row_are_refused),
         cmocka_unit_test(headers_say_who_sends),
         cmocka_unit_test(every_answer_is_read_as_it_says),
-        cmocka_unit_test(what_cannot_be_used_leaves_what_was_asked_before),
+        cmocka_unit_test(an_unusable_value_leaves_what_was_asked_before),
         cmocka_unit_test(a_signals_row_has_its_name_as_metadata),
         cmocka_unit_test(an_answer_cut_anywhere_is_read_without_harm),
         cmocka_unit_test(numbers_do_not_depend_on_the_locale),

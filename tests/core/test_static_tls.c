@@ -1,7 +1,7 @@
 /*
- * A process whose libraries have much thread-local storage, which glibc takes from the stack of
- * each thread: more of it here than the agent's thread needs itself. A program of its own, since
- * storage is laid out before a program starts.
+ * A process whose libraries have more thread-local storage than the agent's thread needs itself;
+ * glibc takes it from each thread's stack. A program of its own, since this storage is laid out
+ * before a program starts.
  */
 #include "support/suite.h"
 
@@ -16,14 +16,14 @@ enum { MUCH = 3 * 1024 * 1024, DEEP = 300 * 1024 };
 
 static _Thread_local char much[MUCH];
 
-/* What name lookup and TLS take of the stack. */
+/* Uses the stack as name lookup and TLS do. */
 static const ds_answer *poll_deeply(void *connection) {
     volatile char deep[DEEP];
     for (size_t i = 0; i < DEEP; i += 1024) deep[i] = much[i];
     return deep[0] == 0 ? false_transport.poll(connection) : NULL;
 }
 
-static void the_thread_has_the_stack_that_it_needs_all_the_same(void **state) {
+static void the_thread_has_enough_stack_beside_static_tls(void **state) {
     (void)state;
     char stamp[32];
     ds_transport transport = false_transport;
@@ -47,7 +47,7 @@ static void the_thread_has_the_stack_that_it_needs_all_the_same(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_thread_has_the_stack_that_it_needs_all_the_same),
+        cmocka_unit_test(the_thread_has_enough_stack_beside_static_tls),
     };
     return cmocka_run_group_tests_name("static_tls", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The transport over libcurl, against answers written out byte by byte on a real socket. */
+/* The transport over libcurl, with answers that are written byte by byte to a real socket. */
 #define _GNU_SOURCE
 #include "support/suite.h"
 
@@ -30,9 +30,9 @@ static const ds_transport *const transport = &ds_transport_curl;
 static struct {
     int listener;
     int port;
-    const char *answer; /* sent once a whole request is there; NULL: the connection is closed */
-    bool whole_without_body; /* a request is, as soon as there is anything of it */
-    const char *then;        /* on a second connection; NULL: there is none */
+    const char *answer;      /* sent after a whole request; NULL: the connection is closed */
+    bool whole_without_body; /* without waiting for a whole request */
+    const char *then;        /* for a second connection; NULL: none */
     int64_t takes_ms;        /* to answer, by the core's clock */
     char request[64 * 1024];
     pthread_t thread;
@@ -119,7 +119,7 @@ static void send_report(const ds_settings *settings, ds_answer *answer) {
     send_request(settings, &report, answer);
 }
 
-/* What the transport makes of an answer. */
+/* How the transport reads an answer. */
 static ds_answer *exchange_for(const ds_request *request, const char *text) {
     static ds_answer answer;
     char url[64];
@@ -208,7 +208,7 @@ static void a_refused_connection_and_an_unknown_host_have_reasons(void **state) 
     ds_settings *settings = settings_for("http://127.0.0.1:1/token");
     send_report(settings, &answer);
     assert_int_equal(answer.status, 0);
-    /* As older versions of libcurl have it, and newer ones. */
+    /* In older versions of libcurl, and in newer ones. */
     assert_true(strstr(answer.reason, "127.0.0.1 port 1") || strstr(answer.reason, "127.0.0.1:1"));
     ds_settings_release(settings);
     settings = settings_for("http://no-such-host.invalid/token");
@@ -238,7 +238,7 @@ static void an_empty_body_is_a_post_of_nothing(void **state) {
     assert_non_null(strstr(server.request, "\r\nContent-Length: 0\r\n"));
 }
 
-static void the_way_there_and_the_headers_on_the_way_back_are_told(void **state) {
+static void the_path_and_the_headers_of_the_answer_are_reported(void **state) {
     (void)state;
     char peer[DS_PEER_SIZE];
     ds_answer *answer = exchange("HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
@@ -265,7 +265,7 @@ static ds_path way_to(const char *url) {
     return answer.path;
 }
 
-static void how_far_a_request_got_is_told(void **state) {
+static void an_answer_says_how_far_the_request_got(void **state) {
     (void)state;
     assert_int_equal(way_to("http://no-such-host.invalid/token").reach, DS_REACH_NOTHING);
     assert_int_equal(way_to("http://127.0.0.1:1/token").reach, DS_REACH_ADDRESS);
@@ -282,7 +282,7 @@ static void how_far_a_request_got_is_told(void **state) {
     close(server.listener);
 }
 
-static void a_time_out_is_told_where_it_happened(void **state) {
+static void a_time_out_says_where_it_happened(void **state) {
     (void)state;
     char url[64];
     ds_answer answer;
@@ -295,13 +295,13 @@ static void a_time_out_is_told_where_it_happened(void **state) {
         ds_settings_release(settings);
         assert_int_equal(answer.status, 0);
         assert_int_equal(answer.path.reach, DS_REACH_PEER);
-        /* libcurl's words depend on its version, and on where it was when the time was over. */
+        /* libcurl's text depends on its version, and on where it was at the time-out. */
         assert_true(strstr(answer.reason, "timed out") || strstr(answer.reason, "timeout"));
     }
     close(server.listener);
 }
 
-static void a_proxy_that_is_none_is_not_shown(void **state) {
+static void an_unusable_proxy_is_not_shown(void **state) {
     (void)state;
     char longer_than_curls_text[320] = "http://user:secret@proxy:port/";
     memset(longer_than_curls_text + strlen(longer_than_curls_text), 'x', 280);
@@ -338,7 +338,7 @@ static void it_tells_what_it_is_made_of(void **state) {
     assert_non_null(strstr(text, " with "));
 }
 
-static void closing_gives_up_what_is_in_flight(void **state) {
+static void closing_cancels_a_request_in_flight(void **state) {
     (void)state;
     char url[64], reason[DS_ANSWER_REASON_SIZE], body[] = "x";
     ds_request request = {.body = body, .body_length = 1};
@@ -353,7 +353,7 @@ static void closing_gives_up_what_is_in_flight(void **state) {
     close(server.listener);
 }
 
-/* First of all, since libcurl is loaded once a process. */
+/* First of all tests, since libcurl is loaded once a process. */
 static void *open_and_close(void *context) {
     char reason[DS_ANSWER_REASON_SIZE];
     void *connection = transport->open(context, reason);
@@ -397,8 +397,8 @@ static void forks_while_it_is_loaded_leave_children_that_can_load_it(void **stat
     ds_settings_release(settings);
 }
 
-/* As a signal's handler might: of handlers that run before a fork the first one registered is the
- * last to run, so that this one finds the fork under way. */
+/* Stands for a signal handler: of handlers before a fork the first one registered runs last, so
+ * this one runs while the fork is in progress. */
 static _Atomic(int) forks_to_come;
 static pid_t forked_meanwhile;
 
@@ -406,11 +406,11 @@ static void fork_meanwhile(void) {
     if (atomic_exchange(&forks_to_come, 0) > 0) forked_meanwhile = fork();
 }
 
-static void a_fork_in_the_midst_of_a_fork_leaves_libcurl_to_be_loaded(void **state) {
+static void a_fork_inside_a_fork_leaves_libcurl_loadable(void **state) {
     (void)state;
     skip_under_sanitizers();
     ds_settings *settings = settings_for("http://127.0.0.1:1/token");
-    pid_t first = fork(); /* here it is not to be loaded, and no handler registered, yet */
+    pid_t first = fork(); /* libcurl must not be loaded here yet, and no handler registered */
     if (first == 0) {
         int status = 0, inner = 0;
         pthread_atfork(fork_meanwhile, NULL, NULL);
@@ -427,7 +427,7 @@ static void a_fork_in_the_midst_of_a_fork_leaves_libcurl_to_be_loaded(void **sta
     ds_settings_release(settings);
 }
 
-/* A lock of the TLS library: held while libcurl is at work, for longer than it would be. */
+/* Stands for a lock of the TLS library: held while libcurl works, for longer than there. */
 static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(int) times_at_work;
 
@@ -536,7 +536,7 @@ static bool refused_because(const ds_settings *settings, const char *expected) {
     return !connection && strncmp(reason, expected, strlen(expected)) == 0;
 }
 
-/* 0, or which obstacle was not told rightly. */
+/* 0, or the number of the obstacle with a wrong message. */
 static int meet_obstacles(const ds_settings *settings) {
     faults_refuse_libraries(true);
     if (!refused_because(settings,
@@ -554,7 +554,7 @@ static int meet_obstacles(const ds_settings *settings) {
     return open_and_close((void *)(intptr_t)settings) ? 0 : 4;
 }
 
-static void what_stands_in_the_way_of_libcurl_is_told_and_may_pass(void **state) {
+static void an_obstacle_to_loading_libcurl_is_logged_and_may_be_temporary(void **state) {
     (void)state;
     int status;
     ds_settings *settings = settings_for("http://127.0.0.1:1/token");
@@ -569,7 +569,7 @@ static void what_stands_in_the_way_of_libcurl_is_told_and_may_pass(void **state)
     ds_settings_release(settings);
 }
 
-/* libcurl's own functions, but for a call that is to fail. */
+/* libcurl's own functions, except for a call that has to fail. */
 static _Atomic(int) calls_left = -1;
 
 static bool fails_now(void) {
@@ -588,8 +588,8 @@ static void *slist_append(void *list, const char *line) {
     return fails_now() ? NULL : real(list, line);
 }
 
-static int allocations_left = -1; /* of the core, for a report that is redirected */
-static bool tls_left_out;         /* libcurl is told http where the transport says https */
+static int allocations_left = -1; /* the core's, for a report that is redirected */
+static bool tls_left_out;         /* gives libcurl http for the transport's https */
 static bool is_old;               /* libcurl does not know CURLOPT_PROTOCOLS_STR */
 static _Atomic(long) protocols;   /* given by the older option */
 
@@ -651,7 +651,7 @@ static void without_memory_there_is_no_request(void **state) {
     ds_settings_release(settings);
 }
 
-/* What comes of a redirect to a place below the first, over https as the transport sees it. */
+/* The result of a redirect below the first address, over what the transport takes for https. */
 static ds_answer *redirected(const char *then) {
     static ds_answer answer;
     char url[64], first[256];
@@ -676,7 +676,7 @@ static ds_answer *redirected(const char *then) {
     return &answer;
 }
 
-static void a_redirect_over_tls_on_the_same_host_takes_the_report_along(void **state) {
+static void a_redirect_over_tls_on_the_same_host_is_followed_with_the_report(void **state) {
     (void)state;
     ds_answer *answer = redirected("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     assert_int_equal(answer->status, 200);
@@ -703,7 +703,7 @@ static void without_memory_a_redirect_is_the_answer(void **state) {
 static void an_older_libcurl_is_limited_to_the_same_protocols(void **state) {
     (void)state;
 #if LIBCURL_VERSION_NUM >= 0x080000
-    skip(); /* built with a newer one, it takes the newer option alone */
+    skip(); /* built with a newer one, it uses only the newer option */
 #endif
     ds_settings *settings = settings_for("http://127.0.0.1:1/token");
     is_old = true;
@@ -715,8 +715,8 @@ static void an_older_libcurl_is_limited_to_the_same_protocols(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_stands_in_the_way_of_libcurl_is_told_and_may_pass),
-        cmocka_unit_test(a_fork_in_the_midst_of_a_fork_leaves_libcurl_to_be_loaded),
+        cmocka_unit_test(an_obstacle_to_loading_libcurl_is_logged_and_may_be_temporary),
+        cmocka_unit_test(a_fork_inside_a_fork_leaves_libcurl_loadable),
         cmocka_unit_test(a_failure_of_libcurl_as_a_whole_is_the_answer),
         cmocka_unit_test_setup(forks_while_it_is_loaded_leave_children_that_can_load_it,
                                put_failures_in),
@@ -732,14 +732,14 @@ int main(void) {
         cmocka_unit_test(a_refused_connection_and_an_unknown_host_have_reasons),
         cmocka_unit_test(without_a_body_it_is_a_get),
         cmocka_unit_test(an_empty_body_is_a_post_of_nothing),
-        cmocka_unit_test(the_way_there_and_the_headers_on_the_way_back_are_told),
-        cmocka_unit_test(how_far_a_request_got_is_told),
-        cmocka_unit_test(a_time_out_is_told_where_it_happened),
-        cmocka_unit_test(a_proxy_that_is_none_is_not_shown),
+        cmocka_unit_test(the_path_and_the_headers_of_the_answer_are_reported),
+        cmocka_unit_test(an_answer_says_how_far_the_request_got),
+        cmocka_unit_test(a_time_out_says_where_it_happened),
+        cmocka_unit_test(an_unusable_proxy_is_not_shown),
         cmocka_unit_test(it_tells_what_it_is_made_of),
-        cmocka_unit_test(closing_gives_up_what_is_in_flight),
+        cmocka_unit_test(closing_cancels_a_request_in_flight),
         cmocka_unit_test(without_memory_there_is_no_request),
-        cmocka_unit_test(a_redirect_over_tls_on_the_same_host_takes_the_report_along),
+        cmocka_unit_test(a_redirect_over_tls_on_the_same_host_is_followed_with_the_report),
         cmocka_unit_test(redirects_have_no_more_time_than_the_whole_request),
         cmocka_unit_test(without_memory_a_redirect_is_the_answer),
         cmocka_unit_test(an_older_libcurl_is_limited_to_the_same_protocols),

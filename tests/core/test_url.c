@@ -67,7 +67,7 @@ static void a_proxy_is_shown_without_user_and_password(void **state) {
     }
 }
 
-static void this_machine_and_numbers_are_known_by_the_host_alone(void **state) {
+static void loopback_and_numeric_addresses_are_recognised_by_the_host_alone(void **state) {
     (void)state;
     const char *const local[] = {"http://127.0.0.1",       "http://127.1.2.3:80/x",
                                  "http://localhost:3000/", "https://LOCALHOST",
@@ -109,7 +109,7 @@ int main(void) {
         cmocka_unit_test(http_and_https_with_a_host_are_addresses),
         cmocka_unit_test(the_authority_has_no_user_password_or_path),
         cmocka_unit_test(a_proxy_is_shown_without_user_and_password),
-        cmocka_unit_test(this_machine_and_numbers_are_known_by_the_host_alone),
+        cmocka_unit_test(loopback_and_numeric_addresses_are_recognised_by_the_host_alone),
         cmocka_unit_test(redirects_stay_on_https_and_the_host),
     };
     return cmocka_run_group_tests_name("url", tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * The wake of systems that have no futex, compiled here under other names: in a signal's handler it
- * waits for no lock.
+ * The event count of systems without futexes, compiled here under other names: in a signal handler
+ * it waits for no lock.
  */
 #define DS_WAKE_PORTABLE
 #define ds_wake                 portable_wake
@@ -18,7 +18,7 @@ static void a_post_in_a_handler_waits_for_no_lock_that_its_thread_holds(void **s
     (void)state;
     portable_wake wake;
     portable_wake_init(&wake);
-    pthread_mutex_lock(&wake.mutex); /* as in the middle of a post that the signal interrupted */
+    pthread_mutex_lock(&wake.mutex); /* as inside a post that the signal interrupted */
     portable_wake_post_in_handler(&wake);
     assert_int_equal(portable_wake_count(&wake), 1);
     portable_wake_wait_in_handler(&wake, 1, 10);

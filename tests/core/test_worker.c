@@ -1,6 +1,6 @@
 /*
- * The worker's turns, one by one, on a clock that stands still: when it drains, sends, retries,
- * gives up and sleeps. No thread runs here: the test takes the thread's place.
+ * The worker's steps, one by one, on a clock that stands still: when it drains, sends, retries,
+ * drops and sleeps.
  */
 #include "support/suite.h"
 
@@ -18,7 +18,7 @@ static void push(ds_worker *w, int count) {
     for (int i = 0; i < count; i++) ds_worker_push(w, ds_sample(1700000000, i));
 }
 
-/* Lives on until the service has seen so many attempts in all. */
+/* Lets time pass until the service has had so many attempts in all. */
 static void live_until_attempts(ds_worker *w, size_t count) {
     for (;;) {
         int64_t wait = run_until_idle(w);
@@ -67,7 +67,7 @@ static void the_first_report_leaves_within_five_seconds(void **state) {
                         "service accepted the first report of this process: 3 samples");
 }
 
-static void after_it_a_report_leaves_every_interval_less_up_to_a_quarter(void **state) {
+static void later_reports_leave_every_interval_less_up_to_a_quarter(void **state) {
     ds_worker *w = *state;
     push(w, 1);
     live_for(w, 5000);
@@ -80,7 +80,7 @@ static void after_it_a_report_leaves_every_interval_less_up_to_a_quarter(void **
     assert_in_range(reports, 9, 14); /* 300 s / 30 s = 10, / 22.5 s = 13.3 */
 }
 
-static void a_silence_wakes_nobody_and_its_end_is_told_within_five_seconds(void **state) {
+static void a_silence_causes_no_wake_ups_and_its_end_is_reported_within_five_seconds(void **state) {
     ds_worker *w = *state;
     push(w, 1);
     live_for(w, 60000);
@@ -92,7 +92,7 @@ static void a_silence_wakes_nobody_and_its_end_is_told_within_five_seconds(void 
     assert_int_equal(false_transport_rows(), 2);
 }
 
-static void while_samples_come_it_drains_each_second(void **state) {
+static void the_worker_drains_each_second_while_samples_come(void **state) {
     ds_worker *w = *state;
     push(w, 1);
     assert_in_range(run_until_idle(w), 1, 1000);
@@ -102,14 +102,14 @@ static void while_samples_come_it_drains_each_second(void **state) {
 
 static void push_one(void *context) { push(context, 1); }
 
-static void a_sample_that_comes_after_the_last_look_is_not_slept_over(void **state) {
+static void the_thread_does_not_sleep_over_a_sample_after_its_last_scan(void **state) {
     ds_worker *w = *state;
     false_transport_stall();
     push(w, 1);
     live_for(w, 4100);
     run_until_idle(w);
     false_transport_answer(200, "");
-    false_clock_meanwhile(push_one, w); /* when the answer is noted: after the drain */
+    false_clock_meanwhile(push_one, w); /* after the drain: when the answer is read */
     int64_t wait;
     assert_true(ds_worker_step(w, &wait));
     assert_int_equal(false_transport_rows(), 1);
@@ -206,7 +206,7 @@ static void a_report_carries_rows_and_headers(void **state) {
     assert_int_equal(strlen(false_transport_header(0, "Idempotency-Key")), 32);
 }
 
-static void more_than_a_batch_travels_over_one_connection_in_order(void **state) {
+static void several_batches_are_sent_in_order_over_one_connection(void **state) {
     ds_worker *w = *state;
     for (int i = 0; i < 3; i++) {
         push(w, 12000);
@@ -220,7 +220,7 @@ static void more_than_a_batch_travels_over_one_connection_in_order(void **state)
                             false_transport_header(1, "Idempotency-Key"));
 }
 
-/* The first of these go where the pass has been already, the last one where it comes yet. */
+/* The scan has passed the slots of the first of these, and comes yet to the last one. */
 static void push_around_the_pass(void *w) { push(w, 513); }
 
 static void a_sample_is_not_reported_after_a_later_one(void **state) {
@@ -276,7 +276,7 @@ static void waits_are_a_minute_at_most_however_long_the_interval(void **state) {
     }
 }
 
-/* A sample every 5 seconds; gives the warnings that the host logged meanwhile. */
+/* Adds a sample every 5 seconds; returns the number of warnings that the host logged. */
 static int live_under_traffic(ds_worker *w, int seconds) {
     int warnings = 0;
     for (int second = 0; second < seconds; second += 5) {
@@ -314,8 +314,7 @@ static void an_outage_is_one_warning_at_its_beginning_and_one_at_its_end(void **
     }
 }
 
-static void
-a_service_that_fails_time_and_again_is_two_warnings_in_ten_minutes_at_most(void **state) {
+static void a_service_that_keeps_failing_gives_at_most_two_warnings_in_ten_minutes(void **state) {
     ds_worker *w = *state;
     int warnings = 0;
     w->config.frequency_ms = 1000;
@@ -326,7 +325,7 @@ a_service_that_fails_time_and_again_is_two_warnings_in_ten_minutes_at_most(void 
     assert_in_range(warnings, 2, 2 * 4);
 }
 
-static void a_request_that_gets_no_answer_in_time_is_given_up(void **state) {
+static void a_request_without_an_answer_in_time_is_cancelled(void **state) {
     ds_worker *w = *state;
     false_transport_stall();
     push(w, 3);
@@ -345,7 +344,7 @@ static void a_request_that_gets_no_answer_in_time_is_given_up(void **state) {
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_SENT), 3);
 }
 
-static void a_failure_is_told_once_and_its_end_too(void **state) {
+static void a_failure_is_logged_once_and_its_end_too(void **state) {
     ds_worker *w = *state;
     false_transport_answer(0, "Connection refused");
     push(w, 2);
@@ -382,7 +381,7 @@ static void retry_after_is_honoured(void **state) {
     assert_int_equal(false_transport_rows(), 1);
 }
 
-static void retry_after_sends_nobody_away_for_longer_than_samples_are_kept(void **state) {
+static void retry_after_never_lasts_longer_than_samples_are_kept(void **state) {
     ds_worker *w = *state;
     false_transport_answer(503, "");
     false_transport_retry_after(3600000); /* as if the transport had not cut it */
@@ -393,7 +392,7 @@ static void retry_after_sends_nobody_away_for_longer_than_samples_are_kept(void 
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_SENT), 10);
 }
 
-static void processes_that_are_sent_away_come_back_one_by_one(void **state) {
+static void processes_retry_at_different_times_after_a_retry_after(void **state) {
     ds_worker *w = *state;
     int64_t earliest = INT64_MAX, latest = 0;
     for (int i = 0; i < 40; i++) {
@@ -423,7 +422,7 @@ static void retry_after_zero_does_not_hammer(void **state) {
     assert_in_range(false_transport_attempts() - before, 7, 11);
 }
 
-static void what_may_get_better_is_kept_and_what_may_not_is_dropped(void **state) {
+static void samples_are_kept_if_a_retry_can_help_and_dropped_if_not(void **state) {
     ds_worker *w = *state;
     const int better[] = {408, 429, 500, 502, 503, 599, 301, 304, 0};
     const int worse[] = {400, 401, 403, 404, 410, 413, 422, 451, 499};
@@ -437,7 +436,7 @@ static void what_may_get_better_is_kept_and_what_may_not_is_dropped(void **state
         live_for(w, 61000);
         assert_int_equal(counter(w, DYNOSCALE_COUNTER_PENDING), 0);
     }
-    live_for(w, 600000); /* so that it is logged, whatever was before */
+    live_for(w, 600000); /* so that it is logged in any case */
     while (*next_event(w, DYNOSCALE_LEVEL_DEBUG)) continue;
     for (size_t i = 0; i < sizeof worse / sizeof *worse; i++) {
         false_transport_answer(worse[i], "");
@@ -487,7 +486,7 @@ static void while_the_service_is_down_samples_are_kept_for_five_minutes_each(voi
     assert_in_range(counter(w, DYNOSCALE_COUNTER_SENT), 2 * 260, pending);
 }
 
-static void while_reports_fail_short_intervals_use_up_no_batches(void **state) {
+static void short_intervals_use_up_no_batches_while_reports_fail(void **state) {
     ds_worker *w = *state;
     w->config.frequency_ms = 1000;
     false_transport_answer(503, "");
@@ -528,7 +527,7 @@ static void a_long_interval_under_much_traffic_sends_before_the_batches_run_out(
     assert_true(counter(w, DYNOSCALE_COUNTER_SENT) > 0);
 }
 
-static void samples_beyond_the_bound_are_dropped_counted_and_told_once(void **state) {
+static void samples_beyond_the_bound_are_dropped_counted_and_logged_once(void **state) {
     ds_worker *w = *state;
     false_transport_stall();
     for (int i = 0; i < 80; i++) {
@@ -544,7 +543,7 @@ static void samples_beyond_the_bound_are_dropped_counted_and_told_once(void **st
     assert_string_equal(next_event(w, DYNOSCALE_LEVEL_WARN), "");
 }
 
-static void pushes_to_a_full_buffer_are_counted_and_told_once(void **state) {
+static void pushes_to_a_full_buffer_are_counted_and_logged_once(void **state) {
     ds_worker *w = *state;
     push(w, DS_BUFFER_SLOTS + 5);
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_DROPPED_FULL), 5);
@@ -601,7 +600,7 @@ static void finish(ds_worker *w) {
     }
 }
 
-static void a_stop_sends_what_is_there_and_ends(void **state) {
+static void a_stop_sends_what_was_recorded_and_ends(void **state) {
     ds_worker *w = *state;
     push(w, 4);
     w->deadline_ms = ds_clock_monotonic_ms() + 2000;
@@ -676,41 +675,41 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_WORKER(an_idle_worker_sleeps_without_limit),
         WITH_WORKER(the_first_report_leaves_within_five_seconds),
-        WITH_WORKER(after_it_a_report_leaves_every_interval_less_up_to_a_quarter),
-        WITH_WORKER(a_silence_wakes_nobody_and_its_end_is_told_within_five_seconds),
-        WITH_WORKER(while_samples_come_it_drains_each_second),
-        WITH_WORKER(a_sample_that_comes_after_the_last_look_is_not_slept_over),
+        WITH_WORKER(later_reports_leave_every_interval_less_up_to_a_quarter),
+        WITH_WORKER(a_silence_causes_no_wake_ups_and_its_end_is_reported_within_five_seconds),
+        WITH_WORKER(the_worker_drains_each_second_while_samples_come),
+        WITH_WORKER(the_thread_does_not_sleep_over_a_sample_after_its_last_scan),
         WITH_WORKER(the_sample_that_ends_a_silence_wakes_the_thread_or_a_later_second_does),
         WITH_WORKER(the_service_sets_the_interval),
         WITH_WORKER(a_new_interval_holds_for_samples_that_came_while_it_was_on_its_way),
         WITH_WORKER(an_empty_answer_changes_nothing),
         WITH_WORKER(the_wall_clock_may_step_an_hour_either_way),
         WITH_WORKER(a_report_carries_rows_and_headers),
-        WITH_WORKER(more_than_a_batch_travels_over_one_connection_in_order),
+        WITH_WORKER(several_batches_are_sent_in_order_over_one_connection),
         WITH_WORKER(a_sample_is_not_reported_after_a_later_one),
         WITH_WORKER(a_failed_report_is_sent_again_as_it_was_under_its_key),
         WITH_WORKER(waits_grow_from_one_second_to_the_interval),
-        WITH_WORKER(a_failure_is_told_once_and_its_end_too),
+        WITH_WORKER(a_failure_is_logged_once_and_its_end_too),
         WITH_WORKER(an_outage_is_one_warning_at_its_beginning_and_one_at_its_end),
-        WITH_WORKER(a_service_that_fails_time_and_again_is_two_warnings_in_ten_minutes_at_most),
-        WITH_WORKER(a_request_that_gets_no_answer_in_time_is_given_up),
+        WITH_WORKER(a_service_that_keeps_failing_gives_at_most_two_warnings_in_ten_minutes),
+        WITH_WORKER(a_request_without_an_answer_in_time_is_cancelled),
         WITH_WORKER(waits_are_a_minute_at_most_however_long_the_interval),
         WITH_WORKER(after_an_outage_a_report_is_tried_within_a_minute),
         WITH_WORKER(retry_after_is_honoured),
-        WITH_WORKER(retry_after_sends_nobody_away_for_longer_than_samples_are_kept),
-        WITH_WORKER(processes_that_are_sent_away_come_back_one_by_one),
+        WITH_WORKER(retry_after_never_lasts_longer_than_samples_are_kept),
+        WITH_WORKER(processes_retry_at_different_times_after_a_retry_after),
         WITH_WORKER(retry_after_zero_does_not_hammer),
-        WITH_WORKER(what_may_get_better_is_kept_and_what_may_not_is_dropped),
+        WITH_WORKER(samples_are_kept_if_a_retry_can_help_and_dropped_if_not),
         WITH_WORKER(samples_unsent_for_five_minutes_are_dropped_and_counted),
         WITH_WORKER(while_the_service_is_down_samples_are_kept_for_five_minutes_each),
-        WITH_WORKER(while_reports_fail_short_intervals_use_up_no_batches),
+        WITH_WORKER(short_intervals_use_up_no_batches_while_reports_fail),
         WITH_WORKER(reports_further_apart_than_five_minutes_lose_nothing),
         WITH_WORKER(a_long_interval_under_much_traffic_sends_before_the_batches_run_out),
-        WITH_WORKER(samples_beyond_the_bound_are_dropped_counted_and_told_once),
-        WITH_WORKER(pushes_to_a_full_buffer_are_counted_and_told_once),
+        WITH_WORKER(samples_beyond_the_bound_are_dropped_counted_and_logged_once),
+        WITH_WORKER(pushes_to_a_full_buffer_are_counted_and_logged_once),
         WITH_WORKER(samples_taken_during_a_transfer_wait_for_the_next),
         WITH_WORKER(a_connection_that_can_not_be_made_is_a_failure_like_others),
-        WITH_WORKER(a_stop_sends_what_is_there_and_ends),
+        WITH_WORKER(a_stop_sends_what_was_recorded_and_ends),
         WITH_WORKER(after_a_stop_samples_are_counted_and_nobody_is_woken),
         WITH_WORKER(a_stop_cancels_the_transfer_in_flight_at_its_deadline),
         WITH_WORKER(a_stop_tries_again_while_it_may),

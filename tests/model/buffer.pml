@@ -18,7 +18,7 @@ byte slots[SLOTS];
 byte drains;
 byte full_at;
 
-/* Noted beside; the code knows nothing of these. */
+/* For the properties only; the code has none of these. */
 bool chosen;  /* which word is watched */
 bool inside;  /* it has been put in */
 bool taken;   /* it has been taken out */

@@ -45,5 +45,5 @@ active proctype consumer() {
     assert(taken == inside && !(taken && refused))
 }
 
-/* However many have stopped, the others end their pushes: nobody waits for anybody. */
+/* However many have stopped, the others finish their pushes: nobody waits for anybody. */
 ltl all_end { <> (working == 0) }

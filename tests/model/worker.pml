@@ -93,7 +93,7 @@ inline worker_push() {
     push();
     atomic { MAY_STOP; state = sleep_state };
     if
-#ifdef MUTANT_EXCHANGE /* whoever sets out to wake it is the only one */
+#ifdef MUTANT_EXCHANGE /* only one push tries to wake it */
     :: state == AWAKE
     :: else ->
         atomic { MAY_STOP; state = sleep_state; sleep_state = AWAKE };
@@ -145,7 +145,7 @@ proctype thread() {
         :: stopping -> limited = true /* a transfer is in flight */
         :: !stopping && moved -> limited = true
         :: !stopping && !moved ->
-#ifdef MUTANT_LOOK /* looks first and says afterwards that it sleeps */
+#ifdef MUTANT_LOOK /* checks first and stores afterwards that it sleeps */
             drain();
             if
             :: moved

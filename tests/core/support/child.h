@@ -1,5 +1,5 @@
-/* A forked child of a test: ends at once, as with _exit, but what gcov counted in it is kept, the
- * handlers that ran inside of fork too. (So the parent's lines are counted once more.) */
+/* Ends a forked child of a test at once, like _exit, but keeps what gcov counted in it, also in
+ * handlers that ran inside fork. (The parent's lines are counted once more.) */
 #ifndef CHILD_H
 #define CHILD_H
 

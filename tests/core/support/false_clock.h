@@ -1,19 +1,18 @@
 /*
- * The clock that stands still: linked in place of core/src/clock.c.
+ * A clock that stands still, linked instead of core/src/clock.c.
  */
 #ifndef FALSE_CLOCK_H
 #define FALSE_CLOCK_H
 
 #include <stdint.h>
 
-/* Sets the wall clock, as an administrator would: the monotonic one does not notice. */
+/* Sets the wall clock, as an administrator does: the monotonic clock does not change. */
 void false_clock_set_wall(int64_t wall_ns);
 
-/* How long ago the process began; it does not pass. -1: the system does not tell. */
+/* How long ago the process started; constant. -1: the system does not say. */
 void false_clock_set_process_age(int64_t ms);
 
-/* Calls `meanwhile`, once, when the wall clock is next asked: what another thread might just then
- * be doing. */
+/* Calls `meanwhile` once, at the next reading of the wall clock: stands for another thread. */
 void false_clock_meanwhile(void (*meanwhile)(void *), void *context);
 
 /* Lets time pass on both clocks. */

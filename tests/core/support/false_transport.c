@@ -87,7 +87,7 @@ static const ds_answer *poll_answer(void *opened) {
     return answered ? &c->answer : NULL;
 }
 
-/* Whatever time stands on the false clock, a thread that waits here lets others run. */
+/* The false clock stands still, but a thread that waits here must let others run. */
 static void wait_a_moment(void *opened, int64_t ms) {
     (void)opened;
     (void)ms;

@@ -1,6 +1,6 @@
 /*
- * A service in memory: takes requests as core/src/transport_curl.c would, keeps what it accepted,
- * and answers as it is told. One at a time; safe to ask from any thread.
+ * A service in memory: takes requests like core/src/transport_curl.c, keeps what it accepted, and
+ * answers as a test says. One at a time; its counters are safe to read on any thread.
  */
 #ifndef FALSE_TRANSPORT_H
 #define FALSE_TRANSPORT_H
@@ -13,20 +13,20 @@
 
 extern const ds_transport false_transport;
 
-/* As new: everything forgotten, every report answered with an empty 200. */
+/* Resets everything: every report is answered with an empty 200. */
 void false_transport_reset(void);
 
-/* What reports are answered with from now on. Status 0: no answer, for the reason given. */
+/* Sets the answer to later reports. Status 0: no answer, for the given reason. */
 void false_transport_answer(int status, const char *text);
 void false_transport_retry_after(int64_t ms);
 
-/* How far the next request gets, instead of all the way. */
+/* Sets how far the next request gets. */
 void false_transport_path(const ds_path *path);
 
 /* Never answers, until told otherwise. */
 void false_transport_stall(void);
 
-/* Refuses to open a connection, to start a request, or to be loaded at all. */
+/* Refuses to open a connection, to start a request, or to be loaded. */
 void false_transport_refuse_open(bool refuse);
 void false_transport_refuse_start(bool refuse);
 void false_transport_refuse_load(bool refuse);
@@ -40,8 +40,8 @@ size_t false_transport_rows(void);
 size_t false_transport_open(void);
 size_t false_transport_cancelled(void);
 
-/* Of attempt `i` from 0: its body with a NUL, whether it was a POST, and the value of a header, ""
- * when absent. */
+/* For attempt `i` from 0: its body with a NUL, whether it was a POST, and the value of a header (""
+ * if absent). */
 const char *false_transport_body(size_t i);
 bool false_transport_posted(size_t i);
 const char *false_transport_header(size_t i, const char *name);

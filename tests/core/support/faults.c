@@ -105,7 +105,7 @@ void faults_replace_symbol(const char *name, void *address) {
     replaced[i].address = address;
 }
 
-/* clang's AddressSanitizer is linked in, and asks for symbols before its own checks can run. */
+/* clang's AddressSanitizer is linked statically, and looks up symbols before its checks can run. */
 void *__real_dlsym(void *library, const char *name);
 void *__wrap_dlsym(void *library, const char *name);
 __attribute__((no_sanitize("address"))) void *__wrap_dlsym(void *library, const char *name) {

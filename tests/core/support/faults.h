@@ -1,41 +1,39 @@
 /*
- * Makes the system refuse what the core asks of it. The calls are wrapped by the linker
- * (-Wl,--wrap=...), so the rest of the process is not touched.
+ * Makes the system refuse the core's calls. The linker wraps the calls (-Wl,--wrap=...), so the
+ * rest of the process is not affected.
  */
 #ifndef FAULTS_H
 #define FAULTS_H
 
 #include <stdbool.h>
 
-/* Lets the next `calls` allocations of the core succeed and the one after them fail, once;
- * negative: none fails. */
+/* Makes one allocation of the core fail, after `calls` more; negative: none. */
 void faults_fail_allocation_after(int calls);
 
-/* Whether the failure asked for has happened. */
+/* Whether that failure has happened. */
 bool faults_allocation_failed(void);
 
-/* Calls `meanwhile`, once, in the middle of the core's next allocation: what another thread might
- * just then be doing. */
+/* Calls `meanwhile` once, inside the core's next allocation: stands for another thread. */
 void faults_during_allocation(void (*meanwhile)(void *), void *context);
 
-/* Has every pthread_create refused, or none. */
+/* Makes every pthread_create fail, or none. */
 void faults_refuse_threads(bool refuse);
-void faults_refuse_threads_with(int error); /* another one than EAGAIN; 0: refuses none */
+void faults_refuse_threads_with(int error); /* with this error instead of EAGAIN; 0: none fails */
 
-/* Has every pthread_atfork refused, or none. */
+/* Makes every pthread_atfork fail, or none. */
 void faults_refuse_fork_handlers(bool refuse);
 
-/* Has the system's random numbers refused, or not. */
+/* Makes the system's random numbers fail, or not. */
 void faults_refuse_entropy(bool refuse);
 
-/* Has every library be missing, or none. */
+/* Makes every library missing, or none. */
 void faults_refuse_libraries(bool refuse);
 
-/* Has a function of a library be another one, or missing for NULL, to those who ask for it by name
- * from now on. Of eight names at most; a name of NULL takes all back. */
+/* Replaces a function of a library for later lookups by name; NULL: it is missing. At most eight
+ * names; a name of NULL restores all. */
 void faults_replace_symbol(const char *name, void *address);
 
-/* The function that was really there, once it has been asked for. */
+/* The original function, after it was looked up. */
 void *faults_replaced_symbol(const char *name);
 
 #endif

@@ -1,4 +1,4 @@
-/* What every test of the core includes, in the order in which cmocka wants it. */
+/* Included by every test of the core first, in the order that cmocka needs. */
 #ifndef SUITE_H
 #define SUITE_H
 
@@ -17,9 +17,8 @@
 #define SANITIZED
 #endif
 
-/* For a child that was forked beside other threads: ThreadSanitizer can't follow its own, and in
- * AddressSanitizer's allocator it finds a lock taken for ever if one of those allocated just then.
- */
+/* For a child that was forked beside other threads: ThreadSanitizer can't follow its threads, and
+ * AddressSanitizer's allocator may be locked for ever. */
 static inline void skip_under_sanitizers(void) {
 #ifdef SANITIZED
     print_message("skipped: sanitizers don't support a child that was forked beside threads\n");
@@ -27,7 +26,7 @@ static inline void skip_under_sanitizers(void) {
 #endif
 }
 
-/* The time of all tests: a moment of 14 November 2023. */
+/* The time of all tests, on 14 November 2023. */
 #define NOW_NS 1700000000123456789LL
 
 #endif

@@ -34,7 +34,7 @@ bool vectors_next(vectors *v) {
 
 void vectors_close(vectors *v) { fclose(v->file); }
 
-/* The ns of "-250" or "-0.999999" ms, without the rounding of a double. */
+/* The ns of "-250" or "-0.999999" ms, without a double's rounding. */
 static int64_t offset_ns(const char *text) {
     int64_t sign = *text == '-' ? -1 : 1, whole = llabs(strtoll(text, NULL, 10)), part = 0;
     const char *c = strpbrk(text, ".}") + 1;
@@ -43,7 +43,7 @@ static int64_t offset_ns(const char *text) {
     return sign * (whole * 1000000 + part);
 }
 
-/* "{ms:-250}" → digits; returns how many bytes of the column it took. */
+/* "{ms:-250}" → digits; returns the bytes of the column that it read. */
 static size_t write_moment(const char *column, int64_t now_ns, char **at) {
     const char *offset = strchr(column, ':') + 1, *end = strchr(column, '}') + 1;
     int64_t ns = now_ns + offset_ns(offset);

@@ -1,5 +1,5 @@
 /*
- * Reads tests/vectors/NAME: rows of columns parted by tabs, as described at the top of each.
+ * Reads tests/vectors/NAME: rows of columns separated by tabs, as each file describes at its top.
  */
 #ifndef VECTORS_H
 #define VECTORS_H
@@ -17,12 +17,12 @@ typedef struct vectors {
     size_t count;
 } vectors;
 
-/* Fails the test when there is no such file. The folder is VECTORS, given to the compiler. */
+/* Fails the test if there is no such file. The compiler is given the folder VECTORS. */
 void vectors_open(vectors *v, const char *name);
 bool vectors_next(vectors *v);
 void vectors_close(vectors *v);
 
-/* Writes a column out: escapes and moments replaced. Returns the bytes; a NUL follows. */
+/* Writes a column with escapes and times replaced. Returns the bytes; a NUL follows. */
 size_t vectors_text(const char *column, int64_t now_ns, char text[VECTOR_SIZE]);
 
 #endif
