@@ -1,4 +1,4 @@
-"""What the tests, and the processes that they start, have in common."""
+"""Helpers of the tests and of the processes that they start."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Asgi:
         await send({"type": "http.response.body", "body": b"hello"})
 
     async def receive(self) -> Any:
-        """The request, and nothing after it: the client stays."""
+        """The request, and nothing after it: the client stays connected."""
         import asyncio  # here, since it has a logger
 
         if self.received:
@@ -102,7 +102,7 @@ def stamped_scope(ms_ago: float = 20, **more: Any) -> Environ:
 
 
 def child_environment(**variables: str) -> dict[str, str]:
-    """This process's environment, without settings but those given, able to import dynoscale."""
+    """This process's environment with only the given settings, able to import dynoscale."""
     inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     path = os.pathsep.join([str(PACKAGE.parent), str(HERE)])
     return {**inherited, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **variables}
@@ -121,7 +121,7 @@ def run(
     python: str = sys.executable,
     timeout: float = 60,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program, from a file where it needs one, and expect it to end well."""
+    """Run a program, from a file if it needs one, and expect success."""
     code = textwrap.dedent(code)
     if script is None:
         command = [python, "-c", code]

@@ -1,4 +1,4 @@
-"""The ASGI wrapper: what server and app exchange is theirs, and each HTTP request is counted."""
+"""The ASGI wrapper: counts each HTTP request, and changes nothing between server and app."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_both_headers_and_a_repeated_one_are_lists(agent: None, receiver: Any) -
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_what_a_client_can_send_never_wins_over_the_router_s(
+def test_a_client_s_header_never_wins_over_the_router_s(
     first: bool, agent: None, receiver: Any
 ) -> None:
     own = (b"x-request-start", stamp(250).encode())
@@ -247,7 +247,7 @@ def test_an_iterator_is_left_for_the_app_to_read(agent: None) -> None:
     assert len(list(pairs)) == 1
 
 
-def test_what_is_raised_from_outside_is_passed_on(agent: None) -> None:
+def test_exceptions_from_outside_are_propagated(agent: None) -> None:
     with pytest.raises(KeyboardInterrupt):
         count(asgi_scope() | {"headers": Broken(KeyboardInterrupt())})
 
@@ -288,7 +288,7 @@ def test_servers_see_that_it_is_of_asgi_3(app: Any) -> None:
     assert asyncio.iscoroutinefunction(DynoscaleAsgiApp(wrapper).__call__)
 
 
-def test_what_servers_look_at_can_be_called_too(agent: None) -> None:
+def test_the_attribute_call_works_too(agent: None) -> None:
     request = agent_tools.Asgi()
     request.serve(DynoscaleAsgiApp(request.app).__call__, stamped_scope())
     assert len(request.sent) == 2
@@ -445,7 +445,7 @@ def test_an_app_is_started_and_stopped(state: None, wrappers: int) -> None:
     assert scope == lifespan_scope()
 
 
-def test_what_was_recorded_is_reported_before_the_app_has_stopped(receiver: Any) -> None:
+def test_samples_are_reported_before_the_app_has_stopped(receiver: Any) -> None:
     """Servers may end the process by a signal right then."""
     agent_tools.run(
         """
@@ -525,7 +525,7 @@ def test_an_app_without_lifespan_raises_as_before(agent: None) -> None:
     assert caught.value is error
 
 
-# ---- Counted once; in a process of its own, whose doors nothing else has opened ----
+# ---- Counted once; in a process of its own, without other entry points ----
 
 PRELUDE = '''
 import agent_tools, dynoscale
@@ -565,7 +565,7 @@ assert dynoscale.stats()["recorded"] == 50
     assert receiver.summary()["rows"] == 50
 
 
-def test_one_wrapper_leaves_the_stamp(receiver: Any) -> None:
+def test_a_single_wrapper_leaves_the_stamp(receiver: Any) -> None:
     agent_tools.run(
         f"""{PRELUDE}
 scope = agent_tools.stamped_scope()

@@ -234,7 +234,7 @@ def test_its_steps_are_those_of_the_answer(spent: Spent) -> None:
     assert not is_inside(spent)
 
 
-def test_what_is_thrown_in_arrives(spent: Spent) -> None:
+def test_a_thrown_exception_arrives(spent: Spent) -> None:
     answer = answer_of(waits)
     answer.send(None)
     with pytest.raises(StopIteration, match="thrown"):

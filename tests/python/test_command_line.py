@@ -1,4 +1,4 @@
-"""`python -m dynoscale`, in every kind of trouble."""
+"""`python -m dynoscale`, with every kind of fault."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_certificates_that_are_not_there(tls: ReceiverProcess) -> None:
         (302, "fail", "elsewhere"),
     ],
 )
-def test_an_answer_that_is_no_success(
+def test_an_answer_without_success(
     receiver: ReceiverProcess, status: int, health: str, text: str
 ) -> None:
     receiver.behave("status", status=status)
@@ -212,7 +212,7 @@ def test_an_answer_that_is_no_success(
 
 
 @pytest.mark.parametrize("mode", ["garbage", "close", "reset"])
-def test_an_answer_that_is_none(receiver: ReceiverProcess, mode: str) -> None:
+def test_an_answer_that_is_not_http(receiver: ReceiverProcess, mode: str) -> None:
     receiver.behave(mode, at="request")
     expect(examine(environment(receiver.url)), "service", "fail", "does not answer")
 
@@ -334,7 +334,7 @@ def test_an_agent_that_is_off(
     assert receiver.summary()["accepted"] == int(asked)
 
 
-def test_settings_are_told_with_their_source_and_their_warnings(receiver: ReceiverProcess) -> None:
+def test_settings_are_shown_with_their_source_and_their_warnings(receiver: ReceiverProcess) -> None:
     receiver.behave("ok", checks=True)
     env = environment(receiver.url, DYNOSCALE_DYNOS="all", DYNOSCALE_PUBLISH_FREQUENCY="0")
     done = run("doctor", env=env)
@@ -489,7 +489,7 @@ def test_the_version() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["doctor", "--help"]])
-def test_help_has_all_settings_and_who_wins(arguments: list[str]) -> None:
+def test_help_lists_all_settings_and_their_precedence(arguments: list[str]) -> None:
     done = run(*arguments, env=environment(None))
     assert (done.returncode, done.stderr) == (0, "")
     assert _native.TEXTS["settings"] in done.stdout

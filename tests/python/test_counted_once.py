@@ -1,6 +1,6 @@
-"""A request is counted once, whichever doors it came through.
+"""A request is counted once, through whichever entry points it came.
 
-Each test has a process of its own: doors stay open as long as a process.
+Each test has a process of its own: an entry point lives as long as its process.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def test_by_hook_and_wrapper(receiver: Any) -> None:
     )
 
 
-def test_where_the_hook_sees_only_some_requests(receiver: Any) -> None:
+def test_if_the_hook_sees_only_some_requests(receiver: Any) -> None:
     run(
         """
         application = DynoscaleWsgiApp(app)
@@ -78,7 +78,7 @@ def test_where_the_hook_sees_only_some_requests(receiver: Any) -> None:
     )
 
 
-def test_where_the_wrapper_sees_only_some_requests(receiver: Any) -> None:
+def test_if_the_wrapper_sees_only_some_requests(receiver: Any) -> None:
     run(
         """
         application = DynoscaleWsgiApp(app)
@@ -109,7 +109,7 @@ def test_with_the_same_str_in_all_requests(receiver: Any) -> None:
     )
 
 
-def test_with_the_same_str_in_requests_that_only_one_door_sees(receiver: Any) -> None:
+def test_with_the_same_str_in_requests_that_only_one_entry_point_sees(receiver: Any) -> None:
     run(
         """
         application = DynoscaleWsgiApp(app)
@@ -162,7 +162,7 @@ def test_with_a_request_that_comes_again(receiver: Any) -> None:
     )
 
 
-def test_with_a_request_that_comes_again_by_one_door(receiver: Any) -> None:
+def test_with_a_request_that_comes_again_through_one_entry_point(receiver: Any) -> None:
     run(
         """
         application = DynoscaleWsgiApp(app)
@@ -265,7 +265,7 @@ def test_with_a_wrapper_made_after_the_hook_was_used(receiver: Any) -> None:
 @pytest.mark.parametrize(
     "body", ["io.BytesIO()", "None", "object()"], ids=["BytesIO", "no body", "object"]
 )
-def test_where_the_body_takes_no_mark(body: str, receiver: Any) -> None:
+def test_with_a_body_that_can_not_be_marked(body: str, receiver: Any) -> None:
     run(
         f"""
         application = DynoscaleWsgiApp(app)
@@ -286,7 +286,7 @@ def test_where_the_body_takes_no_mark(body: str, receiver: Any) -> None:
     )
 
 
-def test_where_something_replaced_the_body_on_the_way(receiver: Any) -> None:
+def test_with_a_body_that_was_replaced(receiver: Any) -> None:
     run(
         """
         wrapper = DynoscaleWsgiApp(app)
@@ -304,7 +304,7 @@ def test_where_something_replaced_the_body_on_the_way(receiver: Any) -> None:
     )
 
 
-def test_where_gunicorn_joined_a_repeated_header(receiver: Any) -> None:
+def test_if_gunicorn_joined_a_repeated_header(receiver: Any) -> None:
     run(
         """
         application = DynoscaleWsgiApp(app)
@@ -398,7 +398,7 @@ def test_by_two_wrappers_side_by_side(receiver: Any) -> None:
     )
 
 
-def test_where_the_app_raises_under_nested_wrappers(receiver: Any) -> None:
+def test_if_the_app_raises_under_nested_wrappers(receiver: Any) -> None:
     run(
         """
         error = RuntimeError("the app's")
@@ -444,7 +444,7 @@ def test_in_many_threads(receiver: Any) -> None:
     )
 
 
-def test_one_door_leaves_the_stamp(receiver: Any) -> None:
+def test_a_single_wrapper_leaves_the_stamp(receiver: Any) -> None:
     run(
         """
         application = DynoscaleWsgiApp(app)

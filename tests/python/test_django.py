@@ -1,4 +1,4 @@
-"""The middleware for Django, and the settings of Django that are ours.
+"""The middleware for Django, and our settings in Django's.
 
 Each test has a process of its own: Django has settings once.
 """
@@ -111,7 +111,7 @@ def test_each_request_is_counted_once(kind: str, path: str, receiver: Any) -> No
 
 
 @stacks
-def test_app_and_browser_are_told_if_they_ask(kind: str, path: str, receiver: Any) -> None:
+def test_app_and_browser_get_the_queue_time_if_set(kind: str, path: str, receiver: Any) -> None:
     run(
         f"""
         app = {kind}_app(DYNOSCALE={{"queue_time": True, "server_timing": True}})
@@ -204,7 +204,7 @@ def test_the_middleware_twice_counts_once(receiver: Any) -> None:
     )
 
 
-def test_what_the_view_raises_is_django_s(receiver: Any) -> None:
+def test_an_exception_of_the_view_reaches_django(receiver: Any) -> None:
     run(
         """
         set_up()
@@ -308,7 +308,7 @@ def test_a_wrong_setting_is_one_warning_and_the_app_goes_on(receiver: Any) -> No
 
 
 @pytest.mark.parametrize("given", ["[]", "5", "'url'"])
-def test_what_is_no_dict_is_one_warning(given: str, receiver: Any) -> None:
+def test_settings_that_are_not_a_dict_are_one_warning(given: str, receiver: Any) -> None:
     done = run(f"serve_wsgi(wsgi_app(DYNOSCALE={given})); assert recorded() == 1", receiver)
     (line,) = done.stderr.splitlines()
     assert line.startswith("dynoscale: DYNOSCALE in Django's settings is an object of type ")

@@ -87,7 +87,7 @@ def test_a_header_that_came_twice_is_one_list(agent: None, receiver: Any) -> Non
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_what_a_client_can_send_never_wins_over_the_router_s(
+def test_a_client_s_header_never_wins_over_the_router_s(
     first: bool, agent: None, receiver: Any
 ) -> None:
     own = ("X-REQUEST-START", agent_tools.stamp(250))
@@ -140,7 +140,7 @@ class Interrupted:
         raise SystemExit("a signal's handler, by chance just here")
 
 
-def test_what_is_raised_from_outside_is_passed_on(agent: None) -> None:
+def test_exceptions_from_outside_are_propagated(agent: None) -> None:
     with pytest.raises(SystemExit):
         pre_request(None, Interrupted())
 

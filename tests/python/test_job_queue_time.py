@@ -48,7 +48,7 @@ def test_any_kind_of_number_is_whole_ms(ms: Any, metric: int, receiver: Any, age
     "ms", [-1, -0.5, math.nan, math.inf, -math.inf, 10**400, "95", None, [], Hostile()],
     ids=lambda ms: type(ms).__name__,
 )
-def test_what_is_no_age_is_refused_and_counted(ms: Any, agent: None) -> None:
+def test_an_unusable_age_is_refused_and_counted(ms: Any, agent: None) -> None:
     assert dynoscale.job_queue_time("rq", "default", ms) is False
     assert dynoscale.stats()["jobs_refused"] == 1
 

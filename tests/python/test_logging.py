@@ -64,7 +64,7 @@ def test_a_failed_report_is_one_warning(receiver: Any) -> None:
     assert len(lines) == 1 and lines[0].startswith("dynoscale: a report to ")
 
 
-def test_a_request_that_passes_by_brings_the_news(receiver: Any) -> None:
+def test_events_are_logged_at_the_next_request(receiver: Any) -> None:
     receiver.behave("status", status=404)
     done = run(
         """

@@ -1,4 +1,4 @@
-"""What is built, from what, and how it installs: in a path with blanks, without a registry."""
+"""Building and installing the package: in a path with blanks, without a registry."""
 
 from __future__ import annotations
 
@@ -394,5 +394,5 @@ def test_a_freezer_finds_all_modules_that_are_imported_by_themselves(tmp_path: P
         if file.name not in ("__init__.py", "__main__.py")
     }
     # These the app imports itself, where it uses them.
-    doors = ("_cli", "config", "django", "uvicorn", "hooks.gunicorn", "hooks.rq", "wsgi")
-    assert ours - {*finder.modules} - {f"dynoscale.{door}" for door in doors} == set()
+    imported = ("_cli", "config", "django", "uvicorn", "hooks.gunicorn", "hooks.rq", "wsgi")
+    assert ours - {*finder.modules} - {f"dynoscale.{name}" for name in imported} == set()

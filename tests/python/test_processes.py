@@ -1,4 +1,4 @@
-"""Fork and exit: every process sends its own samples once, and ends when it wants to."""
+"""Fork and exit: every process sends its own samples once, and its end is not delayed."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ def run(code: str, receiver: Any, rows: int, **how: Any) -> None:
 # ---- Exit ----
 
 
-def test_what_was_recorded_is_sent_at_exit(receiver: Any) -> None:
+def test_samples_are_sent_at_exit(receiver: Any) -> None:
     run("record(25)", receiver, 25)
 
 
 @pytest.mark.parametrize(
     "end", ["sys.exit(0)", "raise SystemExit", "threading.Thread(target=record, args=[5]).start()"]
 )
-def test_each_way_to_end_is_an_exit(end: str, receiver: Any) -> None:
+def test_every_kind_of_end_is_an_exit(end: str, receiver: Any) -> None:
     run(f"import threading; record(20)\n{end}", receiver, 25 if "Thread" in end else 20)
 
 
-def test_what_an_exit_function_of_the_app_records_is_sent(receiver: Any) -> None:
+def test_samples_of_the_app_s_exit_functions_are_sent(receiver: Any) -> None:
     run("import atexit; atexit.register(record, 5); record(1)", receiver, 6)
 
 
@@ -120,7 +120,7 @@ def test_ctrl_c_ends_the_wait_at_exit_in_silence(receiver: Any) -> None:
 
 
 def killed_while_it_reports(code: str, receiver: Any, *numbers: int) -> tuple[int, str]:
-    """How a process ended that got the signals while its last report was under way."""
+    """How a process ended that got the signals during its last report."""
     receiver.behave("ok", delay=1)
     process = subprocess.Popen(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(code)],

@@ -17,7 +17,7 @@ CASES = vectors.queue_time_cases()
 USABLE = [case for case in CASES if case.where == "all" and case.body_wait is None]
 REASONS = ["missing", "malformed", "stale", "future"]
 
-Door = Callable[[Any, Any], None]
+EntryPoint = Callable[[Any, Any], None]
 
 
 def through_wrapper(request_start: Any, queue_start: Any) -> None:
@@ -32,23 +32,24 @@ def through_hook(request_start: Any, queue_start: Any) -> None:
     pre_request(None, SimpleNamespace(headers=present))
 
 
-doors = pytest.mark.parametrize("door", [through_wrapper, through_hook])
+entry_points = pytest.mark.parametrize("entry_point", [through_wrapper, through_hook])
 
 
 def reason() -> Optional[str]:
-    """Why the only request so far gave no sample; None when it gave one."""
+    """Why the only request so far gave no sample; None if it gave one."""
     stats = dynoscale.stats()
     counted = [name for name in REASONS if stats[f"stamp_{name}"] > 0]
     assert sum(stats[f"stamp_{name}"] for name in REASONS) + stats["recorded"] == 1
     return counted[0] if counted else None
 
 
-@doors
+@entry_points
 @pytest.mark.parametrize("case", USABLE, ids=lambda case: case.name)
 def test_each_case_of_the_vectors_holds(
-    door: Door, case: vectors.QueueTimeCase, agent: None, receiver: Any
+    entry_point: EntryPoint, case: vectors.QueueTimeCase, agent: None, receiver: Any
 ) -> None:
-    door(vectors.at_this_moment(case.request_start), vectors.at_this_moment(case.queue_start))
+    start = vectors.at_this_moment(case.request_start)
+    entry_point(start, vectors.at_this_moment(case.queue_start))
     if not case.expected.isdigit():
         assert reason() == case.expected
         return
@@ -76,23 +77,23 @@ class Hostile:
     __hash__ = None
 
 
-@doors
+@entry_points
 @pytest.mark.parametrize(
     "value",
     [1700000000123, 1.5, True, [], ["1700000000123"], {}, object(), Hostile(), bytearray(b"1")],
     ids=lambda value: type(value).__name__,
 )
 def test_a_value_that_is_no_text_is_malformed_and_raises_nothing(
-    door: Door, value: object, agent: None
+    entry_point: EntryPoint, value: object, agent: None
 ) -> None:
-    door(value, None)
+    entry_point(value, None)
     assert reason() == "malformed"
 
 
-@doors
-def test_none_is_no_value(door: Door, agent: None) -> None:
+@entry_points
+def test_none_is_no_value(entry_point: EntryPoint, agent: None) -> None:
     environ = {"HTTP_X_REQUEST_START": None, "HTTP_X_QUEUE_START": None}
-    if door is through_hook:
+    if entry_point is through_hook:
         pre_request(None, SimpleNamespace(headers=[("X-REQUEST-START", None)]))
     else:
         DynoscaleWsgiApp(agent_tools.app)(environ, agent_tools.start_response)
@@ -106,38 +107,44 @@ class Text(str):
         raise RuntimeError("the agent must not ask")
 
 
-@doors
+@entry_points
 @pytest.mark.parametrize("kind", [Text, lambda text: text.encode()], ids=["subclass", "bytes"])
-def test_other_kinds_of_text_are_read(door: Door, kind: Callable[[str], Any], agent: None) -> None:
-    door(kind(agent_tools.stamp()), None)
+def test_other_kinds_of_text_are_read(
+    entry_point: EntryPoint, kind: Callable[[str], Any], agent: None
+) -> None:
+    entry_point(kind(agent_tools.stamp()), None)
     assert reason() is None
 
 
-@doors
+@entry_points
 @pytest.mark.parametrize(
     "value",
     ["\ud800", "１７００", "\U0001f600", "é", "\x00", "1" * 1_000_000, "," * 1_000_000],
     ids=["surrogate", "wide digits", "emoji", "latin", "nul", "a megabyte of 1", "of commas"],
 )
-def test_any_text_is_told_from_a_time(door: Door, value: str, agent: None) -> None:
-    door(value, None)
+def test_any_text_that_is_not_a_time_is_recognised(
+    entry_point: EntryPoint, value: str, agent: None
+) -> None:
+    entry_point(value, None)
     assert reason() in ("missing", "malformed", "future")
 
 
-@doors
-def test_a_time_beside_text_of_any_script_counts(door: Door, agent: None) -> None:
-    door(f"\U0001f600, {agent_tools.stamp()}, é", None)
+@entry_points
+def test_a_time_counts_beside_text_in_any_script(entry_point: EntryPoint, agent: None) -> None:
+    entry_point(f"\U0001f600, {agent_tools.stamp()}, é", None)
     assert reason() is None
 
 
-@doors
-def test_the_other_header_counts_where_one_is_unusable(door: Door, agent: None) -> None:
-    door(Hostile(), agent_tools.stamp())
+@entry_points
+def test_the_other_header_counts_if_one_is_unusable(
+    entry_point: EntryPoint, agent: None
+) -> None:
+    entry_point(Hostile(), agent_tools.stamp())
     assert reason() is None
 
 
 class Key(str):
-    """As hash and length of the real key, and raises when compared."""
+    """A key with the hash and length of the real one, which raises when compared."""
 
     def __hash__(self) -> int:
         return hash("HTTP_X_REQUEST_START")

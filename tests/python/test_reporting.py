@@ -217,7 +217,7 @@ def test_stop_sends_what_was_recorded(receiver: Any, agent: None) -> None:
     assert dynoscale.stop() is True
 
 
-def test_what_comes_after_stop_is_counted_as_dropped(receiver: Any, agent: None) -> None:
+def test_samples_after_stop_are_counted_as_dropped(receiver: Any, agent: None) -> None:
     record(10)
     dynoscale.stop()
     record(5)
@@ -253,7 +253,7 @@ def test_stats_count_what_happened(receiver: Any, agent: None) -> None:
     assert stats["thread_starts"] == 1
 
 
-def test_what_was_recorded_is_sent_pending_or_dropped(receiver: Any, agent: None) -> None:
+def test_each_sample_is_sent_pending_or_dropped(receiver: Any, agent: None) -> None:
     receiver.behave("random", of=[{"mode": "status", "status": s} for s in (200, 404, 503)])
     for _ in range(30):
         record(5)
@@ -306,7 +306,7 @@ def test_stats_belong_to_the_caller(agent: None) -> None:
 # ---- Threads ----
 
 
-def test_what_many_threads_record_arrives_whole(receiver: Any, agent: None) -> None:
+def test_samples_of_many_threads_all_arrive(receiver: Any, agent: None) -> None:
     wrapper = DynoscaleWsgiApp(agent_tools.app)
 
     def work() -> None:

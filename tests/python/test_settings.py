@@ -159,7 +159,7 @@ def test_settings_in_code_win_over_the_environment(
     ("given", "value"),
     [(7, "7"), (7.5, "7.5"), ("7", "7"), (b"7", "7"), (True, None), ("7s", None), (-1, None)],
 )
-def test_numbers_and_text_are_taken_alike(given: Any, value: Any, settings: None) -> None:
+def test_numbers_and_text_are_both_accepted(given: Any, value: Any, settings: None) -> None:
     dynoscale.configure(publish_frequency=given)
     assert Config()["publish_frequency"] == (value or "30")
     assert (Config().warnings == ()) == (value is not None)

@@ -47,7 +47,7 @@ def test_the_package_that_replaces_it_comes_first(tmp_path: Path) -> None:
     assert found == "uvicorn_worker <DynoscaleAsgiApp of 'the app'>"
 
 
-def test_where_there_is_neither_the_error_says_what_to_install(tmp_path: Path) -> None:
+def test_without_either_the_error_says_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="pip install gunicorn uvicorn uvicorn-worker"):
         load(tmp_path)
 

@@ -110,7 +110,7 @@ def test_misuse_is_the_app_s_to_judge(
         assert DynoscaleWsgiApp(strict)(*args, **kwargs) is expected
 
 
-def test_what_is_no_request_is_not_counted(agent: None) -> None:
+def test_other_calls_than_requests_are_not_counted(agent: None) -> None:
     wrapper = DynoscaleWsgiApp(lambda *args, **kwargs: None)
     before = dynoscale.stats()
     wrapper()

@@ -166,7 +166,7 @@ class CommandLineTest < DynoscaleTests::AgentTest
     assert_finding 'reporting', 'warn', 'one-off', examine(env: environment(DYNO: 'run.1'))
   end
 
-  def test_settings_are_told_with_their_source_and_their_warnings
+  def test_settings_are_shown_with_their_source_and_their_warnings
     receiver.behave('ok', checks: true)
     result = run_program('doctor', env: environment(DYNOSCALE_DYNOS: 'none'))
     assert_includes result.out, '/[hidden], from the environment'
@@ -264,7 +264,7 @@ class CommandLineTest < DynoscaleTests::AgentTest
     assert_equal "dynoscale_ruby #{DynoscaleRuby::VERSION}\n", run_program('--version').out
   end
 
-  def test_help_has_all_settings_and_who_wins
+  def test_help_lists_all_settings_and_their_precedence
     [%w[--help], %w[doctor --help]].each do |arguments|
       result = run_program(*arguments)
       assert_equal ['', 0], [result.err, result.status.exitstatus]

@@ -26,7 +26,7 @@ class CountedOnceTest < DynoscaleTests::AgentTest
     assert_equal :missing, outcome
   end
 
-  def test_an_env_copied_on_the_way_is_known_again
+  def test_a_copied_env_is_recognised
     inner = DynoscaleRuby::Middleware.new(DynoscaleTests::APP)
     outer = DynoscaleRuby::Middleware.new(->(env) { inner.call(env.merge('x' => 'y')) })
     outer.call({ 'HTTP_X_REQUEST_START' => stamp(1) })
@@ -78,7 +78,7 @@ class CountedOnceTest < DynoscaleTests::AgentTest
     end
   end
 
-  def test_the_first_queue_time_is_told_when_a_request_comes_again
+  def test_the_first_queue_time_is_shown_when_a_request_comes_again
     start_agent(queue_time: true)
     seen = []
     app = DynoscaleRuby::Middleware.new(->(env) { seen << env['dynoscale.queue_time_ms'] })
@@ -90,7 +90,7 @@ class CountedOnceTest < DynoscaleTests::AgentTest
     assert_operator seen.first, :>=, 3000
   end
 
-  def test_a_stamp_of_no_use_that_comes_again_is_counted_once
+  def test_an_unusable_stamp_that_comes_again_is_counted_once
     app = DynoscaleRuby::Middleware.new(DynoscaleTests::APP)
     env = request_env(HTTP_X_REQUEST_START: +'nonsense')
     2.times { app.call(env) }
@@ -98,7 +98,7 @@ class CountedOnceTest < DynoscaleTests::AgentTest
   end
 
   # While garbage is collected all the time, and moved.
-  def test_requests_whose_stamps_get_the_place_of_others_in_memory_are_all_counted
+  def test_requests_whose_stamps_reuse_memory_are_all_counted
     app = DynoscaleRuby::Middleware.new(DynoscaleTests::APP)
     3_000.times do |i|
       app.call(request_env)
@@ -108,7 +108,7 @@ class CountedOnceTest < DynoscaleTests::AgentTest
     assert_equal 3_000, stats[:recorded]
   end
 
-  def test_what_is_no_hash_or_is_frozen_reaches_the_app_all_the_same
+  def test_an_env_that_is_frozen_or_not_a_hash_reaches_the_app
     frozen = { 'HTTP_X_REQUEST_START' => stamp(1) }.freeze
     assert_same DynoscaleTests::ANSWER, nested.call(frozen)
     assert_same DynoscaleTests::ANSWER, nested.call(nil)
@@ -157,7 +157,7 @@ class CountedOnceTest < DynoscaleTests::AgentTest
     env.each_key { assert_same DynoscaleTests::ANSWER, app.call(env) }
   end
 
-  def test_alone_in_its_process_it_marks_nothing_and_a_second_one_that_is_gone_does_not_count
+  def test_a_single_middleware_marks_nothing_and_a_freed_second_one_does_not_count
     result = DynoscaleTests::Script.ruby(<<~'RUBY', env: DynoscaleTests::Script.environment(url))
       seen = []
       app = DynoscaleRuby::Middleware.new(->(env) { seen << env.key?('dynoscale.counted') })

@@ -24,7 +24,7 @@ class LogTest < DynoscaleTests::AgentTest
                   "3600: using 30 instead\n"], err.lines
   end
 
-  def test_the_level_decides_what_is_said
+  def test_the_level_decides_what_is_logged
     assert_silent { warn_of_something(logger: nil, log_level: 'error') }
     _, err = capture_io { start_agent(logger: nil, log_level: 'info') }
     assert_match(/\AINFO \[dynoscale\] on: reports to \S+ as web\.1\n\z/, err)
@@ -56,7 +56,7 @@ class LogTest < DynoscaleTests::AgentTest
     assert_equal "on\n", result.out
   end
 
-  def test_what_the_thread_has_to_tell_is_logged_when_a_request_passes_by
+  def test_events_of_the_thread_are_logged_at_the_next_request
     failing_service
     start_agent(publish_frequency: 1)
     request

@@ -257,11 +257,11 @@ class MiddlewareTest < DynoscaleTests::AgentTest
 
   def test_it_says_how_much_memory_it_takes
     bare = ObjectSpace.memsize_of(Object.new)
-    door = ObjectSpace.reachable_objects_from(middleware).grep(DynoscaleRuby::EntryPoint).first
-    assert_operator ObjectSpace.memsize_of(door), :>, bare
+    entry_point = ObjectSpace.reachable_objects_from(middleware).grep(DynoscaleRuby::EntryPoint).first
+    assert_operator ObjectSpace.memsize_of(entry_point), :>, bare
   end
 
-  def test_an_empty_shell_of_it_raises_what_ruby_raises
+  def test_an_uninitialized_middleware_raises_as_in_ruby
     assert_raises(NoMethodError) { DynoscaleRuby::Middleware.allocate.call({}) }
     assert_raises(ArgumentError) { DynoscaleRuby::Middleware.new }
   end

@@ -36,7 +36,7 @@ class ProcessTest < DynoscaleTests::AgentTest
 
   # ---- Exit
 
-  def test_what_was_recorded_is_sent_at_exit
+  def test_samples_are_sent_at_exit
     run_script('7.times { request }')
     assert_equal 7, receiver.rows.size
   end
@@ -110,7 +110,7 @@ class ProcessTest < DynoscaleTests::AgentTest
     assert_equal 1, receiver.rows.size
   end
 
-  def test_a_service_that_hangs_does_not_hold_up_an_exit_that_is_told_several_times
+  def test_a_service_that_hangs_does_not_delay_an_exit_by_several_signals
     receiver.behave('stall')
     result = script(<<~RUBY)
       request
@@ -149,7 +149,7 @@ class ProcessTest < DynoscaleTests::AgentTest
     assert_equal ["over\n", 0], [result.out, result.status.exitstatus]
   end
 
-  def test_what_was_lost_at_exit_is_said
+  def test_samples_dropped_at_exit_are_logged
     receiver.behave('status', status: 403)
     result = script('request')
     assert_match(/\AWARN \[dynoscale\] .*403/, result.err)
@@ -161,7 +161,7 @@ class ProcessTest < DynoscaleTests::AgentTest
     refute_empty receiver.rows
   end
 
-  def test_what_was_recorded_before_configure_is_sent_at_exit
+  def test_samples_from_before_configure_are_sent_at_exit
     run_script('7.times { request }; DynoscaleRuby.configure { |c| c.url = nil; c.skip = true }')
     assert_equal 7, receiver.rows.size
   end
@@ -302,7 +302,7 @@ class ProcessTest < DynoscaleTests::AgentTest
     assert_equal 1, rows_by_kind[1]
   end
 
-  def test_a_child_can_be_configured_anew
+  def test_a_child_can_be_configured_again
     run_script(<<~RUBY)
       request(1_000)
       fork { DynoscaleRuby.configure { |c| c.app_name = 'child' }; request(5_000) }

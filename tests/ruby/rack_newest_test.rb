@@ -24,7 +24,7 @@ class RackNewestTest < Minitest::Test
 
   def test_they_pass_with_it
     code = "gem 'rack', '>= 3'; require 'rack'; warn Rack.release"
-    result = DynoscaleTests::Script.tests(%w[queue_time_told middleware counted_once], code: code, env: gems)
+    result = DynoscaleTests::Script.tests(%w[queue_time_shown middleware counted_once], code: code, env: gems)
     assert_predicate result.status, :success?, result.out + result.err
     assert_match(/\A[3-9]\./, result.err)
     assert_match(/^\d\d+ runs, \d+ assertions, 0 failures, 0 errors/, result.out)

@@ -216,7 +216,7 @@ class RailsTest < DynoscaleTests::AgentTest
     assert_equal "#{DynoscaleRuby::VERSION}\n", rails('runner', 'puts DynoscaleRuby::VERSION').out
   end
 
-  def test_where_the_agent_is_off_the_stack_is_left_alone
+  def test_the_stack_is_unchanged_while_the_agent_is_off
     [{ DYNOSCALE_URL: '' }, { DYNO: 'web.2' }, { DYNO: 'run.1' }, { SKIP_DYNOSCALE_AGENT: '1' }]
       .each { |off| assert_equal "false\n", server("p STACK.include?('#{OURS}')", **off) }
   end

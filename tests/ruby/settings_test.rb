@@ -70,7 +70,7 @@ class SettingsTest < DynoscaleTests::AgentTest
     DynoscaleRuby.framework_settings = { dyno: nil, publish_frequency: nil }
   end
 
-  def test_what_an_earlier_call_gave_stays_and_nil_takes_it_back
+  def test_a_setting_from_an_earlier_call_stays_until_nil_removes_it
     DynoscaleRuby.configure { |c| c.dyno = 'web.1' }
     DynoscaleRuby.configure { |c| c.app_name = 'shop' }
     assert_equal %w[web.1 shop], [settings.dyno, settings.app_name]
@@ -78,7 +78,7 @@ class SettingsTest < DynoscaleTests::AgentTest
     assert_equal [nil, 'shop'], [settings.dyno, settings.app_name]
   end
 
-  def test_inside_the_block_what_is_in_force_can_be_read
+  def test_the_current_settings_can_be_read_inside_the_block
     ENV['DYNO'] = 'web.7'
     DynoscaleRuby.configure do |c|
       assert_equal 'web.7', c.dyno
@@ -168,7 +168,7 @@ class SettingsTest < DynoscaleTests::AgentTest
     assert_raises(NoMethodError) { DynoscaleRuby.configure(&:publish_frequenzy) }
   end
 
-  def test_a_logger_that_is_none_is_one_warning_and_not_used
+  def test_an_unusable_logger_is_one_warning_and_not_used
     _out, err = capture_io do
       [5, 'x', Object.new, Unprintable.new].each { |logger| configure(logger: logger) }
     end
@@ -176,7 +176,7 @@ class SettingsTest < DynoscaleTests::AgentTest
     err.each_line { |line| assert_match(/logger is an? \w+.*, which has no methods debug/, line) }
   end
 
-  def test_the_reason_for_being_off_is_told
+  def test_the_reason_for_being_off_is_shown
     {
       { skip: true } => /SKIP_DYNOSCALE_AGENT/,
       {} => /DYNOSCALE_URL is not set/,
@@ -204,7 +204,7 @@ class SettingsTest < DynoscaleTests::AgentTest
     refute_includes settings.inspect + @logger.lines.inspect, token
   end
 
-  def test_inspect_tells_values_their_sources_and_why_the_agent_is_off
+  def test_inspect_shows_values_sources_and_why_the_agent_is_off
     ENV['DYNO'] = 'web.2'
     configure(url: 'https://a.example/token')
     text = settings.inspect

@@ -14,7 +14,7 @@ class YjitTest < DynoscaleTests::AgentTest
   end
 
   def test_the_tests_of_requests_pass_with_it
-    result = DynoscaleTests::Script.tests(%w[middleware counted_once queue_time_told vectors], *OPTIONS,
+    result = DynoscaleTests::Script.tests(%w[middleware counted_once queue_time_shown vectors], *OPTIONS,
                                           code: 'warn RubyVM::YJIT.enabled?')
     assert_predicate result.status, :success?, result.out + result.err
     assert_match(/\Atrue\n/, result.err)

@@ -171,7 +171,7 @@ def test_the_process_of_a_worker_reads_its_queue(
     worker.loop.close()
 
 
-def test_a_client_that_is_gone_has_told_of_its_server(
+def test_the_server_of_a_freed_client_is_known(
     redis_url: str, adapter: Any, turn: EveryTurn
 ) -> None:
     with App(RedisSettings.from_dsn(redis_url)) as app:

@@ -156,7 +156,7 @@ def get(broker: Any, queue: str) -> Any:
 
 
 @pytest.mark.parametrize("given", ["amqp://host", "//host", "http://host:port", "https:///path"])
-def test_an_address_that_can_not_be_one_is_told_once(
+def test_an_impossible_address_is_logged_once(
     given: str,
     broker: Any,
     queue: str,

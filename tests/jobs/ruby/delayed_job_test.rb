@@ -76,7 +76,7 @@ module DelayedJobCases
     assert_includes 19_950..40_000, child.run('ages')['q']
   end
 
-  def test_without_its_table_there_is_nothing_to_tell
+  def test_without_its_table_nothing_is_reported
     child = backend
     child.run('ActiveRecord::Base.connection.rename_table(:delayed_jobs, :away)')
     assert_equal({}, child.run('ages'))
@@ -104,7 +104,7 @@ module DelayedJobCases
   end
 
   # As with Mongoid: there is no connection of ActiveRecord's to borrow.
-  def test_another_backend_than_active_record_has_nothing_to_tell
+  def test_another_backend_than_active_record_reports_nothing
     child = backend(DYNO: 'web.1')
     child.run("put('q', 90); Delayed::Worker.backend = Class.new { extend Delayed::Backend::Base::ClassMethods }")
     assert_equal({}, child.run('ages'))
@@ -157,7 +157,7 @@ class DelayedJobMySQLTest < JobTests::Case
     assert_equal({ 'default' => 0, 'low' => 0 }, child.run('ages'))
   end
 
-  def test_without_its_table_there_is_nothing_to_tell
+  def test_without_its_table_nothing_is_reported
     child = backend
     child.run('database.rename_table(:delayed_jobs, :away)')
     assert_equal({}, child.run('ages'))
@@ -215,7 +215,7 @@ class DelayedJobSQLiteTest < JobTests::Case
     assert_equal({ 'default' => 0, 'low' => 0 }, child.run('ages'))
   end
 
-  def test_without_its_table_there_is_nothing_to_tell
+  def test_without_its_table_nothing_is_reported
     child = backend
     child.run('ActiveRecord::Base.connection.rename_table(:delayed_jobs, :away)')
     assert_equal({}, child.run('ages'))

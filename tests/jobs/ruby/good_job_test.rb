@@ -58,7 +58,7 @@ class GoodJobTest < JobTests::DatabaseCase
     assert_includes 4_950..25_000, child.run('ages')['q']
   end
 
-  def test_a_paused_queue_is_told_apart
+  def test_a_paused_queue_is_recognised
     child = backend
     child.run("put('default', 90); put('low', 90); GoodJob.pause(queue: 'low')")
     ages = child.run('ages')

@@ -76,7 +76,7 @@ class LifecycleTest < JobTests::Case
     assert_equal 0, child.run('serve; threads')
   end
 
-  def test_it_is_off_where_it_is_told_to_be_and_where_the_agent_is
+  def test_it_is_off_if_set_so_or_if_the_agent_is_off
     { DYNOSCALE_JOBS: 'off', DYNOSCALE_URL: '', SKIP_DYNOSCALE_AGENT: '1', DYNO: 'run.1' }
       .each do |name, value|
         child = process(name => value)
@@ -200,7 +200,7 @@ class LifecycleTest < JobTests::Case
   RUBY
 
   # As before Linux 5.3, and on other systems.
-  def test_where_the_system_does_not_tell_of_a_leaders_end_one_that_waits_asks_once_an_interval
+  def test_without_a_signal_of_a_leaders_end_a_waiting_process_asks_once_an_interval
     first = process_that_reads
     second = another
     second.run("#{COUNT_QUESTIONS.sub(/def watch_leader.*/, 'def watch_leader(*) = nil')}; serve")

@@ -158,7 +158,7 @@ class RailsTest < JobTests::Case
     assert_equal 0, runs_of_the_executor(true)
   end
 
-  def test_where_code_is_reloaded_rails_is_told_that_it_is_used_once
+  def test_if_rails_reloads_code_its_executor_is_used_once
     assert_equal 1, runs_of_the_executor(false)
   end
 

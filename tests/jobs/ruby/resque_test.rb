@@ -243,7 +243,7 @@ class ResqueTest < JobTests::Case
     assert_includes child.run("Resque.peek('q').keys"), 'dynoscale_enqueued_at'
   end
 
-  def test_paused_workers_are_told_apart
+  def test_paused_workers_are_recognised
     child = resque
     child.run("put('high', 90); Resque.redis.set('pause-all-workers', 'true')")
     assert_equal({ 'high' => nil }, child.run('ages'))

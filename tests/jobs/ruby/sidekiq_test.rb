@@ -85,7 +85,7 @@ module SidekiqCases
     assert_includes 29_950..60_000, child.run('ages')['default']
   end
 
-  def test_a_paused_queue_is_told_apart
+  def test_a_paused_queue_is_recognised
     child = sidekiq
     child.run("put('default', 90); put('low', 90)")
     child.run("Sidekiq.redis { |redis| redis.sadd('paused', ['low']) }")

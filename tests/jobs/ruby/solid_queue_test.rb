@@ -103,7 +103,7 @@ class SolidQueueTest < JobTests::DatabaseCase
     assert_includes 2_950..25_000, child.run('ages')['q']
   end
 
-  def test_a_paused_queue_is_told_apart
+  def test_a_paused_queue_is_recognised
     child = backend
     child.run("put('default', 90); put('low', 90); SolidQueue::Queue.new('low').pause")
     ages = child.run('ages')

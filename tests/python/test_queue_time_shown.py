@@ -1,4 +1,4 @@
-"""The settings queue_time and server_timing: the app and the browser are told, when they ask."""
+"""The settings queue_time and server_timing: the app and the browser get the queue time."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_while_they_are_off_the_server_s_own_objects_reach_the_app(agent: None) 
 
 
 @both
-def test_the_app_finds_what_is_reported(kind: Any, agent: None, receiver: Any) -> None:
+def test_the_app_gets_the_reported_queue_time(kind: Any, agent: None, receiver: Any) -> None:
     dynoscale.configure(queue_time=True)
     request = kind(agent_tools.stamp(2500)).serve()
     assert type(request.seen[KEY]) is int
@@ -142,7 +142,7 @@ def test_a_request_used_again_does_not_keep_the_last_one_s(kind: Any, agent: Non
 
 
 @both
-def test_where_the_agent_is_off_nobody_is_told(kind: Any, agent: None) -> None:
+def test_nothing_is_shown_while_the_agent_is_off(kind: Any, agent: None) -> None:
     dynoscale.configure(skip=True, queue_time=True, server_timing=True)
     request = kind(agent_tools.stamp()).serve()
     assert KEY not in request.seen
@@ -150,7 +150,7 @@ def test_where_the_agent_is_off_nobody_is_told(kind: Any, agent: None) -> None:
 
 
 @both
-def test_the_browser_is_told_what_is_reported(kind: Any, agent: None, receiver: Any) -> None:
+def test_the_browser_gets_the_reported_queue_time(kind: Any, agent: None, receiver: Any) -> None:
     dynoscale.configure(server_timing=True)
     request = kind(agent_tools.stamp(2500)).serve()
     assert KEY not in request.seen
@@ -158,14 +158,14 @@ def test_the_browser_is_told_what_is_reported(kind: Any, agent: None, receiver: 
 
 
 @both
-def test_both_can_be_had(kind: Any, agent: None) -> None:
+def test_both_settings_work_together(kind: Any, agent: None) -> None:
     dynoscale.configure(queue_time="on", server_timing="on")
     request = kind(agent_tools.stamp(250)).serve()
     assert request.timing == [f"queue;dur={request.seen[KEY]}"]
 
 
 @both
-def test_an_agent_configured_anew_tells_or_stops_telling(kind: Any, agent: None) -> None:
+def test_a_new_configuration_starts_or_stops_showing_the_queue_time(kind: Any, agent: None) -> None:
     told = []
     for on in (True, False, True, None):
         dynoscale.configure(queue_time=on)
@@ -185,7 +185,7 @@ def test_the_app_s_own_value_is_kept(kind: Any, name: str, agent: None) -> None:
     milliseconds(empty)
 
 
-def test_what_the_app_gave_is_not_changed(agent: None) -> None:
+def test_the_app_s_answer_is_not_changed(agent: None) -> None:
     dynoscale.configure(server_timing=True)
     own = [("x", "y")]
     for _ in range(3):
@@ -222,7 +222,7 @@ def test_start_response_s_other_arguments_pass(agent: None) -> None:
 
 
 @pytest.mark.parametrize("headers", [None, 5, [()], [("a",)], [(1, 2)], iter([("a", "b")])])
-def test_a_server_judges_what_is_no_headers_itself(headers: Any, agent: None) -> None:
+def test_unusable_headers_are_left_to_the_server(headers: Any, agent: None) -> None:
     dynoscale.configure(server_timing=True)
     request = Wsgi(agent_tools.stamp(), headers).serve()
     assert request.answer == ("200 OK", headers)
@@ -312,7 +312,7 @@ def test_an_exception_of_the_app_passes_untouched(agent: None) -> None:
 
 
 @both
-def test_through_several_wrappers_it_is_told_once(kind: Any, agent: None) -> None:
+def test_several_wrappers_show_it_once(kind: Any, agent: None) -> None:
     dynoscale.configure(queue_time=True, server_timing=True)
     wrap = WRAPPERS[kind]
     request = kind(agent_tools.stamp(250)).serve(lambda app: wrap(wrap(wrap(app))))
@@ -320,13 +320,13 @@ def test_through_several_wrappers_it_is_told_once(kind: Any, agent: None) -> Non
     assert dynoscale.stats()["recorded"] == 1
 
 
-def test_what_gunicorn_s_hook_measured_is_told_by_the_wrapper(receiver: Any) -> None:
+def test_the_wrapper_shows_the_hook_s_queue_time(receiver: Any) -> None:
     agent_tools.run(
         """
         import agent_tools
         from dynoscale.hooks.gunicorn import pre_request
         from dynoscale.wsgi import DynoscaleWsgiApp
-        from test_queue_time_told import KEY, Wsgi
+        from test_queue_time_shown import KEY, Wsgi
 
         class Object: pass
 

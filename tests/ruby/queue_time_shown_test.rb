@@ -3,7 +3,7 @@
 require 'test_helper'
 require 'rack'
 
-# The settings queue_time and server_timing: the app and the browser are told, when they ask.
+# The settings queue_time and server_timing: the app and the browser get the queue time.
 class QueueTimeToldTest < DynoscaleTests::AgentTest
   KEY = 'dynoscale.queue_time_ms'
   HEADER = 'server-timing'
@@ -39,7 +39,7 @@ class QueueTimeToldTest < DynoscaleTests::AgentTest
     refute DynoscaleRuby.settings.server_timing
   end
 
-  def test_the_app_finds_what_is_reported
+  def test_the_app_gets_the_reported_queue_time
     start_agent(queue_time: true)
     env = { START => stamp(5000), 'puma.request_body_wait' => 2000 }
     answer = [200, {}, []].freeze
@@ -70,7 +70,7 @@ class QueueTimeToldTest < DynoscaleTests::AgentTest
     refute call(env).first.key?(KEY)
   end
 
-  def test_where_the_agent_is_off_nobody_is_told
+  def test_nothing_is_shown_while_the_agent_is_off
     configure(skip: true, queue_time: true, server_timing: true)
     seen, given = call({ START => stamp(250) })
     refute seen.key?(KEY)
@@ -90,7 +90,7 @@ class QueueTimeToldTest < DynoscaleTests::AgentTest
     assert_equal 2, stats[:recorded]
   end
 
-  def test_the_browser_is_told_what_is_reported
+  def test_the_browser_gets_the_reported_queue_time
     start_agent(server_timing: true)
     seen, given = call({ START => stamp(250) })
     refute seen.key?(KEY)
@@ -98,7 +98,7 @@ class QueueTimeToldTest < DynoscaleTests::AgentTest
     assert_equal "queue;dur=#{metrics.first}", entry(given)
   end
 
-  def test_both_can_be_had
+  def test_both_settings_work_together
     start_agent(queue_time: 'on', server_timing: 'on')
     seen, given = call({ START => stamp(250) })
     assert_equal "queue;dur=#{seen[KEY]}", entry(given)
@@ -124,7 +124,7 @@ class QueueTimeToldTest < DynoscaleTests::AgentTest
     assert_entry 0..2000, entry(call({ START => stamp(0) }, [200, { HEADER => '' }, []]).last)
   end
 
-  def test_what_the_app_gave_is_not_changed
+  def test_the_app_s_answer_is_not_changed
     start_agent(server_timing: true)
     answer = [200, { 'x' => 'y' }, ['ok']]
     3.times { assert_entry 0..2000, entry(call({ START => stamp(0) }, answer).last) }
@@ -174,7 +174,7 @@ class QueueTimeToldTest < DynoscaleTests::AgentTest
     assert_equal 1, stats[:recorded]
   end
 
-  def test_through_several_of_them_it_is_told_once
+  def test_several_middlewares_show_it_once
     start_agent(queue_time: true, server_timing: true)
     seen = nil
     inner = DynoscaleRuby::Middleware.new(->(env) { (seen = env.dup) && [200, {}, []] })
@@ -195,7 +195,7 @@ class QueueTimeToldTest < DynoscaleTests::AgentTest
     assert_equal "queue;dur=#{answer.body}", answer.headers[HEADER]
   end
 
-  def test_an_agent_configured_anew_tells_or_stops_telling
+  def test_a_new_configuration_starts_or_stops_showing_the_queue_time
     start_agent
     app = DynoscaleRuby::Middleware.new(->(_) { [200, {}, []] })
     told = [true, false].map do |on|
