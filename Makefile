@@ -24,7 +24,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
         test-python test-jobs test-jobs-ruby test-jobs-python test-jobs-ruby-smoke test-jobs-python-smoke \
         test-servers test-frameworks test-faults build-service test-service test-service-asan \
         test-service-http test-service-postgresql test-machines tsan-service coverage-service run-covered-http test-kills test-loop \
-        test-published \
+        test-published test-heroku-clients \
         test-web web-tests-ready screenshots lighthouse bench-web \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model test-buffer run-buffer test-fuzz run-briefly \
@@ -409,6 +409,15 @@ $(LIGHTHOUSE): tests/web/lighthouse/package.json tests/web/lighthouse/package-lo
 
 lighthouse: web-tests-ready $(LIGHTHOUSE) ## what Lighthouse says of each page, on a desktop and a phone
 	@WEB_PAST=$(WEB_PAST) node tests/web/lighthouse/lighthouse.mjs
+
+# Fetches about 700 packages: not a part of `make test`.
+HEROKU_CLIENTS := build/heroku-clients
+test-heroku-clients: build-service ## Heroku's command line (npm) and heroku3 (PyPI) against the tests' false Heroku
+	@mkdir -p $(HEROKU_CLIENTS)
+	@test -x $(HEROKU_CLIENTS)/node_modules/.bin/heroku || npm install --ignore-scripts --no-audit --no-fund --prefix $(HEROKU_CLIENTS) heroku
+	@test -x $(HEROKU_CLIENTS)/python/bin/python || { $(PYTHON) -m venv $(HEROKU_CLIENTS)/python && \
+	    $(HEROKU_CLIENTS)/python/bin/pip install --quiet heroku3 six; }
+	$(PYTEST) tests/clients
 
 # Nearly all of it waits, so the half that looks at faults runs beside the other.
 test-loop: build ## real apps with real agents, scaled by a real service

@@ -43,7 +43,8 @@ class Addon:
         return [app["name"] for app in self.command.json("app", "list")["apps"]]
 
     def sso(self, fields: Dict[str, str]) -> Answer:
-        return self.service.request("POST", "/heroku/sso", form(fields), {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://addons-sso.heroku.com", "Sec-Fetch-Site": "cross-site"})  # fmt: skip
+        return self.service.request("POST", "/heroku/sso", form(fields), {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://addons-sso.heroku.com",
+                                                                       "Sec-Fetch-Site": "cross-site"})  # fmt: skip
 
     def session(self, answer: Answer) -> int:
         """Whether the session that an answer began lives: 200 or 401."""
@@ -135,7 +136,8 @@ def test_only_heroku_may(addon: Addon, heroku: Heroku) -> None:
     for password in ("wrong", "a password of Heroku", "a password of Heroku's "):
         for method, path, body in (("POST", "", one["body"]), ("PUT", "/" + one["id"], {"plan": "pro"}), ("DELETE", "/" + one["id"], None)):  # fmt: skip
             assert heroku.call_partner(method, path, body, password)[0] == 401
-    for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": "Basic !"}, {"Authorization": "Basic "}):
+    for given in ("", "Bearer x", "Basic !", "Basic "):
+        headers = {"Authorization": given} if given else {}
         assert addon.service.request("POST", "/heroku/resources", b"{}", headers).status == 401
     assert len(addon.apps()) == 1
 
@@ -186,7 +188,7 @@ def test_a_token_of_another_time_person_or_salt_and_one_that_was_used_are_refuse
     now = int(time.time())
     good = heroku.sso(one["id"])
     assert addon.sso(good).status == 303
-    refused = [
+    refused: List[Dict[str, str]] = [
         good,
         heroku.sso(one["id"], at=now - 400),
         heroku.sso(one["id"], at=now + 400),
@@ -231,3 +233,66 @@ def test_who_came_by_heroku_sees_and_changes_their_app_alone(addon: Addon, herok
     assert made.status == 403
     removed = addon.as_person(signed, "DELETE", f"/api/v1/apps/{mine}", {"name": mine})
     assert removed.status == 409 and "addons:destroy" in removed.text
+
+
+# ---- The command line
+
+
+def test_a_new_manifest_serves_and_passes_the_check(heroku: Heroku, serve: Started, tmp_path: Path) -> None:
+    command = Command(None)
+    said = command("heroku", "manifest", "https://scale.example.com", "--directory", str(tmp_path))
+    assert said.returncode == 0, said.stderr
+    made = json.loads((tmp_path / "addon-manifest.json").read_text())
+    assert made["api"]["production"]["base_url"] == "https://scale.example.com/heroku/resources"
+    assert len(made["api"]["password"]) >= 40 and made["api"]["password"] not in said.stdout
+    assert oct((tmp_path / "heroku.json").stat().st_mode & 0o777) == "0o600"
+    again = command("heroku", "manifest", "https://scale.example.com", "--directory", str(tmp_path))
+    assert again.returncode == 1 and "could not be made" in again.stderr
+
+    service = serve("--heroku-addon", str(tmp_path / "heroku.json"))
+    checked = command("heroku", "check", str(tmp_path / "heroku.json"), service.url)
+    wrong = [line for line in checked.stdout.splitlines() if line.startswith("NO")]
+    assert len(wrong) == 1 and "https" in wrong[0], checked.stdout  # the tests' service has no TLS
+    assert checked.stdout.count("\nok") >= 18
+    assert Command(service.data).json("app", "list")["apps"] == []
+
+
+def test_the_check_says_what_heroku_would_refuse(addon: Addon, heroku: Heroku, tmp_path: Path) -> None:
+    other = manifest()
+    other["api"]["password"] = "another one, which is long too"
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps({"manifest": other, "plans": PLANS}))
+    path.chmod(0o600)
+    checked = addon.command("heroku", "check", str(path), addon.service.url)
+    assert checked.returncode == 1 and "NO   a resource is provisioned" in checked.stdout
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"plans": {}}, "at least one plan"),
+        ({"plans": {"free": {"dyno": 3}}}, "“dyno” is not known"),
+        ({"plans": {"free": {"dynos": -1}}}, "dynos must be 0 to 1000"),
+        ({"manifest": "nowhere.json"}, "nowhere.json can't be opened"),
+        ({"manifest": {"id": "dynoscale", "api": {}}}, "“password” must be a text"),
+        ({"sso_sha1": "yes"}, "“sso_sha1” must be true or false"),
+        ({"asynchronous": True, "client_secret": None}, "must be a text"),
+        ({"plan": {}}, "“plan” is not known"),
+    ],
+)
+def test_settings_with_a_mistake_are_refused_by_a_sentence(
+    tmp_path: Path, change: Dict[str, Any], sentence: str
+) -> None:
+    path = tmp_path / "heroku.json"
+    path.write_text(json.dumps({"manifest": manifest(), "plans": PLANS, **change}))
+    path.chmod(0o600)
+    done = Command(tmp_path / "data")("serve", "--heroku-addon", str(path), "--listen", "127.0.0.1:0")
+    assert done.returncode == 1 and sentence in done.stderr, done.stderr
+
+
+def test_settings_that_others_can_read_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "heroku.json"
+    path.write_text(json.dumps({"manifest": manifest(), "plans": PLANS}))
+    path.chmod(0o644)
+    done = Command(tmp_path / "data")("serve", "--heroku-addon", str(path), "--listen", "127.0.0.1:0")
+    assert done.returncode == 1 and "chmod 600" in done.stderr

@@ -518,10 +518,13 @@ def formation_batch(request: Request, app: str) -> Any:
         wrong = not isinstance(update, dict) or not isinstance(update.get("type"), str)
         if wrong or set(update) - {"type", "quantity", "size", "dyno_size"}:
             raise request.violation("an update has a type, a quantity, a dyno_size, and no more")
-        if not isinstance(update.get("quantity"), int) or update["quantity"] < 0:
+        quantity = update.get("quantity")
+        if isinstance(quantity, str) and quantity.isdigit():
+            quantity = int(quantity)  # as Heroku's own command line sends it
+        if not isinstance(quantity, int) or quantity < 0:
             raise request.violation("an absolute quantity must be a whole number from 0")
         size = (update.get("dyno_size") or {}).get("name") if "dyno_size" in update else update.get("size")
-        changes.append((update["type"], update["quantity"], size))
+        changes.append((update["type"], quantity, size))
     return change(request, request.app(app), changes)
 
 
@@ -551,7 +554,7 @@ def releases(request: Request, app: str) -> Any:
     found = re.fullmatch(r"version ([^;]*)(?:;\s*(.*))?", given)
     if not found:
         raise request.violation(f"the range {given} can't be read")
-    options = dict(part.strip().split("=") for part in (found.group(2) or "").split(",") if part.strip())
+    options = dict(part.strip().split("=") for part in re.split("[,;]", found.group(2) or "") if part.strip())
     if options.get("order") == "desc":
         entries.reverse()
     request.status = 206
@@ -659,6 +662,11 @@ def attachments(request: Request, app: str) -> Any:
             for one in request.heroku.addons.values() if one["app"] == name]  # fmt: skip
 
 
+@route("GET", "/addon-attachments")
+def all_attachments(request: Request) -> Any:
+    return [one for app in request.heroku.apps for one in attachments(request, app)]
+
+
 @route("GET", "/addons/{addon}/addon-attachments")
 def attachments_of_addon(request: Request, addon: str) -> Any:
     return attachments(request, request.addon(addon)["app"])
@@ -703,7 +711,7 @@ def addon_delete(request: Request, app: str, addon: str) -> Any:
     one = request.addon(addon)
     shown_before = addon_shown(request, one)
     request.heroku.destroy_addon(one["id"])
-    return shown_before
+    return {**shown_before, "state": "deprovisioned"}
 
 
 @route("GET", "/addons/{addon}/sso")

@@ -53,6 +53,22 @@ static char *read_private(const char *path, char *error, size_t size) {
     return text;
 }
 
+bool addon_write_new(const char *path, const json_t *json, char *error, size_t size) {
+    char *text = json_dumps(json, JSON_INDENT(2));
+    int file = text ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+    bool written = file >= 0;
+    for (size_t at = 0, length = text ? strlen(text) : 0; written && at < length;) {
+        ssize_t some = write(file, text + at, length - at);
+        written = some > 0;
+        at += written ? (size_t)some : 0;
+    }
+    written = written && write(file, "\n", 1) == 1;
+    if (!written) snprintf(error, size, "the file %s could not be made: %s", path, strerror(errno));
+    if (file >= 0) close(file);
+    free(text);
+    return written;
+}
+
 static json_t *parse(const char *text, const char *what, char *error, size_t size) {
     json_error_t mistake;
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &mistake);

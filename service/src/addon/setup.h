@@ -14,6 +14,7 @@
 #ifndef ADDON_SETUP_H
 #define ADDON_SETUP_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,5 +50,8 @@ bool addon_read_manifest(struct addon_settings *settings, const char *text, char
                          size_t size);
 bool addon_read_settings(struct addon_settings *settings, const char *path, char *error,
                          size_t size);
+
+/* Writes a JSON value into a file, 0600, that must not be there. False with a sentence. */
+bool addon_write_new(const char *path, const json_t *json, char *error, size_t size);
 
 #endif

@@ -109,6 +109,14 @@ const struct cli_command cli_commands[] = {
      "postgresql://USER@HOST/DATABASE. Stop all services first. A move that was broken off is begun "
      "again by the same command; --cancel lets services use FROM again.",
      cli_move},
+    {"heroku manifest", "URL [--id ID] [--directory DIR]", "id= directory=", 1, 1, false,
+     "Writes what makes a service at this public address an add-on of Heroku's: its manifest and "
+     "its settings, with new secrets.",
+     cli_heroku_manifest},
+    {"heroku check", "FILE URL", "", 2, 2, false,
+     "Plays Heroku's side against a running service, with the settings that it has, and says what "
+     "Heroku would refuse. Makes a resource and removes it again.",
+     cli_heroku_check},
 };
 const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
 
@@ -126,6 +134,7 @@ const char cli_help[] =
     "                                      people who sign in\n"
     "  audit                               who did what\n"
     "  backup, restore, move               copies of all data\n"
+    "  heroku manifest|check               being an add-on of Heroku's\n"
     "\n"
     "Each takes --data DIR, --json and --help. Times are written as 10:42, 2026-11-29T10:42:00Z,\n"
     "-2h, +30m, now, or epoch seconds.\n";

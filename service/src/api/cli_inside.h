@@ -153,5 +153,7 @@ int cli_export(struct cli *cli);
 int cli_backup(struct cli *cli);
 int cli_restore(struct cli *cli);
 int cli_move(struct cli *cli);
+int cli_heroku_manifest(struct cli *cli);
+int cli_heroku_check(struct cli *cli);
 
 #endif

@@ -65,7 +65,8 @@ static struct heroku_known *add(int64_t app) {
     struct heroku_known *known = calloc(1, sizeof *known);
     if (!known) return NULL;
     known->app = app;
-    return apps[app_count++] = known;
+    apps[app_count++] = known;
+    return known;
 }
 
 void known_take(struct heroku_known *known, int64_t app, const char *name, const char *credential) {
