@@ -60,7 +60,17 @@ function form(set) {
     await platform();
     if (made.secret) $('#platform-form').prepend(el('div', { class: 'stack' }, note('attention', 'warn', 'Requests are signed with this secret.', 'It is shown only now; your program needs it to know that it is us.'), copyable(made.secret, 'The webhook’s secret')));
   });
-  return el('details', { open: !set }, el('summary', { class: 'quiet' }, set ? 'Use another' : 'Set one'), el('br'), webhook,
+  const heroku = el('form', { class: 'stack' },
+    el('label', { class: 'field' }, el('span', {}, 'App at Heroku'), el('input', { name: 'app', required: true, autocomplete: 'off', spellcheck: 'false', placeholder: name, value: set?.kind === 'heroku' ? set.settings.app : null })),
+    el('label', { class: 'field' }, el('span', {}, 'API key'), el('input', { name: 'key', type: 'password', required: true, autocomplete: 'off' }),
+      el('small', {}, 'Of somebody who may scale the app: heroku authorizations:create. It is kept encrypted, and tested at once.')),
+    el('p', {}, el('button', { class: 'b' }, 'Test and use')));
+  heroku.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const made = await trying(put(`${path}/platform`, { kind: 'heroku', settings: { app: heroku.app.value }, secret: heroku.key.value })).catch(() => null);
+    if (made) await platform();
+  });
+  return el('details', { open: !set }, el('summary', { class: 'quiet' }, set ? 'Use another' : 'Set one'), el('br'), webhook, el('h3', {}, 'Heroku'), heroku,
     el('p', { class: 'hint' }, 'A program on the service’s machine can be set only there: ', el('code', {}, `dynoscaled platform set ${name} command -- ./scale`), '.'));
 }
 

@@ -492,6 +492,22 @@ static void an_order_that_is_locked_out_by_a_release_is_kept(void **state) {
     assert_string_equal(slurp("dynos-web"), "3\n");
 }
 
+static void a_lock_of_ten_minutes_loses_no_wish_and_makes_few_calls(void **state) {
+    (void)state;
+    pass(12, 20);
+    write_file("on-set", "exit 75\n");
+    set_rules(min_three);
+    pass(600, 20);
+    assert_int_equal(last_act().state, ACT_LOCKED);
+    int count = 0;
+    for (const char *at = calls(); (at = strstr(at, "web 3\n")); at++) count++;
+    assert_true(count >= 8 && count <= 20);
+    write_file("on-set", "");
+    pass(80, 20);
+    assert_string_equal(slurp("dynos-web"), "3\n");
+    assert_int_equal(last_act().state, ACT_DONE);
+}
+
 static bool tells_of_lie(void *context, const struct ledger_tick *tick) {
     const char *lie = "the platform answered that it would run 3 dynos, and still says 1";
     *(bool *)context = strcmp(tick->situation.trouble, lie) == 0;
@@ -881,6 +897,7 @@ int main(void) {
         TEST(an_order_that_fails_is_replaced_where_another_number_is_wanted),
         TEST(an_order_that_is_refused_waits_for_a_person),
         TEST(an_order_that_is_locked_out_by_a_release_is_kept),
+        TEST(a_lock_of_ten_minutes_loses_no_wish_and_makes_few_calls),
         TEST(a_platform_that_does_not_do_what_it_says_is_found_out),
         TEST(a_platform_that_is_slow_to_show_a_change_is_believed),
         TEST(an_answer_that_was_lost_is_found_in_the_next_reading),

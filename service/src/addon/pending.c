@@ -13,7 +13,7 @@
 #include "platforms/heroku_api.h"
 #include "store/driver.h"
 
-enum { DEADLINE_MS = 10000, MOST_PAUSE_S = 60, TRIES = 1000 };
+enum { DEADLINE_MS = 10000, CLAIM_S = 60, MOST_PAUSE_S = 60, TRIES = 1000 };
 
 struct work {
     struct store *store;
@@ -189,6 +189,17 @@ static bool open_secret(struct work *work) {
     return work->secret != NULL;
 }
 
+/* One that is due, put off for the time of the work: of several services one alone does it, and one
+ * that ends in the middle leaves it to be done again. */
+static bool claim(struct store *store, int64_t now_s, struct addon_resource *resource) {
+    if (!addon_due(store, now_s, resource) || !store_begin(store)) return false;
+    bool claimed = addon_due(store, now_s, resource);
+    resource->next_s = now_s + CLAIM_S;
+    if (claimed && addon_update(store, resource) && store_commit(store)) return true;
+    store_rollback(store);
+    return false;
+}
+
 bool addon_work(struct store *store, const struct vault *vault, const char *public_url,
                 bool private_addresses, int64_t now_s) {
     struct work work = {.store = store,
@@ -197,7 +208,7 @@ bool addon_work(struct store *store, const struct vault *vault, const char *publ
                         .private_addresses = private_addresses,
                         .now_s = now_s,
                         .answer = {.result = PLATFORM_FAILED, .limit = -1, .wait_s = -1}};
-    if (!addon_due(store, now_s, &work.resource)) return false;
+    if (!claim(store, now_s, &work.resource)) return false;
     bool pending = strcmp(work.resource.state, "pending") == 0;
     bool done = open_secret(&work) && exchange(&work) && find_app(&work) &&
                 (!pending || (set_config(&work) && say_ready(&work)));
