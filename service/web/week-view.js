@@ -33,7 +33,7 @@ function strip(kind, from, to, ...words) {
 
 // The hour of a change of clocks, in its day's column.
 function changedHour(night) {
-  return strip(night.twice ? 'twice' : 'lost', night.from, night.to, el('span', {}, night.twice ? `${hhmm(night.from)} comes twice` : `no ${hhmm(night.from)}`));
+  return strip(night.twice ? 'twice' : 'lost', night.from, night.to, el('span', {}, night.twice ? 'twice' : 'skipped'));
 }
 
 // rules: of one process. look: {tone, mark, effect} of a rule's place; chosen: the place that is

@@ -31,7 +31,7 @@ after(async () => {
   await service?.end();
 });
 
-test('a life: first person, app, first report, rules, scaled, read why, paused, rolled back, invited, removed', { skip }, async (t) => {
+test('a life: first person, app, first report, rules replayed and saved, scaled, read why, paused, rolled back, invited, removed', { skip }, async (t) => {
   ({ page, faults } = await open(chromium, service, { signedIn: false }));
 
   await t.test('the printed link makes the first person, and leads to the first app', async () => {
@@ -60,13 +60,15 @@ test('a life: first person, app, first report, rules, scaled, read why, paused, 
     await page.waitForSelector('#now-title:has-text("Waiting"), #now-title:has-text("not known"), #now-title:has-text("Off")');
   });
 
-  await t.test('a rule is edited by its form, shown as a difference, and saved', async () => {
+  await t.test('a rule is edited by its form, shown as a difference, tried on the past, and saved', async () => {
     dynos = service.platform('shop', 'web');
     await page.goto(`${service.url}/apps/shop/rules`);
     await page.fill('[aria-label="At most so many dynos"]', '4');
     await page.fill('[aria-label="Window in seconds"]', '10');
     await page.fill('[aria-label="Wait after adding, seconds"]', '10');
     await page.waitForSelector('#changes :text("max")');
+    await page.click('#save-trial'); // of the first minute there may be too little to say
+    await page.waitForSelector('#trial-result:not([hidden]), #trial-notice .note');
     await page.click('#keep');
     await page.waitForSelector('#history :text("version 2")');
     assert.equal(await page.isVisible('#save'), false);
