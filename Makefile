@@ -28,7 +28,7 @@ OWN_PROC = $(PYTHON) tests/support/namespaces.py env
         test-web web-tests-ready screenshots lighthouse bench-web \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model test-buffer run-buffer test-fuzz run-briefly \
-        valgrind run-valgrind bench bench-service bench-policy bench-policy-jobs bench-trials \
+        valgrind run-valgrind bench bench-service bench-machines bench-policy bench-policy-jobs bench-trials \
         accept-instructions format lint
 
 help: ## list the targets
@@ -533,6 +533,9 @@ bench: ## what the agents cost, beside what can't be avoided; QUICK=1 ONLY=core,
 	@mkdir -p build; $(SUBMAKE) build $(BENCHES) >build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
 	@BENCH_NATIVE=$(abspath $(OUT))/bench/native $(PYTHON) bench/bench.py $(if $(QUICK),--quick) \
 	    $(ONLY:%=--only %) $(MINUTES:%=--minutes %) $(TO:%=--to %)
+
+bench-machines: build-service ## receivers 1 to 4 on one PostgreSQL, 10,000 apps: APPS=10000 SECONDS=120
+	@$(PYTHON) bench/service/machines.py --apps $(or $(APPS),10000) --seconds $(or $(SECONDS),120)
 
 bench-service: ## what the service costs, beside nginx, SQLite and bare loops; QUICK=1 ONLY=report,disk
 	$(call install,bench service)

@@ -18,7 +18,7 @@ import pytest
 from postgresql import Cluster, unprivileged
 from processes import Process, free_port
 from reports import add_app, counted, headers, post
-from service import Service
+from service import PROGRAM, Service
 
 PATIENCE = 120.0
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -273,10 +273,10 @@ class Scaled:
         self.command("platform", "set", app, "command", "--", str(self.program))
 
     def command(self, *arguments: str, stdin: str = "") -> str:
-        service = next(s for s in self.fleet.services if s.running)
         env = {**os.environ, **self.fleet.env}
+        program = os.environ.get("TEST_DYNOSCALED") or str(PROGRAM)
         run = subprocess.run(
-            [service.program, *arguments[:3], "--data", str(self.fleet.directory / "nowhere"), *arguments[3:]],
+            [program, *arguments[:3], "--data", str(self.fleet.directory / "nowhere"), *arguments[3:]],
             input=stdin, capture_output=True, text=True, env=env, check=False, timeout=PATIENCE,
         )  # fmt: skip
         assert run.returncode == 0, run.stderr

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Callable
@@ -16,7 +18,7 @@ from conftest import SECONDS
 from fleet import PATIENCE, Fleet, HAProxy, PgBouncer, Scaled, Senders
 from postgresql import Cluster
 from processes import free_port
-from reports import counted, headers, post
+from service import PROGRAM
 
 Fleets = Callable[..., Fleet]
 MOMENTS = random.Random(1)
@@ -168,3 +170,100 @@ def test_the_clock_of_the_database_counts_where_that_of_a_machine_is_an_hour_off
     scaled.wait_for_call("end", 3)
     assert scaled.overlaps() == []
     assert "the clock was set" not in right.log
+
+
+def test_a_service_is_replaced_on_its_port_without_a_report_lost_or_a_page_broken(
+    cluster: Cluster, fleet: Fleets
+) -> None:
+    """SO_REUSEPORT: the new one listens before the old one ends; three times under load."""
+    services = fleet(cluster.database(), 0, "--tick-s", "1", "--reuse-port")
+    port = free_port()
+    old = services.add(port=port)
+    senders = Senders(services, port)
+    pages = 0
+    for _ in range(3):
+        new = services.add(port=port)
+        senders.wait_for_more()
+        old.stop(seconds=PATIENCE)
+        senders.wait_for_more()
+        for _ in range(20):
+            assert new.get("/signin").status == 200
+            pages += 1
+        old = new
+    print(f"{pages} pages; {senders.finish()}")
+
+
+def test_a_step_of_the_schema_goes_forward_under_load(cluster: Cluster, fleet: Fleets) -> None:
+    """As a newer version's would: a column, an index, a table; those that run go on meanwhile."""
+    url = cluster.database()
+    services = fleet(url, 2, "--tick-s", "1")
+    senders = Senders(services, services.services[0].port)
+    for number in range(3):
+        senders.wait_for_more(50)
+        cluster.sql(
+            f"BEGIN; LOCK TABLE turn IN EXCLUSIVE MODE; ALTER TABLE report ADD COLUMN next_{number} BIGINT "
+            f"NOT NULL DEFAULT 0; CREATE INDEX next_{number} ON series (newest_s); "
+            f"INSERT INTO schema_step VALUES ({900 + number}, '{900 + number}_next'); COMMIT",
+            url.rsplit("/", 1)[1],
+        )
+        senders.wait_for_more(50)
+    print(senders.finish(unbroken=True))
+
+
+def test_another_one_takes_over_where_the_network_of_the_holder_is_cut(
+    tmp_path: Path, fleet: Fleets
+) -> None:
+    """The holder is in a network of its own, whose link goes down."""
+    name = f"ds{os.getpid() % 100000}"
+    ip = shutil.which("ip") or "/usr/sbin/ip"
+
+    def run(*words: str, check: bool = True) -> bool:
+        return subprocess.run([ip, *words], check=check, capture_output=True).returncode == 0
+
+    if os.geteuid() != 0 or not Path(ip).exists() or not run("netns", "add", name, check=False):
+        pytest.skip("a network of one's own takes root, and ip of iproute2")
+    try:
+        if not run("link", "add", name, "type", "veth", "peer", "name", "inside", "netns", name, check=False):
+            pytest.skip("this system makes no veth links")
+        net = 100 + os.getpid() % 100
+        run("addr", "add", f"10.231.{net}.1/24", "dev", name)
+        run("link", "set", name, "up")
+        for words in (["addr", "add", f"10.231.{net}.2/24", "dev", "inside"], ["link", "set", "inside", "up"],
+                      ["link", "set", "lo", "up"]):  # fmt: skip
+            run("-n", name, *words)
+        with Cluster(tmp_path, f"listen_addresses=127.0.0.1,10.231.{net}.1") as cluster:
+            cluster.start()
+            (cluster.data / "pg_hba.conf").open("a").write(f"host all all 10.231.{net}.0/24 trust\n")
+            cluster.sql("SELECT pg_reload_conf()")
+            url = cluster.database()
+            services = fleet(url, 0, "--tick-s", "1", "--act-timeout-s", "10")
+            far = url.replace("127.0.0.1", f"10.231.{net}.1")
+            wrapper = tmp_path / "inside"
+            wrapper.write_text(f'#!/bin/sh\nexec {ip} netns exec {name} {services_program()} "$@"\n')
+            wrapper.chmod(0o755)
+            cut = services.add(env={"DYNOSCALED_DATABASE": far}, program=wrapper)
+            scaled = Scaled(services)
+            scaled.rules(2)
+            scaled.wait_for_call("end", 2)
+            other = services.add()
+            scaled.takes(3)
+            scaled.rules(3)
+            scaled.wait_for_call("begin", 3)
+            run("link", "set", name, "down")
+            began = time.monotonic()
+            other.wait_until(lambda: services.is_holder(other), "take over", PATIENCE)
+            took = time.monotonic() - began
+            print(f"another one took over after {took:.1f} s")
+            scaled.rules(4)
+            scaled.wait_for_call("end", 4)
+            run("link", "set", name, "up")
+            cut.wait_until(lambda: "stands by" in cut.log, "stand by", PATIENCE)
+            assert scaled.overlaps() == []
+            assert took < 20 or os.getloadavg()[0] > 4
+    finally:
+        run("netns", "del", name, check=False)
+        run("link", "del", name, check=False)
+
+
+def services_program() -> str:
+    return os.environ.get("TEST_DYNOSCALED") or str(PROGRAM)

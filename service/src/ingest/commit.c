@@ -106,6 +106,27 @@ static int64_t number_of(struct commit *commit, int64_t app, const char *source,
     return number;
 }
 
+static bool note_series(void *context, int64_t app, int64_t series, const char *source,
+                        const char *name) {
+    struct commit *commit = context;
+    enum signal signal = signal_by_name(name, strlen(name));
+    if (signal == SIGNAL_UNKNOWN) return true;
+    if (!more_places(commit)) return false;
+    struct known_series *place =
+        known_place(commit->known, commit->known_places, app, source, signal);
+    char *copy = place->source ? NULL : strdup(source);
+    if (!copy) return true;
+    *place = (struct known_series){.source = copy, .app = app, .number = series, .signal = signal};
+    commit->known_count++;
+    return true;
+}
+
+/* Each question takes a round trip to a store that is shared, so all are asked in one. */
+static void know_series(struct commit *commit) {
+    forget_series(commit);
+    if (commit->shared) series_every(commit->store, note_series, commit);
+}
+
 /* ---- One transaction ----------------------------------------------------------------------- */
 
 static bool store_part(struct commit *commit, int64_t app, int64_t series, int64_t number,
@@ -203,7 +224,7 @@ static void log_change(struct commit *commit, bool ok) {
 }
 
 static void commit_all(struct commit *commit, struct commit_item *first) {
-    if (ds_clock_monotonic_ms() - commit->known_since_ms > FORGET_SERIES_MS) forget_series(commit);
+    if (ds_clock_monotonic_ms() - commit->known_since_ms > FORGET_SERIES_MS) know_series(commit);
     bool ok = store_all(commit, first);
     atomic_fetch_add(ok ? &commit->count : &commit->failed_count, 1);
     log_change(commit, ok);
@@ -276,10 +297,7 @@ static void *run(void *context) {
         if (first) commit->begun_at = monotonic();
         if (!first && !call && commit->stop) break;
         pthread_mutex_unlock(&commit->lock);
-        if (call) {
-            if (commit->shared) forget_series(commit); /* another service may have removed some */
-            commit->settings.called(commit->settings.context, commit->store);
-        }
+        if (call) commit->settings.called(commit->settings.context, commit->store);
         if (first) commit_all(commit, first);
         pthread_mutex_lock(&commit->lock);
     }
@@ -335,6 +353,7 @@ static bool set_up(struct commit *commit, char *error, size_t size) {
     commit->shared = store_is_shared(commit->store);
     int64_t receiver = series_receiver(commit->store);
     commit->number = receiver << SERIES_NUMBER_BITS;
+    know_series(commit);
     if (receiver >= 0 && (commit->shared || fill_live(commit))) {
         commit->settings.called(commit->settings.context, commit->store);
         return true;

@@ -34,30 +34,40 @@ int64_t series_find(struct store *store, int64_t app, const char *source, const 
     return query_end(&query) ? id : -1;
 }
 
-static int64_t series_of_app(struct store *store, int64_t app) {
-    struct query query = store_query(store, "SELECT count(*) FROM series WHERE app = ?1");
-    query_int(&query, 1, app);
-    int64_t count = query_next(&query) ? column_int(&query, 0) : -1;
-    return query_end(&query) ? count : -1;
+bool series_every(struct store *store,
+                  bool (*each)(void *context, int64_t app, int64_t series, const char *source,
+                               const char *signal),
+                  void *context) {
+    struct query query = store_query(store, "SELECT app, id, source, signal FROM series");
+    bool wanted = true;
+    while (wanted && query_next(&query))
+        wanted = each(context, column_int(&query, 0), column_int(&query, 1), column_text(&query, 2),
+                      column_text(&query, 3));
+    return query_end(&query) && wanted;
 }
 
-int64_t series_number(struct store *store, int64_t app, const char *source, const char *signal) {
-    int64_t id = series_find(store, app, source, signal);
-    if (id != 0) return id;
-    int64_t count = series_of_app(store, app);
-    if (count < 0) return -1;
-    if (count >= SERIES_OF_APP) return 0;
-    struct query query =
-        store_query(store, "INSERT INTO series (app, source, signal, newest_s) VALUES (?1, ?2, ?3, "
-                           "0) ON CONFLICT (app, source, signal) DO NOTHING RETURNING id");
+/* The number of a new one; 0: it is there, or the app has as many as it may; -1: it failed. */
+static int64_t make_series(struct store *store, int64_t app, const char *source,
+                           const char *signal) {
+    struct query query = store_query(
+        store, "INSERT INTO series (app, source, signal, newest_s) SELECT ?1, ?2, ?3, 0 WHERE"
+               " (SELECT count(*) FROM series WHERE app = ?1) < ?4"
+               " ON CONFLICT (app, source, signal) DO NOTHING RETURNING id");
     query_int(&query, 1, app);
     query_text(&query, 2, source);
     query_text(&query, 3, signal);
-    id = query_next(&query) ? column_int(&query, 0) : 0;
-    if (!query_end(&query)) return -1;
-    if (id != 0) return id;
-    id = series_find(store, app, source, signal); /* another receiver made it meanwhile */
-    return id > 0 ? id : -1;
+    query_int(&query, 4, SERIES_OF_APP);
+    int64_t id = query_next(&query) ? column_int(&query, 0) : 0;
+    return query_end(&query) ? id : -1;
+}
+
+/* Whoever shares a store has looked at all there are (series_every), so this one is new mostly, and
+ * each question takes a round trip; another receiver may make it meanwhile. */
+int64_t series_number(struct store *store, int64_t app, const char *source, const char *signal) {
+    int64_t id = store_is_shared(store) ? 0 : series_find(store, app, source, signal);
+    if (id == 0) id = make_series(store, app, source, signal);
+    if (id == 0 && store_is_shared(store)) id = series_find(store, app, source, signal);
+    return id;
 }
 
 bool series_add_part(struct store *store, int64_t app, int64_t series, int64_t start_s,

@@ -20,6 +20,12 @@ int64_t series_add_report(struct store *store, int64_t app, const uint8_t key[SE
                           int64_t at_s, const char *dyno, int64_t number);
 enum report_added series_report_added(struct store *store, int64_t noted);
 
+/* All series there are, for who looks them up often. */
+bool series_every(struct store *store,
+                  bool (*each)(void *context, int64_t app, int64_t series, const char *source,
+                               const char *signal),
+                  void *context);
+
 /* The number of a series, which is made where it is new; 0 where the app has SERIES_OF_APP already;
  * -1 where it failed. */
 int64_t series_number(struct store *store, int64_t app, const char *source, const char *signal);

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""What several services on one PostgreSQL cost, under reports as agents send them.
+
+    python3 bench/service/machines.py [--apps 10000] [--seconds 120] [--receivers 1,2,3,4] [--senders 2]
+
+Each app has one dyno and five series (requests, two signals of them, two job queues) and reports
+once each ten seconds over connections that last, with a key of its own for each report. Printed for
+each number of receivers: reports and parts a second, CPU time of the services and of PostgreSQL for
+each report and part, the slowest answers, ticks that were late. Services, database and senders share
+this machine: a number of receivers that takes no more than fewer do says that the machine is full.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import multiprocessing
+import os
+import random
+import selectors
+import socket
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "service")]
+
+from postgresql import Cluster  # noqa: E402
+from service import Service  # noqa: E402
+
+KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+EVERY_S = 10
+TICK_HZ = os.sysconf("SC_CLK_TCK")
+RULES = """zone: UTC
+processes:
+  web:
+    scaling: on
+    rules:
+      - {name: default, dynos: {min: 1, max: 9}}
+"""
+
+
+def token(app: int) -> str:
+    return f"load{app:039d}"
+
+
+def make_apps(cluster: Cluster, database: str, apps: int) -> None:
+    """Straight into the tables: what is measured begins with the reports."""
+    folder = Path(tempfile.mkdtemp())
+    tokens = "".join(
+        f"\\\\x{hashlib.sha256(token(app).encode()).hexdigest()}\t{app}\tload\t0\t0\n"
+        for app in range(1, apps + 1)
+    )
+    path = folder / "tokens"
+    path.write_text(tokens)
+    folder.chmod(0o755)
+    body = RULES.replace("'", "''")
+    cluster.sql(
+        f"INSERT INTO app (name, zone, created_s) SELECT 'app-' || n, 'UTC', 0 FROM generate_series(1, {apps}) n;"
+        f"INSERT INTO rules SELECT n, 1, 0, 'load', '{body}' FROM generate_series(1, {apps}) n;"
+        f"COPY report_token (hash, app, hint, created_s, expires_s) FROM '{path}';"
+        "INSERT INTO series (app, source, signal, newest_s) SELECT app.id, s.source, s.signal, 0 FROM app, "
+        "(VALUES ('web', 'wait'), ('web', 'busy'), ('web', 'slots'), ('rq:default', 'wait'), ('rq:low', 'wait')) "
+        "s (source, signal);"
+        "INSERT INTO counter VALUES ('config', 1) ON CONFLICT (name) DO UPDATE SET value = counter.value + 1",
+        database,
+    )  # fmt: skip
+
+
+def report(app: int, number: int) -> bytes:
+    now = int(time.time())
+    rows = []
+    for second in range(now - EVERY_S, now):
+        rows += [f"{second},{random.randrange(120)},web,", f"{second},{random.randrange(90)},web,busy"]
+        rows.append(f"{second},5,web,slots")
+    rows += [f"{now},{random.randrange(900)},rq:default,", f"{now},{random.randrange(900)},rq:low,"]
+    body = "\r\n".join(rows) + "\r\n"
+    head = (
+        f"POST /api/v1/report/{token(app)} HTTP/1.1\r\nHost: load\r\nContent-Type: text/csv\r\n"
+        f"User-Agent: dynoscale-python;2.1.0\r\nX_DYNO: web.1\r\nHTTP_X_DYNO: web.1\r\n"
+        f"X_REQUEST_START: t={now}\r\nIdempotency-Key: {app:016x}{number:016x}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return (head + body).encode()
+
+
+class Connection:
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.sent_at = 0.0
+        self.answer = b""
+
+
+def send(apps: List[int], ports: List[int], until: float, results: "multiprocessing.Queue[Tuple[int, int, List[float]]]") -> None:
+    """Each app's report when it is due, on whichever connection is free."""
+    ready = [Connection(ports[number % len(ports)]) for number in range(32 * len(ports))]
+    selector = selectors.DefaultSelector()
+    for connection in ready:
+        selector.register(connection.socket, selectors.EVENT_READ, connection)
+    began, next_app, number = time.monotonic(), 0, 0
+    done, busy, waits = 0, 0, []
+    while time.monotonic() < until or len(ready) < 32 * len(ports):
+        due = began + (number * len(apps) + next_app) * EVERY_S / len(apps)
+        while ready and time.monotonic() >= due and time.monotonic() < until:
+            connection = ready.pop()
+            connection.sent_at, connection.answer = time.monotonic(), b""
+            connection.socket.sendall(report(apps[next_app], number))
+            next_app += 1
+            if next_app == len(apps):
+                next_app, number = 0, number + 1
+            due = began + (number * len(apps) + next_app) * EVERY_S / len(apps)
+        for key, _ in selector.select(0.002):
+            connection = key.data
+            connection.answer += connection.socket.recv(65536)
+            if not connection.answer.endswith(b"}\n"):
+                if connection.answer.startswith(b"HTTP/1.1 503") and connection.answer.endswith(b"}"):
+                    busy += 1
+                    ready.append(connection)
+                continue
+            waits.append(time.monotonic() - connection.sent_at)
+            done += connection.answer.startswith(b"HTTP/1.1 200")
+            ready.append(connection)
+    results.put((done, busy, random.sample(waits, min(len(waits), 20000))))
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds, of the process and of those of its children that ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / TICK_HZ
+
+
+def cpu_of_servers(data: Path) -> float:
+    total = 0.0
+    master = int((data / "postmaster.pid").read_text().split()[0])
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+            if int(path.parent.name) == master or int(fields[1]) == master:
+                total += sum(map(int, fields[11:13])) / TICK_HZ
+        except (OSError, ValueError, IndexError):
+            continue
+    return total
+
+
+def measure(cluster: Cluster, receivers: int, given: argparse.Namespace) -> Dict[str, float]:
+    url = cluster.database()
+    database = url.rsplit("/", 1)[1]
+    found: Dict[str, float] = {}
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as directory:
+        env = {"DYNOSCALED_DATABASE": url, "DYNOSCALED_KEY": KEY}
+        with Service(directory, name="first", data=Path(directory) / "first", env=env).start():
+            make_apps(cluster, database, given.apps)  # in the tables that it made
+        services = [
+            stack.enter_context(
+                Service(directory, data=Path(directory) / str(n), name=f"service-{n}", env=env).start()
+            )
+            for n in range(receivers)
+        ]
+        ports = [service.port for service in services]
+        results: "multiprocessing.Queue[Tuple[int, int, List[float]]]" = multiprocessing.Queue()
+        until = time.monotonic() + given.seconds
+        before, cpu, theirs = time.monotonic(), sum(cpu_of(s.pid) for s in services), cpu_of_servers(cluster.data)
+        senders = [
+            multiprocessing.Process(
+                target=send,
+                args=(list(range(1 + n, given.apps + 1, given.senders)), ports[n % receivers:] + ports[:n % receivers], until, results),
+            )
+            for n in range(given.senders)
+        ]  # fmt: skip
+        for sender in senders:
+            sender.start()
+        gathered = [results.get() for _ in senders]
+        for sender in senders:
+            sender.join()
+        took = time.monotonic() - before
+        cpu, theirs = sum(cpu_of(s.pid) for s in services) - cpu, cpu_of_servers(cluster.data) - theirs
+        done = sum(result[0] for result in gathered)
+        waits = sorted(wait for result in gathered for wait in result[2])
+        parts = int(cluster.sql("SELECT count(*) FROM part", database)) or 1
+        late = sum(service.metric("ticks_late_total") for service in services)
+        found = {
+            "receivers": receivers, "reports/s": done / took, "503": sum(result[1] for result in gathered),
+            "parts/s": parts / took, "service us/report": cpu / max(done, 1) * 1e6,
+            "service us/part": cpu / parts * 1e6, "postgres us/report": theirs / max(done, 1) * 1e6,
+            "postgres us/part": theirs / parts * 1e6,
+            "p50 ms": waits[len(waits) // 2] * 1e3 if waits else 0,
+            "p99 ms": waits[len(waits) * 99 // 100] * 1e3 if waits else 0, "late ticks": late,
+        }  # fmt: skip
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--apps", type=int, default=10000)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--receivers", default="1,2,3,4")
+    parser.add_argument("--senders", type=int, default=2)
+    given = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as directory, Cluster(directory, "shared_buffers=256MB") as cluster:
+        cluster.start()
+        for receivers in map(int, given.receivers.split(",")):
+            rows.append(measure(cluster, receivers, given))
+            if len(rows) == 1:
+                print("  ".join(rows[0]))
+            print("  ".join(f"{value:>{len(name)}.{0 if value >= 100 or value == int(value) else 1}f}" for name, value in rows[-1].items()), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
