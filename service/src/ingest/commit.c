@@ -352,7 +352,7 @@ static bool set_up(struct commit *commit, char *error, size_t size) {
     if (!commit->store) return false;
     commit->shared = store_is_shared(commit->store);
     int64_t receiver = series_receiver(commit->store);
-    commit->number = receiver << SERIES_NUMBER_BITS;
+    if (receiver >= 0) commit->number = receiver << SERIES_NUMBER_BITS;
     know_series(commit);
     if (receiver >= 0 && (commit->shared || fill_live(commit))) {
         commit->settings.called(commit->settings.context, commit->store);

@@ -288,8 +288,8 @@ static bool run_move(struct move *move, const char *from, const char *to,
     for (int i = 0; i < move->table_count && ok; i++) ok = write_statements(move, &move->tables[i]);
     /* A receiver of its own, whose number is in the counters that are copied. */
     int64_t receiver = ok ? series_receiver(move->from) : -1;
-    move->number = receiver << SERIES_NUMBER_BITS;
     ok = ok && receiver >= 0;
+    if (ok) move->number = receiver << SERIES_NUMBER_BITS;
     ok = ok && store_set_meta(move->from, moved_to, store_is_url(to) ? "postgresql" : to);
     ok = ok && empty_all(move, store_is_url(from) ? "postgresql" : from);
     return ok && copy_all(move, tell, context) && remove_mark(move->to, moving_from);
