@@ -197,6 +197,21 @@ def frontier(results: Results, methods: Sequence[Method], windows: Sequence[Wind
                   "Dyno-hours and slow minutes, in sum", folder / "frontier.svg")
 
 
+def draw(table: Path, folder: Path) -> None:
+    """The frontier of a table that was printed before, of all methods by their families."""
+    families: Dict[str, List[Tuple[float, float]]] = {}
+    lines = table.read_text().splitlines()
+    for method in MAIN + list(KNOBS):
+        for line in lines:
+            if not line.startswith(f"{method.name:22}"[:22]) or "/" not in line:
+                continue
+            hours, slow = map(float, line.split()[-4:-2])
+            families.setdefault(method.family, []).append((hours, slow))
+            break
+    plot.frontier({name: sorted(points) for name, points in families.items()},
+                  "Dyno-hours and slow minutes, in sum", folder / "frontier.svg")
+
+
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--traces", default="", help="a folder with CSV files; else made traces")
@@ -207,6 +222,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--method", action="append", default=[],
                         help="NAME:OPTIONS instead of the usual ones")
     parser.add_argument("--quick", action="store_true", help="one seed, the main methods")
+    parser.add_argument("--draw", type=Path, help="draw the frontier of a table, and run nothing")
     parser.add_argument("--to", type=Path, default=Path("build/policy"))
     arguments = parser.parse_args()
     arguments.seeds = arguments.seeds or ("1" if arguments.quick else SEEDS[arguments.set])
@@ -215,6 +231,9 @@ def read_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = read_arguments()
+    if arguments.draw:
+        draw(arguments.draw, arguments.to)
+        return
     methods = MAIN if arguments.quick else MAIN + list(KNOBS)
     if arguments.method:
         methods = [Method(*(text.partition(":")[::2]), text.partition(":")[0])

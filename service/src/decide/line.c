@@ -62,4 +62,15 @@ void line_rate(struct line *line, int64_t thousandths) {
                  (int)((thousandths + 50) / 100 % 10));
 }
 
+/* A surplus that is large enough has cost enough at once. */
+void line_surplus(struct line *line, int64_t s, int enough) {
+    if (s <= 0) {
+        line_put(line, "%d would do, and so many more have cost enough at once", enough);
+        return;
+    }
+    line_put(line, "for ");
+    line_age(line, s);
+    line_put(line, " at most %d would have done", enough);
+}
+
 const char *line_plural(int64_t count) { return count == 1 ? "" : "s"; }

@@ -19,6 +19,8 @@ void line_wait(struct line *line, int64_t s);           /* a wait: "2:10", "4 h 
 void line_age(struct line *line, int64_t s);            /* how old: "40 s", "2:10" */
 void line_ms(struct line *line, int64_t ms);            /* "140 ms", "12.5 s" */
 void line_rate(struct line *line, int64_t thousandths); /* "118", "12.7" */
-const char *line_plural(int64_t count);                 /* "s", or nothing after 1 */
+/* "for 2:10 at most 3 would have done". */
+void line_surplus(struct line *line, int64_t s, int enough);
+const char *line_plural(int64_t count); /* "s", or nothing after 1 */
 
 #endif

@@ -467,9 +467,8 @@ static void say_restarts(struct line *line, const struct view *view,
 }
 
 static void say_surplus(struct line *line, const struct view *view, const struct outcome *outcome) {
-    line_put(line, "for ");
-    line_age(line, view->advice.surplus_s);
-    line_put(line, " at most %d would have done; ", outcome->would);
+    line_surplus(line, view->advice.surplus_s, outcome->would);
+    line_put(line, "; ");
     say_traffic(line, view, outcome);
 }
 

@@ -66,7 +66,9 @@ static void put_known(struct line *line, const struct view *view) {
     else if (jobs->working > 0)
         line_put(line, ", %" PRId64 " %s worked on", jobs->working,
                  jobs->working == 1 ? "is" : "are");
-    if (jobs->arrive >= 0) {
+    if (jobs->arrive == 0) {
+        line_put(line, ", none come");
+    } else if (jobs->arrive > 0) {
         line_put(line, ", ");
         put_pace(line, jobs->arrive);
         line_put(line, "/s come");
@@ -133,10 +135,8 @@ static void put_down(struct line *line, const struct view *view, const struct ou
         line_put(line, "no job has been seen for ");
         line_age(line, view->advice.jobs.idle_s);
     } else {
-        line_put(line, "for ");
-        line_age(line, view->advice.surplus_s);
-        line_put(line, " at most %d would have done",
-                 view->advice.jobs.held ? view->advice.need : outcome->would);
+        int enough = view->advice.jobs.held ? view->advice.need : outcome->would;
+        line_surplus(line, view->advice.surplus_s, enough);
         if (view->advice.jobs.held) line_put(line, ", and %d are at work", outcome->would);
     }
     if (view->rule->hold_while_jobs_run && view->now.jobs_running < 0)

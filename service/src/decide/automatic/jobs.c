@@ -60,6 +60,12 @@ static int keep_last(const struct view *view, const struct jobs *jobs, int need,
     return 1;
 }
 
+/* While some start, a few more wait until these are up: what they will do is only reckoned. */
+static int without_creeping(const struct moment *moment, int need) {
+    bool few = need < moment->ordered + (moment->ordered + FEWER - 1) / FEWER;
+    return moment->up < moment->ordered && need > moment->ordered && few ? moment->ordered : need;
+}
+
 /* More workers that begin no more jobs, or make each take longer: something behind them. For an
  * hour after that was so, half as many more are tried at a time. */
 static int within_ceiling(struct view *view, struct jobs *jobs, int need) {
@@ -121,6 +127,7 @@ void jobs_observe(struct view *view, struct moment moment) {
     jobs.moment.last_service = jobs.working > 0 && jobs.start > 0 ? jobs.working / jobs.start : 0;
     int need = right_number(view, &jobs, &advice->jobs);
     need = keep_last(view, &jobs, need, &advice->jobs);
+    need = without_creeping(&jobs.moment, need);
     advice->need = within_ceiling(view, &jobs, need);
     advice->known = true;
     advice->wanted = patience_wanted(learned, &jobs.moment, advice->need);

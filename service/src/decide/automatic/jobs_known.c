@@ -11,17 +11,22 @@ enum { MINUTE_S = 60, MOST_TIMES = 32, LOAD_KEPT_S = 600, FEW_STARTS = 2, FEW_WO
 
 static int64_t whole(double x) { return (int64_t)number_within(x * THOUSAND + .5, 0, 1e12); }
 
-/* The same workers as at the tick before: what began was begun by them. */
+/* The same workers as at the tick before: what is worked on is worked on by them. */
 static bool is_steady(const struct view *view, const struct jobs *jobs) {
     return jobs->moment.up > 0 && jobs->moment.up == view->memory->learned.last_up;
 }
 
+/* While workers come up, as many count as were there on average; what begins at once in each new
+ * one is not its pace. */
 static void learn_rate(struct memory *memory, const struct jobs *jobs) {
     double keep = automatic_fading(jobs->moment.tick_s, STARTS_HALF_LIFE_S);
     double starts = (double)memory->job_starts * keep / THOUSAND;
     double seconds = (double)memory->job_worker_s * keep / THOUSAND;
-    memory->job_starts = whole(starts + jobs->start * jobs->moment.tick_s);
-    memory->job_worker_s = whole(seconds + (double)jobs->moment.up * jobs->moment.tick_s);
+    double last = (double)memory->learned.last_up, up = jobs->moment.up;
+    double slots = (double)memory->job_slots / THOUSAND;
+    double begun = jobs->start * jobs->moment.tick_s - number_larger(0, up - last) * slots;
+    memory->job_starts = whole(starts + number_larger(0, begun));
+    memory->job_worker_s = whole(seconds + (last + up) / 2 * jobs->moment.tick_s);
 }
 
 /* While jobs wait all slots are taken; at other times at least those that are. */
@@ -46,7 +51,8 @@ static void learn_changes(struct memory *memory, const struct jobs *jobs) {
 static void learn(struct view *view, const struct jobs *jobs) {
     struct memory *memory = view->memory;
     bool steady = is_steady(view, jobs);
-    if (steady && jobs->queued && jobs->start >= 0) learn_rate(memory, jobs);
+    bool seen = jobs->moment.up > 0 && memory->learned.last_up > 0;
+    if (seen && jobs->queued && jobs->start >= 0) learn_rate(memory, jobs);
     if (steady && jobs->working > 0) learn_slots(memory, jobs);
     if (steady && jobs->oldest_s <= 0 && jobs->working >= 0 && memory->job_last >= 0)
         learn_changes(memory, jobs);
