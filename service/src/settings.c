@@ -11,6 +11,7 @@
 
 #include "http/address.h"
 #include "log.h"
+#include "platforms/mail.h"
 #include "store/store.h"
 
 enum kind { TEXT, LIST, NUMBER, SWITCH };
@@ -62,6 +63,13 @@ static bool check_url(const char *value, char *error, size_t size) {
 static bool check_database(const char *value, char *error, size_t size) {
     if (store_is_url(value)) return true;
     snprintf(error, size, "it must be like postgresql://USER:PASSWORD@HOST/DATABASE");
+    return false;
+}
+
+static bool check_sender(const char *value, char *error, size_t size) {
+    char why[120];
+    if (mail_check_address(value, why, sizeof why)) return true;
+    snprintf(error, size, "it %s", why);
     return false;
 }
 
@@ -123,6 +131,11 @@ static const struct setting table[] = {
      AT(heroku_id), 0, 0, check_url},
     {"heroku-read-s", "S", "10", "between readings of an app on Heroku, where its budget allows it",
      NUMBER, AT(heroku_read_s), 1, 50, NULL},
+    {"smtp", "URL", "",
+     "the server by which e-mail is sent, as smtps://user@mail.example or smtp://localhost; its "
+     "password is read from DYNOSCALED_SMTP_PASSWORD",
+     TEXT, AT(smtp), 0, 0, mail_check_server},
+    {"mail-from", "ADDRESS", "", "who sends it", TEXT, AT(mail_from), 0, 0, check_sender},
     {"commit-ms", "MS", "15", "from one commit's begin to the next's: reports wait as long at most",
      NUMBER, AT(commit_ms), 0, 1000, NULL},
     {"tick-s", "S", "10", "between decisions", NUMBER, AT(tick_s), 1, 60, NULL},
@@ -354,6 +367,10 @@ static bool complete(struct settings *settings, char *error, size_t size) {
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         size_t length = strlen(urls[i]);
         if (length > 0 && urls[i][length - 1] == '/') urls[i][length - 1] = '\0';
+    }
+    if (*settings->smtp && !*settings->mail_from) {
+        snprintf(error, size, "--smtp needs --mail-from: the address that sends");
+        return false;
     }
     return true;
 }

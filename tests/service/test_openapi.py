@@ -286,6 +286,7 @@ def processes(api: Api) -> None:
     assert api("GET", PROCESS + "/replay", **place)["same"] is True
     usage(api, place)
     trial(api, place)
+    channels(api)
     api("POST", PROCESS + "/pause", {"until": "+1h", "direction": "down"}, **place)
     api("POST", PROCESS + "/boost", {"dynos": 4}, **place)
     now = api("GET", PROCESS, **place)
@@ -322,6 +323,20 @@ def trial(api: Api, place: Dict[str, Any]) -> None:
     tried = api("POST", path, {"rules": rules, "from": "-12m"}, **place)
     assert tried["same_rules"] and tried["known_minutes"] >= 2
     api("POST", path, {"rules": "processes: ["}, expect=422, **place)
+
+
+def channels(api: Api) -> None:
+    path, one = APP + "/channels", APP + "/channels/{channel}"
+    added = api("POST", path, {"kind": "webhook", "target": "http://127.0.0.1:1/x"}, app="shop", expect=201)
+    assert added["secret"].startswith("wh_") and added["target"] == "http://127.0.0.1:1/..."
+    place = {"app": "shop", "channel": added["id"]}
+    assert api("PATCH", one, {"tells": ["silent"]}, **place)["tells"] == ["silent"]
+    api("PATCH", one, {"tells": ["weather"]}, expect=400, **place)
+    assert api("POST", one + "/test", **place)["result"] == "failed"
+    assert [channel["id"] for channel in api("GET", path, app="shop")["channels"]] == [added["id"]]
+    assert isinstance(api("GET", APP + "/notices", app="shop")["notices"], list)
+    api("DELETE", one, expect=204, **place)
+    api("DELETE", one, expect=404, **place)
 
 
 def people(api: Api) -> None:

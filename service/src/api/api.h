@@ -15,6 +15,7 @@
 #include "http/http.h"
 #include "people/roles.h"
 #include "people/vault.h"
+#include "platforms/mail.h"
 #include "store/apps.h"
 #include "store/store.h"
 #include "text.h"
@@ -49,7 +50,8 @@ struct api_call {
     struct store *store;
     const struct vault *vault;
     const char *public_url;
-    bool private_addresses; /* platforms' URLs may lead to loopback and private addresses */
+    bool private_addresses;  /* platforms' URLs may lead to loopback and private addresses */
+    struct mail_server mail; /* url NULL: no e-mail is sent */
     int64_t now_s;
     /* The caller sets role API_LOCAL for the socket in the data folder and for the command line.
      * For all others api_run finds out who it is, by what the request says of its sender. */

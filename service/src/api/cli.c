@@ -72,6 +72,17 @@ const struct cli_command cli_commands[] = {
     {"resume", "APP PROCESS", "", 2, 2, false, "Ends a pause and a boost.", cli_resume},
     {"switch", "APP PROCESS on|off", "", 3, 3, false,
      "Switches scaling on or off. Off: decided and shown, not done.", cli_switch},
+    {"notify add", "APP email|slack|webhook TARGET [--tells KINDS]", "tells=", 3, 3, false,
+     "Tells what happens to an app: by e-mail to an address, or to an incoming webhook's URL. "
+     "KINDS "
+     "are some of maximum, silent, platform, others, futile, scaled, weekly, separated by commas; "
+     "by default all but scaled. For a webhook the secret that signs is printed, this once.",
+     cli_notify_add},
+    {"notify list", "APP", "", 1, 1, false, "Lists whom an app's notices go to.", cli_notify_list},
+    {"notify test", "APP ID", "", 2, 2, false, "Sends a test notice now.", cli_notify_test},
+    {"notify remove", "APP ID", "", 2, 2, false, "Tells it no more.", cli_notify_remove},
+    {"notify told", "APP [--limit N]", "limit=", 1, 1, false, "What was told, newest first.",
+     cli_notify_told},
     {"token add", "--scope read|operate|write|admin [--app APP] [--name NAME] [--expires TIME]",
      "scope= app= name= expires=", 0, 0, false, "Makes a token of the API, shown this once.",
      cli_token_add},
@@ -129,6 +140,7 @@ const char cli_help[] =
     "  status, explain, ledger, replay     what happens, and why\n"
     "  pause, boost, resume, switch        orders for a time\n"
     "  series, export                      what was measured\n"
+    "  notify add|list|test|remove|told    whom to tell what happens to an app\n"
     "  token add|list|remove               tokens of the API\n"
     "  user add|list|remove|role|password|link\n"
     "                                      people who sign in\n"

@@ -7,22 +7,6 @@
 
 #include "api/cli_inside.h"
 
-/* Most commands: one call, and with --json its answer as it came. The code is not CLI_DONE, or the
- * answer was printed, or it is the caller's to print: *print. */
-static int call(struct cli *cli, enum http_method method, char *path, struct text *body,
-                struct cli_reply *reply, bool *print) {
-    const struct cli_request request = {.method = method,
-                                        .path = path,
-                                        .type = body ? "application/json" : NULL,
-                                        .body = body ? body->bytes : NULL};
-    bool done = path && cli_call(cli, &request, reply);
-    *print = done && !cli->json;
-    if (done && cli->json && reply->body.length > 0) puts(reply->body.bytes);
-    free(path);
-    if (body) text_free(body);
-    return done ? CLI_DONE : CLI_REFUSED;
-}
-
 /* ---- app ------------------------------------------------------------------------------------- */
 
 static void print_environment(const json_t *answer) {
@@ -39,7 +23,7 @@ int cli_app_add(struct cli *cli) {
     cli_member(&body, "name", cli->arguments[0]);
     cli_member(&body, "zone", cli_value(cli, "zone"));
     text_char(&body, '}');
-    int code = call(cli, HTTP_POST, cli_path("/api/v1/apps"), &body, &reply, &print);
+    int code = cli_do(cli, HTTP_POST, cli_path("/api/v1/apps"), &body, &reply, &print);
     if (print) {
         print_environment(reply.json);
         fprintf(stderr,
@@ -60,7 +44,7 @@ int cli_app_list(struct cli *cli) {
     bool print;
     size_t i;
     json_t *app;
-    int code = call(cli, HTTP_GET, cli_path("/api/v1/apps"), NULL, &reply, &print);
+    int code = cli_do(cli, HTTP_GET, cli_path("/api/v1/apps"), NULL, &reply, &print);
     if (print) {
         static const char *const head[] = {"APP", "ZONE", "PLATFORM", "RULES", "STATE"};
         cli_row(&table, head);
@@ -107,8 +91,8 @@ int cli_app_remove(struct cli *cli) {
     text_char(&body, '{');
     cli_member(&body, "name", name);
     text_char(&body, '}');
-    int code = call(cli, HTTP_DELETE, cli_path("/api/v1/apps/%s", cli->arguments[0]), &body, &reply,
-                    &print);
+    int code = cli_do(cli, HTTP_DELETE, cli_path("/api/v1/apps/%s", cli->arguments[0]), &body,
+                      &reply, &print);
     if (print) printf("Removed %s.\n", cli->arguments[0]);
     cli_reply_free(&reply);
     free(name);
@@ -125,8 +109,8 @@ int cli_app_token(struct cli *cli) {
         return cli_fail(CLI_USAGE, "--overlap must be seconds");
     if (overlap) text_format(&body, "{\"overlap\":%s}", overlap);
     else text_put(&body, "{}");
-    int code = call(cli, HTTP_POST, cli_path("/api/v1/apps/%s/report-token", cli->arguments[0]),
-                    &body, &reply, &print);
+    int code = cli_do(cli, HTTP_POST, cli_path("/api/v1/apps/%s/report-token", cli->arguments[0]),
+                      &body, &reply, &print);
     if (print) {
         char moment[32];
         print_environment(reply.json);
@@ -144,8 +128,8 @@ int cli_app_zone(struct cli *cli) {
     text_char(&body, '{');
     cli_member(&body, "zone", cli->arguments[1]);
     text_char(&body, '}');
-    int code = call(cli, HTTP_PATCH, cli_path("/api/v1/apps/%s", cli->arguments[0]), &body, &reply,
-                    &print);
+    int code = cli_do(cli, HTTP_PATCH, cli_path("/api/v1/apps/%s", cli->arguments[0]), &body,
+                      &reply, &print);
     if (print) printf("%s: %s\n", cli->arguments[0], cli_string(reply.json, "zone"));
     cli_reply_free(&reply);
     return code;
@@ -268,8 +252,8 @@ int cli_platform_set(struct cli *cli) {
         return CLI_REFUSED;
     }
     text_put(&body, cli_given(cli, "force") ? ",\"force\":true}" : "}");
-    int code = call(cli, HTTP_PUT, cli_path("/api/v1/apps/%s/platform", cli->arguments[0]), &body,
-                    &reply, &print);
+    int code = cli_do(cli, HTTP_PUT, cli_path("/api/v1/apps/%s/platform", cli->arguments[0]), &body,
+                      &reply, &print);
     if (print) {
         print_test(reply.json);
         const char *secret = cli_string(reply.json, "secret");
@@ -284,8 +268,8 @@ int cli_platform_set(struct cli *cli) {
 int cli_platform_show(struct cli *cli) {
     struct cli_reply reply = {0};
     bool print;
-    int code = call(cli, HTTP_GET, cli_path("/api/v1/apps/%s/platform", cli->arguments[0]), NULL,
-                    &reply, &print);
+    int code = cli_do(cli, HTTP_GET, cli_path("/api/v1/apps/%s/platform", cli->arguments[0]), NULL,
+                      &reply, &print);
     if (print) {
         struct cli_table table = {.columns = 4};
         static const char *const head[] = {"PROCESS", "DYNOS", "LAST READ (UTC)", "TROUBLE"};
@@ -314,8 +298,8 @@ int cli_platform_show(struct cli *cli) {
 int cli_platform_test(struct cli *cli) {
     struct cli_reply reply = {0};
     bool print;
-    int code = call(cli, HTTP_POST, cli_path("/api/v1/apps/%s/platform/test", cli->arguments[0]),
-                    NULL, &reply, &print);
+    int code = cli_do(cli, HTTP_POST, cli_path("/api/v1/apps/%s/platform/test", cli->arguments[0]),
+                      NULL, &reply, &print);
     if (print) print_test(reply.json);
     if (code == CLI_DONE && strcmp(cli_string(reply.json, "result"), "ok") != 0) code = CLI_REFUSED;
     cli_reply_free(&reply);
@@ -325,8 +309,8 @@ int cli_platform_test(struct cli *cli) {
 int cli_platform_remove(struct cli *cli) {
     struct cli_reply reply = {0};
     bool print;
-    int code = call(cli, HTTP_DELETE, cli_path("/api/v1/apps/%s/platform", cli->arguments[0]), NULL,
-                    &reply, &print);
+    int code = cli_do(cli, HTTP_DELETE, cli_path("/api/v1/apps/%s/platform", cli->arguments[0]),
+                      NULL, &reply, &print);
     if (print) printf("Removed the platform of %s.\n", cli->arguments[0]);
     cli_reply_free(&reply);
     return code;

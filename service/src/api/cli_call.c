@@ -249,6 +249,20 @@ void cli_member(struct text *object, const char *name, const char *value) {
     text_json(object, value);
 }
 
+int cli_do(struct cli *cli, enum http_method method, char *path, struct text *body,
+           struct cli_reply *reply, bool *print) {
+    const struct cli_request request = {.method = method,
+                                        .path = path,
+                                        .type = body ? "application/json" : NULL,
+                                        .body = body ? body->bytes : NULL};
+    bool done = path && cli_call(cli, &request, reply);
+    *print = done && !cli->json;
+    if (done && cli->json && reply->body.length > 0) puts(reply->body.bytes);
+    free(path);
+    if (body) text_free(body);
+    return done ? CLI_DONE : CLI_REFUSED;
+}
+
 char *cli_read_file(const char *name, size_t *length) {
     struct text text = TEXT_EMPTY;
     char buffer[8192];

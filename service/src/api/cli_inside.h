@@ -73,6 +73,11 @@ struct cli_reply {
  * any case. */
 bool cli_call(struct cli *cli, const struct cli_request *request, struct cli_reply *reply);
 void cli_reply_free(struct cli_reply *reply);
+
+/* What most commands do: one call, whose path and body are freed, and with --json its answer as it
+ * came. CLI_DONE, or CLI_REFUSED where the sentence was printed. *print: the caller prints. */
+int cli_do(struct cli *cli, enum http_method method, char *path, struct text *body,
+           struct cli_reply *reply, bool *print);
 void cli_close(struct cli *cli);
 
 /* Finds the data folder and whether a service runs on it; and where none does, opens the data.
@@ -123,6 +128,11 @@ int cli_platform_set(struct cli *cli);
 int cli_platform_show(struct cli *cli);
 int cli_platform_test(struct cli *cli);
 int cli_platform_remove(struct cli *cli);
+int cli_notify_add(struct cli *cli);
+int cli_notify_list(struct cli *cli);
+int cli_notify_test(struct cli *cli);
+int cli_notify_remove(struct cli *cli);
+int cli_notify_told(struct cli *cli);
 int cli_rules_get(struct cli *cli);
 int cli_rules_check(struct cli *cli);
 int cli_rules_plan(struct cli *cli);

@@ -256,6 +256,10 @@ static bool take(struct api_call *call, const struct field *field, json_t *value
         if (!json_is_object(value)) return wrong(call, field, "must be an object");
         *(json_t **)field->to = value;
         return true;
+    case FIELD_ARRAY:
+        if (!json_is_array(value)) return wrong(call, field, "must be an array");
+        *(json_t **)field->to = value;
+        return true;
     case FIELD_ANY:
         *(json_t **)field->to = value;
         return true;

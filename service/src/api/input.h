@@ -15,6 +15,7 @@ enum field_kind {
     FIELD_BOOL,    /* to: bool */
     FIELD_TIME,    /* to: int64_t; epoch seconds, or as input_time reads it */
     FIELD_OBJECT,  /* to: json_t *; borrowed */
+    FIELD_ARRAY,   /* to: json_t *; borrowed */
     FIELD_ANY,     /* to: json_t *; borrowed; of a body */
 };
 

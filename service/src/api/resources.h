@@ -59,6 +59,14 @@ void platform_forget(struct api_call *call);
 /* Before an app or its platform is removed, outside of a transaction; blocks for some seconds. */
 void platform_undo(struct api_call *call);
 
+/* channels.c */
+void channels_list(struct api_call *call);
+void channels_add(struct api_call *call);
+void channels_change(struct api_call *call);
+void channels_remove(struct api_call *call);
+void channels_test(struct api_call *call);
+void notices_list(struct api_call *call);
+
 /* people.c */
 void setup_show(struct api_call *call);
 void setup_link(struct api_call *call);

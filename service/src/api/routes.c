@@ -62,6 +62,13 @@ const struct api_route api_routes[] = {
     {HTTP_DELETE, APP "/platform", API_ADMIN, false, false, platform_forget},
     {HTTP_POST, APP "/platform/test", API_OPERATE, false, false, platform_test},
 
+    {HTTP_GET, APP "/channels", API_READ, false, false, channels_list},
+    {HTTP_POST, APP "/channels", API_OPERATE, true, false, channels_add},
+    {HTTP_PATCH, APP "/channels/{channel}", API_OPERATE, true, false, channels_change},
+    {HTTP_DELETE, APP "/channels/{channel}", API_OPERATE, true, false, channels_remove},
+    {HTTP_POST, APP "/channels/{channel}/test", API_OPERATE, false, false, channels_test},
+    {HTTP_GET, APP "/notices", API_READ, false, false, notices_list},
+
     {HTTP_GET, APP "/processes", API_READ, false, false, processes_list},
     {HTTP_GET, PROCESS, API_READ, false, false, processes_show},
     {HTTP_GET, PROCESS "/wanted", API_READ, false, false, processes_wanted},

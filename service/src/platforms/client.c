@@ -6,8 +6,10 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +88,22 @@ bool client_check_url(const char *url, char *error, size_t size) {
         return false;
     }
     return true;
+}
+
+void client_sign(struct client_signature *signature, const char *secret, int64_t now_s,
+                 const char *text, size_t length) {
+    unsigned char mac[crypto_auth_hmacsha256_BYTES];
+    char hex[sizeof mac * 2 + 1], stamp[32];
+    crypto_auth_hmacsha256_state state;
+    snprintf(stamp, sizeof stamp, "%" PRId64 ".", now_s);
+    crypto_auth_hmacsha256_init(&state, (const unsigned char *)secret, strlen(secret));
+    crypto_auth_hmacsha256_update(&state, (const unsigned char *)stamp, strlen(stamp));
+    crypto_auth_hmacsha256_update(&state, (const unsigned char *)text, length);
+    crypto_auth_hmacsha256_final(&state, mac);
+    sodium_bin2hex(hex, sizeof hex, mac, sizeof mac);
+    snprintf(signature->timestamp, sizeof signature->timestamp, "Dynoscale-Timestamp: %" PRId64,
+             now_s);
+    snprintf(signature->value, sizeof signature->value, "Dynoscale-Signature: v1=%s", hex);
 }
 
 /* ---- The call ----------------------------------------------------------------------------- */
@@ -207,9 +225,10 @@ static void explain(struct transfer *transfer, CURLcode code, const char *error)
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void begin(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
+void client_begin(void) { pthread_once(&once, begin); }
 
 void client_call(const struct client_request *request, struct client_answer *answer) {
-    pthread_once(&once, begin);
+    client_begin();
     *answer = (struct client_answer){.retry_after_s = -1};
     struct transfer transfer = {.request = request, .answer = answer};
     char error[CURL_ERROR_SIZE] = "";

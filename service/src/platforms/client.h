@@ -1,6 +1,6 @@
 /*
  * A small HTTP client for platforms: one request, one bounded answer, one absolute deadline, no
- * redirects, no proxy. Blocks; any thread. For platforms/ alone, together with libcurl.
+ * redirects, no proxy. Blocks; any thread. For platforms/, which alone knows libcurl, and notify/.
  */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -34,9 +34,20 @@ struct client_answer {
     struct text body; /* to be freed by the caller with client_answer_free */
 };
 
+/* Prepares libcurl, once. client_call does it by itself. */
+void client_begin(void);
+
 /* Always fills the answer. */
 void client_call(const struct client_request *request, struct client_answer *answer);
 void client_answer_free(struct client_answer *answer);
+
+/* The two headers that sign what we send to a receiver of a user's own, as webhook.c's head says:
+ * over a body, or a query where there is none. */
+struct client_signature {
+    char timestamp[64], value[96];
+};
+void client_sign(struct client_signature *signature, const char *secret, int64_t now_s,
+                 const char *text, size_t length);
 
 /* Whether an address is on the public internet: not loopback, private, link-local, shared (RFC
  * 6598), reserved, multicast, nor one of these inside an IPv6 address. */

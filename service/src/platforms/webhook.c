@@ -18,8 +18,6 @@
  * 429: tried again after Retry-After. 408, 5xx: failed, tried again. Any other 4xx, and a redirect,
  * which is not followed: needs a person. Settings: {"url": "https://..."}.
  */
-#include <inttypes.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,29 +50,14 @@ static bool webhook_check(const json_t *settings, const char *secret, char *erro
     return true;
 }
 
-static void sign(char header[96], int64_t now_s, const char *secret, const char *text,
-                 size_t length) {
-    unsigned char mac[crypto_auth_hmacsha256_BYTES];
-    char hex[sizeof mac * 2 + 1], stamp[32];
-    crypto_auth_hmacsha256_state state;
-    snprintf(stamp, sizeof stamp, "%" PRId64 ".", now_s);
-    crypto_auth_hmacsha256_init(&state, (const unsigned char *)secret, strlen(secret));
-    crypto_auth_hmacsha256_update(&state, (const unsigned char *)stamp, strlen(stamp));
-    crypto_auth_hmacsha256_update(&state, (const unsigned char *)text, length);
-    crypto_auth_hmacsha256_final(&state, mac);
-    sodium_bin2hex(hex, sizeof hex, mac, sizeof mac);
-    snprintf(header, 96, "Dynoscale-Signature: v1=%s", hex);
-}
-
 /* `signed_text`: the body or the query. */
 static void call(const struct platform_app *app, const char *method, const char *url,
                  const char *signed_text, size_t length, const char *body,
                  struct client_answer *answer) {
-    int64_t now_s = ds_clock_wall_ns() / 1000000000;
-    char stamp[64], signature[96];
-    snprintf(stamp, sizeof stamp, "Dynoscale-Timestamp: %" PRId64, now_s);
-    sign(signature, now_s, app->secret ? app->secret : "", signed_text, length);
-    const char *const headers[] = {stamp, signature, "Accept: application/json",
+    struct client_signature signature;
+    client_sign(&signature, app->secret ? app->secret : "", ds_clock_wall_ns() / 1000000000,
+                signed_text, length);
+    const char *const headers[] = {signature.timestamp, signature.value, "Accept: application/json",
                                    body ? "Content-Type: application/json" : NULL, NULL};
     struct client_request request = {.method = method,
                                      .url = url,

@@ -79,6 +79,7 @@ static void fill_call(struct api_call *call, const struct service *service,
     call->vault = service->vault;
     call->public_url = service->public_url;
     call->private_addresses = service->settings.private_platforms;
+    call->mail = service->mail;
     call->who.role = http_peer(request) == HTTP_PEER_LOCAL ? API_LOCAL : API_NOBODY;
     call->address = http_address(request);
     call->authorization = http_header(request, "Authorization");

@@ -186,11 +186,29 @@ static bool start_rooms(struct service *service, char *error, size_t size) {
     if (!service->control) return false;
     control_on_tick(service->control, events_changed_elsewhere, service->events);
     control_on_change(service->control, forget_tokens, service);
+    service->mail = (struct mail_server){
+        .url = *settings->smtp ? settings->smtp : NULL,
+        .password = getenv("DYNOSCALED_SMTP_PASSWORD"),
+        .from = settings->mail_from,
+    };
     service->pool = pool_new("api", (int)settings->api_threads, API_WAITING_MOST,
                              settings_place(settings), error, size);
     if (!service->pool) return false;
     service->works = works_new(service, error, size);
     return service->works != NULL;
+}
+
+/* Last, since it tells people the public address. */
+static bool start_telling(struct service *service, char *error, size_t size) {
+    const struct notify_settings settings = {.folder = settings_place(&service->settings),
+                                             .public_url = service->public_url,
+                                             .vault = service->vault,
+                                             .mail = service->mail,
+                                             .private_addresses =
+                                                 service->settings.private_platforms,
+                                             .look_s = (int)service->settings.tick_s};
+    service->notify = notify_new(&settings, error, size);
+    return service->notify != NULL;
 }
 
 static void say_where(const struct service *service, const char *link) {
@@ -255,6 +273,7 @@ static void end(struct service *service) {
     if (service->ingest) ingest_free(service->ingest);
     if (service->loop) loop_run_posts(service->loop);
     if (service->control) control_free(service->control);
+    notify_free(service->notify);
     http_server_free(service->http);
     if (service->loop) loop_run_posts(service->loop);
     works_free(service->works);
@@ -287,7 +306,7 @@ static bool start(struct service *service, char *error, size_t size) {
         find_public_url(service);
         control_set_public_url(service->control, service->public_url);
         started = prepare_store(service, store, link, sizeof link, error, size) &&
-                  open_control_socket(service, error, size);
+                  start_telling(service, error, size) && open_control_socket(service, error, size);
     }
     store_close(store);
     if (started) say_where(service, link);

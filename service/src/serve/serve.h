@@ -13,6 +13,7 @@
 #include "ingest/ingest.h"
 #include "ingest/live.h"
 #include "loop.h"
+#include "notify/notify.h"
 #include "people/vault.h"
 #include "pool.h"
 #include "settings.h"
@@ -32,7 +33,9 @@ struct service {
     struct live *live;
     struct ingest *ingest;
     struct control *control;
-    struct pool *pool; /* "api" */
+    struct notify *notify;
+    struct mail_server mail; /* url NULL: none */
+    struct pool *pool;       /* "api" */
     struct http_server *http;
     struct events *events;
     struct ready *ready;

@@ -115,6 +115,10 @@ static const char *const deletions[] = {
     /* It stays as the record of what Heroku asked for. */
     "UPDATE addon_resource SET app = 0, name = '', heroku_app = '', trouble = '', sealed = NULL "
     "WHERE app = ?1",
+    "DELETE FROM delivery WHERE channel IN (SELECT id FROM channel WHERE app = ?1)",
+    "DELETE FROM channel WHERE app = ?1",
+    "DELETE FROM watch WHERE app = ?1",
+    "DELETE FROM notice WHERE app = ?1",
 };
 
 bool app_remove(struct store *store, int64_t id) {

@@ -1,0 +1,29 @@
+/*
+ * Ways to tell people: e-mail, an incoming webhook of Slack (which Mattermost, Discord's /slack and
+ * others take too), and a signed webhook. Blocks; any thread.
+ */
+#ifndef CHANNEL_H
+#define CHANNEL_H
+
+#include "notify/notify.h"
+#include "store/notices.h"
+
+/*
+ * Whether a kind may be sent to a target ("ops@shop.example", "https://hooks.slack.com/..."), and
+ * what people know it by: the address, or a URL's scheme and host, since its path is often a
+ * secret. False with a sentence that names the field.
+ */
+bool channel_check(const char *kind, const char *target, char hint[CHANNEL_HINT_SIZE], char *error,
+                   size_t size);
+
+/* What is sealed: the target, and the secret that signs (NULL: none). The caller wipes it with
+ * vault_wipe; NULL without memory. */
+char *channel_pack(const char *target, const char *secret);
+
+/* Sends a notice of an app. `packed` is what channel_pack made. True, or false with a sentence
+ * without secrets. */
+bool channel_send(const struct notify_settings *settings, const struct channel *channel,
+                  const char *packed, const char *app, const struct notice *notice, char *error,
+                  size_t size);
+
+#endif

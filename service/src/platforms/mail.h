@@ -1,0 +1,39 @@
+/*
+ * Sends one e-mail by the operator's SMTP server. Blocks; any thread. Here since libcurl, which
+ * platforms/ alone knows, speaks SMTP too.
+ */
+#ifndef MAIL_H
+#define MAIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mail_server {
+    const char *url;      /* "smtps://user@mail.example:465", "smtp://127.0.0.1:25" */
+    const char *password; /* of the URL's user; NULL: none */
+    const char *from;     /* "dynoscale@shop.example" */
+};
+
+struct mail {
+    const char *to;      /* one address, as mail_check_address lets it pass */
+    const char *subject; /* UTF-8 without control characters */
+    const char *body;    /* UTF-8, lines ended by \n */
+    const char *id;      /* the left part of its Message-ID: the same mail has the same */
+    int64_t now_s;       /* its Date */
+    int64_t deadline_ms; /* from now */
+};
+
+/* False with a sentence. A password is sent by TLS alone, from the start (smtps) or by STARTTLS.
+ * Without one STARTTLS is used where the server has it, whatever its certificate. */
+bool mail_send(const struct mail_server *server, const struct mail *mail, char *error, size_t size);
+
+/* "name@host": of printable ASCII without blanks, brackets, quotes and commas, at most 254 bytes.
+ * False with a sentence. */
+bool mail_check_address(const char *address, char *error, size_t size);
+
+/* "smtp://host" or "smtps://host", with a user and a port where it has them, without a password.
+ * False with a sentence. */
+bool mail_check_server(const char *url, char *error, size_t size);
+
+#endif
