@@ -3,6 +3,7 @@
 import { $, announce, ask, copyable, el, note } from './dom.js';
 import { get, may, patch, post, put, remove } from './api.js';
 import { appName, appPath, frame, notice, setLive, shown, trying } from './shell.js';
+import { tell } from './tell.js';
 import { dynos, stamp, timeTag } from './words.js';
 
 const name = appName(), path = appPath(name);
@@ -140,4 +141,5 @@ if (!admin) for (const id of ['#rotate', '#zone-form', '#removal']) $(id).inert 
 setLive('live', 'Live');
 report();
 await platform().catch((problem) => notice(note('stop', 'stop', problem.message)));
+await tell(path).catch((problem) => notice(note('stop', 'stop', problem.message)));
 shown();
