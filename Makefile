@@ -471,7 +471,7 @@ valgrind: ## memory errors and leaks of a whole life, memory errors of the core'
 run-valgrind: $(LIFE) $(TESTS)
 	@$(PYTHON) tests/valgrind/check.py $(LIFE) $(TESTS)
 
-model: ## the buffer, the sleep and the rouse in every order of steps there is
+model: ## the buffer, the sleep and the wake-up in every order of steps there is
 	$(call install,tools)
 	@tests/model/check
 
