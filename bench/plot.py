@@ -48,6 +48,24 @@ def lines(path: Path, title: str, x: str, y: str, series: Mapping[str, Sequence[
     _draw(script + "plot " + ", ".join(plots) + "\n", path)
 
 
+def over_time(path: Path, title: str, x: str, y: str,
+              series: Mapping[str, Sequence[Tuple[float, float]]], other: str,
+              behind: Sequence[Tuple[float, float]]) -> None:
+    """Steps of each series over time; behind them a line by the scale at the right."""
+    script = HEAD.format(output=_quoted(path), title=_quoted(title))
+    script += f"set xlabel {_quoted(x)}\nset ylabel {_quoted(y)}\nset y2label {_quoted(other)}\n"
+    script += "set yrange [0:*]\nset y2range [0:*]\nset y2tics\nset key outside below\n"
+    rows = "\n".join(f"{at:.6g} {value:.6g}" for at, value in behind)
+    script += f"$behind << END\n{rows}\nEND\n"
+    plots = [f"$behind using 1:2 axes x1y2 with lines lc rgb '#bbbbbb' lw 2 title {_quoted(other)}"]
+    for number, (name, points) in enumerate(series.items()):
+        rows = "\n".join(f"{at:.6g} {value:.6g}" for at, value in points)
+        script += f"$s{number} << END\n{rows}\nEND\n"
+        line = f"lc {number + 1} lw 1.5 title {_quoted(name)}"
+        plots.append(f"$s{number} using 1:2 with steps {line}")
+    _draw(script + "plot " + ", ".join(plots) + "\n", path)
+
+
 def bars(path: Path, title: str, values: Dict[str, float], unit: str = "ns") -> None:
     """A bar each, on a logarithmic scale."""
     script = HEAD.format(output=_quoted(path), title=_quoted(title))
