@@ -174,11 +174,12 @@ void control_step(struct control *control) {
     bool changed = take_changed(control);
     lease_keep(control);
     if (changed && control->changed) control->changed(control->changed_context);
-    if (changed && !config_read(control)) {
+    bool failed = changed && !config_read(control);
+    if (failed && !control->config_failing) /* told once, not each second */
         log_line(LOG_ERROR, "control", "what is set can't be read: %s",
                  store_error(control->store));
-        changed = false;
-    }
+    control->config_failing = failed;
+    if (failed) changed = false;
     if (changed) control->next_scan_ms = 0;
     tick_if_due(control, changed);
     if (ds_clock_monotonic_ms() >= control->next_scan_ms) act_begin_all(control);

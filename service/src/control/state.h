@@ -134,6 +134,7 @@ struct control {
     struct app_state **apps; /* in the order of their ids */
     int app_count;
     int64_t config_version;
+    bool config_failing; /* and that was logged */
     bool standing_by; /* another holds the lease */
 
     char holder[64];
