@@ -56,8 +56,8 @@ int64_t live_signal(struct live *live, int64_t app, const struct rule *rule, boo
  * from the first call on, and once a tick. goal_ms: of the rule. */
 void live_seconds(struct live *live, int64_t app, int64_t goal_ms, struct situation *situation);
 
-/* The automatic method's fields of a situation of jobs, whose `now` and `report_s` are set: how many
- * wait, how long the oldest has, how many come and begin. */
+/* The automatic method's fields of a situation of jobs, whose `now` and `report_s` are set: how
+ * many wait, how long the oldest has, how many come and begin. */
 void live_jobs(struct live *live, int64_t app, const struct rule *rule,
                struct situation *situation);
 
