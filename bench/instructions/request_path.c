@@ -93,7 +93,7 @@ static void pass_through_app(dynoscale_agent *to, const char *stamp) {
     CALLGRIND_TOGGLE_COLLECT;
 }
 
-/* An agent that has heard what the service asks for; NULL where it has not. */
+/* An agent that knows what the service asks for; NULL if it does not. */
 static dynoscale_agent *open_asked(const dynoscale_options *options) {
     dynoscale_agent *asked;
     if (ds_agent_open(options, "bench", &asking, &asked) != DYNOSCALE_OK) return NULL;
@@ -117,7 +117,7 @@ static void encode(void) {
     CALLGRIND_TOGGLE_COLLECT;
 }
 
-/* What was counted since the last one, under a name, which callgrind writes to its file. */
+/* Writes the count since the last one, under a name, to callgrind's file. */
 #define COUNT(name, code)              \
     do {                               \
         CALLGRIND_ZERO_STATS;          \

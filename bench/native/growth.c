@@ -30,7 +30,7 @@ enum {
     MOST = 64,
     BLOCK = DS_BUFFER_SLOTS * 3 / 4,
     BLOCKS = 40,
-    THREAD_US = 300, /* for the native thread, which a flush wakes, to go back to sleep */
+    THREAD_US = 300, /* lets the native thread, which a flush wakes, go back to sleep */
 };
 
 typedef enum mode { THREADS, PRODUCERS, PROCESSES, FULL } mode;
@@ -44,8 +44,8 @@ static _Atomic(long) arrived;
 static _Atomic(long) generation;
 static volatile int64_t sink;
 
-/* Turning, so that those who have a CPU start in the same instant. The last one to arrive first
- * does what is to be done between two blocks. */
+/* A spinning barrier, so that threads with a CPU start at the same instant. The last to arrive
+ * first does the work between two blocks. */
 static void meet(void (*between)(void)) {
     long seen = atomic_load(&generation);
     if (atomic_fetch_add(&arrived, 1) == count - 1) {
@@ -80,7 +80,7 @@ static void run_block(long calls) {
             sink = ds_buffer_push(&buffer, ds_sample(1700000000, i & 255));
 }
 
-/* Spread over the CPUs, so that they get in each other's way as much as they can. */
+/* Spread over the CPUs, so that they disturb each other as much as possible. */
 static void stay_on_cpu(long number) {
 #ifdef __linux__
     cpu_set_t cpus;

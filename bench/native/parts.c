@@ -14,7 +14,7 @@
 #include "queue_time.h"
 #include "report.h"
 
-/* Half of the buffer: as many as the thread may find after a busy second. */
+/* Half of the buffer: what the thread may find after a busy second. */
 enum { CALLS = DS_BUFFER_SLOTS / 2, BLOCKS = 25 };
 
 static ds_buffer buffer;

@@ -1,9 +1,9 @@
 /*
- * What the benchmarks in C share: interleaved rounds, printed as they are measured. A line is
+ * Shared by the benchmarks in C: interleaved rounds, printed as they are measured. A line is
  *
- *     NAME <tab> VALUE
+ *   NAME <tab> VALUE
  *
- * and each round of a program prints each name once; bench.py makes medians and spreads of them.
+ * and each round prints each name once; bench.py computes medians and spreads.
  */
 #ifndef BENCH_ROUNDS_H
 #define BENCH_ROUNDS_H

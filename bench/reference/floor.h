@@ -1,7 +1,7 @@
 /*
- * What nobody can do without: reading the clock, reading 13 digits, handing the result to the
- * thread. Compiled into the reference extensions from the core's own sources, to be measured in
- * the same process and the same rounds as what is built on it.
+ * The least that any agent must do: read the clock, read 13 digits, pass the result to the thread.
+ * Compiled into the reference extensions from the core's own sources, so that it is measured in the
+ * same process and the same rounds.
  */
 #ifndef BENCH_FLOOR_H
 #define BENCH_FLOOR_H
@@ -12,7 +12,7 @@ double bench_floor_ns(long calls);
 /* Of the monotonic clock. */
 double bench_cpu_ns(void);
 
-/* us that it takes to start a thread, of the agent's stack size, that does nothing. */
+/* µs to start a thread that does nothing, with the agent's stack size. */
 double bench_thread_us(void);
 
 /* Loads libcurl and posts a few bytes to `url`, with a handle of its own; the library stays loaded

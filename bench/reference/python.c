@@ -1,7 +1,6 @@
 /*
- * What the package is measured against: a WSGI wrapper that only passes the call on and a hook
- * that does nothing, in the same language and with the same means, and the floor of
- * reference/floor.h.
+ * What the package is compared with: a WSGI wrapper that only calls the app, a hook that does
+ * nothing, both made by the same means, and the floor of reference/floor.h.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -74,7 +73,7 @@ static PyObject *ns_since(double start, long calls) {
     return PyFloat_FromDouble((bench_cpu_ns() - start) / (double)calls);
 }
 
-/* What looking for the header in environ takes. */
+/* The cost of looking for the header in environ. */
 static PyObject *lookups_ns(PyObject *module, PyObject *args) {
     (void)module;
     PyObject *environ;
@@ -95,7 +94,7 @@ static PyObject *lookups_ns(PyObject *module, PyObject *args) {
     return NULL;
 }
 
-/* How many pairs of a list begin with a str of the length of the header's name. */
+/* The number of pairs in a list whose first str has the length of the header's name. */
 static long of_their_length(PyObject *headers) {
     long n = 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
@@ -109,7 +108,7 @@ static long of_their_length(PyObject *headers) {
     return n;
 }
 
-/* What getting a request's headers and looking at the length of each name takes. */
+/* The cost of getting a request's headers and checking the length of each name. */
 static PyObject *look_ns(PyObject *module, PyObject *args) {
     (void)module;
     PyObject *request;

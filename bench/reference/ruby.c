@@ -1,6 +1,6 @@
 /*
- * What the gem is measured against: a middleware that only passes the call on, in the same
- * language and with the same means, and the floor of reference/floor.h.
+ * What the gem is compared with: a middleware that only calls the app, made by the same means, and
+ * the floor of reference/floor.h.
  */
 #include <ruby.h>
 
