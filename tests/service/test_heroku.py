@@ -39,14 +39,14 @@ class World:
         for app in heroku.apps:
             self.command.done("app", "add", app)
 
-    def connect(self, *arguments: str, app: str = "shop") -> Any:
+    def connect(self, *arguments: str, app: str = "shop", webhooks: bool = False) -> Any:
         """With the API key in the environment."""
-        return self.command(
-            "platform", "set", app, "heroku", "--json", *arguments, env={"HEROKU_API_KEY": self.heroku.key}
-        )
+        more = [] if webhooks else ["--no-webhooks"]
+        env = {"HEROKU_API_KEY": self.heroku.key}
+        return self.command("platform", "set", app, "heroku", "--json", *arguments, *more, env=env)
 
-    def connected(self, *arguments: str, app: str = "shop") -> "World":
-        done = self.connect(*arguments, app=app)
+    def connected(self, *arguments: str, app: str = "shop", webhooks: bool = False) -> "World":
+        done = self.connect(*arguments, app=app, webhooks=webhooks)
         assert done.returncode == 0, done.stderr
         return self
 
@@ -358,7 +358,7 @@ def oauth_world(heroku: Heroku, serve: Started, folder: Path) -> World:
 
 def give_code(world: World) -> None:
     world.heroku.codes["code-of-a-grant"] = time.monotonic() + 300
-    world.command.done("platform", "set", "shop", "heroku", "--code-stdin", stdin="code-of-a-grant\n")
+    world.command.done("platform", "set", "shop", "heroku", "--code-stdin", "--no-webhooks", stdin="code-of-a-grant\n")
 
 
 def grants(heroku: Heroku) -> List[str]:
@@ -410,7 +410,7 @@ def test_access_that_was_revoked_is_told(heroku: Heroku, serve: Started, tmp_pat
 
 
 def test_a_webhook_tells_of_changes_and_readings_become_rare(world: World, heroku: Heroku) -> None:
-    world.connected().rules(web=2)
+    world.connected(webhooks=True).rules(web=2)
     world.runs(2)
     wait_for(lambda: heroku.webhooks, "the webhook is asked for")
     hook = heroku.webhooks[0]
@@ -428,7 +428,7 @@ def test_a_webhook_tells_of_changes_and_readings_become_rare(world: World, herok
 
 
 def test_a_delivery_without_the_right_signature_is_refused(world: World, heroku: Heroku) -> None:
-    world.connected().rules(web=1)
+    world.connected(webhooks=True).rules(web=1)
     wait_for(lambda: heroku.webhooks, "the webhook is asked for")
     heroku.sign_with = "another secret"
     heroku.scale("shop", "web", 4)
@@ -441,14 +441,14 @@ def test_a_delivery_without_the_right_signature_is_refused(world: World, heroku:
 
 def test_a_webhook_that_falls_silent_is_trusted_no_more(world: World, heroku: Heroku) -> None:
     heroku.deliver_webhooks = False
-    world.connected().rules(web=2)
+    world.connected(webhooks=True).rules(web=2)
     world.runs(2)
     heroku.scale("shop", "web", 5)
     world.settled(5)
 
 
 def test_the_webhook_is_removed_with_the_platform(world: World, heroku: Heroku) -> None:
-    world.connected().rules(web=1)
+    world.connected(webhooks=True).rules(web=1)
     wait_for(lambda: heroku.webhooks, "the webhook is asked for")
     world.command.done("platform", "remove", "shop")
     assert heroku.webhooks == []
