@@ -1,6 +1,7 @@
 """first.py MODULE [forked]: ms of `import`; of our own also µs of making the wrapper, and of its
 first and second request, or those of a process that was forked in between, as from a server that
-preloads; else µs of starting a thread, the process's first, or that of a process forked before."""
+preloads; else µs of starting a thread, the process's first, or that of a process forked before. All
+are CPU time of the thread that calls."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import wsgi_environ
 
 
 def milliseconds() -> float:
-    return time.perf_counter_ns() / 1e6
+    return time.thread_time_ns() / 1e6
 
 
 environ = wsgi_environ.environ()

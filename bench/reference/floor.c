@@ -17,13 +17,11 @@
 
 static ds_buffer buffer;
 
-static double ns_of(clockid_t clock) {
+double bench_cpu_ns(void) {
     struct timespec t;
-    clock_gettime(clock, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
-
-double bench_cpu_ns(void) { return ns_of(CLOCK_THREAD_CPUTIME_ID); }
 
 double bench_floor_ns(long calls) {
     static uint64_t words[DS_BUFFER_SLOTS];
@@ -49,9 +47,9 @@ double bench_thread_us(void) {
     pthread_t thread;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    double start = ns_of(CLOCK_MONOTONIC);
+    double start = bench_cpu_ns();
     int error = pthread_create(&thread, &attributes, do_nothing, NULL);
-    double us = (ns_of(CLOCK_MONOTONIC) - start) / 1000;
+    double us = (bench_cpu_ns() - start) / 1000;
     if (!error) pthread_join(thread, NULL);
     pthread_attr_destroy(&attributes);
     return error ? -1 : us;

@@ -9,10 +9,10 @@
 /* ns of one. `calls` at most as many as the buffer holds. */
 double bench_floor_ns(long calls);
 
-/* Of the monotonic clock. */
+/* CPU time of the thread. */
 double bench_cpu_ns(void);
 
-/* µs to start a thread that does nothing, with the agent's stack size. */
+/* µs of CPU to start a thread that does nothing, with the agent's stack size. */
 double bench_thread_us(void);
 
 /* Loads libcurl and posts a few bytes to `url`, with a handle of its own; the library stays loaded

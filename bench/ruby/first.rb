@@ -2,10 +2,11 @@
 
 # first.rb LIBRARY [forked]: ms of `require`; of our own also µs of making the middleware, and of its
 # first and second request, or those of a process that was forked in between, as from a server that
-# preloads; else µs of starting a thread, the process's first, or that of a process forked before.
+# preloads; else µs of starting a thread, the process's first, or that of a process forked before. All
+# are CPU time of the thread that calls.
 
 def milliseconds
-  Process.clock_gettime(Process::CLOCK_MONOTONIC, :float_millisecond)
+  Process.clock_gettime(Process::CLOCK_THREAD_CPUTIME_ID, :float_millisecond)
 end
 
 require 'rack_env'

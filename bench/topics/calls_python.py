@@ -12,6 +12,7 @@ from sink import Sink
 from topics.calls_ruby import PEER_BAR, add_floor, judge
 from workbench import AGENT_OFF, BENCH, PYTHON, Missing, SilentService, Workbench, agent_on
 
+BAR = 1.25
 HOOK_BAR = 1.5
 LOOKUPS = "looking up the header in environ, in C"
 LOOK = "getting req.headers and looking at 15 names, in C"
@@ -36,7 +37,7 @@ def wrapper(bench: Workbench) -> Table:
     added = difference(on["middleware"], on["bare"])
     add_floor(table, on)
     table.add("C wrapper that passes on", "ns", passing)
-    judge(table, "DynoscaleWsgiApp", added, passing, on["floor"])
+    judge(table, "DynoscaleWsgiApp", added, passing, on["floor"], BAR)
     beyond(table, "DynoscaleWsgiApp", added, passing, on["floor"], on["lookups"], LOOKUPS)
     added = difference(off["middleware"], off["bare"])
     noise = max(off["bare"]) - min(off["bare"])
@@ -90,7 +91,7 @@ def asgi(bench: Workbench) -> Table:
     added = difference(on["middleware"], on["bare"])
     add_floor(table, on)
     table.add("C wrapper that passes on", "ns", passing)
-    judge(table, "DynoscaleAsgiApp", added, passing, on["floor"], barred=False)
+    judge(table, "DynoscaleAsgiApp", added, passing, on["floor"])
     added = difference(off["middleware"], off["bare"])
     passing = difference(off["passthrough"], off["bare"])
     table.add("agent off", "ns", added, ratio=ratio(added, passing), to="C pass-on")

@@ -378,6 +378,12 @@ def run_newest() -> Iterator[Row]:
 def newest_row(suite: str, copy: Path, python: str, has_packages: str) -> Row:
     row = Row(system(), described(SYSTEMS["python"]), suite)
     run_suite(row, copy, {**SYSTEMS, "python": python})
+    # Each suite has a log of its own, as those of interpreters do.
+    shutil.move(str(copy.parent / "log"), str(copy.parent / f"{suite}.log"))
+    row.remarks = [
+        remark.replace(f"see {copy.parent / 'log'}", f"see {copy.parent / f'{suite}.log'}")
+        for remark in row.remarks
+    ]
     row.met = versions(suite, copy, {**SYSTEMS, "python": has_packages})
     row.suite = f"{suite.partition('-')[0]}, newest"
     return row

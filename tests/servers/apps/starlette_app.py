@@ -4,12 +4,13 @@ from dynoscale.asgi import DynoscaleAsgiApp
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-
-app = Starlette()
-app.add_middleware(DynoscaleAsgiApp)
+from starlette.routing import Route
 
 
-@app.route("/", methods=["GET", "POST"])
 async def hello(request: Request) -> PlainTextResponse:
     await request.body()
     return PlainTextResponse("hello\n")
+
+
+app = Starlette(routes=[Route("/", hello, methods=["GET", "POST"])])
+app.add_middleware(DynoscaleAsgiApp)
