@@ -24,7 +24,7 @@ struct settings {
     char log_level[SETTINGS_TEXT_SIZE];
     char heroku_api[SETTINGS_TEXT_SIZE], heroku_id[SETTINGS_TEXT_SIZE]; /* without a slash */
     char heroku_addon[SETTINGS_TEXT_SIZE];                              /* a file; "": none */
-    char smtp[SETTINGS_TEXT_SIZE], mail_from[SETTINGS_TEXT_SIZE]; /* "": no e-mail */
+    char smtp[SETTINGS_TEXT_SIZE], mail_from[SETTINGS_TEXT_SIZE];       /* "": no e-mail */
     int64_t connections, connections_a_peer, held_mb;
     int64_t head_ms, body_ms, idle_ms, answer_ms, stream_ms;
     int64_t api_threads, act_threads, act_timeout_s;

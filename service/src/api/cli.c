@@ -117,7 +117,8 @@ const struct cli_command cli_commands[] = {
      cli_restore},
     {"move", "FROM TO | FROM --cancel", "cancel", 1, 2, false,
      "Copies all data into another store, which is empty: a folder, or a database as "
-     "postgresql://USER@HOST/DATABASE. Stop all services first. A move that was broken off is begun "
+     "postgresql://USER@HOST/DATABASE. Stop all services first. A move that was broken off is "
+     "begun "
      "again by the same command; --cancel lets services use FROM again.",
      cli_move},
     {"heroku manifest", "URL [--id ID] [--directory DIR]", "id= directory=", 1, 1, false,

@@ -266,7 +266,8 @@ static bool find_app(struct api_call *call, const struct api_route *route) {
     static const char begin[] = "/api/v1/apps/{app}";
     if (strncmp(route->path, begin, sizeof begin - 1) != 0) {
         if (!call->who.app || route->of_one_app) return true;
-        api_problem(call, 403, "this %s is for one app alone", call->who.token ? "token" : "session");
+        api_problem(call, 403, "this %s is for one app alone",
+                    call->who.token ? "token" : "session");
         return false;
     }
     if (app_by_name(call->store, call->parameters[0], &call->app) &&

@@ -135,7 +135,7 @@ struct control {
     int app_count;
     int64_t config_version;
     bool config_failing; /* and that was logged */
-    bool standing_by; /* another holds the lease */
+    bool standing_by;    /* another holds the lease */
 
     char holder[64];
     int lock; /* descriptor of the folder's lock; -1 */
