@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, Optional, Set
+from typing import Callable, Dict, Iterator, Set
 
 import pytest
 from app_servers import BASIC, FRAMEWORKS, AppServer, Classic

@@ -54,7 +54,7 @@ static bool webhook_check(const json_t *settings, const char *secret, char *erro
 static void call(const struct platform_app *app, const char *method, const char *url,
                  const char *signed_text, size_t length, const char *body,
                  struct client_answer *answer) {
-    struct client_signature signature;
+    struct client_signature signature = {0};
     client_sign(&signature, app->secret ? app->secret : "", ds_clock_wall_ns() / 1000000000,
                 signed_text, length);
     const char *const headers[] = {signature.timestamp, signature.value, "Accept: application/json",
