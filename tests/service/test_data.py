@@ -80,6 +80,26 @@ def test_a_restore_over_data_brings_back_all_of_the_moment(serve: Started, tmp_p
     assert report(service, url, [(int(time.time()), 30, "web")]).status == 200
 
 
+@with_files
+def test_of_a_removed_app_no_byte_is_left_on_the_disk(serve: Started, tmp_path: Path) -> None:
+    service, command, url = scaled(serve, tmp_path)
+    now = int(time.time())
+    assert report(service, url, [(now, 30, "sidekiq:marked-queue")] * 3).status == 200
+    command.done("rules", "put", "shop", "-", stdin=RULES.replace("office", "marked-rule"))
+    command.done("notify", "add", "shop", "email", "marked-address@shop.example")
+
+    def marked() -> "set[str]":
+        files = [path for path in service.data.rglob("*") if path.is_file()]
+        return {path.name for path in files if b"marked-" in path.read_bytes()}
+
+    assert marked()
+    command.done("app", "remove", "shop", "--confirm", "shop")
+    # A tick that had begun before still reads what was; the log keeps that until it is over.
+    command.done("app", "add", "other")
+    command.done("app", "remove", "other", "--confirm", "other")
+    assert marked() == set()
+
+
 def test_an_export_has_every_sample_and_every_decision(serve: Started, tmp_path: Path) -> None:
     _, command, url = scaled(serve, tmp_path)
     command.done("export", "shop", str(tmp_path / "export"))

@@ -122,6 +122,7 @@ static const char *const deletions[] = {
 };
 
 bool app_remove(struct store *store, int64_t id) {
+    store_erases(store);
     for (size_t i = 0; i < sizeof deletions / sizeof *deletions; i++)
         if (!delete_of_app(store, deletions[i], id)) return false;
     return ledger_remove_app(store, id) &&

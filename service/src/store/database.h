@@ -52,6 +52,7 @@ struct database {
     void (*end_read)(struct store *store);
     bool (*commit)(struct store *store);
     void (*rollback)(struct store *store);
+    void (*erase)(struct store *store); /* after such a commit; NULL: there is nothing to do */
     void (*compare_clocks)(struct store *store); /* NULL: it has none of its own */
 };
 
@@ -63,6 +64,7 @@ struct store {
     bool in_transaction;
     bool reading;      /* between store_begin_read and store_end_read */
     bool spoiled;      /* a statement of this transaction failed: it can only be rolled back */
+    bool erases;       /* this transaction: see store_erases */
     void *transaction; /* the statement that is a transaction of its own; NULL */
     char error[STORE_ERROR_SIZE];
 };

@@ -76,6 +76,10 @@ bool store_begin_append(struct store *store);
 bool store_commit(struct store *store);
 void store_rollback(struct store *store);
 
+/* In a transaction: what it deletes is to be gone from the disk too once it is committed, as far as
+ * the database can do that: SQLite overwrites it, PostgreSQL does when it next vacuums. */
+void store_erases(struct store *store);
+
 /* What is read between these two is of one moment, whatever others commit meanwhile. Nothing is
  * written between them. Inside a transaction they do nothing. */
 bool store_begin_read(struct store *store);

@@ -339,6 +339,13 @@ static void sqlite_rollback(struct store *base) {
     end_turn(store->turns);
 }
 
+/* Deleted rows were overwritten (secure_delete), but the write-ahead log has them yet. Where
+ * somebody still reads the state before, that is left to the next checkpoint. */
+static void sqlite_erase(struct store *base) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    sqlite3_wal_checkpoint_v2(store->file, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
 static bool sqlite_begin_read(struct store *base) { return run_kept(base, "BEGIN"); }
 
 static void sqlite_end_read(struct store *base) { run_kept(base, "COMMIT"); }
@@ -384,6 +391,7 @@ static const struct database sqlite = {
     .end_read = sqlite_end_read,
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
+    .erase = sqlite_erase,
 };
 
 /* Makes the folder and those above it: 0700, as only this user is to read the data. */
@@ -423,7 +431,7 @@ static bool set_up(struct sqlite_store *store) {
     sqlite3_db_config(store->file, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     return sqlite_run(&store->base, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                                     "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
-                                    "PRAGMA cache_size = -1024;"
+                                    "PRAGMA cache_size = -1024; PRAGMA secure_delete = ON;"
                                     "PRAGMA journal_size_limit = 67108864");
 }
 

@@ -224,13 +224,17 @@ bool store_commit(struct store *store) {
         return false;
     }
     store->in_transaction = false;
+    if (store->erases && store->database->erase) store->database->erase(store);
+    store->erases = false;
     return true;
 }
+
+void store_erases(struct store *store) { store->erases = store->in_transaction; }
 
 void store_rollback(struct store *store) {
     if (!store->in_transaction) return;
     store->database->rollback(store);
-    store->in_transaction = store->spoiled = false;
+    store->in_transaction = store->spoiled = store->erases = false;
     store->transaction = NULL;
 }
 
