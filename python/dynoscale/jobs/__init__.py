@@ -68,11 +68,11 @@ def stop() -> None:
         reader.stop()
 
 
-def rouse() -> None:
+def wake() -> None:
     """Wake the reader of this process: there may be more to read."""
     reader = _readers.get(os.getpid())
     if reader is not None:
-        reader.rouse()
+        reader.wake()
 
 
 def off_reason() -> str | None:
@@ -97,7 +97,7 @@ def follow(options: _native.Options) -> None:
     if options.off_reason() is not None:
         stop()
     else:
-        rouse()
+        wake()
 
 
 def _wanted(options: _native.Options) -> bool:

@@ -78,7 +78,7 @@ class Instances:
                 self._forget()
             if len(self._found) < _MOST:
                 self._found[id(made)] = weakref.ref(made)
-                jobs.rouse()
+                jobs.wake()
         except Exception:
             pass
 

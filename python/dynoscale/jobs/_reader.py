@@ -46,9 +46,9 @@ class Reader:
 
     def stop(self) -> None:
         self._stopping.set()
-        self.rouse()
+        self.wake()
 
-    def rouse(self) -> None:
+    def wake(self) -> None:
         """New settings, and maybe a new leader."""
         wake = self._wake
         if wake is not None:

@@ -78,7 +78,7 @@ class Arq:
                     return
                 server = _Server(_redis.own_client(_blocking(client)), set())
                 self._servers[source] = server
-                jobs.rouse()
+                jobs.wake()
             if len(server.queues) < _MOST_NAMES:
                 server.queues.add(str(queue or client.default_queue_name))
         except Exception as error:

@@ -132,7 +132,7 @@ class RQ:
             where = f"{queue_class.__qualname__} {_redis.address(connection)}"
             if where not in self._servers and len(self._servers) < _MOST_SERVERS:
                 self._servers[where] = _Server(queue_class, _redis.own_client(connection))
-                jobs.rouse()
+                jobs.wake()
         except Exception:  # nothing that we do reaches the app
             pass
 

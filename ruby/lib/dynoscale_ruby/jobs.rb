@@ -101,7 +101,7 @@ module DynoscaleRuby
           if !wanted?
             @reader&.stop
           elsif @reader&.running?
-            @reader.rouse
+            @reader.wake
           else
             Process.singleton_class.prepend(Forks)
             @reader = Reader.new(wait: wait)

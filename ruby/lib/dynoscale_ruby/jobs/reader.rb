@@ -61,12 +61,12 @@ module DynoscaleRuby
       # Does not wait: a reading in progress ends by itself, and records nothing more.
       def stop
         @stopping = true
-        rouse
+        wake
       end
 
       # Wakes the thread: its reasons may have changed. Not from a forked child: the pipe is the
       # parent's.
-      def rouse
+      def wake
         @ringer.write_nonblock('.', exception: false) if @thread.alive?
       rescue IOError, SystemCallError
         nil # all descriptors were closed: it notices by itself when it wakes
