@@ -26,12 +26,12 @@
 #include "log.h"
 #include "store/database.h"
 #include "store/libpq.h"
+#include "store/statements.h"
 
 enum {
     PARAMETERS = 32,
     ANSWER_MS = 15000, /* how long a statement may take */
     FLUSH_EVERY = 64,  /* statements in the pipeline */
-    FIRST_PLACES = 64, /* a power of two */
     CLOCK_OFF_MS = 2000,
     TYPE_BOOL = 16,
     TYPE_BYTEA = 17,
@@ -42,10 +42,10 @@ enum {
 };
 
 struct statement {
+    struct statement_head head; /* first */
     struct postgresql_store *store;
-    const char *sql; /* the address is its name */
-    char *text;      /* with $1 for ?1 */
-    bool in_use, kept, reads, gives_rows;
+    char *text; /* with $1 for ?1 */
+    bool reads, gives_rows;
     int parameters;
     Oid types[PARAMETERS];
     const char *values[PARAMETERS];
@@ -75,8 +75,7 @@ struct postgresql_store {
     size_t changed_count, changed_room, statement_count;
     int64_t last_changed;
 
-    struct statement **places; /* by the address of the text; NULL: free */
-    size_t place_count, kept_count;
+    struct statements statements;
 };
 
 static const struct database postgresql;
@@ -395,7 +394,7 @@ static bool begins_with(const char *sql, const char *word) {
 
 /* ?1 becomes $1; notes how many there are. */
 static bool translate(struct statement *statement) {
-    statement->text = strdup(statement->sql);
+    statement->text = strdup(statement->head.sql);
     if (!statement->text) return false;
     for (char *at = statement->text; *at; at++) {
         if (*at != '?' || !isdigit((unsigned char)at[1])) continue;
@@ -403,65 +402,33 @@ static bool translate(struct statement *statement) {
         int number = atoi(at + 1);
         if (number > statement->parameters) statement->parameters = number;
     }
-    statement->reads = begins_with(statement->sql, "SELECT") ||
-                       begins_with(statement->sql, "WITH") || begins_with(statement->sql, "FETCH");
-    statement->gives_rows = statement->reads || strstr(statement->sql, "RETURNING");
+    statement->reads = begins_with(statement->head.sql, "SELECT") ||
+                       begins_with(statement->head.sql, "WITH") ||
+                       begins_with(statement->head.sql, "FETCH");
+    statement->gives_rows = statement->reads || strstr(statement->head.sql, "RETURNING");
     return statement->parameters <= PARAMETERS;
 }
 
-static void free_statement(struct statement *statement) {
+static void free_statement(void *given) {
+    struct statement *statement = given;
     free(statement->text);
     free(statement);
 }
 
-static struct statement *new_statement(struct postgresql_store *store, const char *sql, bool kept) {
+static void *new_statement(struct store *base, struct statement_head head) {
     struct statement *statement = calloc(1, sizeof *statement);
     if (statement) {
-        *statement = (struct statement){.store = store, .sql = sql, .kept = kept};
+        *statement = (struct statement){.head = head, .store = (struct postgresql_store *)base};
         if (translate(statement)) return statement;
         free_statement(statement);
     }
-    store_failed(&store->base, "out of memory");
+    store_failed(base, "out of memory");
     return NULL;
 }
 
-static size_t place_of(const struct postgresql_store *store, const char *sql) {
-    size_t place = (size_t)((uintptr_t)sql * 0x9E3779B97F4A7C15u >> 20) & (store->place_count - 1);
-    while (store->places[place] && store->places[place]->sql != sql)
-        place = (place + 1) & (store->place_count - 1);
-    return place;
-}
-
-static bool make_places(struct postgresql_store *store) {
-    if (store->kept_count * 2 < store->place_count) return true;
-    size_t before = store->place_count;
-    struct statement **old = store->places;
-    struct statement **places = calloc(before ? before * 2 : FIRST_PLACES, sizeof(void *));
-    if (!places) return false;
-    store->places = places;
-    store->place_count = before ? before * 2 : FIRST_PLACES;
-    for (size_t i = 0; i < before; i++)
-        if (old[i]) store->places[place_of(store, old[i]->sql)] = old[i];
-    free(old);
-    return true;
-}
-
 static void *postgresql_prepare(struct store *base, const char *sql) {
-    struct postgresql_store *store = (struct postgresql_store *)base;
-    if (!make_places(store)) {
-        store_failed(base, "out of memory");
-        return NULL;
-    }
-    size_t place = place_of(store, sql);
-    struct statement *statement = store->places[place];
-    if (!statement || statement->in_use) {
-        bool kept = !statement;
-        statement = new_statement(store, sql, kept);
-        if (!statement) return NULL;
-        if (kept) store->places[place] = statement, store->kept_count++;
-    }
-    statement->in_use = true;
-    return statement;
+    return statements_take(&((struct postgresql_store *)base)->statements, base, sql,
+                           new_statement);
 }
 
 static void postgresql_end(void *given) {
@@ -476,8 +443,8 @@ static void postgresql_end(void *given) {
     if (statement->result) statement->store->pq->PQclear(statement->result);
     statement->result = NULL;
     statement->ran = false;
-    if (!statement->kept) free_statement(statement);
-    else statement->in_use = false;
+    if (!statement->head.kept) free_statement(statement);
+    else statement->head.in_use = false;
 }
 
 static bool postgresql_writes(void *statement) { return !((struct statement *)statement)->reads; }
@@ -555,7 +522,7 @@ static bool send_statement(struct postgresql_store *store, struct statement *sta
                                               statement->parameters, statement->types),
                             false))
         return false;
-    store->prepared = statement->kept ? statement->text : NULL;
+    store->prepared = statement->head.kept ? statement->text : NULL;
     memcpy(store->prepared_types, statement->types, types_size);
     store->statement_count++;
     return note_sent(store,
@@ -767,9 +734,7 @@ static int64_t postgresql_changed_by(struct store *base, int64_t statement) {
 
 static void postgresql_close(struct store *base) {
     struct postgresql_store *store = (struct postgresql_store *)base;
-    for (size_t i = 0; i < store->place_count; i++)
-        if (store->places[i]) free_statement(store->places[i]);
-    free(store->places);
+    statements_free(&store->statements, free_statement);
     free(store->sent);
     free(store->changed);
     if (store->pq) disconnect(store);

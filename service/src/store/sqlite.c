@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "store/database.h"
+#include "store/statements.h"
 
 enum {
     PATH_SIZE = 4096,
-    BUSY_MS = 10000,   /* how long a writer waits for another process */
-    FIRST_PLACES = 64, /* for prepared statements; a power of two */
+    BUSY_MS = 10000, /* how long a writer waits for another process */
 };
 
 /* Writers of this process take turns in the order in which they came, for each file. */
@@ -34,18 +34,16 @@ static struct turns *all_turns;
 static pthread_mutex_t turns_lock = PTHREAD_MUTEX_INITIALIZER; /* of all of them */
 
 struct statement {
+    struct statement_head head; /* first */
     struct sqlite_store *store;
-    const char *sql; /* the address is its name */
     sqlite3_stmt *prepared;
-    bool in_use, kept;
 };
 
 struct sqlite_store {
     struct store base;
     sqlite3 *file;
     struct turns *turns;
-    struct statement **places; /* by the address of the text; NULL: free */
-    size_t place_count, kept_count;
+    struct statements statements;
     int64_t *noted; /* rows changed by statements of this transaction */
     size_t noted_count, noted_room;
 };
@@ -148,73 +146,43 @@ static void failed(struct store *base) {
 
 /* ---- Statements ---------------------------------------------------------------------------- */
 
-static size_t place_of(const struct sqlite_store *store, const char *sql) {
-    size_t place = (size_t)((uintptr_t)sql * 0x9E3779B97F4A7C15u >> 20) & (store->place_count - 1);
-    while (store->places[place] && store->places[place]->sql != sql)
-        place = (place + 1) & (store->place_count - 1);
-    return place;
-}
-
-static bool make_places(struct sqlite_store *store) {
-    if (store->kept_count * 2 < store->place_count) return true;
-    size_t before = store->place_count;
-    struct statement **old = store->places;
-    struct statement **places = calloc(before ? before * 2 : FIRST_PLACES, sizeof(void *));
-    if (!places) return false;
-    store->places = places;
-    store->place_count = before ? before * 2 : FIRST_PLACES;
-    for (size_t i = 0; i < before; i++)
-        if (old[i]) store->places[place_of(store, old[i]->sql)] = old[i];
-    free(old);
-    return true;
-}
-
-static struct statement *compile(struct sqlite_store *store, const char *sql, bool kept) {
+static void *compile(struct store *base, struct statement_head head) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
     struct statement *statement = calloc(1, sizeof *statement);
     if (!statement) {
-        store_failed(&store->base, "out of memory");
+        store_failed(base, "out of memory");
         return NULL;
     }
-    *statement = (struct statement){.store = store, .sql = sql, .kept = kept};
-    unsigned flags = kept ? SQLITE_PREPARE_PERSISTENT : 0;
-    if (sqlite3_prepare_v3(store->file, sql, -1, flags, &statement->prepared, NULL) != SQLITE_OK) {
-        failed(&store->base);
+    *statement = (struct statement){.head = head, .store = store};
+    unsigned flags = head.kept ? SQLITE_PREPARE_PERSISTENT : 0;
+    if (sqlite3_prepare_v3(store->file, head.sql, -1, flags, &statement->prepared, NULL) !=
+        SQLITE_OK) {
+        failed(base);
         free(statement);
         return NULL;
     }
     return statement;
 }
 
-/* A statement that is in use, as where rows are read while a callback reads others by the same
- * text, is compiled a second time for that. */
+static void free_statement(void *given) {
+    struct statement *statement = given;
+    sqlite3_finalize(statement->prepared);
+    free(statement);
+}
+
 static void *sqlite_prepare(struct store *base, const char *sql) {
-    struct sqlite_store *store = (struct sqlite_store *)base;
-    if (!make_places(store)) {
-        store_failed(base, "out of memory");
-        return NULL;
-    }
-    size_t place = place_of(store, sql);
-    struct statement *statement = store->places[place];
-    if (!statement || statement->in_use) {
-        bool kept = !statement;
-        statement = compile(store, sql, kept);
-        if (!statement) return NULL;
-        if (kept) store->places[place] = statement, store->kept_count++;
-    }
-    statement->in_use = true;
-    return statement;
+    return statements_take(&((struct sqlite_store *)base)->statements, base, sql, compile);
 }
 
 static void sqlite_end(void *given) {
     struct statement *statement = given;
-    if (!statement->kept) {
-        sqlite3_finalize(statement->prepared);
-        free(statement);
+    if (!statement->head.kept) {
+        free_statement(statement);
         return;
     }
     sqlite3_reset(statement->prepared);
     sqlite3_clear_bindings(statement->prepared);
-    statement->in_use = false;
+    statement->head.in_use = false;
 }
 
 static bool sqlite_writes(void *statement) {
@@ -354,12 +322,7 @@ static void sqlite_end_read(struct store *base) { run_kept(base, "COMMIT"); }
 
 static void sqlite_close(struct store *base) {
     struct sqlite_store *store = (struct sqlite_store *)base;
-    for (size_t i = 0; i < store->place_count; i++) {
-        if (!store->places[i]) continue;
-        sqlite3_finalize(store->places[i]->prepared);
-        free(store->places[i]);
-    }
-    free(store->places);
+    statements_free(&store->statements, free_statement);
     free(store->noted);
     sqlite3_close_v2(store->file);
     leave_turns(store->turns);
