@@ -50,11 +50,6 @@ static const struct pages_file *file_of(const char *path) {
     return NULL;
 }
 
-static bool takes_gzip(const struct http_request *request) {
-    const char *accepted = http_header(request, "Accept-Encoding");
-    return accepted && strstr(accepted, "gzip") && !strstr(accepted, "gzip;q=0");
-}
-
 static char *unpacked(const struct pages_file *file) {
     char *bytes = malloc(file->length + 1);
     z_stream stream = {.next_in = (z_const Bytef *)file->gzip,
@@ -96,7 +91,7 @@ bool pages_answer(struct http_request *request) {
     text_put(&headers, caching);
     if (!asset) text_put(&headers, policy);
     text_put(&headers, "Vary: Accept-Encoding\r\n");
-    if (takes_gzip(request)) {
+    if (http_takes_gzip(request)) {
         text_put(&headers, "Content-Encoding: gzip\r\n");
         http_answer(request, status, file->type, headers.bytes, (const char *)file->gzip,
                     file->gzip_length);

@@ -115,6 +115,30 @@ def test_a_report_in_gzip_or_chunks_counts_like_any_other(service: Service) -> N
     assert counted(service) == 2
 
 
+def test_long_answers_without_secrets_are_compressed_for_who_takes_it(service: Service) -> None:
+    add_app(service)
+    token = run(service, "token", "add", "--scope", "admin").split()[0]
+    by = {"Authorization": f"Bearer {token}"}
+    now = int(time.time()) // 60 * 60
+    series = f"/api/v1/apps/shop/series?source=web&from={now - 86400}&to={now}&step=60"
+    plain = service.get(series, by)
+    assert "content-encoding" not in plain.headers and plain.headers["vary"] == "Accept-Encoding"
+    packed = service.get(series, {**by, "Accept-Encoding": "br, gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body and len(packed.body) < len(plain.body) / 4
+    refused = service.get(series, {**by, "Accept-Encoding": "gzip;q=0"})
+    assert refused.body == plain.body
+    short = service.get(series.replace("step=60", "step=86400"), {**by, "Accept-Encoding": "gzip"})
+    assert "content-encoding" not in short.headers
+    wrong = service.get(series + "&mood=1", {**by, "Accept-Encoding": "gzip"})
+    assert wrong.status == 400 and "mood" in wrong.text
+    # What holds a secret is not: its length would tell of it where somebody else chooses a part.
+    for _ in range(30):
+        run(service, "token", "add", "--scope", "read")
+    tokens = service.get("/api/v1/tokens", {**by, "Accept-Encoding": "gzip"})
+    assert len(tokens.body) > 1400 and "content-encoding" not in tokens.headers
+
+
 def event_stream(service: Service, token: str, path: str = "/api/v1/events") -> Wire:
     wire = Wire(service.port).send(
         f"GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n".encode()

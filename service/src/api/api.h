@@ -73,10 +73,11 @@ struct api_call {
     json_t *input;                          /* of the body or the query: see input.h */
     char session_token[48];                 /* of the cookie; "": none */
 
-    int status;                          /* 200 where it stays 0 */
-    struct text answer;                  /* JSON, unless type is set */
-    const char *type;                    /* static */
-    struct text headers;                 /* "Name: value\r\n" lines */
+    int status;          /* 200 where it stays 0 */
+    struct text answer;  /* JSON, unless type is set */
+    const char *type;    /* static */
+    struct text headers; /* "Name: value\r\n" lines */
+    bool packs; /* no secret is in the answer, so that it may be compressed where it is long */
     bool config_changed, tokens_changed; /* tell control, tell ingest */
     int64_t told_app;                    /* its platform told of a change: tell control; 0: none */
     /* Answer with a stream of events in place of `answer`: of the app's id, 0: of all apps that

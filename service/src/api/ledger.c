@@ -94,6 +94,7 @@ static bool list_tick(void *context, const struct ledger_tick *tick) {
 }
 
 void ledger_list(struct api_call *call) {
+    call->packs = true;
     int64_t from_s = call->now_s - HOUR_S, to_s = call->now_s + 1, limit = USUAL_TICKS;
     bool changes = false;
     const struct field fields[] = {
@@ -259,6 +260,7 @@ static bool chart_tick(void *context, const struct ledger_tick *tick) {
 }
 
 void ledger_chart(struct api_call *call) {
+    call->packs = true;
     int64_t from_s = call->now_s - HOUR_S, to_s = call->now_s + 1, step_s = 10;
     const struct field fields[] = {
         {.name = "from", .kind = FIELD_TIME, .to = &from_s},
@@ -418,6 +420,7 @@ static int by_time(const void *one, const void *other) {
 }
 
 void events_list(struct api_call *call) {
+    call->packs = true;
     struct events events = {.call = call, .from_s = call->now_s - 86400, .to_s = call->now_s + 1};
     const struct field fields[] = {
         {.name = "from", .kind = FIELD_TIME, .to = &events.from_s},

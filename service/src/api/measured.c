@@ -9,6 +9,7 @@
 enum { HOUR_S = 3600, DAY_S = 86400, LONGEST_S = 400 * 86400, MOST_POINTS = 20000 };
 
 void series_show(struct api_call *call) {
+    call->packs = true;
     int64_t from_s = call->now_s - HOUR_S, to_s = call->now_s, step_s = 10;
     const char *source = NULL, *signal = "wait";
     const struct field fields[] = {

@@ -333,6 +333,7 @@ bool api_event(struct text *text, struct store *store, int64_t app_id, int64_t n
 }
 
 void processes_list(struct api_call *call) {
+    call->packs = true;
     enum state worst = STATE_NONE;
     char words[500];
     if (!input_query(call, NULL, 0)) return;

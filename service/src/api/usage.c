@@ -157,6 +157,7 @@ static bool check_range(struct api_call *call, int64_t from_s, int64_t to_s, int
 }
 
 void usage_show(struct api_call *call) {
+    call->packs = true;
     int64_t from_s = call->now_s - DAY_S, to_s = call->now_s, step_s = USUAL_STEP_S;
     const struct field fields[] = {
         {.name = "from", .kind = FIELD_TIME, .to = &from_s},

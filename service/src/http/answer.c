@@ -175,3 +175,8 @@ void answer_refusal(struct connection *connection, int status, const char *sente
         connection_answered(connection);
     text_free(&body);
 }
+
+bool http_takes_gzip(const struct http_request *request) {
+    const char *accepted = http_header(request, "Accept-Encoding");
+    return accepted && strstr(accepted, "gzip") && !strstr(accepted, "gzip;q=0");
+}

@@ -1,10 +1,13 @@
 #include "http/gzip.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <zlib.h>
 
-enum { GZIP_ONLY = 16 }; /* added to windowBits: neither zlib's format nor a guess */
+enum {
+    GZIP_ONLY = 16, /* added to windowBits: neither zlib's format nor a guess */
+    LEVEL = 4,      /* of a chart's JSON nearly as small as by 6, in half the time */
+    MEMORY = 8,
+};
 
 struct output {
     char *bytes;
@@ -55,4 +58,22 @@ enum gzip_result gzip_undo(const char *bytes, size_t length, size_t most, char *
     *plain = output.bytes;
     *plain_length = output.length;
     return GZIP_OK;
+}
+
+bool gzip_make(const char *bytes, size_t length, char **packed, size_t *packed_length) {
+    z_stream stream = {.next_in = (Bytef *)bytes, .avail_in = (uInt)length};
+    if (deflateInit2(&stream, LEVEL, Z_DEFLATED, MAX_WBITS + GZIP_ONLY, MEMORY,
+                     Z_DEFAULT_STRATEGY) != Z_OK)
+        return false;
+    size_t room = deflateBound(&stream, length);
+    *packed = malloc(room);
+    stream.next_out = (Bytef *)*packed;
+    stream.avail_out = (uInt)room;
+    bool done = *packed && deflate(&stream, Z_FINISH) == Z_STREAM_END;
+    *packed_length = room - stream.avail_out;
+    deflateEnd(&stream);
+    if (done) return true;
+    free(*packed);
+    *packed = NULL;
+    return false;
 }

@@ -1,9 +1,10 @@
 /*
- * Undoes gzip, up to a limit: a few bytes can stand for gigabytes.
+ * Undoes gzip, up to a limit: a few bytes can stand for gigabytes. And makes it.
  */
 #ifndef GZIP_H
 #define GZIP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum gzip_result { GZIP_OK, GZIP_DAMAGED, GZIP_TOO_LARGE, GZIP_NO_MEMORY };
@@ -12,5 +13,8 @@ enum gzip_result { GZIP_OK, GZIP_DAMAGED, GZIP_TOO_LARGE, GZIP_NO_MEMORY };
  */
 enum gzip_result gzip_undo(const char *bytes, size_t length, size_t most, char **plain,
                            size_t *plain_length);
+
+/* *packed is for the caller to free. False without memory. */
+bool gzip_make(const char *bytes, size_t length, char **packed, size_t *packed_length);
 
 #endif

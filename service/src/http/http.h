@@ -39,6 +39,9 @@ const char *http_address(const struct http_request *request);
 /* A header's value, any case of its name; NULL where there is none. Of several: the first. */
 const char *http_header(const struct http_request *request, const char *name);
 
+/* Whether the answer may be compressed by gzip. */
+bool http_takes_gzip(const struct http_request *request);
+
 /* The body, decoded, with a NUL behind it. As all that is said of a request, it lives and stays
  * the same until the answer: another thread may read it. */
 const char *http_body(const struct http_request *request, size_t *length);

@@ -4,8 +4,11 @@
 
 #include "addon/addon.h"
 #include "clock.h"
+#include "http/gzip.h"
 #include "pages.h"
 #include "serve/serve.h"
+
+enum { LEAST_PACKED = 1400 }; /* what fits into a packet is sent as it is */
 
 static const char report_path[] = "/api/v1/report/";
 
@@ -18,11 +21,14 @@ struct api_job {
     struct http_request *request;
     struct api_call call;
     struct text metrics; /* of the service, before those that the API adds */
+    char *packed;        /* the answer by gzip; NULL: it is sent as it is */
+    size_t packed_length;
 };
 
 static void free_job(struct api_job *job) {
     api_call_free(&job->call);
     text_free(&job->metrics);
+    free(job->packed);
     free(job);
 }
 
@@ -38,8 +44,12 @@ static void answer_call(struct api_job *job) {
         text_add(&job->metrics, body->bytes, body->length);
         body = &job->metrics;
     }
-    http_answer(job->request, status, call->type ? call->type : "application/json",
-                call->headers.bytes, body->bytes, body->length);
+    if (job->packed)
+        http_answer(job->request, status, call->type, call->headers.bytes, job->packed,
+                    job->packed_length);
+    else
+        http_answer(job->request, status, call->type ? call->type : "application/json",
+                    call->headers.bytes, body->bytes, body->length);
 }
 
 static void finish_call(void *context) {
@@ -62,6 +72,15 @@ static void finish_call(void *context) {
     free_job(job);
 }
 
+static void pack(struct api_job *job) {
+    struct api_call *call = &job->call;
+    if (!call->packs || call->status != 200 || call->stream || call->work) return;
+    text_put(&call->headers, "Vary: Accept-Encoding\r\n");
+    if (call->answer.length < LEAST_PACKED || !http_takes_gzip(job->request)) return;
+    if (gzip_make(call->answer.bytes, call->answer.length, &job->packed, &job->packed_length))
+        text_put(&call->headers, "Content-Encoding: gzip\r\n");
+}
+
 static void run_call(struct pool_job *pool_job, struct store *store) {
     struct api_job *job = (struct api_job *)pool_job;
     job->call.store = store;
@@ -69,6 +88,7 @@ static void run_call(struct pool_job *pool_job, struct store *store) {
     const char *path = http_path(job->request);
     if (addon_has(path)) addon_run(&job->call, path);
     else api_run(&job->call, path);
+    pack(job);
     job->post.run = finish_call;
     job->post.context = job;
     loop_post(job->service->loop, &job->post);
