@@ -7,7 +7,7 @@ import { tell } from './tell.js';
 import { dynos, stamp, timeTag } from './words.js';
 
 const name = appName(), path = appPath(name);
-const KINDS = { command: 'a program on the service’s machine', heroku: 'Heroku', webhook: 'a webhook' };
+const KINDS = { command: 'a program on the service’s machine', heroku: 'Heroku', kubernetes: 'Kubernetes', webhook: 'a webhook' };
 let app = await frame({ app: name, page: 'settings' });
 const admin = await may('admin');
 
@@ -24,6 +24,13 @@ async function platform() {
     health(set);
   }
   $('#platform-form').replaceChildren(admin ? form(set) : '');
+}
+
+// Lists as words, and {web: 'shop-web'} as web=shop-web.
+function shown(value) {
+  if (Array.isArray(value)) return value.join(' ');
+  if (value && typeof value === 'object') return Object.entries(value).map(([key, one]) => `${key}=${one}`).join(' ');
+  return String(value);
 }
 
 function health(set) {
@@ -44,7 +51,7 @@ function health(set) {
         : note('attention', 'warn', 'The number of dynos was not read yet.', ''), ' ', test);
   $('#platform-pairs').replaceChildren(...pairs([
     ['Platform', KINDS[set.kind] ?? set.kind],
-    ...Object.entries(set.settings).map(([key, value]) => [key, el('code', {}, Array.isArray(value) ? value.join(' ') : String(value))]),
+    ...Object.entries(set.settings).map(([key, value]) => [key, el('code', {}, shown(value))]),
     ['Credential', set.has_secret ? 'Kept encrypted, and never shown again.' : 'None is needed or set.'],
   ]));
 }

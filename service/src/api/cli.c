@@ -24,8 +24,11 @@ const struct cli_command cli_commands[] = {
     {"app zone", "APP ZONE", "", 2, 2, false, "Sets an app's time zone.", cli_app_zone},
     {"platform set",
      "APP command -- PROGRAM [ARGUMENTS...] | APP webhook URL [--secret-stdin] | APP heroku --app "
-     "NAME [--limit DYNOS] [--no-webhooks] [--secret-stdin|--code-stdin]",
-     "secret-stdin code-stdin force app= limit= no-webhooks", 2, 3, false,
+     "NAME [--limit DYNOS] [--no-webhooks] [--secret-stdin|--code-stdin] | APP kubernetes "
+     "[TYPE=NAME...] [--namespace NS] [--server URL] [--ca-file FILE] [--secret-stdin]",
+     "secret-stdin code-stdin force app= limit= no-webhooks namespace= server= ca-file= region= "
+     "cluster= environment= api=",
+     2, 20, false,
      "Sets what runs the dynos and tries it at once. A program is called as `PROGRAM ARGUMENTS... "
      "read TYPE` and `... set TYPE N`. A webhook's secret is made and shown this once, or read "
      "from "

@@ -199,8 +199,64 @@ static bool put_heroku(struct cli *cli, struct text *body) {
     return true;
 }
 
+/* The text of the file of --ca-file; NULL: a sentence was printed. */
+static char *read_authority(const char *path) {
+    enum { LONGEST = 65536 };
+    FILE *file = fopen(path, "re");
+    char *text = file ? calloc(1, LONGEST) : NULL;
+    if (!text || fread(text, 1, LONGEST - 1, file) == 0) {
+        cli_fail(0, "--ca-file: %s can't be read", path);
+        free(text);
+        text = NULL;
+    }
+    if (file) fclose(file);
+    return text;
+}
+
+/* {"web": "deployment/shop"} of the arguments web=deployment/shop. */
+static bool put_processes(struct cli *cli, struct text *body) {
+    text_put(body, ",\"settings\":{");
+    if (cli->count > 2) text_put(body, "\"processes\":{");
+    for (int i = 2; i < cli->count; i++) {
+        char *name = strchr(cli->arguments[i], '=');
+        if (!name || name == cli->arguments[i] || !name[1]) {
+            cli_fail(0,
+                     "platform set %s %s takes TYPE=NAME, and options. A credential is read "
+                     "from standard input, never an argument",
+                     cli->arguments[0], cli->arguments[1]);
+            return false;
+        }
+        *name = '\0';
+        cli_member(body, cli->arguments[i], name + 1);
+    }
+    if (cli->count > 2) text_char(body, '}');
+    return true;
+}
+
+/* Settings that are texts, each given as an option of its name. */
+static bool put_options(struct cli *cli, struct text *body) {
+    static const char *const names[] = {"app",     "namespace",   "server", "region",
+                                        "cluster", "environment", "api"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (cli_value(cli, names[i])) cli_member(body, names[i], cli_value(cli, names[i]));
+    if (cli_value(cli, "ca-file")) {
+        char *authority = read_authority(cli_value(cli, "ca-file"));
+        if (!authority) return false;
+        cli_member(body, "ca", authority);
+        free(authority);
+    }
+    text_char(body, '}');
+    return true;
+}
+
 static bool put_settings(struct cli *cli, struct text *body) {
     const char *kind = cli->arguments[1];
+    if (strcmp(kind, "webhook") != 0 && strcmp(kind, "command") != 0 && strcmp(kind, "heroku") != 0)
+        return put_processes(cli, body) && put_options(cli, body);
+    if (cli->count > 3) {
+        cli_fail(0, "platform set %s %s: too many arguments", cli->arguments[0], kind);
+        return false;
+    }
     if (strcmp(kind, "command") == 0) return put_command(cli, body);
     if (strcmp(kind, "heroku") == 0) return put_heroku(cli, body);
     if (cli->count < 3) {

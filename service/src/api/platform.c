@@ -243,14 +243,28 @@ struct wish {
     bool force;
 };
 
+/* A kept credential goes to the address that it was given for, and to no other. */
+static bool same_address(const char *before, const json_t *now) {
+    static const char *const names[] = {"api", "server"};
+    json_t *old = json_loads(before, 0, NULL);
+    bool same = old != NULL;
+    for (size_t i = 0; same && i < sizeof names / sizeof *names; i++) {
+        const json_t *a = json_object_get(old, names[i]), *b = json_object_get(now, names[i]);
+        same = (!a && !b) || (a && b && json_equal(a, b));
+    }
+    json_decref(old);
+    return same;
+}
+
 /* The secret that is kept where the same kind is set again without one. */
-static char *kept_secret(struct api_call *call, const char *kind) {
+static char *kept_secret(struct api_call *call, const char *kind, const json_t *settings) {
     struct setting setting;
     char *secret = NULL;
     if (!platform_get(call->store, call->app.id, &setting.kind, &setting.settings, &setting.sealed,
                       &setting.sealed_length))
         return NULL;
-    if (setting.sealed && strcmp(setting.kind, kind) == 0)
+    if (setting.sealed && strcmp(setting.kind, kind) == 0 &&
+        same_address(setting.settings, settings))
         secret = vault_unseal(call->vault, call->app.name, setting.sealed, setting.sealed_length);
     free_setting(&setting);
     return secret;
@@ -259,7 +273,7 @@ static char *kept_secret(struct api_call *call, const char *kind) {
 /* A webhook is signed with a secret that both sides know: made here where none is given. */
 static bool find_secret(struct api_call *call, struct wish *wish, const char *given) {
     char made[TOKEN_SIZE], error[200];
-    wish->secret = given ? strdup(given) : kept_secret(call, wish->platform->kind);
+    wish->secret = given ? strdup(given) : kept_secret(call, wish->platform->kind, wish->settings);
     if (!wish->secret && strcmp(wish->platform->kind, "webhook") == 0) {
         token_make(made, "wh_");
         wish->secret = strdup(made);

@@ -171,10 +171,25 @@ static void set_protocols(CURL *easy) {
 #endif
 }
 
+/* Who is trusted, and what the request is signed with. */
+static void set_trust(CURL *easy, const struct client_request *request) {
+    if (request->authority) {
+        struct curl_blob blob = {.data = (void *)(uintptr_t)request->authority,
+                                 .len = strlen(request->authority),
+                                 .flags = CURL_BLOB_COPY};
+        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+    }
+    if (request->signed_for) {
+        curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, request->signed_for);
+        curl_easy_setopt(easy, CURLOPT_USERPWD, request->key);
+    }
+}
+
 static void set_options(CURL *easy, struct transfer *transfer, struct curl_slist *headers,
                         char *error) {
     const struct client_request *request = transfer->request;
     set_protocols(easy);
+    set_trust(easy, request);
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
     if (request->body) {
@@ -198,9 +213,11 @@ static void set_options(CURL *easy, struct transfer *transfer, struct curl_slist
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 }
 
-static struct curl_slist *header_list(const char *const *headers) {
+static struct curl_slist *header_list(const struct client_request *request) {
+    const char *const *headers = request->headers;
     struct curl_slist *list = curl_slist_append(NULL, "User-Agent: dynoscaled");
-    if (list) curl_slist_append(list, "Expect:"); /* no wait for a 100 */
+    /* No wait for a 100. libcurl would sign that header too, though it is not sent. */
+    if (list && !request->signed_for) curl_slist_append(list, "Expect:");
     for (; headers && *headers && list; headers++) curl_slist_append(list, *headers);
     return list;
 }
@@ -233,7 +250,7 @@ void client_call(const struct client_request *request, struct client_answer *ans
     struct transfer transfer = {.request = request, .answer = answer};
     char error[CURL_ERROR_SIZE] = "";
     CURL *easy = curl_easy_init();
-    struct curl_slist *headers = easy ? header_list(request->headers) : NULL;
+    struct curl_slist *headers = easy ? header_list(request) : NULL;
     if (headers) {
         set_options(easy, &transfer, headers, error);
         CURLcode code = curl_easy_perform(easy);

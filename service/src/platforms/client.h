@@ -23,6 +23,11 @@ struct client_request {
     bool private_addresses; /* loopback, link-local and private addresses may be connected to */
     size_t longest;         /* answer that is read; a longer one is an error */
     const char *header;     /* "ratelimit-remaining:", in lower case: kept of the answer; or NULL */
+    const char
+        *authority; /* certificates (PEM) that are trusted in place of the system's; or NULL */
+    const char
+        *signed_for; /* "aws:amz:REGION:SERVICE": signed with `key` by signature v4; or NULL */
+    const char *key; /* "ID:SECRET", for signed_for */
 };
 
 struct client_answer {

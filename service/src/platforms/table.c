@@ -5,10 +5,11 @@
 
 #include "platforms/platform.h"
 
-extern const struct platform platform_command, platform_heroku, platform_webhook;
+extern const struct platform platform_command, platform_heroku, platform_kubernetes,
+    platform_webhook;
 
-const struct platform *const platforms[] = {&platform_command, &platform_heroku, &platform_webhook,
-                                            NULL};
+const struct platform *const platforms[] = {&platform_command, &platform_heroku,
+                                            &platform_kubernetes, &platform_webhook, NULL};
 
 const struct platform *platform_find(const char *kind) {
     for (size_t i = 0; platforms[i]; i++)
