@@ -66,6 +66,19 @@ package: ## build the gem, the sdist and the wheel into build/packages
 	$(RAKE) package
 	$(PYTHON) -W ignore -m build --no-isolation --outdir build/packages
 
+.PHONY: deb test-deb
+
+# DEB_REVISION=2: a later package of the same version.
+deb: ## build the service's Debian package, for the release that this is, into build/packages
+	$(call install,service deb)
+	@$(SUBMAKE) build/cc-deb/dynoscaled CC=cc VARIANT=deb
+	@service/dist/deb/build build/cc-deb/dynoscaled \
+	    $$(sed -n 's/^#define DYNOSCALE_VERSION "\(.*\)"/\1/p' core/include/dynoscale.h) build/packages
+
+test-deb: build-service ## that package in a new Debian: RELEASES="bookworm trixie"
+	$(call install,test matrix)
+	$(PYTEST) tests/deb
+
 .PHONY: wheels gems release-check
 
 # PYTHONS=3.13 ONLY=x86_64-linux: some of them.
@@ -160,6 +173,9 @@ VARIANT        :=
 FLAGS_asan     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_tsan     := -fsanitize=thread
 FLAGS_coverage := --coverage -fprofile-update=atomic -O0 -DCOVERAGE
+# As Debian builds what listens on a network. (Fortified headers also want each result to be used.)
+FLAGS_deb      := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 \
+                  -Wno-unused-result -Wl,-z,relro,-z,now
 FLAGS_fuzz     := $(FLAGS_asan) -fsanitize=fuzzer-no-link -DFUZZING
 
 OUT     := build/$(notdir $(firstword $(CC)))$(VARIANT:%=-%)

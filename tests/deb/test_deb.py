@@ -1,0 +1,153 @@
+"""The Debian package in new Debians: built in one that has what building takes, installed in one that
+has nothing, upgraded, removed and purged. Takes root, debootstrap and a mirror."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator, List, NamedTuple, Set
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+import chroot  # noqa: E402
+
+RELEASES = os.environ.get("RELEASES", "bookworm trixie").split()
+INSTALL = "apt-get install -q -y --no-install-recommends"
+# Whatever the mirror's last hour was like.
+UPDATE = "apt-get update -q"
+
+# Starts the service as its unit does: as its user, with the environment of its file.
+SERVE = """
+serve() {
+    rm -f /tmp/serve.log; touch /tmp/serve.log
+    ( set -a; . /etc/dynoscaled.env; DYNOSCALED_DATA=/var/lib/dynoscaled; umask 077
+      exec setpriv --reuid dynoscaled --regid dynoscaled --clear-groups --no-new-privs \
+          /usr/bin/dynoscaled serve ) >/tmp/serve.log 2>&1 &
+    service=$!
+    for try in $(seq 600); do
+        ! grep -q 'has started' /tmp/serve.log || return 0
+        kill -0 $service || { cat /tmp/serve.log; exit 1; }
+        sleep 0.1
+    done
+    cat /tmp/serve.log; exit 1
+}
+end() { kill $service; wait $service; }
+"""
+
+
+class Built(NamedTuple):
+    release: str
+    first: Path
+    second: Path  # a later package of the same
+
+
+def sources() -> List[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, stdout=subprocess.PIPE, check=True,
+    )  # fmt: skip
+    return [name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+
+
+def copy_sources(to: Path) -> None:
+    for name in sources():
+        target = to / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
+    # What the pages take from npm is the same everywhere.
+    if (ROOT / "build" / "web").is_dir():
+        shutil.copytree(ROOT / "build" / "web", to / "build" / "web", symlinks=True)
+        (to / "build/web/node_modules/.installed").touch()
+
+
+def done(machine: chroot.Chroot, script: str) -> str:
+    run = machine.run("set -e\n" + script)
+    assert run.returncode == 0, run.stdout[-6000:]
+    return run.stdout
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    if reason := chroot.missing():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp(request.param)
+    groups = dict(re.findall(r'(?m)^(service|deb)="([^"]*)"', (ROOT / "tests/support/deps").read_text()))
+    wanted = " ".join(f"{groups['service']} {groups['deb']}".split()).replace(" npm ", " ")
+    try:
+        with chroot.Chroot(request.param, folder / "build") as machine:
+            copy_sources(machine.root / "source")
+            done(machine, f"{UPDATE} && {INSTALL} {wanted}")
+            done(machine, "cd /source && make deb DEPS=skip && make deb DEPS=skip DEB_REVISION=2")
+            packages = sorted((machine.root / "source/build/packages").glob("*.deb"), key=lambda p: len(p.name))
+            copies = [Path(shutil.copy(package, folder)) for package in packages]
+    except OSError as error:
+        pytest.skip(str(error))
+    yield Built(request.param, *copies)
+
+
+@pytest.fixture
+def machine(built: Built, tmp_path: Path) -> Iterator[chroot.Chroot]:
+    with chroot.Chroot(built.release, tmp_path / "root") as system:
+        done(system, UPDATE)
+        (system.root / "packages").mkdir()
+        shutil.copy(built.first, system.root / "packages/first.deb")
+        shutil.copy(built.second, system.root / "packages/second.deb")
+        yield system
+
+
+def traces(machine: chroot.Chroot) -> Set[str]:
+    """What is named after the service, but for the packages themselves and logs of installing."""
+    found = done(machine, "find / -xdev -name '*dynoscaled*' ! -path '/proc/*'; getent passwd dynoscaled || true")
+    return set(found.split())
+
+
+def test_it_installs_runs_upgrades_with_its_data_and_goes_without_a_trace(
+    built: Built, machine: chroot.Chroot
+) -> None:
+    done(machine, f"{INSTALL} /packages/first.deb")
+    assert done(machine, "stat -c '%U:%G %a' /var/lib/dynoscaled /etc/dynoscaled.env").split("\n")[:2] == [
+        "dynoscaled:dynoscaled 700",
+        "root:root 600",
+    ]
+    assert "multi-user.target.wants/dynoscaled.service" in " ".join(traces(machine))
+    assert "dynoscaled 2." in done(machine, "dynoscaled --version")
+
+    # As root, every command works on the service's data, and does not take it away from the service.
+    done(machine, f"{SERVE}\nserve; dynoscaled user link; dynoscaled app add shop --zone UTC; end")
+    done(machine, "dynoscaled app add other --zone UTC; dynoscaled backup /tmp/copy")
+    done(machine, "sed -i 's/^#DYNOSCALED_PUBLIC_URL.*/DYNOSCALED_PUBLIC_URL=https:\\/\\/a.example/' /etc/dynoscaled.env")
+
+    done(machine, f"{INSTALL} -o Dpkg::Options::=--force-confold /packages/second.deb")
+    assert built.second.name.split("_")[1] in done(machine, "dpkg-query -W dynoscaled")
+    listed = done(machine, f"{SERVE}\nserve; dynoscaled app list; end")
+    assert "shop" in listed and "other" in listed
+    assert "a.example" in done(machine, "cat /etc/dynoscaled.env")
+
+    done(machine, "apt-get remove -q -y dynoscaled")
+    assert (machine.root / "var/lib/dynoscaled/dynoscaled.db").exists()
+    assert not (machine.root / "usr/bin/dynoscaled").exists()
+    done(machine, f"{INSTALL} /packages/second.deb")
+    assert "shop" in done(machine, "dynoscaled app list")
+
+    done(machine, "apt-get purge -q -y dynoscaled; rm -rf /tmp/copy")
+    assert not traces(machine)
+
+
+def test_its_manual_page_has_every_setting(machine: chroot.Chroot) -> None:
+    done(machine, f"{INSTALL} /packages/first.deb groff-base man-db")
+    # Debian's own minimal systems leave manuals out; the package has it all the same.
+    page = done(
+        machine,
+        "dpkg-deb --fsys-tarfile /packages/first.deb | tar -xO ./usr/share/man/man8/dynoscaled.8.gz |"
+        " gunzip >/tmp/page.8; MANWIDTH=100 man --warnings -l /tmp/page.8 2>&1 | col -b",
+    )
+    for setting in re.findall(r"(?m)^  (--[a-z-]+)", done(machine, "dynoscaled serve --help")):
+        assert setting in page
+    assert "warning" not in page
