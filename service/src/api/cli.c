@@ -124,6 +124,13 @@ const struct cli_command cli_commands[] = {
      "begun "
      "again by the same command; --cancel lets services use FROM again.",
      cli_move},
+    {"doctor", "[--backup FILE] [--env FILE]", "backup= env=", 0, 0, false,
+     "Looks at all that the service needs: its folder, disk, key, clock and data, its public "
+     "address, each app's newest report and platform, the last backup. Says what to do. Exit code "
+     "1 "
+     "where something is broken. --backup: a copy of the data, or a dump, whose age counts. --env: "
+     "the file with the service's environment, as /etc/dynoscaled.env.",
+     cli_doctor},
     {"heroku manifest", "URL [--id ID] [--directory DIR]", "id= directory=", 1, 1, false,
      "Writes what makes a service at this public address an add-on of Heroku's: its manifest and "
      "its settings, with new secrets.",
@@ -150,6 +157,7 @@ const char cli_help[] =
     "                                      people who sign in\n"
     "  audit                               who did what\n"
     "  backup, restore, move               copies of all data\n"
+    "  doctor                              whether all is well, and what to do\n"
     "  heroku manifest|check               being an add-on of Heroku's\n"
     "\n"
     "Each takes --data DIR, --json and --help. Times are written as 10:42, 2026-11-29T10:42:00Z,\n"

@@ -196,6 +196,7 @@ bool cli_call(struct cli *cli, const struct cli_request *request, struct cli_rep
     if (reply->body.length > 0)
         reply->json = json_loadb(reply->body.bytes, reply->body.length, JSON_DECODE_ANY, NULL);
     if (reply->status < 400) return true;
+    if (cli->quiet) return false;
     const char *detail = json_string_value(json_object_get(reply->json, "detail"));
     if (detail) cli_fail(0, "%s", detail);
     else cli_fail(0, "the service answered with status %d", reply->status);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api/cli_inside.h"
+#include "clock.h"
 #include "store/move.h"
 
 enum { DAY_S = 86400 };
@@ -124,6 +125,13 @@ int cli_export(struct cli *cli) {
 
 /* ---- backup, restore ------------------------------------------------------------------------- */
 
+/* For `doctor`. A disk that is full is no reason to call the copy a failure. */
+static void note_backup(struct store *store) {
+    char moment[24];
+    snprintf(moment, sizeof moment, "%" PRId64, ds_clock_wall_ns() / 1000000000);
+    store_set_meta(store, "backup_at", moment);
+}
+
 /* Its own store in this process, whether a service runs or not. */
 int cli_backup(struct cli *cli) {
     char error[512];
@@ -132,6 +140,7 @@ int cli_backup(struct cli *cli) {
         cli->store ? cli->store : store_open(cli_place(cli), STORE_EXISTING, error, sizeof error);
     if (!store) return cli_fail(CLI_REFUSED, "%s", error);
     bool done = store_backup(store, cli->arguments[0], error, sizeof error);
+    if (done) note_backup(store);
     if (store != cli->store) store_close(store);
     if (!done) return cli_fail(CLI_REFUSED, "%s", error);
     if (!cli->json)

@@ -29,6 +29,7 @@ struct cli {
 
     char folder[1024];
     bool connected; /* a service runs on the folder */
+    bool quiet;     /* cli_call prints nothing about an answer that is a refusal */
     struct store *store;
     struct vault *vault;
     char *public_url;
@@ -163,6 +164,7 @@ int cli_export(struct cli *cli);
 int cli_backup(struct cli *cli);
 int cli_restore(struct cli *cli);
 int cli_move(struct cli *cli);
+int cli_doctor(struct cli *cli);
 int cli_heroku_manifest(struct cli *cli);
 int cli_heroku_check(struct cli *cli);
 

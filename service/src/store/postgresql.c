@@ -788,13 +788,15 @@ struct store *postgresql_open(const char *url, enum store_open how, char *error,
         return NULL;
     }
     bool ok = store->pq && store->url && ready(store) && is_new_enough(store);
-    if (ok && how == STORE_EXISTING && !has_table(store, "schema_step")) {
+    if (ok && how != STORE_CREATE && !has_table(store, "schema_step")) {
         if (!*store->base.error)
             store_failed(&store->base, "there is no data in it: `dynoscaled serve --database ...` "
                                        "makes it");
         ok = false;
     }
-    if (ok && make_turn(store) && store_step_schema(&store->base)) return &store->base;
+    if (ok && how == STORE_LOOK && store_knows_schema(&store->base)) return &store->base;
+    if (ok && how != STORE_LOOK && make_turn(store) && store_step_schema(&store->base))
+        return &store->base;
     snprintf(error, size, "can't use the data in PostgreSQL: %s", store->base.error);
     postgresql_close(&store->base);
     return NULL;

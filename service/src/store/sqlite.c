@@ -376,6 +376,16 @@ static bool make_folder(const char *folder, char *error, size_t size) {
     return true;
 }
 
+static bool looks_whole(struct sqlite_store *store) {
+    bool whole = false;
+    struct query query = store_query(&store->base, "PRAGMA quick_check(1)");
+    if (query_next(&query)) whole = strcmp(column_text(&query, 0), "ok") == 0;
+    if (!query_end(&query) || !whole) return false;
+    query = store_query(&store->base, "SELECT count(*) FROM schema_step");
+    whole = query_next(&query) && column_int(&query, 0) > 0;
+    return query_end(&query) && whole;
+}
+
 /* SQLite gives its other files the rights of this one. */
 static bool make_file(const char *path, int flags, char *error, size_t size) {
     int file = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
@@ -408,6 +418,17 @@ static struct sqlite_store *connect(const char *path, int flags) {
     return store;
 }
 
+/* False with a sentence where the data is damaged or newer than this program. */
+static bool look_at(struct sqlite_store *store, const char *folder, char *error, size_t size) {
+    bool open = store->turns != NULL;
+    if (open) sqlite3_busy_timeout(store->file, BUSY_MS);
+    if (open && !looks_whole(store) && !store->base.error[0])
+        store_failed(&store->base, "the data is damaged: restore a backup");
+    if (open && !store->base.error[0] && store_knows_schema(&store->base)) return true;
+    snprintf(error, size, "can't use the data in %s: %s", folder, store->base.error);
+    return false;
+}
+
 struct store *sqlite_open(const char *folder, enum store_open how, char *error, size_t size) {
     char path[PATH_SIZE];
     struct stat found;
@@ -423,9 +444,15 @@ struct store *sqlite_open(const char *folder, enum store_open how, char *error, 
                  folder, strerror(errno), folder);
         return NULL;
     }
-    struct sqlite_store *store = connect(path, SQLITE_OPEN_READWRITE);
+    struct sqlite_store *store =
+        connect(path, how == STORE_LOOK ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
     if (!store) {
         snprintf(error, size, "out of memory");
+        return NULL;
+    }
+    if (how == STORE_LOOK && look_at(store, folder, error, size)) return &store->base;
+    if (how == STORE_LOOK) {
+        sqlite_close(&store->base);
         return NULL;
     }
     /* The first of several to open a new file turns WAL on, which SQLite does not wait for. */
@@ -506,16 +533,6 @@ bool sqlite_backup(struct store *base, const char *file, char *error, size_t siz
     }
     if (!ok) unlink(part);
     return ok && (sync_folder_of(file) || true);
-}
-
-static bool looks_whole(struct sqlite_store *store) {
-    bool whole = false;
-    struct query query = store_query(&store->base, "PRAGMA quick_check(1)");
-    if (query_next(&query)) whole = strcmp(column_text(&query, 0), "ok") == 0;
-    if (!query_end(&query) || !whole) return false;
-    query = store_query(&store->base, "SELECT count(*) FROM schema_step");
-    whole = query_next(&query) && column_int(&query, 0) > 0;
-    return query_end(&query) && whole;
 }
 
 /* Whether a file is a whole backup that this program knows; opened. NULL with a sentence. */
@@ -601,4 +618,11 @@ bool store_restore(const char *file, const char *folder, bool replace, char *err
     if (!ok && !there) unlink(path);
     sqlite_close(&backup->base);
     return ok;
+}
+
+bool store_check_backup(const char *file, char *error, size_t size) {
+    struct sqlite_store *backup = open_backup(file, error, size);
+    if (!backup) return false;
+    sqlite_close(&backup->base);
+    return true;
 }

@@ -273,6 +273,13 @@ bool store_knows_schema(struct store *store) {
     return query_end(&query);
 }
 
+int64_t store_missing_steps(struct store *store) {
+    struct query query = store_query(store, "SELECT count(*) FROM schema_step");
+    int64_t missing = -1;
+    if (query_next(&query)) missing = (int64_t)*store->database->step_count - column_int(&query, 0);
+    return query_end(&query) ? missing : -1;
+}
+
 static bool has_step(struct store *store, const struct schema_step *step) {
     struct query query = store_query(store, "SELECT 1 FROM schema_step WHERE number = ?1");
     query_int(&query, 1, step->number);

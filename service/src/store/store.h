@@ -8,7 +8,7 @@
 
 #include "store/driver.h"
 
-enum store_open { STORE_CREATE, STORE_EXISTING };
+enum store_open { STORE_CREATE, STORE_EXISTING, STORE_LOOK };
 
 /*
  * Opens the data and steps its schema forward. `place` is the URL of a PostgreSQL database
@@ -16,9 +16,13 @@ enum store_open { STORE_CREATE, STORE_EXISTING };
  * it, else DIR/dynoscaled.db. With STORE_CREATE the folder (0700) and the file (0600) are made.
  * NULL with a sentence where it can't: the folder can't be written, the database can't be reached,
  * the schema is newer than this program, the file is damaged. Each thread opens a store of its own.
+ * With STORE_LOOK nothing is written, the schema stays as it is, and a file is read as a whole to
+ * see whether it is damaged.
  */
 struct store *store_open(const char *place, enum store_open how, char *error, size_t size);
 bool store_is_url(const char *place);
+/* How many steps the schema is behind this program's, after STORE_LOOK; -1: it can't be read. */
+int64_t store_missing_steps(struct store *store);
 void store_close(struct store *store);
 
 /* Numbers and texts of the whole service: "public_url". get: NULL where there is none; else a copy
@@ -36,5 +40,7 @@ int64_t store_config_version(struct store *store); /* 0: never changed; -1: it f
  * sentence. */
 bool store_backup(struct store *store, const char *file, char *error, size_t size);
 bool store_restore(const char *file, const char *folder, bool replace, char *error, size_t size);
+/* Whether a file could be restored. False with a sentence. */
+bool store_check_backup(const char *file, char *error, size_t size);
 
 #endif
