@@ -3,11 +3,13 @@ has nothing, upgraded, removed and purged. Takes root, debootstrap and a mirror.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Set
 
@@ -16,6 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+import booted  # noqa: E402
 import chroot  # noqa: E402
 
 RELEASES = os.environ.get("RELEASES", "bookworm trixie").split()
@@ -27,7 +30,9 @@ UPDATE = "apt-get update -q"
 SERVE = """
 serve() {
     rm -f /tmp/serve.log; touch /tmp/serve.log
-    ( set -a; . /etc/dynoscaled.env; DYNOSCALED_DATA=/var/lib/dynoscaled; umask 077
+    ( set -a; . /etc/dynoscaled.env; DYNOSCALED_DATA=/var/lib/dynoscaled
+      # Somebody else may have the usual port.
+      DYNOSCALED_LISTEN=127.0.0.1:0; umask 077
       exec setpriv --reuid dynoscaled --regid dynoscaled --clear-groups --no-new-privs \
           /usr/bin/dynoscaled serve ) >/tmp/serve.log 2>&1 &
     service=$!
@@ -151,3 +156,80 @@ def test_its_manual_page_has_every_setting(machine: chroot.Chroot) -> None:
     for setting in re.findall(r"(?m)^  (--[a-z-]+)", done(machine, "dynoscaled serve --help")):
         assert setting in page
     assert "warning" not in page
+
+
+RULES = """\
+zone: UTC
+processes:
+  web:
+    scaling: on
+    rules:
+      - {name: default, dynos: {min: 1, max: 5}}
+"""
+# Where the sandbox lets nothing be written but the service's own folder.
+SCALE = """\
+#!/bin/sh
+case $1 in
+read) cat /var/lib/dynoscaled/formation 2>/dev/null || echo 2 ;;
+set) echo "$3" >/var/lib/dynoscaled/formation ;;
+esac
+"""
+
+
+def test_its_unit_runs_in_its_sandbox_under_a_real_systemd(built: Built, machine: chroot.Chroot) -> None:
+    if reason := booted.missing():
+        pytest.skip(reason)
+    # What it depends on, since there is no mirror afterwards.
+    done(machine, f"{INSTALL} systemd dbus /packages/first.deb && apt-get purge -q -y dynoscaled")
+    # From here on, packages may start what they bring.
+    (machine.root / "usr/sbin/policy-rc.d").unlink()
+    (machine.root / "root/rules.yaml").write_text(RULES)
+    scale = machine.root / "usr/local/bin/scale"
+    scale.write_text(SCALE)
+    scale.chmod(0o755)
+    try:
+        system = booted.Booted(machine).__enter__()
+    except OSError as error:
+        pytest.skip(str(error))
+    with contextlib.ExitStack() as stack:
+        stack.push(system)
+
+        def run(script: str) -> str:
+            ran = system.run(script)
+            assert ran.returncode == 0, ran.stdout[-6000:]
+            return ran.stdout
+
+        def until(script: str, what: str) -> None:
+            end = time.monotonic() + 120
+            while system.run(script).returncode != 0:
+                status = "systemctl status -l --no-pager dynoscaled; journalctl -n 50 --no-pager"
+                assert time.monotonic() < end, f"{what}: not within 120 s\n{system.run(status).stdout}"
+                time.sleep(0.2)
+
+        printed = run(f"{INSTALL} /packages/first.deb")
+        assert "dynoscaled user link" in printed
+        until("dynoscaled doctor --env /etc/dynoscaled.env | grep -q '^ok .*it runs, and is ready'", "it starts")
+        process = int(run("systemctl show -p MainPID --value dynoscaled"))
+        status = run(f"cat /proc/{process}/status")
+        for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000"):
+            assert line in status
+        assert run(f"stat -c %U /proc/{process}").strip() == "dynoscaled"
+
+        run("dynoscaled app add shop --zone UTC && dynoscaled rules put shop /root/rules.yaml")
+        run("dynoscaled platform set shop command -- /usr/local/bin/scale")
+        run("dynoscaled boost shop web 4 --until +1h")
+        until("[ \"$(cat /var/lib/dynoscaled/formation)\" = 4 ]", "the platform's program is run")
+
+        run(f"{INSTALL} /packages/second.deb")
+        until("dynoscaled doctor | grep -q '^ok .*it runs, and is ready'", "it starts again")
+        assert int(run("systemctl show -p MainPID --value dynoscaled")) != process
+        assert "shop" in run("dynoscaled app list")
+        run("! dynoscaled doctor | grep ^fail")
+
+        run("systemctl disable --now dynoscaled")
+        run(f"{INSTALL} --reinstall /packages/second.deb")
+        assert system.run("systemctl is-enabled dynoscaled").stdout.strip() == "disabled"
+        run("systemctl enable --now dynoscaled")
+        run("apt-get purge -q -y dynoscaled")
+        assert "could not be found" in system.run("systemctl status dynoscaled").stdout
+        assert not run("getent passwd dynoscaled || true; find /var/lib /etc -name '*dynoscaled*'").split()
