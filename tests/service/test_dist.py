@@ -17,13 +17,14 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
+import postgresql
 import pytest
 from certificates import Certificates, make_certificates
 from conftest import Started
 from dynoscaled import RULES, Command, wait_for, write_scale
 from processes import Process, find_nginx, free_port
 from reports import add_app, command, counted, csv, headers, local
-from service import PATIENCE, Answer, Service
+from service import PATIENCE, PROGRAM, Answer, Service
 
 DIST = Path(__file__).resolve().parents[2] / "service" / "dist"
 UNIT = DIST / "dynoscaled.service"
@@ -228,6 +229,59 @@ def test_plain_http_is_led_to_https_and_a_restart_is_503_with_retry_after(
         service.stop()
         answer = front.request("POST", path, csv([(int(time.time()), 1, "web", "")]), headers("4" * 32))
         assert answer.status == 503 and int(answer.headers["retry-after"]) > 0
+
+
+# ---- Heroku --------------------------------------------------------------------------------------
+
+
+def on_heroku(tmp_path: Path, **variables: str) -> Process:
+    """The command of heroku.yml with what a dyno's environment has."""
+    programs = tmp_path / "programs"
+    programs.mkdir(exist_ok=True)
+    real = os.environ.get("TEST_DYNOSCALED") or str(PROGRAM)
+    if not (programs / "dynoscaled").exists():
+        (programs / "dynoscaled").symlink_to(real)
+    environment = {"PATH": f"{programs}:/usr/bin:/bin", "DYNOSCALED_DATA": "/nowhere", **variables}
+    return Process([str(DIST / "heroku")], tmp_path, env=environment)
+
+
+@pytest.mark.skipif(not postgresql.programs(), reason="PostgreSQL is not installed")
+def test_on_heroku_a_dyno_takes_its_port_its_database_and_a_key_that_outlives_it(tmp_path: Path) -> None:
+    data = tmp_path / "dyno"
+    data.mkdir(mode=0o700)
+    with postgresql.Cluster(tmp_path, durable=False) as cluster:
+        cluster.start()
+        url = cluster.database()
+        url += ("&" if "?" in url else "?") + "sslmode=disable"  # the tests' server has no TLS
+        variables = {
+            "DATABASE_URL": url, "DYNOSCALED_SECRET": "ab" * 32, "DYNOSCALED_DATA": str(data),
+            "HEROKU_APP_DEFAULT_DOMAIN_NAME": "scale.herokuapp.example",
+        }  # fmt: skip
+        # Each dyno begins with an empty folder; the key must be the same all the same.
+        for name in ("shop", "other"):
+            port = free_port()
+            with on_heroku(tmp_path, PORT=str(port), **variables).start() as dyno:
+                dyno.wait_until(lambda: dyno.log.count("has started") > 0, "start", PATIENCE)
+                dyno.wait_for_port(port, PATIENCE)
+                assert "PostgreSQL" in dyno.log
+                told = Command(data)("app", "add", name)
+                assert "https://scale.herokuapp.example/api/" in told.stdout, told.stderr
+                assert "shop" in Command(data).done("app", "list")
+                dyno.stop(seconds=PATIENCE)
+            shutil.rmtree(data)
+            data.mkdir(mode=0o700)
+
+
+def test_on_heroku_what_is_missing_is_said(tmp_path: Path) -> None:
+    cases: List[Tuple[Dict[str, str], str]] = [
+        ({}, "PORT"),
+        ({"PORT": "5000"}, "heroku addons:create"),
+        ({"PORT": "5000", "DATABASE_URL": "postgres://a@localhost:1/a"}, "DYNOSCALED_KEY"),
+    ]
+    for given, missing in cases:
+        dyno = on_heroku(tmp_path, **given).start()
+        wait_for(lambda: not dyno.running, "it ends")
+        assert missing in dyno.log
 
 
 # ---- The unit ------------------------------------------------------------------------------------
