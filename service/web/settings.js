@@ -7,7 +7,7 @@ import { tell } from './tell.js';
 import { dynos, stamp, timeTag } from './words.js';
 
 const name = appName(), path = appPath(name);
-const KINDS = { command: 'a program on the service’s machine', heroku: 'Heroku', kubernetes: 'Kubernetes', webhook: 'a webhook' };
+const KINDS = { command: 'a program on the service’s machine', ecs: 'Amazon ECS', fly: 'Fly.io', heroku: 'Heroku', kubernetes: 'Kubernetes', railway: 'Railway', render: 'Render', scalingo: 'Scalingo', webhook: 'a webhook' };
 let app = await frame({ app: name, page: 'settings' });
 const admin = await may('admin');
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 import pytest
 
 from certificates import make_certificates
 from conftest import use_database
 from dynoscaled import Command, wait_for
-from platform_apis import Api, Kubernetes
+from platform_apis import Api, Ecs, Fly, Kubernetes, Railway, Render, Scalingo
 from service import Service
 
 CASES = ("plain", "lost", "denied", "fails", "busy", "locked", "hand")
@@ -24,26 +24,57 @@ CASES = ("plain", "lost", "denied", "fails", "busy", "locked", "hand")
 class Kind(NamedTuple):
     api: Api
     arguments: List[str]  # of `platform set`, with {name} for the object
-    lock: Dict[str, Any]  # how an order is answered while something else holds the app
-    locked: str  # and the sentence
+    lock: Dict[str, Any]  # how an order is answered while something else holds the app; {}: it can't be
+    denied: Dict[str, Any] = {"status": 403}
+    busy: Dict[str, Any] = {"status": 429}
+    orders: int = 1  # calls that three dynos from one take
+
+
+NOT_AUTHORIZED = {"status": 200, "body": {"errors": [{"message": "Not Authorized"}]}}
+DENIED = {"status": 400, "body": {"__type": "com.amazonaws#AccessDeniedException", "Message": "no"}}
+THROTTLED = {"status": 400, "body": {"__type": "ThrottlingException", "message": "Rate exceeded"}}
+SCALING = {"status": 422, "body": {"error": "the application is scaling"}, "times": 1}
 
 
 def make_kinds() -> Dict[str, Kind]:
-    kubernetes = Kubernetes().start()
+    kubernetes, render, fly, scalingo, railway, ecs = (
+        kind().start() for kind in (Kubernetes, Render, Fly, Scalingo, Railway, Ecs)
+    )
     return {
         "kubernetes": Kind(
             kubernetes,
             ["web={name}", "--namespace", "prod", "--server", kubernetes.url],
             {"status": 409, "times": 3},
-            "another change holds deployment kubernetes-locked of prod",
+        ),
+        "render": Kind(render, ["web=srv-{name}", "--api", render.url], {"status": 409, "times": 1}),
+        "fly": Kind(
+            fly, ["web={name}", "--app", "shop", "--api", fly.url], {"status": 409, "times": 1}, orders=2
+        ),
+        "scalingo": Kind(
+            scalingo, ["web={name}", "--app", "shop", "--api", scalingo.url, "--auth", scalingo.url], SCALING
+        ),
+        "railway": Kind(
+            railway,
+            ["web={name}", "--environment", Railway.environment, "--api", railway.url],
+            {},
+            denied=NOT_AUTHORIZED,
+        ),
+        "ecs": Kind(
+            ecs,
+            ["web={name}", "--region", Ecs.region, "--cluster", Ecs.cluster, "--api", ecs.url],
+            {},
+            denied=DENIED,
+            busy=THROTTLED,
         ),
     }
 
 
-KINDS = ["kubernetes"]
+KINDS = ["kubernetes", "render", "fly", "scalingo", "railway", "ecs"]
 
 
 class World:
+    ticks_total = 0.0  # once all are connected
+
     def __init__(self, folder: Path) -> None:
         self.kinds = make_kinds()
         self.certificates = make_certificates(folder)
@@ -88,11 +119,11 @@ class World:
         one.api.place(name, 1)
         headers = {"Retry-After": "1"}
         behaviour: Dict[str, Dict[str, Any]] = {
-            "lost": {"drop": True, "times": 1}, "denied": {"status": 403},
-            "fails": {"status": 503, "times": 1}, "busy": {"status": 429, "times": 1, "headers": headers},
+            "lost": {"drop": True, "times": 1}, "denied": one.denied,
+            "fails": {"status": 503, "times": 1}, "busy": {**one.busy, "times": 1, "headers": headers},
             "locked": one.lock,
         }  # fmt: skip
-        if case in behaviour:
+        if behaviour.get(case):
             one.api.behave("set", name, **behaviour[case])
         arguments = [part.format(name=name) for part in one.arguments]
         self.add(name, kind, *arguments, secret=one.api.token, least=1 if case == "hand" else 3)
@@ -121,6 +152,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for kind in made.kinds:
             for case in CASES:
                 made.connect(kind, case)
+        made.ticks_total = made.service.metric("ticks_total")
         made.add("own", "kubernetes", "web=shop")
         made.add("own-set", "kubernetes", "web=statefulset/queue", least=2)
         yield made
@@ -137,10 +169,7 @@ def test_an_order_is_one_absolute_number_and_is_not_repeated(world: World, kind:
     api, name = world.kinds[kind].api, f"{kind}-plain"
     wait_for(lambda: api.quantity(name) == 3, "three dynos")
     world.settled(name, 3)
-    assert api.asked("set", name) <= ORDERS.get(kind, 1)
-
-
-ORDERS: Dict[str, int] = {}  # calls that three dynos from one take, where that is not 1
+    assert api.asked("set", name) <= world.kinds[kind].orders
 
 
 @each_kind
@@ -148,45 +177,47 @@ def test_an_order_whose_answer_is_lost_ends_with_the_right_number(world: World, 
     api, name = world.kinds[kind].api, f"{kind}-lost"
     wait_for(lambda: api.quantity(name) == 3, "three dynos")
     world.settled(name, 3)
-    assert api.asked("set", name) <= ORDERS.get(kind, 1) + 1
+    assert api.asked("set", name) <= world.kinds[kind].orders + 1
 
 
 @each_kind
 def test_a_refusal_is_told_and_waits_for_a_person(world: World, kind: str) -> None:
     api, name = world.kinds[kind].api, f"{kind}-denied"
     world.says(rf"{name} web: 3 dynos were not ordered: .*may not do this")
-    before = world.service.metric("ticks_total")
-    wait_for(lambda: world.service.metric("ticks_total") >= before + 4, "more ticks")
+    wait_for(lambda: world.service.metric("ticks_total") >= world.ticks_total + 12, "more ticks")
     assert api.quantity(name) == 1 and api.asked("set", name) <= 2
 
 
 @each_kind
 def test_what_passes_is_told_and_the_order_made_again(world: World, kind: str) -> None:
-    told = {"fails": "trouble of its own", "busy": "rate limit", "locked": world.kinds[kind].locked}
+    told = {"fails": "trouble of its own", "busy": "rate limit", "locked": "another change holds"}
+    if not world.kinds[kind].lock:
+        del told["locked"]
     for case, sentence in told.items():
         world.says(rf"{kind}-{case} web: 3 dynos were not ordered: .*{sentence}")
     api = world.kinds[kind].api
     for case in told:
         wait_for(lambda: api.quantity(f"{kind}-{case}") == 3, f"three dynos of {case}")
         world.settled(f"{kind}-{case}", 3)
-        assert api.asked("set", f"{kind}-{case}") <= 3 + ORDERS.get(kind, 1), case
+        assert api.asked("set", f"{kind}-{case}") <= 3 + world.kinds[kind].orders, case
 
 
-@each_kind
-def test_a_person_who_scales_by_hand_is_adopted(world: World, kind: str) -> None:
-    api, name = world.kinds[kind].api, f"{kind}-hand"
-    world.settled(name, 1)
-    api.change(name, 5)
-    world.settled(name, 5)
-    world.says(rf"{name} web: somebody else changed the dynos: 1 → 5")
-    assert api.asked("set", name) == 0
+def test_a_person_who_scales_by_hand_is_adopted(world: World) -> None:
+    names = {f"{kind}-hand": one.api for kind, one in world.kinds.items()}
+    for name, api in names.items():
+        world.settled(name, 1)
+        api.change(name, 5)
+    for name, api in names.items():
+        world.settled(name, 5)
+        world.says(rf"{name} web: somebody else changed the dynos: 1 → 5")
+        assert api.asked("set", name) == 0
 
 
 @each_kind
 def test_a_credential_that_is_refused_is_not_set(world: World, kind: str) -> None:
     arguments = [part.format(name=f"{kind}-plain") for part in world.kinds[kind].arguments]
     world.command.done("app", "add", f"{kind}-wrong")
-    done = world.set(f"{kind}-wrong", kind, *arguments, secret="of-somebody-else-0123456789")
+    done = world.set(f"{kind}-wrong", kind, *arguments, secret="AKID:of-somebody-else-0123456789")
     assert done.returncode == 1 and "refuses the credential" in done.stderr, done.stderr
     assert world.command("platform", "show", f"{kind}-wrong").returncode == 1
 
@@ -235,7 +266,8 @@ def test_a_scale_that_only_changed_its_version_is_patched_again_at_once(world: W
     api = world.kinds["kubernetes"].api
     assert isinstance(api, Kubernetes)
     api.place("versions", 1)
-    api.behave("scale", "versions", times=1, after=lambda: api.touch("versions"))
+    touch = api.touch
+    api.behave("scale", "versions", times=1, after=lambda: touch("versions"))
     arguments = ["--namespace", "prod", "--server", api.url]
     world.add("versions", "kubernetes", "web=versions", *arguments, secret=api.token)
     wait_for(lambda: api.quantity("versions") == 3, "three")
@@ -295,3 +327,72 @@ def test_what_keda_asks_is_answered_with_the_number_that_is_wanted(world: World)
     answer = world.service.get(path, {"Authorization": f"Bearer {made['token']}"})
     assert answer.status == 200, answer
     assert json.loads(answer.body)["wanted"] == 3
+
+
+# ---- The others
+
+
+def test_render_that_scales_by_itself_is_told_and_left_alone(world: World) -> None:
+    api = world.kinds["render"].api
+    assert isinstance(api, Render)
+    api.place("auto", 1)
+    api.autoscaled.append("auto")
+    world.add("auto", "render", "web=srv-auto", "--api", api.url, secret=api.token)
+    world.says("auto web: 3 dynos were not ordered: Render's own autoscaling of service srv-auto is on")
+    assert api.asked("set", "auto") == 0
+
+
+def test_what_fly_has_too_few_machines_for_is_a_limit(world: World) -> None:
+    api = world.kinds["fly"].api
+    api.place("few", 9)
+    world.add("few", "fly", "web=few", "--app", "shop", "--api", api.url, secret=api.token, least=14)
+    wait_for(lambda: api.quantity("few") == 10, "ten machines")
+    world.settled("few", 10)
+    assert api.asked("set", "few") == 1
+
+
+def test_of_fly_s_machines_the_one_that_fails_is_stopped_first(world: World) -> None:
+    api = world.kinds["fly"].api
+    assert isinstance(api, Fly)
+    api.place("idle", 3)
+    api.group("idle")[1]["checks"] = [{"name": "http", "status": "critical"}]
+    world.command.done("app", "add", "idle")
+    path = world.service.data / "idle.yaml"
+    path.write_text("processes:\n  web: {scaling: on, rules: [{name: default, dynos: {min: 1, max: 2}}]}\n")
+    world.command.done("rules", "put", "idle", str(path))
+    done = world.set("idle", "fly", "web=idle", "--app", "shop", "--api", api.url, secret=api.token)
+    assert done.returncode == 0, done.stdout
+    wait_for(lambda: api.quantity("idle") == 2, "two machines")
+    assert [m["state"] for m in api.group("idle")[:3]] == ["started", "stopped", "started"]
+
+
+def test_scalingo_s_token_is_exchanged_once_and_kept(world: World) -> None:
+    api = world.kinds["scalingo"].api
+    world.settled("scalingo-plain", 3)
+    apps = len(CASES) + 2  # and those of the tests of credentials
+    assert api.calls.count(("exchange", "")) <= apps
+    assert "bearer-of-the-tests" not in world.service.log + world.command.done("export", "scalingo-plain")
+
+
+def test_a_session_token_of_aws_is_signed_too(world: World) -> None:
+    api = world.kinds["ecs"].api
+    api.place("session", 1)
+    arguments = ["web=session", "--region", Ecs.region, "--cluster", Ecs.cluster, "--api", api.url]
+    world.add("session", "ecs", *arguments, secret=api.token + ":session-token")
+    wait_for(lambda: api.quantity("session") == 3, "three tasks")
+
+
+MISSING: Dict[str, Tuple[List[str], str]] = {
+    "render": (["--api", "https://api.example"], "processes: must say"),
+    "ecs": ([], "region: must be given"),
+    "railway": (["web=x"], "environment: must be given"),
+    "fly": (["web=a b"], "processes.web: must be a name"),
+    "scalingo": (["--region", "a/b"], "region: must be a name"),
+}
+
+
+@pytest.mark.parametrize("kind", MISSING)
+def test_settings_that_are_missing_or_wrong_are_told(world: World, kind: str) -> None:
+    arguments, sentence = MISSING[kind]
+    done = world.set("own", kind, *arguments, secret="a:token")
+    assert done.returncode != 0 and sentence in done.stderr, done.stderr

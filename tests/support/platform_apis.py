@@ -13,6 +13,9 @@ none. Standard library only. What is inferred and not documented stands in docs/
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import re
 import ssl
@@ -261,3 +264,251 @@ class Kubernetes(Api):
             raise Refused(409, self.error(409))
         self.change(name, replicas)
         return 200, self._shown(name, True)
+
+
+class Render(Api):
+    """Services, each with a number of instances."""
+
+    path = re.compile(r"/v1/services/(srv-[^/]+)(/scale)?")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.autoscaled: List[str] = []
+
+    def find(self, request: Request) -> Call:
+        bearer(self, request)
+        found = self.path.fullmatch(request.path)
+        check(found, "no such path")
+        assert found
+        name = found.group(1)[len("srv-") :]
+        if name not in self.numbers:
+            raise Refused(404, self.error(404))
+        if found.group(2):
+            check(request.method == "POST", "no such method")
+            return Call("set", name, lambda: self._scale(name, request))
+        check(request.method == "GET", "no such method")
+        return Call("read", name, lambda: (200, self._shown(name)))
+
+    def _shown(self, name: str) -> Json:
+        auto = {"enabled": name in self.autoscaled, "min": 1, "max": 3}
+        return {"id": f"srv-{name}", "name": name, "type": "web_service", "suspended": "not_suspended",
+                "serviceDetails": {"numInstances": self.numbers[name], "plan": "starter", "autoscaling": auto}}  # fmt: skip
+
+    def _scale(self, name: str, request: Request) -> Tuple[int, None]:
+        check(request.headers.get("content-type") == "application/json", "the media type")
+        number = request.json["numInstances"]
+        check(request.json == {"numInstances": number} and type(number) is int, "the body")
+        check(1 <= number <= 100, "the number")
+        if name not in self.autoscaled:
+            self.change(name, number)
+        return 202, None
+
+
+class Fly(Api):
+    """Machines of the app `shop`: of each process group ten, of which the first ones run."""
+
+    path = re.compile(r"/v1/apps/shop/machines(/([^/]+)/(start|stop))?")
+    most = 10
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.machines: List[Json] = []
+        self.clock = 0
+
+    def place(self, name: str, number: int) -> None:
+        for index in range(self.most):
+            self.machines.append({
+                "id": f"{name}x{index}", "name": f"quiet-{index}", "region": "fra", "checks": [],
+                "state": "started" if index < number else "stopped", "updated_at": self._now(),
+                "config": {"image": "shop", "metadata": {"fly_process_group": name}},
+            })  # fmt: skip
+
+    def _now(self) -> str:
+        self.clock += 1
+        return f"2026-01-01T00:00:00.{self.clock:06}Z"
+
+    def group(self, name: str) -> List[Json]:
+        return [m for m in self.machines if m["config"]["metadata"]["fly_process_group"] == name]
+
+    def quantity(self, name: str) -> int:
+        with self.lock:
+            return sum(m["state"] in ("started", "starting") for m in self.group(name))
+
+    def change(self, name: str, number: int) -> None:
+        with self.lock:
+            for index, machine in enumerate(self.group(name)):
+                machine["state"] = "started" if index < number else "stopped"
+
+    def error(self, status: int) -> Json:
+        return {"error": f"refused with {status}"}
+
+    def find(self, request: Request) -> Call:
+        bearer(self, request)
+        found = self.path.fullmatch(request.path)
+        if not found and "/v1/apps/" in request.path:
+            raise Refused(404, self.error(404))
+        check(found, "no such path")
+        assert found
+        if not found.group(1):
+            check(request.method == "GET", "no such method")
+            return Call("read", "", lambda: (200, self.machines))
+        check(request.method == "POST" and request.json == {}, "the method or the body")
+        machine = next((m for m in self.machines if m["id"] == found.group(2)), None)
+        if not machine:
+            raise Refused(404, self.error(404))
+        group = machine["config"]["metadata"]["fly_process_group"]
+        state = "started" if found.group(3) == "start" else "stopped"
+        one = machine
+        return Call("set", group, lambda: self._to(one, state))
+
+    def _to(self, machine: Json, state: str) -> Tuple[int, Json]:
+        check(machine["state"] != state, f"{machine['id']} is {state} already")
+        machine.update(state=state, updated_at=self._now())
+        return 200, {"ok": True, "previous_state": "stopped"}
+
+
+class Scalingo(Api):
+    """Container types of the app `shop`, and the exchange of tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bearer = "bearer-of-the-tests-0123456789"
+
+    def error(self, status: int) -> Json:
+        return {"error": f"refused with {status}"}
+
+    def find(self, request: Request) -> Call:
+        if request.path == "/v1/tokens/exchange":
+            check(request.method == "POST", "no such method")
+            return Call("exchange", "", lambda: self._exchange(request))
+        if request.headers.get("authorization") != f"Bearer {self.bearer}":
+            raise Refused(401, self.error(401))
+        if request.path == "/v1/apps/shop/containers":
+            check(request.method == "GET", "no such method")
+            shown = [{"name": name, "amount": number, "size": "M"} for name, number in self.numbers.items()]
+            return Call("read", "", lambda: (200, {"containers": shown}))
+        check((request.method, request.path) == ("POST", "/v1/apps/shop/scale"), "no such path")
+        check(request.headers.get("content-type") == "application/json", "the media type")
+        (container,) = request.json["containers"]
+        name, amount = container["name"], container["amount"]
+        check(container == {"name": name, "amount": amount} and type(amount) is int, "the body")
+        check(name in self.numbers, "no such type")
+        return Call("set", name, lambda: self._scale(name, amount))
+
+    def _exchange(self, request: Request) -> Tuple[int, Json]:
+        pair = base64.b64decode(request.headers["authorization"][len("Basic ") :]).decode()
+        check(pair.startswith(":"), "a user")
+        if pair != f":{self.token}":
+            raise Refused(401, self.error(401))
+        return 200, {"token": self.bearer}
+
+    def _scale(self, name: str, amount: int) -> Tuple[int, Json]:
+        self.change(name, amount)
+        return 202, {"containers": [{"name": name, "amount": amount, "size": "M"}]}
+
+
+class Railway(Api):
+    """Services of one environment, by GraphQL."""
+
+    environment = "environment-1"
+    read = re.compile(r"query\(\$s:String!,\$e:String!\)\{serviceInstance\(serviceId:\$s,"
+                      r"environmentId:\$e\)\{numReplicas\}\}")  # fmt: skip
+    update = re.compile(r"mutation\(\$s:String!,\$e:String!,\$n:Int!\)\{serviceInstanceUpdate\(serviceId:\$s,"
+                        r"environmentId:\$e,input:\{numReplicas:\$n\}\)\}")  # fmt: skip
+
+    def error(self, status: int) -> Json:
+        words = {401: "Not Authorized", 403: "Not Authorized", 404: "ServiceInstance not found"}
+        return {"errors": [{"message": words.get(status, "Problem processing request")}], "data": None}
+
+    def find(self, request: Request) -> Call:
+        check((request.method, request.path) == ("POST", "/graphql/v2"), "no such path")
+        check(request.headers.get("content-type") == "application/json", "the media type")
+        given = request.headers.get("project-access-token")
+        check(given and "authorization" not in request.headers, "the project's token alone")
+        if given != self.token:
+            raise Refused(200, self.error(401))
+        variables = request.json["variables"]
+        name = variables["s"]
+        check(variables["e"] == self.environment, "the environment")
+        if name not in self.numbers:
+            raise Refused(200, self.error(404))
+        if self.read.fullmatch(request.json["query"]):
+            instance = {"numReplicas": self.numbers[name]}
+            return Call("read", name, lambda: (200, {"data": {"serviceInstance": instance}}))
+        check(self.update.fullmatch(request.json["query"]), "the query")
+        number = variables["n"]
+        check(type(number) is int and 1 <= number <= 50, "the number")
+        return Call("set", name, lambda: self._set(name, number))
+
+    def _set(self, name: str, number: int) -> Tuple[int, Json]:
+        self.change(name, number)
+        return 200, {"data": {"serviceInstanceUpdate": True}}
+
+
+class Ecs(Api):
+    """Services of one cluster. The signature is made anew here, from what arrived."""
+
+    token = "AKIDOFTHETESTS:secret-of-the-tests-0123456789"
+    region, cluster = "eu-central-1", "prod"
+    target = "AmazonEC2ContainerServiceV20141113."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pending: Dict[str, int] = {}
+
+    def error(self, status: int) -> Json:
+        return {"__type": "ServerException", "message": f"refused with {status}"}
+
+    def find(self, request: Request) -> Call:
+        check((request.method, request.path) == ("POST", "/"), "no such path")
+        check(request.headers.get("content-type") == "application/x-amz-json-1.1", "the media type")
+        self._check_signature(request)
+        body, action = request.json, request.headers["x-amz-target"]
+        check(action.startswith(self.target), "the target")
+        check(body["cluster"] == self.cluster, "the cluster")
+        if action == self.target + "DescribeServices":
+            (name,) = body["services"]
+            return Call("read", name, lambda: (200, self._described(name)))
+        check(action == self.target + "UpdateService", "the action")
+        check(set(body) == {"cluster", "service", "desiredCount"}, "the body")
+        name, number = body["service"], body["desiredCount"]
+        check(type(number) is int and number >= 0, "the number")
+        return Call("set", name, lambda: self._update(name, number))
+
+    def _described(self, name: str) -> Json:
+        if name not in self.numbers:
+            return {"services": [], "failures": [{"arn": f"arn:aws:ecs:{name}", "reason": "MISSING"}]}
+        return {"services": [self._shown(name)], "failures": []}
+
+    def _shown(self, name: str) -> Json:
+        waiting = self.pending.get(name, 0)
+        return {"serviceName": name, "status": "ACTIVE", "desiredCount": self.numbers[name],
+                "runningCount": self.numbers[name] - waiting, "pendingCount": waiting,
+                "deployments": [{"status": "PRIMARY", "rolloutState": "COMPLETED"}]}  # fmt: skip
+
+    def _update(self, name: str, number: int) -> Tuple[int, Json]:
+        self.change(name, number)
+        return 200, {"service": self._shown(name)}
+
+    def _check_signature(self, request: Request) -> None:
+        found = re.fullmatch(
+            r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, "
+            r"SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})", request.headers["authorization"])  # fmt: skip
+        check(found, "no signature v4")
+        assert found
+        key_id, day, region, service, names, signature = found.groups()
+        check((region, service) == (self.region, "ecs"), "the scope")
+        check({"host", "x-amz-date"} <= set(names.split(";")), "what is signed")
+        own_id, secret = self.token.split(":")
+        headers = "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in names.split(";"))
+        digest = hashlib.sha256(request.body).hexdigest()
+        canonical = f"POST\n/\n\n{headers}\n{names}\n{digest}"
+        scope = f"{day}/{region}/{service}/aws4_request"
+        text = "\n".join(["AWS4-HMAC-SHA256", request.headers["x-amz-date"], scope,
+                          hashlib.sha256(canonical.encode()).hexdigest()])  # fmt: skip
+        key = ("AWS4" + secret).encode()
+        for part in (day, region, service, "aws4_request"):
+            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        if key_id != own_id:
+            raise Refused(400, {"__type": "UnrecognizedClientException", "message": "The security token is invalid."})
+        check(hmac.new(key, text.encode(), hashlib.sha256).hexdigest() == signature, f"the signature of {canonical!r}")

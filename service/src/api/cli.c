@@ -25,9 +25,13 @@ const struct cli_command cli_commands[] = {
     {"platform set",
      "APP command -- PROGRAM [ARGUMENTS...] | APP webhook URL [--secret-stdin] | APP heroku --app "
      "NAME [--limit DYNOS] [--no-webhooks] [--secret-stdin|--code-stdin] | APP kubernetes "
-     "[TYPE=NAME...] [--namespace NS] [--server URL] [--ca-file FILE] [--secret-stdin]",
+     "[TYPE=NAME...] [--namespace NS] [--server URL] [--ca-file FILE] [--secret-stdin] | APP "
+     "render "
+     "TYPE=ID... --secret-stdin | APP fly|scalingo [TYPE=NAME...] [--app NAME] [--region NAME] "
+     "--secret-stdin | APP ecs [TYPE=NAME...] --region NAME [--cluster NAME] --secret-stdin | APP "
+     "railway TYPE=ID... --environment ID --secret-stdin",
      "secret-stdin code-stdin force app= limit= no-webhooks namespace= server= ca-file= region= "
-     "cluster= environment= api=",
+     "cluster= environment= api= auth=",
      2, 20, false,
      "Sets what runs the dynos and tries it at once. A program is called as `PROGRAM ARGUMENTS... "
      "read TYPE` and `... set TYPE N`. A webhook's secret is made and shown this once, or read "

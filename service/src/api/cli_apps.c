@@ -236,7 +236,7 @@ static bool put_processes(struct cli *cli, struct text *body) {
 /* Settings that are texts, each given as an option of its name. */
 static bool put_options(struct cli *cli, struct text *body) {
     static const char *const names[] = {"app",     "namespace",   "server", "region",
-                                        "cluster", "environment", "api"};
+                                        "cluster", "environment", "api",    "auth"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (cli_value(cli, names[i])) cli_member(body, names[i], cli_value(cli, names[i]));
     if (cli_value(cli, "ca-file")) {

@@ -245,7 +245,7 @@ struct wish {
 
 /* A kept credential goes to the address that it was given for, and to no other. */
 static bool same_address(const char *before, const json_t *now) {
-    static const char *const names[] = {"api", "server"};
+    static const char *const names[] = {"api", "auth", "server"};
     json_t *old = json_loads(before, 0, NULL);
     bool same = old != NULL;
     for (size_t i = 0; same && i < sizeof names / sizeof *names; i++) {

@@ -167,7 +167,7 @@ static bool is_known(const char *name, const char *const *known) {
 static bool check_text(const char *name, const json_t *value, char *error, size_t size) {
     char why[120];
     const char *text = json_string_value(value);
-    bool url = strcmp(name, "api") == 0 || strcmp(name, "server") == 0;
+    bool url = strcmp(name, "api") == 0 || strcmp(name, "server") == 0 || strcmp(name, "auth") == 0;
     if (!text) {
         snprintf(error, size, "%s: must be a text", name);
         return false;

@@ -43,7 +43,7 @@ void rest_call(const struct rest_call *call, struct rest_answer *answer);
 void rest_free(struct rest_answer *answer);
 
 /* Whether each setting is a text of a name in `known` (ended by NULL) or `processes`, and those are
- * names, and `api` or `server` is a URL. False with a sentence that names the field. */
+ * names, and `api`, `auth` or `server` is a URL. False with a sentence that names the field. */
 bool rest_check(const json_t *settings, const char *const *known, char *error, size_t size);
 /* Whether a secret is printable and without blanks; `what` it is stands in the sentence. */
 bool rest_check_secret(const char *secret, const char *what, char *error, size_t size);
