@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
 import re
@@ -10,14 +11,18 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
 import pytest
+from certificates import make_certificates
 from conftest import Started, use_database, with_files
 from dynoscaled import RULES, Command, report, wait_for, write_scale
+from processes import find_nginx
 from service import PATIENCE, PROGRAM, Service
+from test_dist import ShippedNginx
 
 with_root = pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to be somebody else")
 
@@ -209,6 +214,43 @@ def test_an_address_that_does_not_lead_here_is_a_fail(serve: Started, tmp_path: 
     other = {"DYNOSCALED_PUBLIC_URL": "http://127.0.0.1:1"}
     state, words = doctor(Command(service.data), env=other).one("public address")
     assert state == "fail" and "not reached" in words and "--public-url" in words
+
+
+@pytest.mark.skipif(not find_nginx(), reason="nginx is not installed")
+def test_the_public_addresss_certificate_is_looked_at(serve: Started, tmp_path: Path) -> None:
+    service = serve()
+    certificates = make_certificates(tmp_path)
+    for pair, expected, part in (
+        (certificates.valid, "ok", "by TLS; its certificate ends in"),
+        (signed_until(tmp_path, time.time() + 3.5 * 86400), "warn", "its certificate ends in 3 days"),
+        (certificates.expired, "fail", "expired"),
+        (certificates.wrong_host, "fail", "name"),
+    ):
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        chosen = dataclasses.replace(certificates, valid=pair)
+        with ShippedNginx(folder, service.port, chosen).start() as front:
+            env = {
+                "DYNOSCALED_PUBLIC_URL": f"https://127.0.0.1:{front.port}",
+                "SSL_CERT_FILE": str(certificates.authority),
+            }
+            state, words = doctor(Command(service.data), env=env).one("public address")
+            assert state == expected and part in words, words
+
+
+def signed_until(folder: Path, end: float) -> Tuple[str, str]:
+    """A certificate for loopback by the authority of the same folder."""
+    name = "ends_soon"
+    certificate, key, request = (str(folder / f"{name}.{kind}") for kind in ("pem", "key", "csr"))
+    moment = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(end))
+    for arguments in (
+        ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}",
+         "-keyout", key, "-out", request, "-addext", "subjectAltName=IP:127.0.0.1"],
+        ["ca", "-batch", "-notext", "-config", str(folder / "ca.cnf"), "-cert", str(folder / "authority.pem"),
+         "-keyfile", str(folder / "authority.key"), "-in", request, "-out", certificate,
+         "-startdate", "20200101000000Z", "-enddate", moment],
+    ):  # fmt: skip
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=PATIENCE)
+    return certificate, key
 
 
 def test_the_last_backup_and_a_files_age_count(stopped: Command, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ enum {
     BACKUP_OLD_S = 2 * DAY_S,
     AHEAD_S = 60,
     URL_MS = 10000,
+    CERTIFICATE_SOON_S = 14 * DAY_S, /* it is usually renewed a month ahead */
     SENTENCE_SIZE = 900,
     MB = 1 << 20,
     DISK_FULL_MB = 100,
@@ -296,6 +297,19 @@ static bool is_loopback(const char *url) {
     return false;
 }
 
+static void say_certificate(struct doctor *doctor, const char *url,
+                            const struct client_answer *answer) {
+    int64_t left_s = answer->certificate_ends_s - doctor->now_s;
+    char left[32];
+    span(left, left_s);
+    if (left_s < CERTIFICATE_SOON_S)
+        say(doctor, WARN, "public address",
+            "%s is reached, but its certificate ends in %s: see why it is not renewed", url, left);
+    else
+        say(doctor, OK, "public address", "%s is reached, by TLS; its certificate ends in %s", url,
+            left);
+}
+
 static void say_reached(struct doctor *doctor, const char *url,
                         const struct client_answer *answer) {
     bool https = strncmp(url, "https:", 6) == 0;
@@ -316,6 +330,7 @@ static void say_reached(struct doctor *doctor, const char *url,
             "%s is reached, but without TLS: tokens and passwords can be read on the way. Put a "
             "proxy in front",
             url);
+    else if (https && answer->certificate_ends_s > 0) say_certificate(doctor, url, answer);
     else say(doctor, OK, "public address", "%s is reached%s", url, https ? ", by TLS" : "");
 }
 
@@ -335,15 +350,20 @@ static void look_at_address(struct doctor *doctor) {
     if (!doctor->cli->connected) {
         say(doctor, WARN, "public address", "%s was not tried, since no service runs", url);
     } else if (asprintf(&path, "%s/healthz", url) > 0) {
+        const char *authorities = getenv("SSL_CERT_FILE");
+        char *trusted = authorities && *authorities ? cli_read_file(authorities, &length) : NULL;
         const struct client_request request = {.method = "GET",
                                                .url = path,
                                                .deadline_ms = URL_MS,
                                                .private_addresses = true,
+                                               .authority = trusted,
+                                               .certificate = true,
                                                .longest = 4096};
         struct client_answer answer;
         client_call(&request, &answer);
         say_reached(doctor, url, &answer);
         client_answer_free(&answer);
+        free(trusted);
         free(path);
     }
     free(url);

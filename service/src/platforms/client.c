@@ -197,6 +197,7 @@ static void set_options(CURL *easy, struct transfer *transfer, struct curl_slist
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
     }
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(easy, CURLOPT_CERTINFO, request->certificate ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->deadline_ms);
 #if LIBCURL_VERSION_NUM >= 0x075700
@@ -240,6 +241,21 @@ static void explain(struct transfer *transfer, CURLcode code, const char *error)
                  *error ? error : curl_easy_strerror(code));
 }
 
+/* Of the server's own certificate, the first one of its chain. */
+static int64_t certificate_end(CURL *easy) {
+    static const char name[] = "Expire date:";
+    struct curl_certinfo *chain = NULL;
+    if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || !chain ||
+        chain->num_of_certs < 1)
+        return 0;
+    for (struct curl_slist *line = chain->certinfo[0]; line; line = line->next) {
+        if (strncmp(line->data, name, sizeof name - 1) != 0) continue;
+        time_t end = curl_getdate(line->data + sizeof name - 1, NULL);
+        return end < 0 ? 0 : (int64_t)end;
+    }
+    return 0;
+}
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void begin(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
 void client_begin(void) { pthread_once(&once, begin); }
@@ -257,6 +273,7 @@ void client_call(const struct client_request *request, struct client_answer *ans
         long status = 0;
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
         answer->status = (int)status;
+        if (request->certificate) answer->certificate_ends_s = certificate_end(easy);
         if (code != CURLE_OK) explain(&transfer, code, error);
     } else {
         snprintf(answer->reason, sizeof answer->reason, "no memory for the request");

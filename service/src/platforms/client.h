@@ -21,6 +21,7 @@ struct client_request {
     size_t body_length;
     int64_t deadline_ms;    /* from now, of all of it */
     bool private_addresses; /* loopback, link-local and private addresses may be connected to */
+    bool certificate;       /* the answer is to say until when the server's is valid */
     size_t longest;         /* answer that is read; a longer one is an error */
     const char *header;     /* "ratelimit-remaining:", in lower case: kept of the answer; or NULL */
     const char
@@ -34,9 +35,10 @@ struct client_answer {
     int status;        /* of HTTP; 0: there was no answer, and `reason` says why */
     int retry_after_s; /* -1: not said */
     bool address_refused;
-    char header[64];  /* what the header that was asked for says; "" */
-    char reason[160]; /* without the URL, which may hold a secret */
-    struct text body; /* to be freed by the caller with client_answer_free */
+    int64_t certificate_ends_s; /* as it was asked for; 0: not known */
+    char header[64];            /* what the header that was asked for says; "" */
+    char reason[160];           /* without the URL, which may hold a secret */
+    struct text body;           /* to be freed by the caller with client_answer_free */
 };
 
 /* Prepares libcurl, once. client_call does it by itself. */
