@@ -258,10 +258,10 @@ def test_on_heroku_a_dyno_takes_its_port_its_database_and_a_key_that_outlives_it
             "HEROKU_APP_DEFAULT_DOMAIN_NAME": "scale.herokuapp.example",
         }  # fmt: skip
         # Each dyno begins with an empty folder; the key must be the same all the same.
-        for name in ("shop", "other"):
+        for number, name in enumerate(("shop", "other"), 1):
             port = free_port()
             with on_heroku(tmp_path, PORT=str(port), **variables).start() as dyno:
-                dyno.wait_until(lambda: dyno.log.count("has started") > 0, "start", PATIENCE)
+                dyno.wait_until(lambda: dyno.log.count("has started") == number, "start", PATIENCE)
                 dyno.wait_for_port(port, PATIENCE)
                 assert "PostgreSQL" in dyno.log
                 told = Command(data)("app", "add", name)
