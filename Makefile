@@ -18,6 +18,11 @@ SUBMAKE = $(MAKE) --no-print-directory
 # system's.
 OWN_PROC = $(PYTHON) tests/support/namespaces.py env
 
+# $(call both,ONE,OTHER): two commands at once, the first one's output behind that of the other.
+# Fails if one fails.
+both = log=$$(mktemp) && { $(1) >$$log 2>&1 & one=$$!; }; trap 'kill $$one' INT TERM; \
+       $(2); other=$$?; wait $$one; one=$$?; cat $$log; rm -f $$log; [ $$one = 0 ] && [ $$other = 0 ]
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
@@ -379,8 +384,11 @@ test-machines: build-service ## several services on one PostgreSQL: kills, failo
 	$(call install,test)
 	$(PYTEST) -s tests/machines
 
+# Heroku's waits for many ticks: it runs beside all the others.
 test-service-http: build-service $(SERVICE_TESTS) ## the service over HTTP and by its command line
-	TEST_OBJECTS=$(abspath $(OUT)) $(PYTEST) tests/service
+	@export TEST_OBJECTS=$(abspath $(OUT)); \
+	$(call both,$(PYTEST) tests/service/test_heroku.py,$(PYTEST) tests/service \
+	    --ignore tests/service/test_heroku.py)
 
 # The whole of both, but for what is about files alone, in a cluster of its own.
 test-service-postgresql: build-service $(SERVICE_TESTS) ## the suites of the service with its data in PostgreSQL
@@ -435,12 +443,11 @@ test-heroku-clients: build-service ## Heroku's command line (npm) and heroku3 (P
 	    $(HEROKU_CLIENTS)/python/bin/pip install --quiet heroku3 six; }
 	$(PYTEST) tests/clients
 
-# Nearly all of it waits, so the half that looks at faults runs beside the other.
+# Nearly all of it waits, so one half runs beside the other.
+LOOP_HALF := tests/loop/test_faults.py tests/loop/test_job_queues.py
 test-loop: build ## real apps with real agents, scaled by a real service
-	@log=$$(mktemp) && { $(OWN_PROC) $(PYTEST) tests/loop/test_faults.py >$$log 2>&1 & faults=$$!; }; \
-	trap 'kill $$faults' INT TERM; \
-	$(OWN_PROC) $(PYTEST) tests/loop --ignore tests/loop/test_faults.py --ignore tests/loop/test_published.py; \
-	rest=$$?; wait $$faults; faults=$$?; cat $$log; rm -f $$log; [ $$rest = 0 ] && [ $$faults = 0 ]
+	@$(call both,$(OWN_PROC) $(PYTEST) $(LOOP_HALF),$(OWN_PROC) $(PYTEST) tests/loop \
+	    $(LOOP_HALF:%=--ignore %) --ignore tests/loop/test_published.py)
 
 test-published: build ## the agents as they were published, from the registries, report to a real service
 	$(PYTEST) tests/loop/test_published.py
