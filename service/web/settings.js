@@ -27,7 +27,7 @@ async function platform() {
 }
 
 // Lists as words, and {web: 'shop-web'} as web=shop-web.
-function shown(value) {
+function inWords(value) {
   if (Array.isArray(value)) return value.join(' ');
   if (value && typeof value === 'object') return Object.entries(value).map(([key, one]) => `${key}=${one}`).join(' ');
   return String(value);
@@ -51,9 +51,57 @@ function health(set) {
         : note('attention', 'warn', 'The number of dynos was not read yet.', ''), ' ', test);
   $('#platform-pairs').replaceChildren(...pairs([
     ['Platform', KINDS[set.kind] ?? set.kind],
-    ...Object.entries(set.settings).map(([key, value]) => [key, el('code', {}, shown(value))]),
+    ...Object.entries(set.settings).map(([key, value]) => [key, el('code', {}, inWords(value))]),
     ['Credential', set.has_secret ? 'Kept encrypted, and never shown again.' : 'None is needed or set.'],
   ]));
+}
+
+// What each of the other platforms needs: [setting, what it is called, whether it must be given].
+const OTHERS = {
+  kubernetes: { fields: [['namespace', 'Namespace'], ['server', 'API server (none: the cluster that the service runs in)'], ['ca', 'Its certificates (PEM)']], named: 'deployment/shop', secret: 'Token of a service account', free: true },
+  render: { fields: [], named: 'srv-…', secret: 'API key' },
+  fly: { fields: [['app', 'App at Fly.io']], named: 'group', secret: 'Deploy token' },
+  scalingo: { fields: [['app', 'App at Scalingo'], ['region', 'Region']], named: 'type', secret: 'API token' },
+  railway: { fields: [['environment', 'ID of the environment', true]], named: 'service-ID', secret: 'Project token' },
+  ecs: { fields: [['region', 'Region', true], ['cluster', 'Cluster']], named: 'service', secret: 'KEY_ID:SECRET' },
+};
+
+// "web=shop-web worker=jobs" as an object; null where it is none.
+function processesOf(text) {
+  const pairs = text.trim().split(/\s+/).filter(Boolean).map((word) => word.split('='));
+  return pairs.every((pair) => pair.length === 2 && pair[0] && pair[1]) ? Object.fromEntries(pairs) : null;
+}
+
+function other(set) {
+  const fields = el('div', { class: 'stack' });
+  const kind = el('select', { name: 'kind' }, Object.keys(OTHERS).map((one) => el('option', { value: one, selected: set?.kind === one }, KINDS[one])));
+  const own = el('form', { class: 'stack' }, el('label', { class: 'field' }, el('span', {}, 'Platform'), kind), fields, el('p', {}, el('button', { class: 'b' }, 'Test and use')));
+  const show = () => {
+    const { fields: list, named, secret, free } = OTHERS[kind.value], settings = set?.kind === kind.value ? set.settings : {};
+    fields.replaceChildren(
+      ...list.map(([key, label, required]) => el('label', { class: 'field' }, el('span', {}, label), el('input', { name: `set-${key}`, required: Boolean(required), autocomplete: 'off', spellcheck: 'false', value: settings[key] ?? null }))),
+      el('label', { class: 'field' }, el('span', {}, 'Names there'), el('input', { name: 'names', autocomplete: 'off', spellcheck: 'false', placeholder: `web=${named}`, value: settings.processes ? inWords(settings.processes) : null }),
+        el('small', {}, 'TYPE=NAME for each process type that has another name there.')),
+      el('label', { class: 'field' }, el('span', {}, secret), el('input', { name: 'key', type: 'password', required: !free, autocomplete: 'off' }),
+        el('small', {}, 'It is kept encrypted, and tested at once.')));
+  };
+  kind.addEventListener('change', show);
+  show();
+  own.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const processes = processesOf(own.elements.names.value);
+    if (!processes) return notice(note('stop', 'stop', 'Names are written as TYPE=NAME, with blanks between them.'));
+    const settings = Object.keys(processes).length ? { processes } : {};
+    for (const [key] of OTHERS[kind.value].fields) {
+      const value = own.elements[`set-${key}`].value.trim();
+      // A line of input has lost the lines of a certificate.
+      if (value) settings[key] = key === 'ca' ? value.replace(/(-----(?:BEGIN|END) CERTIFICATE-----)\s*/g, '\n$1\n').trim() : value;
+    }
+    const key = own.elements.key.value;
+    const made = await trying(put(`${path}/platform`, { kind: kind.value, settings, ...(key ? { secret: key } : {}) })).catch(() => null);
+    if (made) await platform();
+  });
+  return own;
 }
 
 function form(set) {
@@ -78,7 +126,7 @@ function form(set) {
     const made = await trying(put(`${path}/platform`, { kind: 'heroku', settings: { app: heroku.app.value }, secret: heroku.key.value })).catch(() => null);
     if (made) await platform();
   });
-  return el('details', { open: !set }, el('summary', { class: 'quiet' }, set ? 'Use another' : 'Set one'), el('br'), webhook, el('h3', {}, 'Heroku'), heroku,
+  return el('details', { open: !set }, el('summary', { class: 'quiet' }, set ? 'Use another' : 'Set one'), el('br'), webhook, el('h3', {}, 'Heroku'), heroku, el('h3', {}, 'Another platform'), other(set),
     el('p', { class: 'hint' }, 'A program on the service’s machine can be set only there: ', el('code', {}, `dynoscaled platform set ${name} command -- ./scale`), '.'));
 }
 

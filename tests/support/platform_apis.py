@@ -22,7 +22,6 @@ import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
-from urllib.parse import urlsplit
 
 Json = Dict[str, Any]
 
