@@ -79,7 +79,8 @@ function other(set) {
   const show = () => {
     const { fields: list, named, secret, free } = OTHERS[kind.value], settings = set?.kind === kind.value ? set.settings : {};
     fields.replaceChildren(
-      ...list.map(([key, label, required]) => el('label', { class: 'field' }, el('span', {}, label), el('input', { name: `set-${key}`, required: Boolean(required), autocomplete: 'off', spellcheck: 'false', value: settings[key] ?? null }))),
+      ...list.map(([key, label, required]) => el('label', { class: 'field' }, el('span', {}, label), key === 'ca' ? el('textarea', { name: 'set-ca', rows: '3', spellcheck: 'false' }, settings.ca ?? '')
+        : el('input', { name: `set-${key}`, required: Boolean(required), autocomplete: 'off', spellcheck: 'false', value: settings[key] ?? null }))),
       el('label', { class: 'field' }, el('span', {}, 'Names there'), el('input', { name: 'names', autocomplete: 'off', spellcheck: 'false', placeholder: `web=${named}`, value: settings.processes ? inWords(settings.processes) : null }),
         el('small', {}, 'TYPE=NAME for each process type that has another name there.')),
       el('label', { class: 'field' }, el('span', {}, secret), el('input', { name: 'key', type: 'password', required: !free, autocomplete: 'off' }),
@@ -94,8 +95,7 @@ function other(set) {
     const settings = Object.keys(processes).length ? { processes } : {};
     for (const [key] of OTHERS[kind.value].fields) {
       const value = own.elements[`set-${key}`].value.trim();
-      // A line of input has lost the lines of a certificate.
-      if (value) settings[key] = key === 'ca' ? value.replace(/(-----(?:BEGIN|END) CERTIFICATE-----)\s*/g, '\n$1\n').trim() : value;
+      if (value) settings[key] = value;
     }
     const key = own.elements.key.value;
     const made = await trying(put(`${path}/platform`, { kind: kind.value, settings, ...(key ? { secret: key } : {}) })).catch(() => null);

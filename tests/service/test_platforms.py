@@ -159,6 +159,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     for api in [made.own, *(one.api for one in made.kinds.values())]:
         api.stop()
         assert api.violations == []
+    log = made.service.log  # of a service that was built with a sanitizer and named by TEST_DYNOSCALED
+    assert "Sanitizer" not in log and "runtime error" not in log, log
 
 
 each_kind = pytest.mark.parametrize("kind", KINDS)

@@ -278,6 +278,28 @@ test('a service that does not answer for long: the page says from when it is, an
   assert.deepEqual(faults, []);
 });
 
+test('a platform is set with the fields that it has', { skip }, () => visit(`${APP}/settings`, {}, async (page) => {
+  let sent;
+  await page.route('**/platform', async (route) => {
+    if (route.request().method() !== 'PUT') return route.continue();
+    sent = route.request().postDataJSON();
+    return route.fulfill({ json: { kind: sent.kind, result: 'ok', test: [] } });
+  });
+  await page.waitForSelector('#platform-form', { state: 'attached' });
+  await page.evaluate(() => { document.querySelector('#platform-form details').open = true; });
+  await page.selectOption('#platform-form [name=kind]', 'kubernetes');
+  await page.fill('[name=set-namespace]', 'prod');
+  await page.fill('[name=set-server]', 'https://cluster.example:6443');
+  await page.fill('#platform-form [name=names]', 'web=shop-web worker=statefulset/jobs');
+  await page.fill('#platform-form form:has([name=kind]) [name=key]', 'a-token');
+  await page.click('#platform-form form:has([name=kind]) button');
+  await until('it is sent', () => sent);
+  assert.deepEqual(sent, {
+    kind: 'kubernetes', secret: 'a-token',
+    settings: { processes: { web: 'shop-web', worker: 'statefulset/jobs' }, namespace: 'prod', server: 'https://cluster.example:6443' },
+  });
+}));
+
 test('an export shows how far it is, can be stopped, and holds everything', { skip }, () => visit(`${APP}/settings`, {}, async (page) => {
   const [download] = await Promise.all([page.waitForEvent('download'), page.click('#export')]);
   const lines = readFileSync(await download.path(), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
