@@ -387,7 +387,7 @@ test-machines: build-service ## several services on one PostgreSQL: kills, failo
 # Heroku's waits for many ticks: it runs beside all the others.
 test-service-http: build-service $(SERVICE_TESTS) ## the service over HTTP and by its command line
 	@export TEST_OBJECTS=$(abspath $(OUT)); \
-	$(call both,$(PYTEST) tests/service/test_heroku.py,$(PYTEST) tests/service \
+	$(call both,$(OWN_PROC) $(PYTEST) tests/service/test_heroku.py,$(OWN_PROC) $(PYTEST) tests/service \
 	    --ignore tests/service/test_heroku.py)
 
 # The whole of both, but for what is about files alone, in a cluster of its own.
