@@ -211,11 +211,11 @@ static inline bool read_entry(struct reader *reader, uint32_t *key, uint64_t *co
     *count = 1;
     if (at && word & 1) {
         at = varint_get(at, reader->end, count);
+        if (!at || *count > UINT32_MAX - 2) return false;
         *count += 2;
     }
     uint64_t found = reader->next + (word >> 1);
-    if (!at || word >> 1 > 0x3FFF || found >> 10 >= PART_SECONDS ||
-        (found & 0x3FF) >= SKETCH_BINS || *count > UINT32_MAX)
+    if (!at || word >> 1 > 0x3FFF || found >> 10 >= PART_SECONDS || (found & 0x3FF) >= SKETCH_BINS)
         return false;
     reader->at = at;
     reader->next = found + 1;
