@@ -444,7 +444,7 @@ test-heroku-clients: build-service ## Heroku's command line (npm) and heroku3 (P
 	$(PYTEST) tests/clients
 
 # Nearly all of it waits, so one half runs beside the other.
-LOOP_HALF := tests/loop/test_faults.py tests/loop/test_job_queues.py
+LOOP_HALF := tests/loop/test_faults.py
 test-loop: build ## real apps with real agents, scaled by a real service
 	@$(call both,$(OWN_PROC) $(PYTEST) $(LOOP_HALF),$(OWN_PROC) $(PYTEST) tests/loop \
 	    $(LOOP_HALF:%=--ignore %) --ignore tests/loop/test_published.py)
