@@ -231,7 +231,6 @@ void channels_test(struct api_call *call) {
 /* ---- What was told --------------------------------------------------------------------------- */
 
 static void put_notice(void *context, const struct notice *notice) {
-    static const char *const states[] = {"test", "began", "ended", "happened"};
     struct text *text = context;
     const struct kind *kind = kind_by_number(notice->kind);
     begin_item(text);
@@ -239,7 +238,8 @@ static void put_notice(void *context, const struct notice *notice) {
     text_json(text, notice->process[0] ? notice->process : NULL);
     text_put(text, ",\"kind\":");
     text_json(text, kind ? kind->name : "");
-    text_format(text, ",\"state\":\"%s\",\"at\":%" PRId64 ",\"title\":", states[notice->state & 3],
+    text_format(text,
+                ",\"state\":\"%s\",\"at\":%" PRId64 ",\"title\":", notice_state_name(notice->state),
                 notice->at_s);
     text_json(text, notice->title);
     text_put(text, ",\"body\":");

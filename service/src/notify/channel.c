@@ -130,7 +130,6 @@ static void write_slack(struct text *body, const struct notify_settings *setting
 
 static void write_webhook(struct text *body, const struct notify_settings *settings,
                           const char *app, const struct notice *notice) {
-    static const char *const states[] = {"test", "began", "ended", "happened"};
     const struct kind *kind = kind_by_number(notice->kind);
     struct text link = TEXT_EMPTY;
     put_link(&link, settings, app);
@@ -140,7 +139,8 @@ static void write_webhook(struct text *body, const struct notify_settings *setti
     text_json(body, notice->process[0] ? notice->process : NULL);
     text_put(body, ",\"kind\":");
     text_json(body, kind ? kind->name : NULL);
-    text_format(body, ",\"state\":\"%s\",\"at\":%" PRId64 ",\"title\":", states[notice->state],
+    text_format(body,
+                ",\"state\":\"%s\",\"at\":%" PRId64 ",\"title\":", notice_state_name(notice->state),
                 notice->at_s);
     text_json(body, notice->title);
     text_put(body, ",\"body\":");

@@ -154,6 +154,11 @@ static void read_notice(struct query *query, struct notice *notice) {
     copy_text(notice->body, sizeof notice->body, column_text(query, 7));
 }
 
+const char *notice_state_name(enum notice_state state) {
+    static const char *const names[] = {"test", "began", "ended", "happened"};
+    return names[state & 3];
+}
+
 bool notice_add(struct store *store, struct notice *notice) {
     struct query query = store_query(
         store, "INSERT INTO notice (app, process, kind, state, at_s, title, body) VALUES (?1, ?2, "

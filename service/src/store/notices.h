@@ -58,6 +58,9 @@ struct notice {
     char title[NOTICE_TITLE_SIZE], body[NOTICE_BODY_SIZE];
 };
 
+/* "began". Any thread. */
+const char *notice_state_name(enum notice_state state);
+
 /* Adds it and, for each channel of the app that tells this kind, a delivery that is due now. */
 bool notice_add(struct store *store, struct notice *notice);
 /* Of an app, newest first, at most `most`. */
