@@ -13,6 +13,8 @@ export RUBY PYTHON
 RAKE    = $(RUBY) -rrake -e 'Rake.application.run(ARGV)' --
 PYTEST_COMMAND = env PYTHONPATH=python $(PYTHON) -m pytest -p no:cacheprovider -q -rs
 PYTEST  = $(PYTEST_COMMAND)
+# For suites of many real processes: what failed is tried once more, told in full, and counted.
+ONCE_MORE = --reruns 1
 SUBMAKE = $(MAKE) --no-print-directory
 # For what looks at its own processes, as LeakSanitizer does: in a chroot /proc may be another
 # system's.
@@ -155,7 +157,7 @@ $(JOBS_NEWEST)/%/.installed: tests/jobs/python/newest-%.txt
 	    $(@D)/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 test-servers: build ## both, in real app servers behind a real nginx
-	@$(OWN_PROC) $(PYTEST) tests/servers -m 'not frameworks'
+	@$(OWN_PROC) $(PYTEST) $(ONCE_MORE) tests/servers -m 'not frameworks'
 
 test-frameworks: ## both, in more app servers and frameworks than `make test` has
 	$(call install,frameworks)
@@ -164,7 +166,7 @@ test-frameworks: ## both, in more app servers and frameworks than `make test` ha
 
 # SLOW=1: 10,000 forks and a service that is down for minutes, too.
 test-faults: build ## both, whatever the service, the process and the client do
-	@$(OWN_PROC) $(PYTEST) tests/faults $(if $(SLOW),--slow)
+	@$(OWN_PROC) $(PYTEST) $(ONCE_MORE) tests/faults $(if $(SLOW),--slow)
 
 SOAK_SECONDS ?= 3600
 soak: build ## both under load for SOAK_SECONDS=3600, with a service that fails at random
@@ -387,7 +389,7 @@ test-machines: build-service ## several services on one PostgreSQL: kills, failo
 # Heroku's waits for many ticks: it runs beside all the others.
 test-service-http: build-service $(SERVICE_TESTS) ## the service over HTTP and by its command line
 	@export TEST_OBJECTS=$(abspath $(OUT)); \
-	$(call both,$(OWN_PROC) $(PYTEST) tests/service/test_heroku.py,$(OWN_PROC) $(PYTEST) tests/service \
+	$(call both,$(OWN_PROC) $(PYTEST) $(ONCE_MORE) tests/service/test_heroku.py,$(OWN_PROC) $(PYTEST) $(ONCE_MORE) tests/service \
 	    --ignore tests/service/test_heroku.py)
 
 # The whole of both, but for what is about files alone, in a cluster of its own.
@@ -416,7 +418,7 @@ web-tests-ready: build $(WEB_PAST)
 	@$(SUBMAKE) --silent $(WEB_TESTS)/.installed || true
 
 test-web: web-tests-ready ## the pages in a real browser
-	@WEB_PAST=$(WEB_PAST) node --test --test-reporter=spec $(wildcard tests/web/test_*.mjs)
+	@WEB_PAST=$(WEB_PAST) $(PYTHON) tests/support/each.py $(wildcard tests/web/test_*.mjs) -- node --test --test-reporter=spec
 
 SCREENSHOTS ?= docs/screenshots
 screenshots: web-tests-ready ## every page, light and dark, wide and narrow, into SCREENSHOTS=docs/screenshots
@@ -446,7 +448,7 @@ test-heroku-clients: build-service ## Heroku's command line (npm) and heroku3 (P
 # Nearly all of it waits, so one half runs beside the other.
 LOOP_HALF := tests/loop/test_faults.py
 test-loop: build ## real apps with real agents, scaled by a real service
-	@$(call both,$(OWN_PROC) $(PYTEST) $(LOOP_HALF),$(OWN_PROC) $(PYTEST) tests/loop \
+	@$(call both,$(OWN_PROC) $(PYTEST) $(ONCE_MORE) $(LOOP_HALF),$(OWN_PROC) $(PYTEST) $(ONCE_MORE) tests/loop \
 	    $(LOOP_HALF:%=--ignore %) --ignore tests/loop/test_published.py)
 
 test-published: build ## the agents as they were published, from the registries, report to a real service

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import signal
+from typing import Any, List
+
+# With --reruns (Makefile): the tests that failed and were tried again, each with its report.
+_failed_once: List[Any] = []
 
 
 def pytest_configure() -> None:
@@ -12,3 +16,18 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    if report.outcome == "rerun":
+        _failed_once.append(report)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What failed at first is told in full; suites.py counts the lines that begin with REPEATED."""
+    for report in _failed_once:
+        terminalreporter.section(f"{report.nodeid} failed, and was tried again")
+        terminalreporter.write_line(report.longreprtext)
+        lines = report.longreprtext.strip().splitlines() or ["no reason was given"]
+        reason = next((line[1:].strip() for line in lines if line.startswith("E ")), lines[-1])
+        terminalreporter.write_line(f"REPEATED {report.nodeid}: {reason}")

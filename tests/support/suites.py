@@ -6,8 +6,9 @@
 Suite NAME is run by `MAKE test-NAME`; FORMAT is cmocka, minitest, pytest or node. A suite that fails
 does not keep the others from running. One that ends badly without having counted a failure (a
 crash, a build that failed) counts as one failure, and so does one that ran no test. What was
-skipped is listed with its reason, and what was tried again, with why. The last line is `N passed, N failed, N skipped`; it is
-written to FILE as well. Exit status 0 only if nothing failed.
+skipped is listed with its reason. So is what was tried again: a server that did not end, a test of
+real processes that failed once; a suite says `REPEATED what: why`. The last line is
+`N passed, N failed, N skipped`; it is written to FILE as well. Exit status 0 only if nothing failed.
 """
 
 from __future__ import annotations
@@ -84,8 +85,7 @@ class Minitest(Format):
 
 class Pytest(Format):
     """`3 failed, 40 passed, 2 skipped in 5.10s`, between rulers or not; with `-rs`, one
-    `SKIPPED [2] file:line: reason` for the skips of one place. `REPEATED what` for each try that was
-    repeated: see tests/support/processes.py."""
+    `SKIPPED [2] file:line: reason` for the skips of one place."""
 
     CLOSING = re.compile(r"(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s")
     COUNT = re.compile(r"(\d+) ([a-z]+)")
@@ -102,9 +102,6 @@ class Pytest(Format):
     def read(self, line: str, tally: Tally) -> None:
         if line.startswith("SKIPPED ["):
             tally.remarks.append("skipped: " + line[len("SKIPPED ") :].strip())
-        elif line.startswith("REPEATED "):
-            tally.add("repeated", 1)
-            tally.remarks.append("repeated: " + line[len("REPEATED ") :].strip())
         elif found := self.CLOSING.match(line):
             for number, word in self.COUNT.findall(found[1]):
                 if word in self.MEANING:
@@ -144,7 +141,11 @@ def run(name: str, form: str, command: List[str], out: TextIO = sys.stdout) -> T
     with suite.stdout:
         for line in suite.stdout:
             print(line, end="", flush=True, file=out)
-            reader.read(line, tally)
+            if line.startswith("REPEATED "):
+                tally.add("repeated", 1)
+                tally.remarks.append("repeated: " + line[len("REPEATED ") :].strip())
+            else:
+                reader.read(line, tally)
     status = suite.wait()
     tally.seconds = time.monotonic() - start
     if status != 0 and tally.failed == 0:
@@ -178,7 +179,7 @@ def main(arguments: List[str]) -> int:
     for tally in tallies:
         for outcome in ("passed", "failed", "skipped", "repeated"):
             total.add(outcome, getattr(tally, outcome))
-    print(f"\nTries repeated, of servers that did not end: {total.repeated}")
+    print(f"\nTries repeated: {total.repeated}")
     print(f"\n{total}", flush=True)
     if counts is not None:
         counts.parent.mkdir(parents=True, exist_ok=True)
