@@ -515,11 +515,11 @@ coverage: ## the lines of core/src that the core's suite reaches
 # Inputs that were worth keeping lie in build/fuzz, to go on from. One that fails stays there too:
 # its place is then tests/fuzz/failures.
 FUZZ_SECONDS ?= 30
-fuzz: ## libFuzzer, FUZZ_SECONDS=30 or FUZZ_RUNS=N for each harness
+fuzz: ## libFuzzer, FUZZ_SECONDS=30 or FUZZ_RUNS=N for each harness, or FUZZ="frame report"
 	$(call install,tools)
 	@$(SUBMAKE) run-fuzzers VARIANT=fuzz CC=clang
 
-run-fuzzers: $(FUZZERS)
+run-fuzzers: $(or $(FUZZ:%=$(OUT)/tests/fuzz/fuzz_%),$(FUZZERS))
 	@$(PYTHON) tests/fuzz/seeds.py build/fuzz/seeds
 	@for program in $^; do \
 	    name=$${program##*/fuzz_}; inputs=build/fuzz/$$name; mkdir -p $$inputs; echo "# $$program"; \
@@ -531,8 +531,8 @@ run-fuzzers: $(FUZZERS)
 	done
 
 # The same harnesses with the compiler that is there anyway, and no coverage to lead them.
-BRIEF_SECONDS ?= 4
-test-fuzz: ## BRIEF_SECONDS=4 of random inputs for each harness, under AddressSanitizer
+BRIEF_SECONDS ?= 3
+test-fuzz: ## BRIEF_SECONDS=3 of random inputs for each harness, under AddressSanitizer
 	@$(PYTHON) tests/fuzz/seeds.py build/fuzz/seeds
 	@$(SUBMAKE) run-briefly VARIANT=asan
 

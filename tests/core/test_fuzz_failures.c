@@ -39,6 +39,7 @@ static size_t replay_all(harness *run, const char *name) {
 static void inputs_that_failed_once_do_not_fail_again(void **state) {
     (void)state;
     size_t count = replay_all(fuzz_answer, "answer");
+    count += replay_all(fuzz_body, "body");
     count += replay_all(fuzz_decide, "decide");
     count += replay_all(fuzz_frame, "frame");
     count += replay_all(fuzz_headers, "headers");
@@ -51,8 +52,10 @@ static void inputs_that_failed_once_do_not_fail_again(void **state) {
     count += replay_all(fuzz_rule, "rule");
     count += replay_all(fuzz_settings, "settings");
     count += replay_all(fuzz_sketch, "sketch");
+    count += replay_all(fuzz_tree, "tree");
     count += replay_all(fuzz_url, "url");
     count += replay_all(fuzz_week, "week");
+    count += replay_all(fuzz_zone, "zone");
     assert_true(count > 0);
 }
 

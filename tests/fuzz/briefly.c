@@ -163,6 +163,7 @@ static void try_for_a_while(harness *run, const char *of) {
     }
 
 TEST(answer, no_answer_is_misread)
+TEST(body, no_input_of_the_api_is_misread)
 TEST(decide, no_situation_is_too_strange_to_decide_on)
 TEST(frame, no_request_is_misread)
 TEST(headers, no_header_of_an_answer_is_misread)
@@ -175,12 +176,15 @@ TEST(rows, no_row_is_miswritten)
 TEST(rule, no_rules_are_misread)
 TEST(settings, no_setting_is_misread)
 TEST(sketch, no_stored_sketch_is_misread)
+TEST(tree, no_yaml_is_misread)
 TEST(url, no_address_is_misread)
 TEST(week, no_end_of_a_rule_is_missed)
+TEST(zone, no_clock_is_misread)
 
 int main(int count, char **arguments) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_answer_is_misread),
+        cmocka_unit_test(no_input_of_the_api_is_misread),
         cmocka_unit_test(no_situation_is_too_strange_to_decide_on),
         cmocka_unit_test(no_request_is_misread),
         cmocka_unit_test(no_header_of_an_answer_is_misread),
@@ -193,8 +197,10 @@ int main(int count, char **arguments) {
         cmocka_unit_test(no_rules_are_misread),
         cmocka_unit_test(no_setting_is_misread),
         cmocka_unit_test(no_stored_sketch_is_misread),
+        cmocka_unit_test(no_yaml_is_misread),
         cmocka_unit_test(no_address_is_misread),
         cmocka_unit_test(no_end_of_a_rule_is_missed),
+        cmocka_unit_test(no_clock_is_misread),
     };
     if (count != 2) return 2;
     seeds = arguments[1];

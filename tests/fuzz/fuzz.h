@@ -17,6 +17,7 @@
 #include <string.h>
 
 void fuzz_answer(const uint8_t *data, size_t size);
+void fuzz_body(const uint8_t *data, size_t size);
 void fuzz_decide(const uint8_t *data, size_t size);
 void fuzz_frame(const uint8_t *data, size_t size);
 void fuzz_headers(const uint8_t *data, size_t size);
@@ -29,8 +30,10 @@ void fuzz_rows(const uint8_t *data, size_t size);
 void fuzz_rule(const uint8_t *data, size_t size);
 void fuzz_settings(const uint8_t *data, size_t size);
 void fuzz_sketch(const uint8_t *data, size_t size);
+void fuzz_tree(const uint8_t *data, size_t size);
 void fuzz_url(const uint8_t *data, size_t size);
 void fuzz_week(const uint8_t *data, size_t size);
+void fuzz_zone(const uint8_t *data, size_t size);
 
 /* Makes `harness` the one that libFuzzer calls in this program. */
 #ifdef FUZZING

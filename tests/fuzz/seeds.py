@@ -207,6 +207,34 @@ def rule() -> Iterator[bytes]:
     yield b"a: &b [*b]"
 
 
+def tree() -> Iterator[bytes]:
+    yield from rule()
+    yield from (
+        b'{"a": [1, -2.5e3, true, null, "\\u00fc\\n\\/"], "b": {"c": {}}, "": []}', b"[[[[[[[[1]]]]]]]]",
+        b"[[[[[[[[[1]]]]]]]]]", b'["\\ud83d"]', b'{"a": "\xc2\x85"}', b"a: |\n  b\n\n  c\n", b"'a': 'it''s'",
+        b"? [a]\n: b\n", b"%YAML 1.1\n---\na\n", b"a:\n- b\n-\tc: d\n", b'{"a":1,"a":2}', b"[a, [b: c]]",
+    )  # fmt: skip
+
+
+def body() -> Iterator[bytes]:
+    yield b"\0" + (
+        b'{"text": "a", "name": "b c", "number": 7, "whole": -12, "moment": "-2h", "yes": true,'
+        b' "object": {"a": [1]}, "list": [{}, null]}'
+    )
+    for text in (b'{"number": 1001}', b'{"moment": 1800000000}', b'{"text": "\\u0000"}', b'{"yes": null}',
+                 b'{"a": 1, "a": 2}', b'{"name": " a"}', b"[]", b'{"number": 1e3}', b'{"text": "\\u0085"}'):  # fmt: skip
+        yield b"\0" + text
+    yield b"\1text=a%20b&name=c+d&number=7&whole=-12&moment=10:42&yes=1"
+    for text in (b"text=%00", b"text=%ff", b"number=+7", b"text=a&text=b", b"&&moment=now&", b"yes", b"list=[]"):
+        yield b"\1" + text
+
+
+def zone() -> Iterator[bytes]:
+    for name in (b"", b"Europe/Berlin", b"UTC", b"../UTC", b"posix/UTC", b"Etc/GMT+3", b"EST5EDT", b"localtime"):
+        for number, moment in ((0, 0), (0x81, 1774746000), (0x85, 1791043200), (0x86, -1), (0x89, 2**62)):
+            yield struct.pack("<Bq", number, moment) + name
+
+
 def week() -> Iterator[bytes]:
     for zone, moment in ((1, 1774748700), (2, 1772947700), (4, 1791043200), (5, 1777000000)):
         for first, last in ((120, 180), (1320, 360), (0, 0)):
@@ -238,10 +266,10 @@ def moment() -> Iterator[bytes]:
 
 def main() -> None:
     harnesses = {
-        "answer": answer, "decide": decide, "frame": frame, "headers": headers,
+        "answer": answer, "body": body, "decide": decide, "frame": frame, "headers": headers,
         "moment": moment, "part": part, "queue_time": queue_time, "report": report, "report_rows": report_rows,
-        "rows": rows_of_csv, "rule": rule, "settings": settings, "sketch": sketch, "url": url,
-        "week": week,
+        "rows": rows_of_csv, "rule": rule, "settings": settings, "sketch": sketch, "tree": tree,
+        "url": url, "week": week, "zone": zone,
     }  # fmt: skip
     for name, seeds in harnesses.items():
         folder = Path(sys.argv[1]) / name
