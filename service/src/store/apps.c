@@ -113,8 +113,8 @@ static const char *const deletions[] = {
     "DELETE FROM session WHERE app = ?1",
     "DELETE FROM addon_person WHERE app = ?1",
     /* It stays as the record of what Heroku asked for. */
-    "UPDATE addon_resource SET app = 0, name = '', heroku_app = '', trouble = '', sealed = NULL "
-    "WHERE app = ?1",
+    ("UPDATE addon_resource SET app = 0, name = '', heroku_app = '', trouble = '', sealed = NULL "
+     "WHERE app = ?1"),
     "DELETE FROM delivery WHERE channel IN (SELECT id FROM channel WHERE app = ?1)",
     "DELETE FROM channel WHERE app = ?1",
     "DELETE FROM watch WHERE app = ?1",
