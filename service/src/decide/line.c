@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,26 +41,42 @@ void line_age(struct line *line, int64_t s) {
     else line_wait(line, s);
 }
 
-/* ms where a thousandth matters. */
+/* Seconds with as many digits as it takes: "30 s", "12.5 s". */
 void line_ms(struct line *line, int64_t ms) {
-    if (ms < 10000) {
+    if (ms < 1000) {
         line_put(line, "%" PRId64 " ms", ms);
         return;
     }
-    char part[8] = "";
-    if (ms < 1000000 && ms % 1000) {
-        snprintf(part, sizeof part, ".%03d", (int)(ms % 1000));
-        for (size_t last = strlen(part) - 1; part[last] == '0'; last--) part[last] = '\0';
-    }
-    line_put(line, "%" PRId64 "%s s", ms / 1000, part);
+    int part = (int)(ms % 1000), digits = 3;
+    for (; digits > 0 && part % 10 == 0; digits--) part /= 10;
+    if (digits > 0) line_put(line, "%" PRId64 ".%0*d s", ms / 1000, digits, part);
+    else line_put(line, "%" PRId64 " s", ms / 1000);
+}
+
+enum { TENTHS_BELOW_MS = 10000, WAIT_FROM_S = 120 };
+
+static int64_t rounded(int64_t ms) {
+    int64_t to = ms < 1000 ? 1 : ms < TENTHS_BELOW_MS ? 100 : 1000;
+    return (ms + to / 2) / to * to;
+}
+
+static bool same_side(int64_t one, int64_t other, int64_t limit) {
+    return (one > limit) == (other > limit) && (one < limit) == (other < limit);
+}
+
+void line_measured(struct line *line, int64_t ms, int64_t low, int64_t high) {
+    int64_t about = rounded(ms);
+    if (!same_side(ms, about, low) || !same_side(ms, about, high)) line_ms(line, ms);
+    else if (about < WAIT_FROM_S * 1000) line_ms(line, about);
+    else line_wait(line, about / 1000);
 }
 
 /* A tenth where it matters. */
 void line_rate(struct line *line, int64_t thousandths) {
-    if (thousandths >= 100000) line_put(line, "%" PRId64, (thousandths + 500) / 1000);
-    else
-        line_put(line, "%" PRId64 ".%d", (thousandths + 50) / 1000,
-                 (int)((thousandths + 50) / 100 % 10));
+    int64_t tenths = (thousandths + 50) / 100;
+    if (thousandths >= 100000 || tenths % 10 == 0)
+        line_put(line, "%" PRId64, (thousandths + 500) / 1000);
+    else line_put(line, "%" PRId64 ".%d", tenths / 10, (int)(tenths % 10));
 }
 
 /* A surplus that is large enough has cost enough at once. */

@@ -26,6 +26,10 @@ static void put_window(struct line *line, const struct view *view) {
     else line_wait(line, view->rule->window_s);
 }
 
+static void put_measured(struct line *line, const struct view *view, int64_t ms) {
+    line_measured(line, ms, view->rule->down.threshold_ms, view->rule->up.threshold_ms);
+}
+
 /* "p95 is 44 ms", or that there was no request. */
 static void put_value(struct line *line, const struct view *view, const char *verb) {
     if (view->idle) {
@@ -35,7 +39,7 @@ static void put_value(struct line *line, const struct view *view, const char *ve
     }
     put_statistic(line, view);
     line_put(line, " %s ", verb);
-    line_ms(line, view->value_ms);
+    put_measured(line, view, view->value_ms);
 }
 
 static void put_above(struct line *line, const struct view *view) {
@@ -306,7 +310,7 @@ static void say_futile(struct line *line, const struct view *view, const struct 
     line_put(line, " and the wait is no shorter: ");
     put_value(line, view, "is");
     line_put(line, ", and was ");
-    line_ms(line, memory->up_value_ms);
+    put_measured(line, view, memory->up_value_ms);
     line_put(line,
              view->now.jobs
                  ? "; what more dynos don't help is often a database, a lock or another service"
@@ -453,7 +457,7 @@ static void say_traffic(struct line *line, const struct view *view, const struct
 
 static void say_backlog(struct line *line, const struct view *view, const struct outcome *outcome) {
     line_put(line, "requests wait ");
-    line_ms(line, view->advice.wait_ms);
+    put_measured(line, view, view->advice.wait_ms);
     line_put(line, " on average, and what waits is to be worked off in %d s; ", AUTOMATIC_DRAIN_S);
     say_traffic(line, view, outcome);
 }

@@ -14,7 +14,7 @@ static void put_jobs(struct line *line, int64_t count, const char *one, const ch
     else line_put(line, "%" PRId64 " job%s %s", count, line_plural(count), count == 1 ? one : more);
 }
 
-/* "1240 jobs wait, the oldest for 14.2 s". */
+/* "1240 jobs wait, the oldest for 14 s". */
 static void put_waiting(struct line *line, const struct view *view) {
     const struct jobs_advice *jobs = &view->advice.jobs;
     if (jobs->waiting >= 0) {
@@ -29,7 +29,7 @@ static void put_waiting(struct line *line, const struct view *view) {
         line_put(line, "no job waits");
         return;
     }
-    line_ms(line, jobs->oldest_ms);
+    line_measured(line, jobs->oldest_ms, view->rule->goal_ms, view->rule->goal_ms);
 }
 
 static void put_unknown(struct line *line, const struct jobs_advice *jobs) {
