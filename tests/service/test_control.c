@@ -268,6 +268,20 @@ static void a_change_is_obeyed_within_a_second(void **state) {
     assert_true(last_tick().situation.person_age <= 1);
 }
 
+static void change_once_more(void *context) {
+    if (++*(int *)context == 1) set_rules(min_three);
+}
+
+static void a_change_while_another_one_is_told_is_told_too(void **state) {
+    (void)state;
+    int told = 0;
+    settle(control);
+    control_on_change(control, change_once_more, &told);
+    set_platform("");
+    settle(control);
+    assert_int_equal(told, 2);
+}
+
 static void a_clock_that_was_set_is_told(void **state) {
     (void)state;
     pass(30, 20);
@@ -886,6 +900,7 @@ int main(void) {
         TEST(a_time_without_reports_is_not_read_as_one_without_requests),
         TEST(with_scaling_off_all_is_decided_and_nothing_done),
         TEST(a_change_is_obeyed_within_a_second),
+        TEST(a_change_while_another_one_is_told_is_told_too),
         TEST(a_clock_that_was_set_is_told),
         TEST(an_app_without_a_platform_is_decided_for_and_says_so),
         TEST(an_app_that_can_not_be_read_does_not_hold_up_another),

@@ -173,8 +173,9 @@ void control_step(struct control *control) {
     take_told(control);
     bool changed = take_changed(control);
     lease_keep(control);
-    if (changed && control->changed) control->changed(control->changed_context);
     bool failed = changed && !config_read(control);
+    /* After the reading: what is changed from here on has a later version than the one read. */
+    if (changed && control->changed) control->changed(control->changed_context);
     if (failed && !control->config_failing) /* told once, not each second */
         log_line(LOG_ERROR, "control", "what is set can't be read: %s",
                  store_error(control->store));

@@ -48,7 +48,7 @@ struct commit {
     pthread_cond_t wake;
     struct commit_item *first, **last;
     bool call, urgent, stop;
-    struct timespec begun_at; /* when the last group's transaction began */
+    struct timespec next_at; /* before it no group's transaction begins */
     struct timespec called_at;
 };
 
@@ -264,7 +264,7 @@ static bool is_over(struct timespec when) {
 static void wait_for_work(struct commit *commit) {
     while (!commit->stop) {
         struct timespec due = {0};
-        if (commit->first) due = later(commit->begun_at, commit->settings.commit_ms);
+        if (commit->first) due = commit->next_at;
         else if (commit->call && !commit->urgent) due = later(commit->called_at, CALL_MS);
         if (commit->call && commit->urgent) return;
         if (!commit->first && !commit->call) {
@@ -294,7 +294,7 @@ static void *run(void *context) {
         struct commit_item *first = commit->first;
         commit->first = NULL;
         commit->last = &commit->first;
-        if (first) commit->begun_at = monotonic();
+        if (first) commit->next_at = later(monotonic(), commit->settings.commit_ms);
         if (!first && !call && commit->stop) break;
         pthread_mutex_unlock(&commit->lock);
         if (call) commit->settings.called(commit->settings.context, commit->store);
