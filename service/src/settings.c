@@ -121,6 +121,9 @@ static const struct setting table[] = {
     {"private-platforms", NULL, "off",
      "lets webhooks and other platforms be at loopback, link-local and private addresses", SWITCH,
      AT(private_platforms), 0, 0, NULL},
+    {"public-metrics", NULL, "off",
+     "lets anybody read the service's own numbers at /metrics; those of apps always need a token",
+     SWITCH, AT(public_metrics), 0, 0, NULL},
     {"heroku-addon", "FILE", "",
      "what makes the service Heroku's add-on: its manifest, plans and OAuth client, as `dynoscaled "
      "heroku manifest` writes it (0600)",

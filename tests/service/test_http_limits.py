@@ -244,7 +244,8 @@ def test_it_is_well_and_ready(service: Service) -> None:
     assert checks == {"ready": True, "store": "ok", "control": "ok", "service": "ok"}
 
 
-def test_metrics_are_prometheus_text(service: Service) -> None:
+def test_metrics_are_prometheus_text(serve: Started) -> None:
+    service = serve("--public-metrics")
     answer = service.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     for line in answer.text.splitlines():

@@ -213,7 +213,13 @@ def test_a_store_that_can_not_be_written_to_is_503_and_well_again_without_a_star
     answer = wire.until(b"}")
     assert statuses(answer) == [503] and b"Retry-After: " in answer
     service.wait_until(lambda: service.get("/readyz").status == 503, "see it", PATIENCE)
-    assert json.loads(service.get("/readyz").text)["store"] != "ok"
+    # Why is for the log, the command line and admins: it may name files and hosts.
+    assert json.loads(service.get("/readyz").text)["store"].endswith("the service's log says why")
+    why = json.loads(service.local_get("/readyz").text)["store"]
+    assert why != "ok" and not why.endswith("says why")
+    body = json.dumps({"name": "anna", "password": "a good long password"}).encode()
+    tried = service.request("POST", "/api/v1/session", body, {"Content-Type": "application/json"})
+    assert tried.status == 503 and why not in tried.text
     assert service.get("/healthz").status == 200
     limit_files(service, resource.RLIM_INFINITY)
     service.wait_until(lambda: service.get("/readyz").status == 200, "be ready again", PATIENCE)
@@ -226,14 +232,28 @@ def test_metrics_of_apps_need_a_token(serve: Started) -> None:
     service = serve("--tick-s", "1")
     token, of_other = tokens_of_two_apps(service)
     put_rules(service, "shop")
-    assert "dynoscale_dynos" not in service.get("/metrics").text
+    of_all = re.findall(r"ds_\S+", run(service, "token", "add", "--scope", "read"))[0]
+    assert service.get("/metrics").status == 401
 
     def seen(by: str) -> str:
         answer = service.get("/metrics", {"Authorization": f"Bearer {by}"})
         assert answer.status == 200
-        assert "dynoscaled_http_requests_total" in answer.text
+        # How many apps there are, and what they send, is nothing for one of them.
+        assert ("dynoscaled_apps" in answer.text) == (by == of_all)
         return answer.text
 
     service.wait_until(lambda: 'app="shop"' in seen(token), "show the app", PATIENCE)
+    assert 'app="shop"' in seen(of_all)
     assert 'app="shop"' not in seen(of_other)
+    assert service.get("/metrics", {"Authorization": "Bearer ds_no"}).status == 401
+
+
+def test_anybody_reads_the_services_own_numbers_where_that_is_set(serve: Started) -> None:
+    service = serve("--tick-s", "1", "--public-metrics")
+    token, _ = tokens_of_two_apps(service)
+    put_rules(service, "shop")
+    shown = {"Authorization": f"Bearer {token}"}
+    service.wait_until(lambda: 'app="shop"' in service.get("/metrics", shown).text, "show it", PATIENCE)
+    text = service.get("/metrics").text
+    assert "dynoscaled_apps" in text and "shop" not in text
     assert service.get("/metrics", {"Authorization": "Bearer ds_no"}).status == 401

@@ -6,48 +6,18 @@ import json
 import re
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, Optional, Set
 
 import jsonschema
 import pytest
-import yaml
+from described import DESCRIPTION, TEXT, Operation, operations, resolve, routes
 from dynoscaled import RULES, Command, local_request, report, wait_for, write_scale
 from service import PATIENCE, Answer, Service
-
-ROOT = Path(__file__).resolve().parents[2]
-DESCRIPTION = yaml.safe_load((ROOT / "service/src/api/openapi.yaml").read_text())
-LEAST = {"NOBODY": "nobody", "READ": "read", "OPERATE": "operate", "WRITE": "write",
-         "ADMIN": "admin", "LOCAL": "local"}
-METHODS = {"get", "post", "put", "patch", "delete"}
-
-Operation = Tuple[str, str]
-
-
-def routes() -> Dict[Operation, str]:
-    """Method and path of each line of the table in routes.c, with who may."""
-    source = (ROOT / "service/src/api/routes.c").read_text()
-    macros = dict(re.findall(r'^#define (\w+) +(?:\w+ )?"([^"]*)"$', source, re.MULTILINE))
-    macros["PROCESS"] = macros["APP"] + macros["PROCESS"]
-    found = {}
-    row = re.compile(r'\{HTTP_(\w+), (?:(\w+) ?)?(?:"([^"]*)")?, API_(\w+),')
-    for method, macro, text, least in row.findall(source):
-        found[method, macros.get(macro, "") + text] = LEAST[least]
-    return found
-
-
-def operations() -> Dict[Operation, Any]:
-    return {
-        (method.upper(), path): operation
-        for path, item in DESCRIPTION["paths"].items()
-        for method, operation in item.items()
-        if method in METHODS
-    }
-
 
 def test_every_route_is_described_and_every_description_is_a_route() -> None:
     described = {key: operation["x-least"] for key, operation in operations().items()}
     assert len(described) > 40
-    assert described == routes()
+    assert described == {key: route.least for key, route in routes().items()}
 
 
 def test_every_place_in_a_path_is_described() -> None:
@@ -57,23 +27,13 @@ def test_every_place_in_a_path_is_described() -> None:
 
 
 def test_every_reference_leads_somewhere() -> None:
-    text = (ROOT / "service/src/api/openapi.yaml").read_text()
-    for reference in set(re.findall(r'\$ref: "([^"]+)"', text)):
+    for reference in set(re.findall(r'\$ref: "([^"]+)"', TEXT)):
         assert resolve({"$ref": reference})
 
 
 def test_what_needs_no_sign_in_says_so() -> None:
     for key, operation in operations().items():
         assert (operation.get("security") == []) == (operation["x-least"] == "nobody"), key
-
-
-def resolve(value: Any) -> Any:
-    while isinstance(value, dict) and "$ref" in value:
-        found: Any = DESCRIPTION
-        for part in value["$ref"].split("/")[1:]:
-            found = found[part]
-        value = found
-    return value
 
 
 def expect_valid(value: Any, schema: Any, where: str) -> None:

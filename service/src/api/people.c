@@ -156,7 +156,7 @@ static void put_session(void *context, const struct session *session) {
 }
 
 void sessions_list(struct api_call *call) {
-    if (!input_query(call, NULL, 0) || !is_person(call)) return;
+    if (!is_person(call) || !input_query(call, NULL, 0)) return;
     text_put(&call->answer, "{\"sessions\":[");
     if (!session_each(call->store, call->who.user, put_session, call)) api_store_failed(call);
     else text_put(&call->answer, "]}");
@@ -164,7 +164,7 @@ void sessions_list(struct api_call *call) {
 
 void sessions_end(struct api_call *call) {
     char *end;
-    if (!input_body(call, NULL, 0) || !is_person(call)) return;
+    if (!is_person(call) || !input_body(call, NULL, 0)) return;
     int64_t id = strtoll(call->parameters[0], &end, 10);
     bool others = strcmp(call->parameters[0], "others") == 0;
     bool done = others ? session_remove_others(call->store, call->who.user, call->who.session)
@@ -204,7 +204,7 @@ void account_set_password(struct api_call *call) {
          .most = PASSWORD_MOST,
          .to = &password},
     };
-    if (!input_body(call, fields, INPUT_COUNT(fields)) || !is_person(call)) return;
+    if (!is_person(call) || !input_body(call, fields, INPUT_COUNT(fields))) return;
     if (!sign_in_may_try(call->store, call->address, call->now_s, &wait_s)) {
         answer_later(call, wait_s);
         return;

@@ -8,6 +8,7 @@
 
 #include "api/input.h"
 #include "api/resources.h"
+#include "log.h"
 #include "people/session.h"
 #include "rules/tree.h"
 #include "store/people.h"
@@ -65,8 +66,12 @@ void api_problem(struct api_call *call, int status, const char *format, ...) {
 
 void api_store_failed(struct api_call *call) {
     const char *why = store_error(call->store);
+    /* It may name files or the database's host. */
+    bool all = call->who.role >= API_ADMIN && !call->who.app;
+    bool told = why && *why && all;
+    if (why && *why) log_line(LOG_ERROR, "api", "the data could not be read or written: %s", why);
     api_problem(call, 503, "the data could not be read or written%s%s; nothing was changed",
-                why && *why ? ": " : "", why ? why : "");
+                told ? ": " : "", told ? why : "");
 }
 
 void api_audit(struct api_call *call, int64_t app, const char *difference, const char *format,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "log.h"
 #include "serve/serve.h"
 
 /*
@@ -53,6 +54,9 @@ static void put_check(struct text *text, const char *name, const char *trouble) 
     text_json(text, *trouble ? trouble : "ok");
 }
 
+/* The reason may name files or the database's host, and is in the log. */
+static const char told_to_others[] = "it can't be written to; the service's log says why";
+
 static void answer(struct ready *ready, struct http_request *request) {
     char control[TROUBLE_SIZE];
     judge_control(ready, control, sizeof control);
@@ -60,7 +64,8 @@ static void answer(struct ready *ready, struct http_request *request) {
     bool well = !*ready->trouble && !*control && !*stopping;
     struct text body = TEXT_EMPTY;
     text_put(&body, well ? "{\"ready\":true," : "{\"ready\":false,");
-    put_check(&body, "store", ready->trouble);
+    bool local = http_peer(request) == HTTP_PEER_LOCAL;
+    put_check(&body, "store", local || !*ready->trouble ? ready->trouble : told_to_others);
     text_char(&body, ',');
     put_check(&body, "control", control);
     text_char(&body, ',');
@@ -92,7 +97,10 @@ static void try_store(struct pool_job *job, struct store *store) {
     char now[24];
     snprintf(now, sizeof now, "%" PRId64, ds_clock_wall_ns() / 1000000000);
     bool well = store_set_meta(store, "written_to", now);
-    snprintf(ready->trouble, sizeof ready->trouble, "%s", well ? "" : store_error(store));
+    const char *trouble = well ? "" : store_error(store);
+    if (!well && !*ready->trouble)
+        log_line(LOG_ERROR, "serve", "the data can't be written to: %s", trouble);
+    snprintf(ready->trouble, sizeof ready->trouble, "%s", trouble);
     ready->post.run = tried;
     ready->post.context = ready;
     loop_post(ready->service->loop, &ready->post);

@@ -40,7 +40,7 @@ static void answer_call(struct api_job *job) {
         return;
     }
     struct text *body = &call->answer;
-    if (job->metrics.length > 0 && status == 200) {
+    if (job->metrics.length > 0 && status == 200 && !call->who.app) {
         text_add(&job->metrics, body->bytes, body->length);
         body = &job->metrics;
     }
@@ -153,10 +153,11 @@ static void answer_text(struct http_request *request, const char *text) {
     http_answer(request, 200, "text/plain; charset=utf-8", NULL, text, strlen(text));
 }
 
-/* The service's own numbers are nobody's secret; those of apps need a token, and the API knows
- * whose. */
+/* The service's own numbers are for anybody where that is set; those of apps need a token, and the
+ * API knows whose. */
 static void route_metrics(struct service *service, struct http_request *request) {
-    if (http_header(request, "Authorization") || http_peer(request) == HTTP_PEER_LOCAL) {
+    if (!service->settings.public_metrics || http_header(request, "Authorization") ||
+        http_peer(request) == HTTP_PEER_LOCAL) {
         route_api(service, request, true);
         return;
     }
