@@ -147,6 +147,25 @@ def resident_mb(pid: int) -> float:
     return int(found.group(1)) / 1024 if found else 0.0
 
 
+def with_keepers_mb(pid: int) -> float:
+    """That of the service, and what its keepers have of their own: the rest is the same pages."""
+    total, parents = resident_mb(pid), {pid}
+    for _ in range(2):  # the first keeper, the second
+        found = set()
+        for status in Path("/proc").glob("[0-9]*/status"):
+            try:
+                text = status.read_text()
+            except OSError:
+                continue
+            parent = re.search(r"^PPid:\s+(\d+)", text, re.MULTILINE)
+            own = re.search(r"^RssAnon:\s+(\d+) kB", text, re.MULTILINE)
+            if parent and own and int(parent.group(1)) in parents:
+                found.add(int(status.parent.name))
+                total += int(own.group(1)) / 1024
+        parents = found
+    return total
+
+
 def load(
     program: Path, port: int, paths: str, connections: int, seconds: float, rows: int = 100,
     interval_ms: int = 0, method: str = "POST", series: int = 1,

@@ -25,6 +25,7 @@ static struct {
     char *folder;
     struct store *store;
     struct vault *vault;
+    struct keeper *keeper;
     struct api_call call;
     json_t *answer;
 } test;
@@ -38,6 +39,9 @@ static int set_up(void **state) {
     if (!test.store) fail_msg("%s", error);
     test.vault = vault_open(test.folder, error, sizeof error);
     if (!test.vault) fail_msg("%s", error);
+    const struct keeper_settings keeper = {.folder = test.folder};
+    test.keeper = keeper_here(&keeper, error, sizeof error);
+    if (!test.keeper) fail_msg("%s", error);
     return 0;
 }
 
@@ -51,6 +55,7 @@ static int tear_down(void **state) {
     (void)state;
     forget();
     vault_free(test.vault);
+    keeper_free(test.keeper);
     store_close(test.store);
     folder_remove(test.folder);
     return 0;
@@ -73,7 +78,7 @@ static int run(const struct sender *sender, enum http_method method, const char 
     memcpy(path, target, length);
     path[length] = '\0';
     test.call = (struct api_call){.store = test.store,
-                                  .vault = test.vault,
+                                  .keeper = test.keeper,
                                   .public_url = "http://scale.test:8080",
                                   .now_s = now_s,
                                   .method = method,
@@ -242,7 +247,7 @@ static void a_token_that_was_removed_or_expired_is_unknown(void **state) {
     assert_int_equal(found.used_s, now_s);
     forget();
     test.call = (struct api_call){.store = test.store,
-                                  .vault = test.vault,
+                                  .keeper = test.keeper,
                                   .now_s = now_s + 10,
                                   .method = HTTP_GET,
                                   .authorization = "Bearer x"};
@@ -458,7 +463,7 @@ static void rules_changed_meanwhile_are_not_overwritten(void **state) {
     assert_non_null(strstr(test.call.headers.bytes, "ETag: \"2\""));
     forget();
     test.call = (struct api_call){.store = test.store,
-                                  .vault = test.vault,
+                                  .keeper = test.keeper,
                                   .now_s = now_s,
                                   .who = {.role = API_LOCAL},
                                   .method = HTTP_PUT,
@@ -526,7 +531,7 @@ static void expect_switched(const char *before, const char *after) {
                   200);
     forget();
     test.call = (struct api_call){.store = test.store,
-                                  .vault = test.vault,
+                                  .keeper = test.keeper,
                                   .now_s = now_s,
                                   .who = {.role = API_LOCAL},
                                   .method = HTTP_GET,
@@ -623,14 +628,13 @@ static void a_credential_is_sealed_and_never_shown(void **state) {
              "{\"kind\":\"webhook\",\"settings\":{\"url\":\"https://192.0.2.1:1/"
              "x\"},\"secret\":\"%s\",\"force\":true}",
              secret);
-    test.call.private_addresses = false;
     /* 192.0.2.0/24 is nobody's: the call ends at once, since such addresses are refused. */
     expect_status(json_call(&local, HTTP_PUT, "/api/v1/apps/shop/platform", body), 200);
     assert_null(strstr(test.call.answer.bytes, secret));
     assert_true(app_by_name(test.store, "shop", &app));
     assert_true(platform_get(test.store, app.id, &kind, &settings, &sealed, &length));
     assert_null(memmem(sealed, length, secret, strlen(secret)));
-    char *opened = vault_unseal(test.vault, "shop", sealed, length);
+    char *opened = vault_unseal(test.vault, "shop\nwebhook", sealed, length);
     assert_string_equal(opened, secret);
     vault_wipe(opened);
     free(kind);

@@ -25,6 +25,7 @@
 static char *folder, error[512];
 static struct store *store;
 static struct live *live;
+static struct keeper *keeper;
 static struct control *control;
 static struct app app;
 
@@ -92,8 +93,12 @@ static void set_rules(const char *text) {
 /* ---- Beginning and ending ------------------------------------------------------------------- */
 
 static struct control *begin(void) {
-    const struct control_settings settings = {
-        .folder = folder, .tick_s = 10, .act_threads = 2, .act_timeout_s = 60, .report_s = 10};
+    const struct control_settings settings = {.folder = folder,
+                                              .keeper = keeper,
+                                              .tick_s = 10,
+                                              .act_threads = 2,
+                                              .act_timeout_s = 60,
+                                              .report_s = 10};
     struct control *begun = control_new_stopped(live, &settings, error, sizeof error);
     if (!begun) fail_msg("%s", error);
     return begun;
@@ -104,7 +109,9 @@ static int set_up(void **state) {
     folder = folder_make();
     store = store_open(folder, STORE_CREATE, error, sizeof error);
     live = live_new();
-    if (!store || !live) return -1;
+    const struct keeper_settings settings = {.folder = folder};
+    keeper = keeper_here(&settings, error, sizeof error);
+    if (!store || !live || !keeper) return -1;
     write_file("scale", scale);
     write_file("on-set", "");
     write_file("on-read", "");
@@ -124,6 +131,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     control_free(control);
+    keeper_free(keeper);
     live_free(live);
     store_close(store);
     folder_remove(folder);

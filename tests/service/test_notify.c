@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "decide/sentence.h"
 #include "false_clock.h"
+#include "keeper/keeper.h"
 #include "log.h"
 #include "notify/channel.h"
 #include "notify/kinds.h"
@@ -28,7 +29,7 @@ enum { DAY = 86400 };
 
 static char *folder, error[512];
 static struct store *store;
-static struct vault *vault;
+static struct keeper *keeper;
 static struct notify *notify;
 static struct app app;
 static struct channel channel;
@@ -40,8 +41,8 @@ static int64_t now_s(void) { return ds_clock_wall_ns() / 1000000000; }
 
 static void add_channel(unsigned tells) {
     size_t length;
-    char *packed = channel_pack("http://127.0.0.1:1/hidden", NULL);
-    void *sealed = vault_seal(vault, app.name, packed, &length);
+    void *sealed =
+        keeper_seal_channel(keeper, app.name, "http://127.0.0.1:1/hidden", NULL, &length);
     channel = (struct channel){.app = app.id,
                                .kind = "webhook",
                                .hint = "127.0.0.1",
@@ -49,7 +50,6 @@ static void add_channel(unsigned tells) {
                                .created_s = now_s()};
     assert_true(store_begin(store) && channel_add(store, &channel, sealed, length) &&
                 store_commit(store));
-    free(packed);
     free(sealed);
 }
 
@@ -61,17 +61,15 @@ static int set_up(void **state) {
     log_set_level(LOG_ERROR); /* of each try that fails a line */
     folder = folder_make();
     store = store_open(folder, STORE_CREATE, error, sizeof error);
-    vault = vault_open(folder, error, sizeof error);
-    if (!store || !vault) return -1;
+    const struct keeper_settings at = {.folder = folder, .private_addresses = true};
+    keeper = keeper_here(&at, error, sizeof error);
+    if (!store || !keeper) return -1;
     app = (struct app){.name = "shop", .zone = "Europe/Berlin", .created_s = now_s()};
     assert_true(store_begin(store) && app_add(store, &app) &&
                 rules_put(store, app.id, rules, "anna", now_s()) > 0 && store_commit(store));
     add_channel(kinds_usual() | 1u << NOTICE_SCALED);
-    const struct notify_settings settings = {.folder = folder,
-                                             .public_url = "http://scale.example",
-                                             .vault = vault,
-                                             .private_addresses = true,
-                                             .look_s = 10};
+    const struct notify_settings settings = {
+        .folder = folder, .public_url = "http://scale.example", .keeper = keeper, .look_s = 10};
     notify = notify_new_stopped(&settings, error, sizeof error);
     if (!notify) fail_msg("%s", error);
     tick = (struct ledger_tick){.app = app.id, .process = "web", .rules_version = 1};
@@ -90,7 +88,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     notify_free(notify);
-    vault_free(vault);
+    keeper_free(keeper);
     store_close(store);
     folder_remove(folder);
     return 0;

@@ -53,7 +53,7 @@ LIBRARIES = {
     "libevent": (r"event_|ev(buffer|http|util|thread|timer|signal|connlistener)|bufferevent", "http/ loop.c"),
     "SQLite": (r"sqlite3_", "store/"),
     "libcurl": (r"curl_", "platforms/ api/cli_call.c"),  # the command line is a client of the API
-    "processes": (r"posix_spawn|v?fork$|exec[vl]|popen$|system$", "platforms/"),
+    "processes": (r"posix_spawn|v?fork$|exec[vl]|popen$|system$", "platforms/ keeper/process.c"),
     "passwords": (r"crypto_pwhash", "people/"),
     "time zones": (r"g_|tzset$|localtime|mktime$", "rules/zone.c"),
     "YAML": (r"yaml_", "rules/tree.c"),
@@ -136,6 +136,30 @@ def test_only_one_room_uses(library: str) -> None:
     assert users, f"nobody uses {library}: its functions have other names now"
     strangers = {one for one in users if not any(one.startswith(room) for room in rooms.split())}
     assert not strangers, f"{library} is for {rooms}"
+
+
+# Whoever hears the network has no key, and sends nothing by itself. The command line looks at the key
+# in its own process.
+KEEPERS = {
+    r"vault_(?!wipe$)": "people/ keeper/answer.c api/cli_doctor.c",
+    r"channel_(send|pack)$|mail_send$": "keeper/answer.c notify/channel.c platforms/",
+    r"heroku_(api|renew|read_credential|code_credential)$": "addon/grant.c platforms/",
+    r"grant_": "addon/grant.c keeper/answer.c",
+    r"client_call$": "platforms/ notify/channel.c addon/check.c api/cli_doctor.c",
+    r"answer(er_\w+|_starts_program)?$": "keeper/",
+}
+
+
+@pytest.mark.parametrize("functions", sorted(KEEPERS))
+def test_only_the_keeper_opens_what_is_sealed_and_sends(functions: str) -> None:
+    rooms = KEEPERS[functions].split()
+    users = {
+        source
+        for source in all_sources()
+        if any(re.match(functions, name) for name in symbols(object_of(source), False))
+    }
+    assert users, f"nobody calls {functions}: they have other names now"
+    assert not {one for one in users if not any(one.startswith(room) for room in rooms)}
 
 
 def test_only_the_store_writes_sql() -> None:

@@ -26,7 +26,7 @@ void addon_run(struct api_call *call, const char *path);
 
 /* Does what is due for resources that were provisioned: exchanges grants, sets config vars, says
  * that they are there. Blocks for some seconds at most. Returns whether control must look. */
-bool addon_work(struct store *store, const struct vault *vault, const char *public_url,
-                bool private_addresses, int64_t now_s);
+bool addon_work(struct store *store, const struct keeper *keeper, const char *public_url,
+                int64_t now_s);
 
 #endif

@@ -14,7 +14,7 @@ static bool is_signed(const struct api_call *call, const struct platform *platfo
     char purpose[CONTROL_HOOK_PURPOSE_SIZE], secret[VAULT_DERIVED_SIZE];
     bool right = false;
     control_hook_purpose(purpose, app);
-    for (int key = 0; !right && vault_derive(call->vault, key, purpose, secret); key++)
+    for (int key = 0; !right && keeper_derive(call->keeper, key, purpose, secret); key++)
         right = platform->hook_right(secret, call->signature, call->body, call->body_length);
     return right;
 }
@@ -46,6 +46,7 @@ void hook_take(struct api_call *call, const char *text) {
         addon_answer(call, 410, "there is nothing here any more: remove this webhook");
         return;
     }
-    if (platform->hook_told(app, call->body, call->body_length)) call->told_app = app;
+    if (keeper_told(call->keeper, platform->kind, app, call->body, call->body_length))
+        call->told_app = app;
     call->status = 204;
 }

@@ -11,10 +11,12 @@ void resource_change(struct api_call *call, const char *uuid);
 void resource_remove(struct api_call *call, const char *uuid);
 
 /* The app's address for reports, which is the same each time it is asked for: Heroku may ask for a
- * resource again when it has not heard our answer. `key`: of the vault. False: there is no such. */
-bool resource_token(const struct vault *vault, int key, const char *uuid, char *token, size_t size);
+ * resource again when it has not heard our answer. `key`: as of keeper_derive. False: there is no
+ * such. */
+bool resource_token(const struct keeper *keeper, int key, const char *uuid, char *token,
+                    size_t size);
 /* {"DYNOSCALE_URL": ..., "DYNOSCALE_DYNOS": "all"} */
-json_t *resource_config(const struct vault *vault, const char *public_url, const char *uuid);
+json_t *resource_config(const struct keeper *keeper, const char *public_url, const char *uuid);
 
 /* sso.c */
 void sso_sign_in(struct api_call *call);

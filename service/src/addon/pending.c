@@ -10,108 +10,77 @@
 
 #include "addon/inside.h"
 #include "log.h"
-#include "platforms/heroku_api.h"
 #include "store/driver.h"
 
-enum { DEADLINE_MS = 10000, CLAIM_S = 60, MOST_PAUSE_S = 60, TRIES = 1000 };
+enum { CLAIM_S = 60, MOST_PAUSE_S = 60, TRIES = 1000 };
 
 struct work {
     struct store *store;
-    const struct vault *vault;
+    const struct keeper *keeper;
     const char *public_url;
-    bool private_addresses;
     int64_t now_s;
     struct addon_resource resource;
-    char *secret; /* the credential */
-    struct heroku_credential credential;
+    void *sealed; /* the grant; NULL: none */
+    size_t sealed_length;
+    bool exchanged;                /* it is one that Heroku takes */
     struct platform_answer answer; /* of the last step */
 };
+
+static struct keeper_grant grant_of(const struct work *work) {
+    return (struct keeper_grant){work->resource.uuid, work->sealed, work->sealed_length};
+}
 
 /* ---- Steps ---------------------------------------------------------------------------------- */
 
 static bool keep(struct work *work) {
-    size_t length = 0;
-    void *sealed = vault_seal(work->vault, work->resource.uuid, work->secret, &length);
-    bool kept = sealed && store_begin(work->store) &&
-                addon_seal(work->store, work->resource.uuid, sealed, length) &&
+    bool kept = store_begin(work->store) &&
+                addon_seal(work->store, work->resource.uuid, work->sealed, work->sealed_length) &&
                 store_commit(work->store);
     if (!kept) store_rollback(work->store);
-    free(sealed);
     return kept;
 }
 
 /* A code becomes tokens, which are kept at once: a code is taken once. */
 static bool exchange(struct work *work) {
-    char *renewed = NULL;
-    const struct platform_app app = {.app = work->resource.uuid,
-                                     .secret = work->secret,
-                                     .deadline_ms = DEADLINE_MS,
-                                     .private_addresses = work->private_addresses};
-    work->answer = heroku_renew(&app, work->now_s, false, &renewed);
+    void *renewed;
+    size_t length = 0;
+    struct keeper_grant grant = grant_of(work);
+    work->answer = keeper_grant_renew(work->keeper, &grant, work->now_s, &renewed, &length);
     if (renewed) {
-        vault_wipe(work->secret);
-        work->secret = renewed;
+        free(work->sealed);
+        work->sealed = renewed;
+        work->sealed_length = length;
         if (!keep(work))
             work->answer = platform_trouble(PLATFORM_FAILED, "the grant could not be kept");
     }
-    char error[160];
-    return work->answer.result == PLATFORM_OK &&
-           heroku_read_credential(&work->credential, work->secret, error, sizeof error);
-}
-
-static bool call_heroku(struct work *work, const char *method, const char *path, const char *body,
-                        struct heroku_reply *reply) {
-    char whole[160];
-    snprintf(whole, sizeof whole, "/addons/%s%s", work->resource.uuid, path);
-    const struct heroku_call call = {.method = method,
-                                     .path = whole,
-                                     .body = body,
-                                     .token = work->credential.token,
-                                     .what = "the add-on",
-                                     .deadline_ms = DEADLINE_MS,
-                                     .private_addresses = work->private_addresses};
-    heroku_api(&call, reply);
-    work->answer = reply->answer;
-    return reply->answer.result == PLATFORM_OK;
+    work->exchanged = renewed || work->answer.result == PLATFORM_OK;
+    return work->answer.result == PLATFORM_OK;
 }
 
 static bool find_app(struct work *work) {
-    struct heroku_reply reply;
-    bool found = call_heroku(work, "GET", "", NULL, &reply);
-    const char *name =
-        json_string_value(json_object_get(json_object_get(reply.json, "app"), "name"));
-    if (found && (!name || !heroku_is_name(name))) {
-        work->answer = platform_trouble(PLATFORM_FAILED, "Heroku did not tell the app's name");
-        found = false;
-    }
-    if (found) snprintf(work->resource.heroku_app, sizeof work->resource.heroku_app, "%s", name);
-    heroku_reply_free(&reply);
+    char name[sizeof work->resource.heroku_app];
+    struct keeper_grant grant = grant_of(work);
+    work->answer = keeper_grant_app(work->keeper, &grant, name, sizeof name);
+    bool found = work->answer.result == PLATFORM_OK;
+    if (found) memcpy(work->resource.heroku_app, name, sizeof name);
     return found;
 }
 
 static bool set_config(struct work *work) {
-    struct heroku_reply reply;
-    json_t *config = resource_config(work->vault, work->public_url, work->resource.uuid);
-    json_t *list = json_array(), *body = json_pack("{s:o}", "config", list);
-    const char *name;
-    json_t *value;
-    json_object_foreach(config, name, value) {
-        json_array_append_new(list, json_pack("{s:s, s:O}", "name", name, "value", value));
-    }
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    bool set = text && call_heroku(work, "PATCH", "/config", text, &reply);
-    if (text) heroku_reply_free(&reply);
+    struct keeper_grant grant = grant_of(work);
+    json_t *config = resource_config(work->keeper, work->public_url, work->resource.uuid);
+    char *text = config ? json_dumps(config, JSON_COMPACT) : NULL;
+    work->answer = text ? keeper_grant_config(work->keeper, &grant, text)
+                        : platform_trouble(PLATFORM_FAILED, "there is no address for reports");
     vault_wipe(text);
-    json_decref(body);
     json_decref(config);
-    return set;
+    return work->answer.result == PLATFORM_OK;
 }
 
 static bool say_ready(struct work *work) {
-    struct heroku_reply reply;
-    bool said = call_heroku(work, "POST", "/actions/provision", NULL, &reply);
-    heroku_reply_free(&reply);
-    return said;
+    struct keeper_grant grant = grant_of(work);
+    work->answer = keeper_grant_ready(work->keeper, &grant);
+    return work->answer.result == PLATFORM_OK;
 }
 
 /* ---- The end of a try ----------------------------------------------------------------------- */
@@ -129,7 +98,9 @@ static bool set_platform(struct work *work, const struct app *app) {
     }
     snprintf(own, sizeof own, "{\"app\":\"%s\",\"addon\":\"%s\"}", work->resource.heroku_app,
              work->resource.uuid);
-    sealed = vault_seal(work->vault, app->name, work->secret, &length);
+    const struct keeper_grant grant = grant_of(work);
+    const struct keeper_app on_heroku = {.app = app->name, .kind = "heroku", .settings = own};
+    sealed = keeper_grant_credential(work->keeper, &grant, &on_heroku, &length);
     bool set = sealed && platform_put(work->store, app->id, "heroku", own, sealed, length);
     free(sealed);
     return set;
@@ -172,21 +143,10 @@ static void write_failed(struct work *work) {
         if (refused) pause_s = MOST_PAUSE_S * 10LL;
         now.next_s = now.tries < TRIES ? work->now_s + pause_s : 0;
         /* A code that is not taken is of no use, and there is nothing to go on with. */
-        if (refused && !*work->credential.token) now.next_s = 0;
+        if (refused && !work->exchanged) now.next_s = 0;
         if (addon_update(work->store, &now) && store_commit(work->store)) return;
     }
     store_rollback(work->store);
-}
-
-static bool open_secret(struct work *work) {
-    size_t length;
-    void *sealed = addon_sealed(work->store, work->resource.uuid, &length);
-    if (sealed) work->secret = vault_unseal(work->vault, work->resource.uuid, sealed, length);
-    free(sealed);
-    if (!work->secret)
-        work->answer = platform_trouble(PLATFORM_REFUSED, "its grant can't be opened with this "
-                                                          "service's key");
-    return work->secret != NULL;
 }
 
 /* One that is due, put off for the time of the work: of several services one alone does it, and one
@@ -200,24 +160,24 @@ static bool claim(struct store *store, int64_t now_s, struct addon_resource *res
     return false;
 }
 
-bool addon_work(struct store *store, const struct vault *vault, const char *public_url,
-                bool private_addresses, int64_t now_s) {
+bool addon_work(struct store *store, const struct keeper *keeper, const char *public_url,
+                int64_t now_s) {
     struct work work = {.store = store,
-                        .vault = vault,
+                        .keeper = keeper,
                         .public_url = public_url,
-                        .private_addresses = private_addresses,
                         .now_s = now_s,
                         .answer = {.result = PLATFORM_FAILED, .limit = -1, .wait_s = -1}};
     if (!claim(store, now_s, &work.resource)) return false;
     bool pending = strcmp(work.resource.state, "pending") == 0;
-    bool done = open_secret(&work) && exchange(&work) && find_app(&work) &&
+    work.sealed = addon_sealed(store, work.resource.uuid, &work.sealed_length);
+    if (!work.sealed) work.answer = platform_trouble(PLATFORM_REFUSED, "its grant is not there");
+    bool done = work.sealed && exchange(&work) && find_app(&work) &&
                 (!pending || (set_config(&work) && say_ready(&work)));
     if (done && !write_done(&work)) {
         snprintf(work.answer.trouble, sizeof work.answer.trouble, "the data can't be written");
         done = false;
     }
     if (!done) write_failed(&work);
-    vault_wipe(work.secret);
-    memset(&work.credential, 0, sizeof work.credential);
+    free(work.sealed);
     return done;
 }

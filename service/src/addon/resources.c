@@ -11,7 +11,6 @@
 #include "addon/inside.h"
 #include "log.h"
 #include "people/token.h"
-#include "platforms/heroku_api.h"
 #include "store/driver.h"
 #include "store/people.h"
 
@@ -43,18 +42,18 @@ static void end(struct api_call *call, bool ok) {
     call->config_changed = call->tokens_changed = false;
 }
 
-bool resource_token(const struct vault *vault, int key, const char *uuid, char *token,
+bool resource_token(const struct keeper *keeper, int key, const char *uuid, char *token,
                     size_t size) {
     char purpose[80], derived[VAULT_DERIVED_SIZE];
     snprintf(purpose, sizeof purpose, "report token of %s", uuid);
-    if (!vault_derive(vault, key, purpose, derived)) return false;
+    if (!keeper_derive(keeper, key, purpose, derived)) return false;
     snprintf(token, size, "rt_%s", derived);
     return true;
 }
 
-json_t *resource_config(const struct vault *vault, const char *public_url, const char *uuid) {
+json_t *resource_config(const struct keeper *keeper, const char *public_url, const char *uuid) {
     char token[TOKEN_SIZE], url[1200];
-    if (!resource_token(vault, 0, uuid, token, sizeof token)) return NULL;
+    if (!resource_token(keeper, 0, uuid, token, sizeof token)) return NULL;
     snprintf(url, sizeof url, "%.1000s/api/v1/report/%s", public_url, token);
     return json_pack("{s:s, s:s}", "DYNOSCALE_DYNOS", "all", "DYNOSCALE_URL", url);
 }
@@ -108,7 +107,7 @@ static void put_resource(struct api_call *call, const struct addon_resource *res
                          const char *message) {
     json_t *config = strcmp(resource->state, "pending") == 0
                          ? NULL
-                         : resource_config(call->vault, call->public_url, resource->uuid);
+                         : resource_config(call->keeper, call->public_url, resource->uuid);
     json_t *answer = json_pack("{s:s, s:s}", "id", resource->uuid, "message", message);
     if (config) json_object_set_new(answer, "config", config);
     char *text = json_dumps(answer, JSON_COMPACT);
@@ -127,7 +126,7 @@ static bool add_app(struct api_call *call, struct app *app, const struct addon_p
                     const char *uuid) {
     char token[TOKEN_SIZE];
     uint8_t hash[TOKEN_HASH_SIZE];
-    if (!resource_token(call->vault, 0, uuid, token, sizeof token)) return false;
+    if (!resource_token(call->keeper, 0, uuid, token, sizeof token)) return false;
     token_hash(hash, token, strlen(token));
     return app_add(call->store, app) &&
            (plan->history_days >= 30 ||
@@ -139,12 +138,10 @@ static bool add_app(struct api_call *call, struct app *app, const struct addon_p
 
 static bool add_resource(struct api_call *call, const struct addon_resource *resource,
                          const char *code) {
-    char *secret = code ? heroku_code_credential(code) : NULL;
     size_t length = 0;
-    void *sealed = secret ? vault_seal(call->vault, resource->uuid, secret, &length) : NULL;
+    void *sealed = code ? keeper_seal_grant(call->keeper, resource->uuid, code, &length) : NULL;
     bool added = (!code || sealed) && addon_add(call->store, resource, sealed, length);
     free(sealed);
-    vault_wipe(secret);
     return added;
 }
 
@@ -155,7 +152,7 @@ static bool provision(struct api_call *call, const json_t *body, const char *uui
     struct app app = {.created_s = call->now_s};
     struct addon_resource resource = {.created_s = call->now_s, .dynos = plan->dynos};
     const char *name = text_of(body, "name", ADDON_NAME_SIZE);
-    bool works = code && *settings->client_secret;
+    bool works = code && settings->exchanges;
     name_app(call->store, &app, name, uuid);
     memcpy(app.zone, "UTC", 4);
     if (!add_app(call, &app, plan, uuid)) return false;

@@ -19,6 +19,8 @@ static struct settings operator_settings; /* its texts are the platforms' */
 
 const struct addon_settings *addon_settings(void) { return &configured; }
 
+void addon_take(const struct addon_settings *settings) { configured = *settings; }
+
 const struct addon_plan *addon_plan(const char *name) {
     for (int i = 0; i < configured.plan_count; i++)
         if (strcmp(configured.plans[i].name, name) == 0) return &configured.plans[i];
@@ -227,6 +229,7 @@ static bool take(struct addon_settings *settings, const char *text, const char *
     if (right && json_object_get(json, "client_secret"))
         right = take_text(settings->client_secret, sizeof settings->client_secret, json,
                           "client_secret", 8, error, size);
+    settings->exchanges = *settings->client_secret;
     if (right && *settings->id && settings->plan_count == 0) {
         snprintf(error, size, "“plans” must name at least one plan");
         right = false;

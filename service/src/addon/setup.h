@@ -32,7 +32,8 @@ struct addon_plan {
 struct addon_settings {
     char id[ADDON_PLAN_SIZE]; /* "": this service is no add-on */
     char password[ADDON_SECRET_SIZE], salt[ADDON_SECRET_SIZE];
-    char client_secret[ADDON_SECRET_SIZE]; /* "": none */
+    char client_secret[ADDON_SECRET_SIZE]; /* "": none, or only the keeper has it */
+    bool exchanges;                        /* there is one, so that grants can be exchanged */
     bool asynchronous, sso_sha1;
     int plan_count;
     struct addon_plan plans[ADDON_PLANS];
@@ -41,6 +42,8 @@ struct addon_settings {
 /* Reads it, where there is any, and tells the platforms what is theirs. False with a sentence. */
 bool addon_configure(const struct settings *settings, char *error, size_t size);
 const struct addon_settings *addon_settings(void);
+/* What addon_configure read in another process. */
+void addon_take(const struct addon_settings *settings);
 
 /* NULL for a plan that is not sold. */
 const struct addon_plan *addon_plan(const char *name);

@@ -13,9 +13,8 @@
 #include <jansson.h>
 
 #include "http/http.h"
+#include "keeper/keeper.h"
 #include "people/roles.h"
-#include "people/vault.h"
-#include "platforms/mail.h"
 #include "store/apps.h"
 #include "store/store.h"
 #include "text.h"
@@ -48,10 +47,9 @@ enum { API_PARAMETERS = 4 };
 
 struct api_call {
     struct store *store;
-    const struct vault *vault;
+    const struct keeper *keeper;
     const char *public_url;
-    bool private_addresses;  /* platforms' URLs may lead to loopback and private addresses */
-    struct mail_server mail; /* url NULL: no e-mail is sent */
+    bool mails; /* e-mail can be sent */
     int64_t now_s;
     /* The caller sets role API_LOCAL for the socket in the data folder and for the command line.
      * For all others api_run finds out who it is, by what the request says of its sender. */

@@ -55,7 +55,7 @@ static void put_channel(void *context, const struct channel *channel) {
 void channels_list(struct api_call *call) {
     struct text *text = &call->answer;
     if (!input_query(call, NULL, 0)) return;
-    text_format(text, "{\"email\":%s,\"kinds\":[", call->mail.url ? "true" : "false");
+    text_format(text, "{\"email\":%s,\"kinds\":[", call->mails ? "true" : "false");
     for (const struct kind *kind = kinds; kind->name; kind++) {
         begin_item(text);
         text_format(text, "{\"kind\":\"%s\",\"usual\":%s,\"meaning\":", kind->name,
@@ -115,11 +115,9 @@ static bool has_room(struct api_call *call) {
 static void keep(struct api_call *call, struct channel *channel, const char *target,
                  const char *secret) {
     size_t length = 0;
-    char *packed = channel_pack(target, secret);
-    void *sealed = packed ? vault_seal(call->vault, call->app.name, packed, &length) : NULL;
-    if (!sealed) api_problem(call, 503, "there is no memory left");
+    void *sealed = keeper_seal_channel(call->keeper, call->app.name, target, secret, &length);
+    if (!sealed) api_problem(call, 503, "it can't be sealed now; try again");
     else if (!channel_add(call->store, channel, sealed, length)) api_store_failed(call);
-    vault_wipe(packed);
     free(sealed);
     if (api_failed(call)) return;
     call->status = 201;
@@ -195,25 +193,18 @@ void channels_remove(struct api_call *call) {
 
 static bool send_test(struct api_call *call, const struct channel *channel, char *error,
                       size_t size) {
-    const struct notify_settings settings = {.public_url = call->public_url,
-                                             .mail = call->mail,
-                                             .private_addresses = call->private_addresses};
     struct notice notice = {.app = call->app.id, .state = NOTICE_TEST, .at_s = call->now_s};
     size_t length = 0;
     void *sealed = channel_sealed(call->store, channel->id, &length);
-    char *packed = sealed ? vault_unseal(call->vault, call->app.name, sealed, length) : NULL;
     bool sent = false;
     snprintf(notice.title, sizeof notice.title, "%s: a test", call->app.name);
     snprintf(notice.body, sizeof notice.body,
              "%s asked Dynoscale to try this. What happens to the app is told here.\n",
              call->who.name);
-    if (packed)
-        sent = channel_send(&settings, channel, packed, call->app.name, &notice, error, size);
-    else
-        snprintf(error, size,
-                 "what was kept of it can't be opened: it was sealed with another key than the one "
-                 "in use; remove the channel and add it again");
-    vault_wipe(packed);
+    if (sealed)
+        sent = keeper_tell(call->keeper, call->app.name, channel->kind, sealed, length,
+                           call->public_url ? call->public_url : "", &notice, error, size);
+    else snprintf(error, size, "it was removed meanwhile");
     free(sealed);
     return sent;
 }

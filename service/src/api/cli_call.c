@@ -47,14 +47,14 @@ static bool open_here(struct cli *cli) {
         cli_fail(0, "%s", error);
         return false;
     }
-    cli->vault = vault_open(cli->folder, error, sizeof error);
-    if (!cli->vault) {
+    /* Who may run programs here may call addresses of this machine. */
+    const struct keeper_settings keeper = {.folder = cli->folder, .private_addresses = true};
+    cli->keeper = keeper_here(&keeper, error, sizeof error);
+    if (!cli->keeper) {
         cli_fail(0, "%s", error);
         return false;
     }
     cli->public_url = store_meta(cli->store, "public_url");
-    /* Who may run programs here may call addresses of this machine. */
-    cli->private_addresses = true;
     return true;
 }
 
@@ -83,7 +83,7 @@ bool cli_open(struct cli *cli) {
 
 void cli_close(struct cli *cli) {
     if (cli->store) store_close(cli->store);
-    vault_free(cli->vault);
+    keeper_free(cli->keeper);
     free(cli->public_url);
 }
 
@@ -92,9 +92,8 @@ void cli_close(struct cli *cli) {
 static bool call_here(struct cli *cli, const struct cli_request *request, size_t length,
                       struct cli_reply *reply) {
     struct api_call call = {.store = cli->store,
-                            .vault = cli->vault,
+                            .keeper = cli->keeper,
                             .public_url = cli->public_url,
-                            .private_addresses = cli->private_addresses,
                             .now_s = ds_clock_wall_ns() / 1000000000,
                             .who = {.role = API_LOCAL},
                             .method = request->method,

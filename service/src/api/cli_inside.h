@@ -31,9 +31,8 @@ struct cli {
     bool connected; /* a service runs on the folder */
     bool quiet;     /* cli_call prints nothing about an answer that is a refusal */
     struct store *store;
-    struct vault *vault;
+    struct keeper *keeper;
     char *public_url;
-    bool private_addresses;
 };
 
 struct cli_command {

@@ -98,29 +98,40 @@ void platform_show(struct api_call *call) {
 
 /* ---- Trying it ------------------------------------------------------------------------------- */
 
+/* The app of the call on a platform, as the keeper is asked about it. */
+static struct keeper_app app_of(const struct api_call *call, const char *kind, const char *settings,
+                                const void *sealed, size_t sealed_length) {
+    return (struct keeper_app){.app = call->app.name,
+                               .number = call->app.id,
+                               .kind = kind,
+                               .settings = settings,
+                               .sealed = sealed,
+                               .sealed_length = sealed_length,
+                               .deadline_ms = DEADLINE_MS,
+                               .fresh = true};
+}
+
+static struct keeper_app app_of_setting(const struct api_call *call,
+                                        const struct setting *setting) {
+    return app_of(call, setting->kind, setting->settings, setting->sealed, setting->sealed_length);
+}
+
 /* One process; what is left of the time for all of them is `left_ms`. */
-static struct platform_answer try_process(struct api_call *call, const struct platform *platform,
-                                          json_t *settings, const char *secret, const char *process,
-                                          int64_t left_ms, struct platform_formation *formation) {
-    const struct platform_app app = {.app = call->app.name,
-                                     .number = call->app.id,
-                                     .fresh = true,
-                                     .settings = settings,
-                                     .secret = secret,
-                                     .deadline_ms = left_ms < DEADLINE_MS ? left_ms : DEADLINE_MS,
-                                     .private_addresses = call->private_addresses};
+static struct platform_answer try_process(struct api_call *call, const struct keeper_app *app,
+                                          const char *process, int64_t left_ms,
+                                          struct platform_formation *formation) {
+    struct keeper_app tried = *app;
+    if (left_ms < DEADLINE_MS) tried.deadline_ms = left_ms;
     *formation = platform_unknown;
     if (left_ms <= 0)
         return platform_trouble(PLATFORM_FAILED, "not tried: the others took %d s",
                                 WHOLE_MS / 1000);
-    /* cppcheck-suppress returnDanglingLifetime ; the answer is a value, it points to nothing */
-    return platform->read(&app, process, formation);
+    return keeper_read(call->keeper, &tried, process, formation);
 }
 
 /* Reads the formation of each process of the rules; the worst result of them. */
 static enum platform_result try_platform(struct api_call *call, struct text *text,
-                                         const struct platform *platform, json_t *settings,
-                                         const char *secret, char *trouble, size_t size) {
+                                         const struct keeper_app *app, char *trouble, size_t size) {
     enum platform_result worst = PLATFORM_OK;
     int64_t end_ms = ds_clock_monotonic_ms() + WHOLE_MS;
     struct rule_set *set = api_rules(call->store, &call->app, 0, NULL, NULL);
@@ -129,9 +140,8 @@ static enum platform_result try_platform(struct api_call *call, struct text *tex
     text_put(text, "[");
     for (int i = 0; set && i < count; i++) {
         struct platform_formation formation;
-        struct platform_answer answer =
-            try_process(call, platform, settings, secret, set->processes[i].name,
-                        end_ms - ds_clock_monotonic_ms(), &formation);
+        struct platform_answer answer = try_process(call, app, set->processes[i].name,
+                                                    end_ms - ds_clock_monotonic_ms(), &formation);
         if (i > 0) text_char(text, ',');
         text_put(text, "{\"process\":");
         text_json(text, set->processes[i].name);
@@ -149,42 +159,28 @@ static enum platform_result try_platform(struct api_call *call, struct text *tex
     return worst;
 }
 
-/* Where the platform's credential must be renewed or exchanged first, that is done; *renewed tells
- * that *secret is another one now. */
-static struct platform_answer renew(struct api_call *call, const struct platform *platform,
-                                    json_t *settings, char **secret, bool *renewed) {
-    char *made = NULL;
-    const struct platform_app app = {.app = call->app.name,
-                                     .number = call->app.id,
-                                     .fresh = true,
-                                     .settings = settings,
-                                     .secret = *secret,
-                                     .deadline_ms = DEADLINE_MS,
-                                     .private_addresses = call->private_addresses};
-    struct platform_answer answer = platform_ok();
-    if (platform->renew && *secret) answer = platform->renew(&app, call->now_s, &made);
-    *renewed = made != NULL;
-    if (made) {
-        vault_wipe(*secret);
-        *secret = made;
+/* Where the platform's credential must be renewed or exchanged first, that is done; *renewed is the
+ * new one then, which the app has from now on and the caller frees. */
+static struct platform_answer renew(struct api_call *call, struct keeper_app *app, void **renewed) {
+    size_t length = 0;
+    struct platform_answer answer = keeper_renew(call->keeper, app, call->now_s, renewed, &length);
+    if (*renewed) {
+        app->sealed = *renewed;
+        app->sealed_length = length;
     }
-    /* cppcheck-suppress returnDanglingLifetime ; the answer is a value, it points to nothing */
     return answer;
 }
 
 /* What was renewed is kept: the one before may be of no use any more. */
-static void keep_renewed(struct api_call *call, const struct setting *setting, const char *secret) {
-    size_t length = 0;
-    void *sealed = vault_seal(call->vault, call->app.name, secret, &length);
-    if (sealed && api_begin(call)) {
-        if (!platform_renew(call->store, call->app.id, setting->sealed, setting->sealed_length,
-                            sealed, length) ||
-            !store_touch_config(call->store))
-            api_store_failed(call);
-        call->config_changed = true;
-        api_end(call);
-    }
-    free(sealed);
+static void keep_renewed(struct api_call *call, const struct setting *setting,
+                         const struct keeper_app *app) {
+    if (!api_begin(call)) return;
+    if (!platform_renew(call->store, call->app.id, setting->sealed, setting->sealed_length,
+                        app->sealed, app->sealed_length) ||
+        !store_touch_config(call->store))
+        api_store_failed(call);
+    call->config_changed = true;
+    api_end(call);
 }
 
 /* The answer of a credential that can't be used, in place of a test. */
@@ -198,38 +194,42 @@ static void put_refused(struct api_call *call, const struct platform_answer *ans
     text_put(&call->answer, "}]}");
 }
 
+/* False: the call is answered. */
+static bool can_be_tried(struct api_call *call, const struct keeper_app *app) {
+    char error[256];
+    bool opens;
+    if (!platform_find(app->kind)) {
+        api_problem(call, 422, "the platform “%.40s” is none that this version knows", app->kind);
+        return false;
+    }
+    keeper_check(call->keeper, app, &opens, error, sizeof error);
+    if (!opens)
+        api_problem(call, 422,
+                    "the credential can't be opened: it was sealed with another key than the one "
+                    "in use; enter it again");
+    return opens;
+}
+
 void platform_test(struct api_call *call) {
     struct setting setting;
     char trouble[256];
     if (!input_body(call, NULL, 0) || !find_setting(call, &setting)) return;
-    const struct platform *platform = platform_find(setting.kind);
-    json_t *settings = json_loads(setting.settings, 0, NULL);
-    char *secret = setting.sealed ? vault_unseal(call->vault, call->app.name, setting.sealed,
-                                                 setting.sealed_length)
-                                  : NULL;
-    if (!platform || !settings) {
-        api_problem(call, 422, "the platform “%.40s” is none that this version knows",
-                    setting.kind);
-    } else if (setting.sealed && !secret) {
-        api_problem(call, 422,
-                    "the credential can't be opened: it was sealed with another key than the one "
-                    "in use; enter it again");
-    } else {
+    struct keeper_app app = app_of_setting(call, &setting);
+    if (can_be_tried(call, &app)) {
         struct text test = TEXT_EMPTY;
-        bool renewed;
-        struct platform_answer usable = renew(call, platform, settings, &secret, &renewed);
-        if (renewed) keep_renewed(call, &setting, secret);
+        void *renewed;
+        struct platform_answer usable = renew(call, &app, &renewed);
+        if (renewed) keep_renewed(call, &setting, &app);
         enum platform_result worst = usable.result;
         if (usable.result == PLATFORM_OK && !api_failed(call))
-            worst = try_platform(call, &test, platform, settings, secret, trouble, sizeof trouble);
+            worst = try_platform(call, &test, &app, trouble, sizeof trouble);
         if (usable.result != PLATFORM_OK) put_refused(call, &usable);
         else if (!api_failed(call))
             text_format(&call->answer, "{\"result\":\"%s\",\"test\":%s}", results[worst],
                         test.bytes ? test.bytes : "[]");
         text_free(&test);
+        free(renewed);
     }
-    vault_wipe(secret);
-    json_decref(settings);
     free_setting(&setting);
 }
 
@@ -238,8 +238,10 @@ void platform_test(struct api_call *call) {
 struct wish {
     const struct platform *platform;
     json_t *settings;
-    char *secret; /* NULL: none */
-    bool made;    /* the secret was made here: it is shown, once */
+    char *text;   /* the same, as it is stored */
+    void *sealed; /* the credential; NULL: none */
+    size_t sealed_length;
+    char made[TOKEN_SIZE]; /* the secret that was made here, and is shown once; "" */
     bool force;
 };
 
@@ -256,30 +258,49 @@ static bool same_address(const char *before, const json_t *now) {
     return same;
 }
 
-/* The secret that is kept where the same kind is set again without one. */
-static char *kept_secret(struct api_call *call, const char *kind, const json_t *settings) {
+static struct keeper_app app_of_wish(const struct api_call *call, const struct wish *wish) {
+    return app_of(call, wish->platform->kind, wish->text, wish->sealed, wish->sealed_length);
+}
+
+/* The credential that is kept, where the same kind is set again without one. */
+static void take_kept(struct api_call *call, struct wish *wish) {
     struct setting setting;
-    char *secret = NULL;
+    char error[256];
+    bool opens;
     if (!platform_get(call->store, call->app.id, &setting.kind, &setting.settings, &setting.sealed,
                       &setting.sealed_length))
-        return NULL;
-    if (setting.sealed && strcmp(setting.kind, kind) == 0 &&
-        same_address(setting.settings, settings))
-        secret = vault_unseal(call->vault, call->app.name, setting.sealed, setting.sealed_length);
+        return;
+    bool same = setting.sealed && strcmp(setting.kind, wish->platform->kind) == 0 &&
+                same_address(setting.settings, wish->settings);
+    struct keeper_app app = app_of_setting(call, &setting);
+    if (same) keeper_check(call->keeper, &app, &opens, error, sizeof error);
+    if (same && opens) {
+        wish->sealed = setting.sealed;
+        wish->sealed_length = setting.sealed_length;
+        setting.sealed = NULL;
+    }
     free_setting(&setting);
-    return secret;
+}
+
+static bool seal(struct api_call *call, struct wish *wish, const char *secret) {
+    struct keeper_app app = app_of_wish(call, wish);
+    wish->sealed = keeper_seal_credential(call->keeper, &app, secret, &wish->sealed_length);
+    if (!wish->sealed) api_problem(call, 503, "the credential can't be sealed now; try again");
+    return wish->sealed != NULL;
 }
 
 /* A webhook is signed with a secret that both sides know: made here where none is given. */
 static bool find_secret(struct api_call *call, struct wish *wish, const char *given) {
-    char made[TOKEN_SIZE], error[200];
-    wish->secret = given ? strdup(given) : kept_secret(call, wish->platform->kind, wish->settings);
-    if (!wish->secret && strcmp(wish->platform->kind, "webhook") == 0) {
-        token_make(made, "wh_");
-        wish->secret = strdup(made);
-        wish->made = true;
+    char error[256];
+    bool opens;
+    if (!given) take_kept(call, wish);
+    if (!given && !wish->sealed && strcmp(wish->platform->kind, "webhook") == 0) {
+        token_make(wish->made, "wh_");
+        given = wish->made;
     }
-    if (wish->platform->check(wish->settings, wish->secret, error, sizeof error)) return true;
+    if (given && !seal(call, wish, given)) return false;
+    struct keeper_app app = app_of_wish(call, wish);
+    if (keeper_check(call->keeper, &app, &opens, error, sizeof error)) return true;
     api_problem(call, 400, "%s", error);
     return false;
 }
@@ -307,64 +328,65 @@ static bool read_wish(struct api_call *call, struct wish *wish) {
                     kind, call->app.name, kind);
         return false;
     }
-    return find_secret(call, wish, secret);
+    wish->text = json_dumps(wish->settings, JSON_COMPACT);
+    if (wish->text) return find_secret(call, wish, secret);
+    api_problem(call, 503, "there is no memory left");
+    return false;
 }
 
 static void store_wish(struct api_call *call, const struct wish *wish) {
-    char *settings = json_dumps(wish->settings, JSON_COMPACT);
-    size_t length = 0;
-    void *sealed =
-        wish->secret ? vault_seal(call->vault, call->app.name, wish->secret, &length) : NULL;
-    if (!settings || (wish->secret && !sealed)) {
-        api_problem(call, 503, "there is no memory left");
-    } else if (api_begin(call)) {
-        struct app app;
-        if (!app_by_id(call->store, call->app.id, &app))
-            api_problem(call, 404, "the app was removed meanwhile");
-        else if (!platform_put(call->store, call->app.id, wish->platform->kind, settings, sealed,
-                               length))
-            api_store_failed(call);
-        else
-            api_audit(call, call->app.id, NULL, "set the platform of %s: %s", call->app.name,
-                      wish->platform->kind);
-        call->config_changed = true;
-        api_end(call);
+    struct app app;
+    if (!api_begin(call)) return;
+    if (!app_by_id(call->store, call->app.id, &app))
+        api_problem(call, 404, "the app was removed meanwhile");
+    else if (!platform_put(call->store, call->app.id, wish->platform->kind, wish->text,
+                           wish->sealed, wish->sealed_length))
+        api_store_failed(call);
+    else
+        api_audit(call, call->app.id, NULL, "set the platform of %s: %s", call->app.name,
+                  wish->platform->kind);
+    call->config_changed = true;
+    api_end(call);
+}
+
+/* Tries it, and stores it unless that is refused. */
+static void set_wish(struct api_call *call, struct wish *wish) {
+    struct text test = TEXT_EMPTY;
+    char trouble[256];
+    void *renewed;
+    struct keeper_app app = app_of_wish(call, wish);
+    struct platform_answer usable = renew(call, &app, &renewed);
+    enum platform_result worst = usable.result;
+    if (renewed) {
+        free(wish->sealed);
+        wish->sealed = renewed;
+        wish->sealed_length = app.sealed_length;
     }
-    free(settings);
-    free(sealed);
+    snprintf(trouble, sizeof trouble, "%s", usable.trouble);
+    if (worst == PLATFORM_OK) worst = try_platform(call, &test, &app, trouble, sizeof trouble);
+    if (worst == PLATFORM_REFUSED && !wish->force)
+        api_problem(call, 422, "%s. Nothing was changed; with “force” it is set all the same",
+                    trouble);
+    else store_wish(call, wish);
+    if (!api_failed(call)) {
+        text_put(&call->answer, "{\"kind\":");
+        text_json(&call->answer, wish->platform->kind);
+        text_format(&call->answer, ",\"result\":\"%s\",\"test\":%s", results[worst],
+                    test.bytes ? test.bytes : "[]");
+        if (*wish->made) {
+            text_put(&call->answer, ",\"secret\":");
+            text_json(&call->answer, wish->made);
+        }
+        text_char(&call->answer, '}');
+    }
+    text_free(&test);
 }
 
 void platform_change(struct api_call *call) {
     struct wish wish = {0};
-    struct text test = TEXT_EMPTY;
-    char trouble[256];
-    if (read_wish(call, &wish)) {
-        bool renewed;
-        struct platform_answer usable =
-            renew(call, wish.platform, wish.settings, &wish.secret, &renewed);
-        enum platform_result worst = usable.result;
-        snprintf(trouble, sizeof trouble, "%s", usable.trouble);
-        if (worst == PLATFORM_OK)
-            worst = try_platform(call, &test, wish.platform, wish.settings, wish.secret, trouble,
-                                 sizeof trouble);
-        if (worst == PLATFORM_REFUSED && !wish.force)
-            api_problem(call, 422, "%s. Nothing was changed; with “force” it is set all the same",
-                        trouble);
-        else store_wish(call, &wish);
-        if (!api_failed(call)) {
-            text_put(&call->answer, "{\"kind\":");
-            text_json(&call->answer, wish.platform->kind);
-            text_format(&call->answer, ",\"result\":\"%s\",\"test\":%s", results[worst],
-                        test.bytes ? test.bytes : "[]");
-            if (wish.made) {
-                text_put(&call->answer, ",\"secret\":");
-                text_json(&call->answer, wish.secret);
-            }
-            text_char(&call->answer, '}');
-        }
-    }
-    text_free(&test);
-    vault_wipe(wish.secret);
+    if (read_wish(call, &wish)) set_wish(call, &wish);
+    free(wish.sealed);
+    free(wish.text);
     json_decref(wish.settings);
 }
 
@@ -374,23 +396,13 @@ void platform_undo(struct api_call *call) {
     if (!platform_get(call->store, call->app.id, &setting.kind, &setting.settings, &setting.sealed,
                       &setting.sealed_length))
         return;
-    const struct platform *platform = platform_find(setting.kind);
-    json_t *settings = json_loads(setting.settings, 0, NULL);
-    char *secret = setting.sealed ? vault_unseal(call->vault, call->app.name, setting.sealed,
-                                                 setting.sealed_length)
-                                  : NULL;
     char hook_url[CONTROL_HOOK_URL_SIZE];
     control_hook_url(hook_url, call->public_url ? call->public_url : "", call->app.id);
-    const struct platform_app app = {.app = call->app.name,
-                                     .number = call->app.id,
-                                     .settings = settings,
-                                     .secret = secret,
-                                     .deadline_ms = UNDO_MS,
-                                     .private_addresses = call->private_addresses,
-                                     .hook_url = hook_url};
-    if (platform && platform->forget && settings && secret) platform->forget(&app);
-    vault_wipe(secret);
-    json_decref(settings);
+    struct keeper_app app = app_of_setting(call, &setting);
+    app.deadline_ms = UNDO_MS;
+    app.fresh = false;
+    app.hook_url = hook_url;
+    keeper_undo(call->keeper, &app);
     free_setting(&setting);
 }
 

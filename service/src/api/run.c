@@ -1,5 +1,5 @@
 /* From a request to its resource: who calls, which route, may they, in which transaction. */
-#define _GNU_SOURCE /* strdup */
+#define _GNU_SOURCE /* strdup, explicit_bzero */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -363,5 +363,6 @@ void api_run(struct api_call *call, const char *path) {
     call->body = given;
     memset(call->parameters, 0, sizeof call->parameters);
     free(copy);
+    if (body) explicit_bzero(body, call->body_length); /* it may have held a credential */
     free(body);
 }

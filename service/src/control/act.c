@@ -26,7 +26,6 @@ enum {
     READ_BEFORE_TICK_MS = 3000,
     READ_JITTER_MS = 1500,
     BOOT_MOST_S = 1800,
-    CALLS_IN_ONE = 32,
     PAUSE_MOST_MS = 60 * 1000,
 };
 
@@ -356,7 +355,7 @@ static struct process *most_due(const struct app_state *app, int64_t now_ms, enu
 static void add_others(struct control *control, struct call *call) {
     struct app_state *app = call->app;
     int64_t now_ms = ds_clock_monotonic_ms();
-    int room = app->platform->set_many && call->verb == CALL_SET ? CALLS_IN_ONE - 1 : 0;
+    int room = app->platform->set_many && call->verb == CALL_SET ? KEEPER_CHANGES - 1 : 0;
     for (int i = 0; i < app->process_count && room > 0; i++) {
         struct process *process = app->processes[i];
         if (process == call->process || !order_due(process, now_ms)) continue;

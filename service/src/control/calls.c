@@ -1,6 +1,6 @@
 /*
- * Calls to platforms, on the threads of a pool: each has copies of all it needs, opens the secret
- * for its own time, and puts what came of it into control's inbox.
+ * Calls to platforms, on the threads of a pool: each has copies of all it needs, has the keeper
+ * make the call, and puts what came of it into control's inbox.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* strdup */
@@ -12,8 +12,6 @@
 #include "clock.h"
 #include "control/state.h"
 #include "log.h"
-
-enum { CALLS_AT_ONCE = 32 };
 
 void call_free(struct call *call) {
     while (call) {
@@ -47,33 +45,19 @@ static void put_into_inbox(struct call *call) {
     pthread_mutex_unlock(&control->lock_inbox);
 }
 
-static void call_many(struct call *call, const struct platform_app *app) {
-    struct platform_change changes[CALLS_AT_ONCE];
-    struct call *calls[CALLS_AT_ONCE];
-    int count = 0;
-    for (struct call *one = call; one && count < CALLS_AT_ONCE; one = one->also) {
-        calls[count] = one;
-        changes[count++] = (struct platform_change){
-            .process = one->process_name, .dynos = one->dynos, .reason = one->reason};
-    }
-    call->platform->set_many(app, changes, count);
-    for (int i = 0; i < count; i++) calls[i]->answer = changes[i].answer;
-}
-
 static void answer_all(struct call *call, const struct platform_answer *answer) {
     for (struct call *one = call; one; one = one->also) one->answer = *answer;
 }
 
-/* Renews the secret where the platform wants that, and keeps the new one at once: the old one may
- * be of no use any more. */
-static bool renew(struct call *call, struct platform_app *app, char **secret, struct store *store) {
-    char *renewed = NULL;
+/* Renews the credential where the platform wants that, and keeps the new one at once: the old one
+ * may be of no use any more. */
+static bool renew(struct call *call, struct keeper_app *app, struct store *store) {
     if (!call->platform->renew) return true;
-    struct platform_answer answer = call->platform->renew(app, control_now_s(), &renewed);
-    if (renewed) {
-        call->renewed = vault_seal(call->control->settings.vault, call->app_name, renewed,
-                                   &call->renewed_length);
-        bool kept = call->renewed && store_begin(store) &&
+    struct platform_answer answer =
+        keeper_renew(call->control->settings.keeper, app, control_now_s(), &call->renewed,
+                     &call->renewed_length);
+    if (call->renewed) {
+        bool kept = store_begin(store) &&
                     platform_renew(store, call->app_id, call->sealed, call->sealed_length,
                                    call->renewed, call->renewed_length) &&
                     store_touch_config(store) && store_commit(store);
@@ -82,51 +66,42 @@ static bool renew(struct call *call, struct platform_app *app, char **secret, st
             log_line(LOG_ERROR, "control", "%s: its renewed credential was not written: %s",
                      call->app_name, store_error(store));
         }
-        vault_wipe(*secret);
-        *secret = renewed;
-        app->secret = renewed;
+        app->sealed = call->renewed;
+        app->sealed_length = call->renewed_length;
     }
     if (answer.result != PLATFORM_OK) answer_all(call, &answer);
     return answer.result == PLATFORM_OK;
 }
 
-static void call_platform(struct call *call, const json_t *settings, char **secret,
-                          struct store *store) {
-    const struct control_settings *usual = &call->control->settings;
-    char hook_secret[VAULT_DERIVED_SIZE], purpose[CONTROL_HOOK_PURPOSE_SIZE], error[160];
-    control_hook_purpose(purpose, call->app_id);
-    bool hook = *call->hook_url && vault_derive(usual->vault, 0, purpose, hook_secret);
-    struct platform_app app = {.app = call->app_name,
-                               .number = call->app_id,
-                               .settings = (json_t *)settings,
-                               .secret = *secret,
-                               .deadline_ms = usual->act_timeout_s * 1000LL,
-                               .private_addresses = usual->private_addresses,
-                               .hook_url = hook ? call->hook_url : NULL,
-                               .hook_secret = hook ? hook_secret : NULL};
-    struct platform_answer wrong;
-    if (!call->platform->check(settings, *secret, error, sizeof error)) {
-        wrong =
-            platform_trouble(PLATFORM_REFUSED, "the platform's settings can't be used: %s", error);
-        answer_all(call, &wrong);
-    } else if (!renew(call, &app, secret, store)) {
-        return;
-    } else if (call->verb == CALL_READ) {
-        call->answer = call->platform->read(&app, call->process_name, &call->formation);
-    } else if (call->also) {
-        call_many(call, &app);
-    } else {
-        call->answer = call->platform->set(&app, call->process_name, call->dynos, call->reason);
+/* An order, and those of other processes that go with it. */
+static void set(struct call *call, const struct keeper_app *app) {
+    struct platform_change changes[KEEPER_CHANGES];
+    struct call *calls[KEEPER_CHANGES];
+    int count = 0;
+    for (struct call *one = call; one && count < KEEPER_CHANGES; one = one->also) {
+        calls[count] = one;
+        changes[count++] = (struct platform_change){
+            .process = one->process_name, .dynos = one->dynos, .reason = one->reason};
     }
+    keeper_set(call->control->settings.keeper, app, changes, count);
+    for (int i = 0; i < count; i++) calls[i]->answer = changes[i].answer;
 }
 
-/* The secret, NULL where there is none; false where there is one that can't be opened. */
-static bool open_secret(struct call *call, char **secret) {
-    const struct vault *vault = call->control->settings.vault;
-    *secret = NULL;
-    if (!call->sealed) return true;
-    if (vault) *secret = vault_unseal(vault, call->app_name, call->sealed, call->sealed_length);
-    return *secret != NULL;
+static void call_platform(struct call *call, struct store *store) {
+    const struct control_settings *usual = &call->control->settings;
+    struct keeper_app app = {.app = call->app_name,
+                             .number = call->app_id,
+                             .kind = call->platform->kind,
+                             .settings = call->settings,
+                             .sealed = call->sealed,
+                             .sealed_length = call->sealed_length,
+                             .deadline_ms = usual->act_timeout_s * 1000LL,
+                             .until_ms = atomic_load(&call->control->lease_until_ms),
+                             .hook_url = *call->hook_url ? call->hook_url : NULL};
+    if (!renew(call, &app, store)) return;
+    if (call->verb == CALL_READ)
+        call->answer = keeper_read(usual->keeper, &app, call->process_name, &call->formation);
+    else set(call, &app);
 }
 
 static void run(struct pool_job *job, struct store *store) {
@@ -135,20 +110,7 @@ static void run(struct pool_job *job, struct store *store) {
     /* A holder that was stopped for a while may have lost the lease before it comes to this. */
     bool void_lease = call->began_ms >= atomic_load(&call->control->lease_until_ms);
     for (struct call *one = call; one; one = one->also) one->void_lease = void_lease;
-    if (!void_lease) {
-        char *secret;
-        json_t *settings = json_loads(call->settings, 0, NULL);
-        if (!settings || !open_secret(call, &secret)) {
-            struct platform_answer wrong = platform_trouble(
-                PLATFORM_REFUSED,
-                "the platform's credential can't be opened with this service's key: set it again");
-            answer_all(call, &wrong);
-        } else {
-            call_platform(call, settings, &secret, store);
-            if (secret) vault_wipe(secret);
-        }
-        json_decref(settings);
-    }
+    if (!void_lease) call_platform(call, store);
     put_into_inbox(call);
 }
 

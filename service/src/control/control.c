@@ -54,6 +54,7 @@ static void take_call(struct control *control, struct call *call) {
     call->app->busy = false;
     take_renewed(call->app, call);
     if (call->verb == CALL_READ) act_read(control, call->process, call);
+    else if (call->answer.lost) lease_hold_app(control, call->app);
     for (struct call *one = call; one && one->verb == CALL_SET; one = one->also)
         act_called(control, one->process, one);
     act_begin(control, call->app);

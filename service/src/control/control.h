@@ -6,19 +6,18 @@
 #define CONTROL_H
 
 #include "ingest/live.h"
-#include "people/vault.h"
 
 struct control;
+struct keeper;
 
 struct control_settings {
     const char *folder;
-    const char *place;         /* what store_open is given; NULL: the folder */
-    const struct vault *vault; /* opens platforms' credentials */
-    int tick_s;                /* 10 */
-    int act_threads;           /* 4 */
-    int act_timeout_s;         /* 30: of one call of a platform */
-    int report_s;              /* 10: seconds between reports that agents are asked for */
-    bool private_addresses;    /* platforms may be called on loopback and private addresses */
+    const char *place;           /* what store_open is given; NULL: the folder */
+    const struct keeper *keeper; /* calls platforms; NULL where none is called */
+    int tick_s;                  /* 10 */
+    int act_threads;             /* 4 */
+    int act_timeout_s;           /* 30: of one call of a platform */
+    int report_s;                /* 10: seconds between reports that agents are asked for */
 };
 
 struct control *control_new(struct live *live, const struct control_settings *settings, char *error,
@@ -34,7 +33,7 @@ void control_set_public_url(struct control *control, const char *public_url);
 /* A platform told of a change of an app: its formation is read at once. Any thread. */
 void control_told(struct control *control, int64_t app);
 
-/* The address for that of one app, and the secret that it is signed with: vault_derive's purpose.
+/* The address for that of one app, and the secret that it is signed with: keeper_derive's purpose.
  */
 enum { CONTROL_HOOK_URL_SIZE = 1100, CONTROL_HOOK_PURPOSE_SIZE = 48 };
 void control_hook_url(char url[CONTROL_HOOK_URL_SIZE], const char *public_url, int64_t app);

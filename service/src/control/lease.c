@@ -116,8 +116,12 @@ void lease_note_open(struct control *control, struct process *process) {
     if (!control->follow || control->given_back || process->act.ended_s ||
         process->act.epoch == control->epoch)
         return;
+    lease_hold_app(control, process->app);
+}
+
+void lease_hold_app(struct control *control, struct app_state *app) {
     int64_t hold_ms = ds_clock_monotonic_ms() + control->settings.act_timeout_s * 1000LL;
-    process->app->hold_ms = hold_ms + HOLD_MORE_MS;
+    app->hold_ms = hold_ms + HOLD_MORE_MS;
 }
 
 void lease_end(struct control *control) {

@@ -15,6 +15,7 @@
 #include "control/control.h"
 #include "decide/decide.h"
 #include "ingest/follow.h"
+#include "keeper/keeper.h"
 #include "platforms/platform.h"
 #include "pool.h"
 #include "store/apps.h"
@@ -199,6 +200,8 @@ bool lease_keep(struct control *control);
 /* An order that another holder left open may be on its way still: for as long as a call may take,
  * the app gets none of ours. */
 void lease_note_open(struct control *control, struct process *process);
+/* The same of an order whose keeper ended before it answered. */
+void lease_hold_app(struct control *control, struct app_state *app);
 void lease_end(struct control *control);
 
 /* What another holder of the lease did is read anew before anything is decided. */

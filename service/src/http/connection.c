@@ -170,6 +170,7 @@ static bool take_rest(struct connection *connection) {
     }
     memcpy(request->bytes, connection->rest, connection->rest_length);
     request->length = connection->rest_length;
+    explicit_bzero(connection->rest, connection->rest_length);
     free(connection->rest);
     connection->rest = NULL;
     return true;

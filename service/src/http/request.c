@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* strcasecmp */
+#define _GNU_SOURCE /* strcasecmp, explicit_bzero */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -25,6 +25,9 @@ void request_free(struct http_request *request) {
     if (!request) return;
     request->server->counts.held_bytes -= request->room + request->plain_length;
     if (request->connection) request->connection->request = NULL;
+    /* It may have held a password, a token or a credential. */
+    if (request->bytes) explicit_bzero(request->bytes, request->room);
+    if (request->plain) explicit_bzero(request->plain, request->plain_length);
     free(request->bytes);
     free(request->plain);
     free(request);
@@ -48,8 +51,13 @@ bool request_make_room(struct http_request *request) {
     size_t room = next_room(request);
     size_t more = room - request->room;
     if (server->counts.held_bytes + more > server->limits.held_bytes) return false;
-    char *bytes = realloc(request->bytes, room + 1); /* and a NUL behind the body */
+    char *bytes = malloc(room + 1); /* and a NUL behind the body */
     if (!bytes) return false;
+    if (request->bytes) { /* not by realloc, which would leave a copy behind */
+        memcpy(bytes, request->bytes, request->length);
+        explicit_bzero(request->bytes, request->room);
+        free(request->bytes);
+    }
     request->bytes = bytes;
     request->room = room;
     server->counts.held_bytes += more;

@@ -71,19 +71,19 @@ static bool unpack(struct target *target, const char *packed) {
 
 /* ---- What is sent ---------------------------------------------------------------------------- */
 
-static void put_link(struct text *text, const struct notify_settings *settings, const char *app) {
-    text_format(text, "%s/apps/%s", settings->public_url, app);
+static void put_link(struct text *text, const struct channel_sender *sender, const char *app) {
+    text_format(text, "%s/apps/%s", sender->public_url, app);
 }
 
-static bool send_email(const struct notify_settings *settings, const struct target *target,
+static bool send_email(const struct channel_sender *sender, const struct target *target,
                        const char *app, const struct notice *notice, char *error, size_t size) {
     struct text body = TEXT_EMPTY;
     char id[64];
     snprintf(id, sizeof id, "notice.%" PRId64 ".%" PRId64, notice->id, notice->at_s);
     text_format(&body, "%s\n\n%s\n", notice->title, notice->body);
-    put_link(&body, settings, app);
+    put_link(&body, sender, app);
     text_put(&body, "\n\nWhat is told, and to whom: ");
-    put_link(&body, settings, app);
+    put_link(&body, sender, app);
     text_put(&body, "/settings\n");
     const struct mail mail = {.to = target->address,
                               .subject = notice->title,
@@ -93,10 +93,10 @@ static bool send_email(const struct notify_settings *settings, const struct targ
                               .deadline_ms = DEADLINE_MS};
     bool sent = false;
     if (body.failed) snprintf(error, size, "there is no memory for the mail");
-    else if (!settings->mail.url)
+    else if (!sender->mail.url)
         snprintf(error, size,
                  "this service sends no e-mail: it is to be started with --smtp and --mail-from");
-    else sent = mail_send(&settings->mail, &mail, error, size);
+    else sent = mail_send(&sender->mail, &mail, error, size);
     text_free(&body);
     return sent;
 }
@@ -111,7 +111,7 @@ static void put_for_slack(struct text *text, const char *words) {
     }
 }
 
-static void write_slack(struct text *body, const struct notify_settings *settings, const char *app,
+static void write_slack(struct text *body, const struct channel_sender *sender, const char *app,
                         const struct notice *notice) {
     struct text words = TEXT_EMPTY;
     text_char(&words, '*');
@@ -119,7 +119,7 @@ static void write_slack(struct text *body, const struct notify_settings *setting
     text_put(&words, "*\n");
     put_for_slack(&words, notice->body);
     text_char(&words, '<');
-    put_link(&words, settings, app);
+    put_link(&words, sender, app);
     text_put(&words, "|Open the app's page>");
     text_put(body, "{\"text\":");
     text_json(body, words.bytes);
@@ -128,11 +128,11 @@ static void write_slack(struct text *body, const struct notify_settings *setting
     text_free(&words);
 }
 
-static void write_webhook(struct text *body, const struct notify_settings *settings,
-                          const char *app, const struct notice *notice) {
+static void write_webhook(struct text *body, const struct channel_sender *sender, const char *app,
+                          const struct notice *notice) {
     const struct kind *kind = kind_by_number(notice->kind);
     struct text link = TEXT_EMPTY;
-    put_link(&link, settings, app);
+    put_link(&link, sender, app);
     text_format(body, "{\"id\":%" PRId64 ",\"app\":", notice->id);
     text_json(body, app);
     text_put(body, ",\"process\":");
@@ -151,7 +151,7 @@ static void write_webhook(struct text *body, const struct notify_settings *setti
     text_free(&link);
 }
 
-static bool post(const struct notify_settings *settings, const struct target *target,
+static bool post(const struct channel_sender *sender, const struct target *target,
                  const struct text *body, char *error, size_t size) {
     struct client_signature signature = {0};
     if (*target->secret)
@@ -166,7 +166,7 @@ static bool post(const struct notify_settings *settings, const struct target *ta
                                            .body = body->bytes,
                                            .body_length = body->length,
                                            .deadline_ms = DEADLINE_MS,
-                                           .private_addresses = settings->private_addresses,
+                                           .private_addresses = sender->private_addresses,
                                            .longest = LONGEST_ANSWER};
     struct client_answer answer;
     client_call(&request, &answer);
@@ -177,21 +177,20 @@ static bool post(const struct notify_settings *settings, const struct target *ta
     return sent;
 }
 
-bool channel_send(const struct notify_settings *settings, const struct channel *channel,
-                  const char *packed, const char *app, const struct notice *notice, char *error,
-                  size_t size) {
+bool channel_send(const struct channel_sender *sender, const char *kind, const char *packed,
+                  const char *app, const struct notice *notice, char *error, size_t size) {
     struct target target;
     bool sent = false;
     if (!unpack(&target, packed)) {
         snprintf(error, size, "what was kept of it can't be read: enter it again");
-    } else if (is_email(channel->kind)) {
-        sent = send_email(settings, &target, app, notice, error, size);
+    } else if (is_email(kind)) {
+        sent = send_email(sender, &target, app, notice, error, size);
     } else {
         struct text body = TEXT_EMPTY;
-        if (strcmp(channel->kind, "slack") == 0) write_slack(&body, settings, app, notice);
-        else write_webhook(&body, settings, app, notice);
+        if (strcmp(kind, "slack") == 0) write_slack(&body, sender, app, notice);
+        else write_webhook(&body, sender, app, notice);
         if (body.failed) snprintf(error, size, "there is no memory for it");
-        else sent = post(settings, &target, &body, error, size);
+        else sent = post(sender, &target, &body, error, size);
         text_free(&body);
     }
     json_decref(target.json);

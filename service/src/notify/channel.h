@@ -5,7 +5,7 @@
 #ifndef CHANNEL_H
 #define CHANNEL_H
 
-#include "notify/notify.h"
+#include "platforms/mail.h"
 #include "store/notices.h"
 
 /*
@@ -20,10 +20,14 @@ bool channel_check(const char *kind, const char *target, char hint[CHANNEL_HINT_
  * vault_wipe; NULL without memory. */
 char *channel_pack(const char *target, const char *secret);
 
-/* Sends a notice of an app. `packed` is what channel_pack made. True, or false with a sentence
- * without secrets. */
-bool channel_send(const struct notify_settings *settings, const struct channel *channel,
-                  const char *packed, const char *app, const struct notice *notice, char *error,
-                  size_t size);
+struct channel_sender {
+    const char *public_url;  /* for links */
+    struct mail_server mail; /* url NULL: no e-mail is sent */
+    bool private_addresses;  /* webhooks may be at loopback and private addresses */
+};
+/* Sends a notice of an app, for the keeper alone. `packed` is what channel_pack made. True, or
+ * false with a sentence without secrets. */
+bool channel_send(const struct channel_sender *sender, const char *kind, const char *packed,
+                  const char *app, const struct notice *notice, char *error, size_t size);
 
 #endif

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "keeper/keeper.h"
 #include "log.h"
 #include "notify/channel.h"
 #include "notify/kinds.h"
@@ -252,7 +253,7 @@ struct sending {
     struct delivery delivery;
 };
 
-static void send_packed(struct sending *sending, struct store *store, char *error, size_t size) {
+static void send_sealed(struct sending *sending, struct store *store, char *error, size_t size) {
     const struct delivery *delivery = &sending->delivery;
     const struct notify_settings *settings = &sending->notify->settings;
     struct app app;
@@ -260,13 +261,10 @@ static void send_packed(struct sending *sending, struct store *store, char *erro
     void *sealed = app_by_id(store, delivery->notice.app, &app)
                        ? channel_sealed(store, delivery->channel.id, &length)
                        : NULL;
-    char *packed = sealed ? vault_unseal(settings->vault, app.name, sealed, length) : NULL;
-    if (packed)
-        channel_send(settings, &delivery->channel, packed, app.name, &delivery->notice, error,
-                     size);
-    else if (sealed) snprintf(error, size, "what was kept of it can't be opened: enter it again");
+    if (sealed)
+        keeper_tell(settings->keeper, app.name, delivery->channel.kind, sealed, length,
+                    settings->public_url, &delivery->notice, error, size);
     else snprintf(error, size, "it was removed meanwhile");
-    vault_wipe(packed);
     free(sealed);
 }
 
@@ -284,7 +282,7 @@ static void send(struct pool_job *job, struct store *store) {
     const struct delivery *delivery = &sending->delivery;
     char trouble[CHANNEL_TROUBLE_SIZE] = "";
     enum { WAITS = sizeof waits_s / sizeof *waits_s };
-    send_packed(sending, store, trouble, sizeof trouble);
+    send_sealed(sending, store, trouble, sizeof trouble);
     int64_t now = now_s(), again_s = 0;
     int wait = delivery->tries - 1 < WAITS ? delivery->tries - 1 : WAITS - 1;
     if (*trouble && now - delivery->notice.at_s < GIVEN_UP_S) again_s = now + waits_s[wait];

@@ -13,18 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "people/vault.h"
-#include "platforms/mail.h"
-
+struct keeper;
 struct notify;
 
 struct notify_settings {
     const char *folder;
-    const char *public_url;    /* for links */
-    const struct vault *vault; /* opens what channels send to */
-    struct mail_server mail;   /* url NULL: no e-mail is sent */
-    bool private_addresses;    /* webhooks may be at loopback and private addresses */
-    int look_s;                /* 10: between two looks */
+    const char *public_url;      /* for links */
+    const struct keeper *keeper; /* sends */
+    int look_s;                  /* 10: between two looks */
 };
 
 /* The settings and what they point to are the caller's, and stay. NULL with a sentence. */

@@ -24,6 +24,7 @@ struct platform_answer {
     char trouble[256]; /* a sentence where result is not OK; without secrets */
     int limit;         /* PLATFORM_LIMITED, or a limit that is known; -1: none */
     int wait_s;        /* PLATFORM_BUSY; -1: not said */
+    bool lost;         /* who called the platform ended: the call may be under way still */
 };
 
 struct platform_formation {

@@ -25,8 +25,8 @@ static void finish(void *context) {
 static void work(struct pool_job *pool_job, struct store *store) {
     struct addon_job *job = (struct addon_job *)pool_job;
     struct service *service = job->service;
-    job->changed = addon_work(store, service->vault, service->public_url,
-                              service->settings.private_platforms, ds_clock_wall_ns() / 1000000000);
+    job->changed =
+        addon_work(store, service->keeper, service->public_url, ds_clock_wall_ns() / 1000000000);
     job->post.run = finish;
     job->post.context = job;
     loop_post(service->loop, &job->post);

@@ -96,10 +96,9 @@ static void run_call(struct pool_job *pool_job, struct store *store) {
 
 static void fill_call(struct api_call *call, const struct service *service,
                       const struct http_request *request) {
-    call->vault = service->vault;
+    call->keeper = service->keeper;
     call->public_url = service->public_url;
-    call->private_addresses = service->settings.private_platforms;
-    call->mail = service->mail;
+    call->mails = *service->settings.smtp;
     call->who.role = http_peer(request) == HTTP_PEER_LOCAL ? API_LOCAL : API_NOBODY;
     call->address = http_address(request);
     call->authorization = http_header(request, "Authorization");

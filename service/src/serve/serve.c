@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "addon/setup.h"
 #include "clock.h"
 #include "dynoscale.h"
+#include "keeper/filter.h"
 #include "log.h"
 #include "store/move.h"
 
@@ -20,6 +22,12 @@ enum { API_WAITING_MOST = 256, RESERVED_FILES = 200, WAITING_BYTES = 32 << 20 };
 
 /* ---- Starting ---------------------------------------------------------------------------------
  */
+
+/* What came as JSON may have held a credential, of which nothing is to stay in this process. */
+static void free_wiped(void *memory) {
+    if (memory) sodium_memzero(memory, malloc_usable_size(memory));
+    free(memory);
+}
 
 static void prepare_process(struct service *service) {
     enum log_level level = LOG_INFO;
@@ -31,6 +39,7 @@ static void prepare_process(struct service *service) {
     signal(SIGXFSZ, SIG_IGN);
     /* Each arena keeps what its threads have freed; a few threads do not contend for two. */
     mallopt(M_ARENA_MAX, 2);
+    json_set_alloc_funcs(malloc, free_wiped);
     service->started_s = ds_clock_wall_ns() / 1000000000;
 }
 
@@ -132,7 +141,7 @@ static bool check_key(const struct service *service, struct store *store, char *
         return false;
     }
     char *mark = store_meta(store, "key_mark");
-    bool known = mark && vault_knows(service->vault, mark), made = false;
+    bool known = mark && keeper_knows(service->keeper, mark), made = false;
     if (mark && !known)
         snprintf(error, size,
                  "the data in the database was sealed with another key than the one in "
@@ -141,7 +150,7 @@ static bool check_key(const struct service *service, struct store *store, char *
     bool is_new = !mark;
     free(mark);
     if (is_new) {
-        mark = vault_mark(service->vault);
+        mark = keeper_mark(service->keeper);
         made = mark && store_set_meta(store, "key_mark", mark) && store_commit(store);
         if (!made) snprintf(error, size, "the data can't be written to: %s", store_error(store));
         free(mark);
@@ -158,8 +167,6 @@ static void forget_tokens(void *context) {
 
 static bool start_rooms(struct service *service, char *error, size_t size) {
     const struct settings *settings = &service->settings;
-    service->vault = vault_open(settings->data, error, size);
-    if (!service->vault) return false;
     service->loop = loop_new();
     service->live = live_new();
     service->events = events_new(service);
@@ -176,21 +183,15 @@ static bool start_rooms(struct service *service, char *error, size_t size) {
     if (!service->ingest) return false;
     const struct control_settings control = {.folder = settings->data,
                                              .place = settings_place(settings),
-                                             .vault = service->vault,
+                                             .keeper = service->keeper,
                                              .tick_s = (int)settings->tick_s,
                                              .act_threads = (int)settings->act_threads,
                                              .act_timeout_s = (int)settings->act_timeout_s,
-                                             .report_s = (int)settings->publish_s,
-                                             .private_addresses = settings->private_platforms};
+                                             .report_s = (int)settings->publish_s};
     service->control = control_new(service->live, &control, error, size);
     if (!service->control) return false;
     control_on_tick(service->control, events_changed_elsewhere, service->events);
     control_on_change(service->control, forget_tokens, service);
-    service->mail = (struct mail_server){
-        .url = *settings->smtp ? settings->smtp : NULL,
-        .password = getenv("DYNOSCALED_SMTP_PASSWORD"),
-        .from = settings->mail_from,
-    };
     service->pool = pool_new("api", (int)settings->api_threads, API_WAITING_MOST,
                              settings_place(settings), error, size);
     if (!service->pool) return false;
@@ -202,10 +203,7 @@ static bool start_rooms(struct service *service, char *error, size_t size) {
 static bool start_telling(struct service *service, char *error, size_t size) {
     const struct notify_settings settings = {.folder = settings_place(&service->settings),
                                              .public_url = service->public_url,
-                                             .vault = service->vault,
-                                             .mail = service->mail,
-                                             .private_addresses =
-                                                 service->settings.private_platforms,
+                                             .keeper = service->keeper,
                                              .look_s = (int)service->settings.tick_s};
     service->notify = notify_new(&settings, error, size);
     return service->notify != NULL;
@@ -250,10 +248,22 @@ static void begin_drain(void *context, int number) {
     log_line(LOG_INFO, "serve",
              "%s: no new connections; ends when those that are open have their "
              "answers",
-             number == SIGTERM ? "SIGTERM" : "SIGINT");
+             number == SIGTERM  ? "SIGTERM"
+             : number == SIGINT ? "SIGINT"
+                                : "SIGCHLD");
     service->drain_timer =
         loop_every(service->loop, service->settings.drain_s * 1000, drain_took_too_long, service);
     http_drain(service->http, stop, service);
+}
+
+/* The service's only child is the keeper. Without it nothing can be done any more: whoever started
+ * the service starts it again. */
+static void on_child(void *context, int number) {
+    struct service *service = context;
+    if (service->draining || !keeper_ended(service->keeper)) return;
+    log_line(LOG_ERROR, "serve", "the process that keeps the credentials has ended, so this ends");
+    service->failed = true;
+    begin_drain(service, number);
 }
 
 /* There is nothing to open again: the log goes to standard error. */
@@ -280,7 +290,7 @@ static void end(struct service *service) {
     events_free(service->events);
     ready_free(service->ready);
     if (service->live) live_free(service->live);
-    if (service->vault) vault_free(service->vault);
+    keeper_free(service->keeper);
     loop_free(service->loop);
     if (service->lock_fd >= 0) close(service->lock_fd);
 }
@@ -288,11 +298,44 @@ static void end(struct service *service) {
 /* ---- The whole --------------------------------------------------------------------------------
  */
 
+/* The keeper's own first step: what the operator gave to call Heroku with. The service gets the
+ * rest of it. */
+static bool begin_keeper(void *context, const void **greeting, size_t *length, char *error,
+                         size_t size) {
+    const struct service *service = context;
+    static struct addon_settings shown;
+    if (!addon_configure(&service->settings, error, size)) return false;
+    shown = *addon_settings();
+    sodium_memzero(shown.client_secret, sizeof shown.client_secret);
+    *greeting = &shown;
+    *length = sizeof shown;
+    return true;
+}
+
+/* Before there is a thread or a socket, so that the keeper has none of either. */
+static bool start_keeper(struct service *service, char *error, size_t size) {
+    const struct settings *settings = &service->settings;
+    const struct keeper_settings keeper = {
+        .folder = settings->data,
+        .mail = {.url = *settings->smtp ? settings->smtp : NULL,
+                 .password = getenv("DYNOSCALED_SMTP_PASSWORD"),
+                 .from = settings->mail_from},
+        .private_addresses = settings->private_platforms,
+    };
+    const struct keeper_begin begin = {begin_keeper, service};
+    struct addon_settings addon = {0};
+    service->keeper = keeper_start(&keeper, &begin, error, size);
+    if (!service->keeper || !keeper_hello(service->keeper, &addon, sizeof addon, error, size))
+        return false;
+    addon_take(&addon);
+    filter_service();
+    return true;
+}
+
 static bool start(struct service *service, char *error, size_t size) {
     char link[SETTINGS_TEXT_SIZE] = "";
-    if (!addon_configure(&service->settings, error, size)) return false;
     service->lock_fd = lock_folder(service->settings.data, error, size);
-    if (service->lock_fd < 0) return false;
+    if (service->lock_fd < 0 || !start_keeper(service, error, size)) return false;
     struct store *store = store_open(settings_place(&service->settings), STORE_CREATE, error, size);
     if (!store) return false;
     service->shared = store_is_shared(store);
@@ -324,6 +367,8 @@ int serve(const struct settings *settings) {
         loop_on_signal(service.loop, SIGTERM, begin_drain, &service);
         loop_on_signal(service.loop, SIGINT, begin_drain, &service);
         loop_on_signal(service.loop, SIGHUP, on_hangup, &service);
+        loop_on_signal(service.loop, SIGCHLD, on_child, &service);
+        on_child(&service, SIGCHLD); /* it may have ended before */
         log_line(LOG_INFO, "serve", "dynoscaled " DYNOSCALE_VERSION " has started");
         loop_run(service.loop);
     } else {
@@ -331,5 +376,5 @@ int serve(const struct settings *settings) {
     }
     end(&service);
     if (started) log_line(LOG_INFO, "serve", "ended");
-    return started ? 0 : 1;
+    return started && !service.failed ? 0 : 1;
 }

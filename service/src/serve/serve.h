@@ -12,9 +12,9 @@
 #include "http/http.h"
 #include "ingest/ingest.h"
 #include "ingest/live.h"
+#include "keeper/process.h"
 #include "loop.h"
 #include "notify/notify.h"
-#include "people/vault.h"
 #include "pool.h"
 #include "settings.h"
 
@@ -29,13 +29,12 @@ struct service {
     int lock_fd;
     bool shared; /* other services may be on the same data */
     struct loop *loop;
-    struct vault *vault;
+    struct keeper *keeper;
     struct live *live;
     struct ingest *ingest;
     struct control *control;
     struct notify *notify;
-    struct mail_server mail; /* url NULL: none */
-    struct pool *pool;       /* "api" */
+    struct pool *pool; /* "api" */
     struct http_server *http;
     struct events *events;
     struct ready *ready;
@@ -43,6 +42,7 @@ struct service {
     struct loop_timer *drain_timer, *addon_timer;
     bool addon_busy; /* what is due for add-ons is being done */
     bool draining;
+    bool failed; /* it ends since it can't go on */
 };
 
 /* The whole life: returns the exit status. */

@@ -27,7 +27,7 @@ enum { TICK_S = 10, MOST_APPS = 64, BOOT_S = 40, QUEUES = 4, THREADS = 5 };
 
 /* ---- A clock of its own, in place of core/src/clock.c ---------------------------------------- */
 
-static int64_t wall_s, end_s, passed_s = 1000;
+static int64_t wall_s, passed_s = 1000;
 
 int64_t ds_clock_wall_ns(void) { return wall_s * 1000000000; }
 int64_t ds_clock_process_age_ms(void) { return -1; }
@@ -130,23 +130,16 @@ const struct platform platform_command = {.kind = "command",
 /* ---- Traffic ----------------------------------------------------------------------------------
  */
 
-/* Counted from the end, so that the last four hours have scalings far apart from each other,
- * whatever the hour at which the past ends and the rule that counts then. */
-static bool in_burst(void) {
-    int64_t left_s = end_s - wall_s;
-    return left_s < 4 * 3600 ? left_s % 6300 >= 300 && left_s % 6300 < 1200 : left_s % 20000 < 900;
-}
-
 /* Of the hour of the day in the app's own time (that of Berlin in winter is near enough), the day
- * of the week, and of bursts. */
+ * of the week, and of bursts that come by themselves. */
 static double demand(const struct made_app *made) {
     double hour = fmod((double)(wall_s + 3600) / 3600.0, 24.0);
     int day = (int)((wall_s + 3600) / 86400 % 7); /* 0: a Thursday */
     double daily =
         0.18 + 0.82 * exp(-pow((hour - 13.5) / 4.6, 2)) + 0.35 * exp(-pow((hour - 20.0) / 1.6, 2));
     double wave = 1.0 + 0.09 * sin((double)wall_s / 731.0) + 0.06 * sin((double)wall_s / 197.0);
-    return made->peak *
-           (daily * wave * (day == 2 || day == 3 ? 0.55 : 1.0) + (in_burst() ? 0.55 : 0));
+    bool burst = wall_s % 20000 < 900 || (wall_s / 300) % 41 == 0;
+    return made->peak * daily * wave * (day == 2 || day == 3 ? 0.55 : 1.0) * (burst ? 1.7 : 1.0);
 }
 
 static void put(struct made_app *made, const char *source, const char *signal, struct part *part) {
@@ -410,7 +403,7 @@ int main(int argc, char **argv) {
     }
     const char *folder = argv[1];
     log_set_level(LOG_WARN);
-    end_s = (int64_t)time(NULL) / TICK_S * TICK_S;
+    int64_t end_s = (int64_t)time(NULL) / TICK_S * TICK_S;
     wall_s = end_s - (int64_t)hours * 3600;
     store = store_open(folder, STORE_CREATE, error, sizeof error);
     live = live_new();
@@ -429,9 +422,16 @@ int main(int argc, char **argv) {
             i == 1 ? "processes: {web: {rules: [{name: default, dynos: {min: 1, max: 30}}]}}"
                    : "processes: {web: {rules: [{name: default, dynos: {min: 1, max: 3}}]}}");
     }
-    const struct control_settings settings = {
-        .folder = folder, .tick_s = TICK_S, .act_threads = 1, .act_timeout_s = 60, .report_s = 10};
-    struct control *control = control_new_stopped(live, &settings, error, sizeof error);
+    const struct keeper_settings at = {.folder = folder};
+    struct keeper *keeper = keeper_here(&at, error, sizeof error);
+    const struct control_settings settings = {.folder = folder,
+                                              .keeper = keeper,
+                                              .tick_s = TICK_S,
+                                              .act_threads = 1,
+                                              .act_timeout_s = 60,
+                                              .report_s = 10};
+    struct control *control =
+        keeper ? control_new_stopped(live, &settings, error, sizeof error) : NULL;
     if (!control) {
         fprintf(stderr, "past: %s\n", error);
         return 1;
@@ -442,6 +442,7 @@ int main(int argc, char **argv) {
     }
     leave_platform(folder);
     control_free(control);
+    keeper_free(keeper);
     live_free(live);
     store_close(store);
     return 0;

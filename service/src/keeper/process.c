@@ -1,0 +1,246 @@
+#define _GNU_SOURCE /* close_range, SOCK_CLOEXEC, pidfd_open */
+#include "keeper/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "keeper/answer.h"
+#include "keeper/filter.h"
+#include "log.h"
+
+enum {
+    SOCKET = 3,      /* where both keepers have it */
+    THREADS = 256,   /* at once; the service's pools have far fewer */
+    STACK = 1 << 20, /* of each */
+    AGAIN_MS = 200,  /* before another keeper takes the place of one that ended */
+    LAST_MS = 10000, /* for both to end by themselves */
+    WIPED = 0xA5,
+};
+
+/* ---- The second keeper: answers -------------------------------------------------------------- */
+
+static struct answerer answerer;
+static char trouble[512]; /* why it can't; "" */
+static atomic_int threads;
+
+static void answer_one(int socket) {
+    struct message request, reply = MESSAGE_EMPTY;
+    if (message_receive(socket, &request)) {
+        if (!answer_starts_program(&request)) filter_caller();
+        bool there = true;
+        if (!*trouble) {
+            there = answer(&answerer, &request, &reply);
+        } else if (message_int(&request) == VERB_HELLO) {
+            message_put_int(&reply, false);
+            message_put_text(&reply, trouble);
+        } else {
+            there = false;
+        }
+        message_wipe(&request);
+        if (there) message_send(socket, &reply);
+    }
+    message_wipe(&reply);
+    close(socket);
+}
+
+static void *run(void *context) {
+    answer_one((int)(intptr_t)context);
+    atomic_fetch_sub(&threads, 1);
+    return NULL;
+}
+
+static void begin_thread(int socket, const pthread_attr_t *attributes) {
+    pthread_t thread;
+    bool room = atomic_fetch_add(&threads, 1) < THREADS;
+    if (room && pthread_create(&thread, attributes, run, (void *)(intptr_t)socket) == 0) return;
+    atomic_fetch_sub(&threads, 1);
+    log_line(LOG_WARN, "keeper", "there is no thread for one more call: it was not begun");
+    close(socket);
+}
+
+/* The end of a pair on which a message comes; -1: the service has ended. */
+static int receive_end(void) {
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    char byte;
+    for (;;) {
+        struct iovec part = {&byte, 1};
+        struct msghdr message = {.msg_iov = &part,
+                                 .msg_iovlen = 1,
+                                 .msg_control = &control,
+                                 .msg_controllen = sizeof control};
+        ssize_t length = recvmsg(SOCKET, &message, MSG_CMSG_CLOEXEC);
+        if (length < 0 && errno == EINTR) continue;
+        if (length <= 0) return -1;
+        const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        /* Without a descriptor to be had here the end was closed: who asked is told by that. */
+        if (!header || header->cmsg_type != SCM_RIGHTS) continue;
+        int end;
+        memcpy(&end, CMSG_DATA(header), sizeof end);
+        return end;
+    }
+}
+
+static int answer_all(const struct keeper_settings *settings, const struct keeper_begin *begin) {
+    pthread_attr_t attributes;
+    /* What libraries have freed without wiping it is overwritten, at the latest when the thread of
+     * the call ends. */
+    mallopt(M_PERTURB, WIPED);
+    bool began = begin->begin(begin->context, &answerer.greeting, &answerer.greeting_length,
+                              trouble, sizeof trouble) &&
+                 answerer_begin(&answerer, settings, trouble, sizeof trouble);
+    if (began) trouble[0] = '\0';
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK);
+    for (int end; (end = receive_end()) >= 0;) begin_thread(end, &attributes);
+    pthread_attr_destroy(&attributes);
+    return 0;
+}
+
+/* ---- The first keeper: waits ----------------------------------------------------------------- */
+
+/* Ends with its parent; can't be looked into by others of the same user; leaves signals for the
+ * whole group to the service, which ends it. */
+static void separate(pid_t parent) {
+    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(1); /* it ended before */
+    prctl(PR_SET_DUMPABLE, 0);
+    prctl(PR_SET_NAME, "keeper");
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
+}
+
+static void pause_ms(int ms) { poll(NULL, 0, ms); }
+
+static int keep_one(const struct keeper_settings *settings, const struct keeper_begin *begin) {
+    for (;;) {
+        pid_t self = getpid(), child = fork();
+        if (child == 0) {
+            separate(self);
+            exit(answer_all(settings, begin));
+        }
+        int status = 0;
+        while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+        if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
+        if (child < 0)
+            log_line(LOG_ERROR, "keeper", "no process can be started: %s", strerror(errno));
+        else
+            log_line(LOG_ERROR, "keeper",
+                     "the process that calls platforms was ended by %s %d: another takes its place",
+                     WIFSIGNALED(status) ? "signal" : "status",
+                     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        pause_ms(AGAIN_MS);
+    }
+}
+
+/* ---- The service's side ---------------------------------------------------------------------- */
+
+/* In the memory that the system shows of this process, too. */
+static void wipe_environment(void) {
+    static const char *const names[] = {"DYNOSCALED_KEY", "DYNOSCALED_SMTP_PASSWORD",
+                                        "DYNOSCALED_HEROKU_ADDON_JSON"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *value = getenv(names[i]);
+        if (!value) continue;
+        sodium_memzero(value, strlen(value));
+        unsetenv(names[i]);
+    }
+}
+
+bool process_start(struct keeper_process *process, const struct keeper_settings *settings,
+                   const struct keeper_begin *begin, char *error, size_t size) {
+    int ends[2];
+    pid_t self = getpid(), child = -1;
+    bool made = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0;
+    if (made) child = fork();
+    if (child == 0) {
+        separate(self);
+        /* Nothing but the standard streams and the socket. */
+        if (dup2(ends[1], SOCKET) < 0 && ends[1] != SOCKET) _exit(1);
+        if (fcntl(SOCKET, F_SETFD, FD_CLOEXEC) != 0 || close_range(SOCKET + 1, ~0U, 0) != 0)
+            _exit(1);
+        exit(keep_one(settings, begin));
+    }
+    if (child < 0)
+        snprintf(error, size, "the process that keeps the credentials can't be started: %s",
+                 strerror(errno));
+    if (made) close(ends[1]);
+    if (made && child < 0) close(ends[0]);
+    if (child < 0) return false;
+    *process = (struct keeper_process){.socket = ends[0], .pid = child};
+    wipe_environment();
+    return true;
+}
+
+/* One end of a new pair, the other is sent to the keeper; -1. */
+static int connect_end(const struct keeper_process *process, int64_t patience_ms) {
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {{0}};
+    int ends[2];
+    char byte = 0;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return -1;
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    *header = (struct cmsghdr){
+        .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(header), &ends[1], sizeof(int));
+    ssize_t sent;
+    while ((sent = sendmsg(process->socket, &message, MSG_NOSIGNAL)) < 0 && errno == EINTR)
+        continue;
+    close(ends[1]);
+    struct timeval patience = {.tv_sec = patience_ms / 1000,
+                               .tv_usec = (suseconds_t)(patience_ms % 1000) * 1000};
+    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (sent == 1) return ends[0];
+    close(ends[0]);
+    return -1;
+}
+
+bool process_ask(const struct keeper_process *process, const struct message *request,
+                 struct message *reply, int64_t patience_ms) {
+    int end = connect_end(process, patience_ms);
+    if (end < 0) return false;
+    bool answered = message_send(end, request) && message_receive(end, reply);
+    close(end);
+    return answered;
+}
+
+bool process_ended(struct keeper_process *process) {
+    if (process->pid && waitpid(process->pid, NULL, WNOHANG) == process->pid) process->pid = 0;
+    return process->pid == 0;
+}
+
+void process_end(struct keeper_process *process) {
+    close(process->socket);
+    if (process_ended(process)) return;
+    struct pollfd watched = {.fd = pidfd_open(process->pid, 0), .events = POLLIN};
+    if (watched.fd < 0 || poll(&watched, 1, LAST_MS) != 1) kill(process->pid, SIGKILL);
+    if (watched.fd >= 0) close(watched.fd);
+    while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR) continue;
+    process->pid = 0;
+}

@@ -1,0 +1,199 @@
+"""Two processes: what hears the network has no credential, what has them hears no network; and what
+becomes of each where the other is killed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+
+from conftest import Started
+from dynoscaled import Command, wait_for
+from platform_apis import Render
+from service import Service
+
+RULES = "processes: {web: {scaling: on, rules: [{name: default, dynos: {min: 3, max: 5}}]}}\n"
+
+
+def children(pid: int) -> List[int]:
+    """The processes that a process has started and that have not ended."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            after_name = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(after_name[1]) == pid and after_name[0] != "Z":
+            found.append(int(status.parent.name))
+    return found
+
+
+def keepers(service: Service) -> List[int]:
+    """The one that waits, and the one that has the key."""
+    (first,) = children(service.pid)
+    (second,) = wait_for(lambda: children(first), "a second keeper")
+    return [first, second]
+
+
+def is_there(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def memory(pid: int) -> bytes:
+    """All that a process could write to at this moment, as a core would have it."""
+    parts = []
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            begin, end, rights = re.match(r"(\w+)-(\w+) (\S+)", line).groups()  # type: ignore[union-attr]
+            if not rights.startswith("rw"):
+                continue
+            try:
+                file.seek(int(begin, 16))
+                while file.tell() < int(end, 16):
+                    part = file.read(int(end, 16) - file.tell())
+                    if not part:
+                        break
+                    parts.append(part)
+            except OSError:
+                continue  # a thread's guard, or gone meanwhile
+    return b"".join(parts)
+
+
+def put_platform(service: Service, app: str, api: Render, name: str) -> Dict[str, Any]:
+    """As a person does in the pages: over the network, with the credential in the body."""
+    token = Command(service.data).done("token", "add", "--scope", "admin").strip()
+    body = {"kind": "render", "settings": {"processes": {"web": "srv-" + name}, "api": api.url}, "secret": api.token}
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    answer = service.request("PUT", f"/api/v1/apps/{app}/platform", json.dumps(body).encode(), headers)
+    assert answer.status == 200, answer.text
+    shown: Dict[str, Any] = json.loads(answer.text)
+    return shown
+
+
+def test_the_process_that_hears_the_network_holds_no_credential_and_no_key(serve: Started, tmp_path: Path) -> None:
+    api = Render().start()
+    api.token = "rnd_" + os.urandom(16).hex()
+    api.place("shop", 1)
+    key = os.urandom(32)
+    secrets = {"smtp": os.urandom(16).hex(), "heroku": os.urandom(16).hex(), "key": base64.b64encode(key).decode()}
+    service = serve(
+        "--tick-s", "1", "--private-platforms", "--smtp", "smtp://a@127.0.0.1:1", "--mail-from", "a@example.com",
+        env={"DYNOSCALED_KEY": secrets["key"], "DYNOSCALED_SMTP_PASSWORD": secrets["smtp"],
+             "DYNOSCALED_HEROKU_ADDON_JSON": json.dumps({"client_secret": secrets["heroku"]})},
+    )  # fmt: skip
+    Command(service.data).done("app", "add", "shop-of-the-test")
+    (tmp_path / "rules.yaml").write_text(RULES)
+    Command(service.data).done("rules", "put", "shop-of-the-test", str(tmp_path / "rules.yaml"))
+    assert put_platform(service, "shop-of-the-test", api, "shop")["result"] == "ok"
+    wait_for(lambda: api.quantity("shop") == 3, "an order with this credential")
+    readings = api.asked("read", "shop")
+    wait_for(lambda: api.asked("read", "shop") > readings, "one more reading")
+
+    seen = memory(service.pid)
+    assert b"shop-of-the-test" in seen  # so it is read as a whole
+    assert key not in seen
+    for name, secret in {**secrets, "credential": api.token}.items():
+        assert secret.encode() not in seen, name
+    # What it was started with is of the same memory, and shown to other programs of this user.
+    environment = Path(f"/proc/{service.pid}/environ").read_bytes()
+    assert not [name for name, secret in secrets.items() if secret.encode() in environment]
+    api.stop()
+
+
+def test_the_keepers_listen_to_nothing_and_the_service_starts_nothing(serve: Started) -> None:
+    service = serve()
+    first, second = keepers(service)
+    for pid in (first, second):
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        assert name == "keeper"
+        assert os.stat(f"/proc/{pid}/mem").st_uid == 0  # others of the same user can't look into it
+    if "SANITIZER" not in os.environ:
+        status = Path(f"/proc/{service.pid}/status").read_text()
+        assert re.search(r"^Seccomp:\t2$", status, re.MULTILINE), status
+        assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE), status
+
+
+def test_a_keeper_that_is_killed_is_replaced_and_its_order_is_not_given_twice_at_once(
+    serve: Started, tmp_path: Path
+) -> None:
+    # The first order hangs until it is let go, as that of a platform that does not answer.
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    scale = tmp_path / "scale"
+    scale.write_text(
+        "#!/bin/sh\ncd '" + str(tmp_path) + "'\n"
+        "case $1 in\n"
+        "read) cat number 2>/dev/null || echo 1 ;;\n"
+        "set) echo begins >>orders; mkdir under-way || echo twice >>orders\n"
+        "    [ -e opened ] || read line <gate\n"
+        '    echo "$3" >number; rmdir under-way; echo ends >>orders ;;\n'
+        "esac\n"
+    )
+    scale.chmod(0o755)
+    orders = tmp_path / "orders"
+    service = serve("--tick-s", "1", "--act-timeout-s", "5")
+    command = Command(service.data)
+    command.done("app", "add", "shop")
+    (tmp_path / "rules.yaml").write_text(RULES)
+    command.done("rules", "put", "shop", str(tmp_path / "rules.yaml"))
+    command.done("platform", "set", "shop", "command", "--", str(scale))
+    wait_for(orders.exists, "an order")
+    _, second = keepers(service)
+    os.kill(second, signal.SIGKILL)
+    wait_for(lambda: "another takes its place" in service.log, "its end is told")
+    wait_for(lambda: "whether it was done is not known" in service.log, "its order is told")
+    # What it had started goes on by itself, and is over before another order begins.
+    (tmp_path / "opened").touch()
+    with gate.open("w") as file:
+        file.write("go\n")
+    wait_for(lambda: (tmp_path / "number").exists(), "the order's end")
+    assert command.json("platform", "test", "shop")["result"] == "ok"
+    wait_for(lambda: command.json("platform", "show", "shop")["health"][0]["ordered"] == 3, "three dynos")
+    assert "twice" not in orders.read_text()
+    assert service.running
+
+
+def test_without_the_keepers_the_service_ends_and_says_why(serve: Started) -> None:
+    service = serve()
+    first, second = keepers(service)
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: not service.running, "the end of the service")
+    assert "the process that keeps the credentials has ended" in service.log
+    wait_for(lambda: not is_there(second), "the end of the second keeper")
+    service.stop(expected=(1,))
+    service.start()  # on the same data, at once
+    service.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_keepers_end_with_the_service(serve: Started, number: signal.Signals) -> None:
+    service = serve()
+    pids = keepers(service)
+    service.stop(number, expected=(0, -signal.SIGKILL))
+    wait_for(lambda: not any(map(is_there, pids)), "the end of both keepers")
+
+
+def test_a_signal_for_the_whole_group_ends_them_in_order(serve: Started) -> None:
+    service = serve()
+    pids = keepers(service)
+    os.killpg(service.pid, signal.SIGINT)
+    wait_for(lambda: not service.running, "the end of the service")
+    service.stop(expected=(0,))
+    assert "another takes its place" not in service.log
+    wait_for(lambda: not any(map(is_there, pids)), "the end of both keepers")
+
+
+def test_a_key_that_is_none_ends_the_start_with_what_to_do(tmp_path: Path) -> None:
+    service = Service(tmp_path, env={"DYNOSCALED_KEY": "not a key"})
+    with pytest.raises(Exception, match="head -c 32 /dev/urandom"):
+        service.start()
+    service.kill()
