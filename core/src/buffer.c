@@ -26,7 +26,7 @@ static bool put(_Atomic(uint64_t) *slot, uint64_t word) {
 /* Always the same lane for a thread, so that its words stay in order. Cheaper than a thread-local
  * variable of a shared library. Two threads may share a lane: nothing is lost. */
 static ds_buffer_lane *lane_of_thread(ds_buffer *buffer) {
-#if defined(__has_builtin) && (defined(__x86_64__) || defined(__aarch64__))
+#if defined(__has_builtin) && defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
 #if __has_builtin(__builtin_thread_pointer)
 #define THREAD __builtin_thread_pointer()
 #endif

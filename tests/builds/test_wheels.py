@@ -175,6 +175,16 @@ def test_a_second_build_is_the_same_to_the_byte(packages: Path, tmp_path: Path) 
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
 
 
+@pytest.mark.parametrize("target", ["x86_64-macos", "aarch64-macos"])
+def test_a_wheel_for_macos_is_built(target: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "release" / "wheels.py"), "--python", "3.11"]
+    command += ["--only", target, "--to", str(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    (wheel,) = tmp_path.iterdir()
+    assert "-macosx_11_0_" in wheel.name
+
+
 def test_no_wheel_takes_more_than_a_libc(packages: Path, tmp_path: Path) -> None:
     for wheel in packages.iterdir():
         folder = tmp_path / wheel.stem
