@@ -112,8 +112,8 @@ DS_COLD static PyObject *parse(const char *function, Py_ssize_t most, PyObject *
 
 /* Asks gunicorn's worker how many requests it runs at once. -1 with an exception that is not an
  * Exception: propagate it. */
-DS_COLD static int find_slots(PyObject *worker) {
-    PyObject *found = ds_py_call("dynoscale._slots", "find_of_worker", worker, NULL);
+DS_COLD static int meet_worker(PyObject *worker) {
+    PyObject *found = ds_py_call("dynoscale._servers", "meet_worker", worker, NULL);
     Py_XDECREF(found);
     return found == NULL ? ds_py_swallow() : 0;
 }
@@ -193,7 +193,7 @@ DS_FLAT static PyObject *pre_request(PyObject *module, PyObject *const *args, Py
     if (ds_py_need_agent(state) < 0) return NULL;
     if (ds_py_slot_on(&state->slot)) {
         bool first = !atomic_load_explicit(&state->entry_points.hook_called, memory_order_relaxed);
-        if (DS_UNLIKELY(first) && find_slots(count > 0 ? args[0] : Py_None) < 0) return NULL;
+        if (DS_UNLIKELY(first) && meet_worker(count > 0 ? args[0] : Py_None) < 0) return NULL;
         ds_py_entry_points_open_hook(&state->entry_points);
         int result = DS_UNLIKELY(dynoscale_busy_asked()) ? record_timed(state, request)
                                                          : record(state, request, NULL);

@@ -70,16 +70,16 @@ static PyObject *call_and_show(ds_py_wrapper *self, PyObject *const *args, size_
     return ds_py_wrapper_call_app(self, args, flagged_count, names);
 }
 
-/* At the first request, when the server is there: finds out how many requests it runs at once. -1
- * with an exception that is not an Exception: propagate it. */
-static int find_slots(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count) {
+/* At the first request, when the server is there. -1 with an exception that is not an Exception:
+ * propagate it. */
+static int meet_server(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count) {
     Py_ssize_t answer = self->kind->answer;
     if ((ds_py_entry_points_flags(&self->state->entry_points) & DS_PY_SERVER_UNKNOWN) == 0)
         return 0;
     if (PyVectorcall_NARGS(flagged_count) <= answer) return 0;
-    PyObject *found = ds_py_call("dynoscale._slots", "find", args[0], args[answer]);
-    Py_XDECREF(found);
-    return found == NULL ? ds_py_swallow() : 0;
+    PyObject *met = ds_py_call("dynoscale._servers", "meet", args[0], args[answer]);
+    Py_XDECREF(met);
+    return met == NULL ? ds_py_swallow() : 0;
 }
 
 DS_COLD PyObject *ds_py_wrapper_call_slow_path(ds_py_wrapper *self, PyObject *const *args,
@@ -88,7 +88,7 @@ DS_COLD PyObject *ds_py_wrapper_call_slow_path(ds_py_wrapper *self, PyObject *co
     PyObject *request = args[0];
     int64_t queue_time_ms = DYNOSCALE_STAMP_OFF;
     long shown = ds_py_entry_points_shown(&state->entry_points);
-    if (find_slots(self, args, flagged_count) < 0) return NULL;
+    if (meet_server(self, args, flagged_count) < 0) return NULL;
     bool asked = dynoscale_busy_asked();
     int64_t entered_ns = -1;
     ds_py_counted_by counted_by =

@@ -16,7 +16,7 @@ DS_COLD static int measure_by_both(ds_py_state *state, PyObject *environ, PyObje
 /* At the first request, when the server is there. -1 with an exception that is not an Exception:
  * propagate it. */
 DS_COLD static int look_at_server(ds_py_state *state, PyObject *environ) {
-    PyObject *answer = ds_py_call("dynoscale._agent", "reads_bodies", environ, NULL);
+    PyObject *answer = ds_py_call("dynoscale._servers", "reads_bodies", environ, NULL);
     int reads = answer != NULL ? PyObject_IsTrue(answer) : -1;
     Py_XDECREF(answer);
     if (reads < 0 && ds_py_swallow() < 0) return -1;

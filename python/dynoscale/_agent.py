@@ -39,10 +39,10 @@ def _name_for_freezers() -> None:
     """Never called. PyInstaller and similar tools pack the modules that import statements name;
     these are named only by the extension module and the table BACKENDS.
     """
-    from dynoscale import _server_timing, _slots, asgi
+    from dynoscale import _server_timing, _servers, asgi
     from dynoscale.jobs import _pika, _rabbitmq, arq, celery, django_q, dramatiq, huey, rq
 
-    _: object = (_server_timing, _slots, asgi)
+    _: object = (_server_timing, _servers, asgi)
     _ = (_pika, _rabbitmq, arq, celery, django_q, dramatiq, huey, rq)
 
 
@@ -175,7 +175,7 @@ def _open(options: _native.Options) -> None:
         warn_once(warning)
     if on:
         _follow_exit()
-        _load_what_requests_need()
+        _follow_server()
         _log(_DEBUG, f"on: reports go to {options.show('url')}")
     elif options.off_is_unusual():
         warn_once(f"off: {options.off_reason()}")
@@ -184,11 +184,11 @@ def _open(options: _native.Options) -> None:
     follow_jobs(options)
 
 
-def _load_what_requests_need() -> None:
-    """Imported before processes are forked: otherwise each would import it at its first request."""
-    from dynoscale import _slots
+def _follow_server() -> None:
+    """Before processes are forked: otherwise each would import this at its first request."""
+    from dynoscale import _servers
 
-    _: object = _slots
+    _servers.follow_end()
 
 
 def follow_jobs(options: _native.Options) -> None:
@@ -297,19 +297,6 @@ def stats() -> dict[str, int]:
     """
     log_events()
     return _native.counters()
-
-
-# ---- Servers ----
-
-
-def reads_bodies(environ: dict[str, object]) -> bool:
-    """Whether the WSGI server reads a request's body before it calls the app. Then the time since
-    the stamp includes the wait for the client. The extension module asks at the first request.
-    """
-    if str(environ.get("SERVER_SOFTWARE", "")).startswith("waitress"):
-        return True
-    options = getattr(sys.modules.get("uwsgi"), "opt", {})
-    return "post-buffering" in options or b"post-buffering" in options
 
 
 # ---- Fork and exit ----

@@ -414,13 +414,6 @@ class Uvicorn(PythonServer):
         super().__init__(name)
         self._arguments = arguments
 
-    def missing(self) -> Optional[str]:
-        reason = super().missing()
-        newer = "import uvicorn; exit([*map(int, uvicorn.__version__.split('.')[:2])] < [0, 29])"
-        if reason is None and "django" in self.module and output(PYTHON, "-c", newer) is not None:
-            return "uvicorn from 0.29 on ends Django by the signal, with what it had not sent"
-        return reason
-
     def command(self, port: int, directory: Path) -> List[str]:
         command = [PYTHON, "-m", "uvicorn", "--host", "127.0.0.1", "--port", str(port)]
         return [*command, *self._arguments]

@@ -85,6 +85,10 @@ BASIC: List[PythonServer] = [
     Wsgiref("wsgiref"),
 ]
 FRAMEWORKS: List[AppServer] = [
+    Uvicorn("uvicorn django", "django_project.asgi:application").with_django(),
+    Uvicorn("uvicorn without lifespan", "--lifespan", "off", "wrapped_asgi_app:app"),
+    Uvicorn("uvicorn workers django", "--workers", "2", "django_project.asgi:application")
+    .with_django(),
     gunicorn("eventlet").needing("eventlet"),
     gunicorn("gevent").needing("gevent"),
     Hypercorn("hypercorn", "wrapped_asgi_app:app"),

@@ -1,6 +1,7 @@
-"""How many requests this process can run at once, by the attributes of its server.
+"""What the agent takes from the server that calls the app: how many requests this process can run
+at once, whether bodies are read first, and the moment when it stops.
 
-The extension module calls both functions at the first request. An unknown number is not set.
+The extension module calls ``meet``, ``meet_worker`` and ``reads_bodies`` at the first request.
 """
 
 from __future__ import annotations
@@ -9,23 +10,62 @@ import sys
 from importlib import import_module
 from typing import Any, Optional
 
-from dynoscale import _native
+from dynoscale import _agent, _native
 
 _GREEN = ("gevent", "eventlet", "tornado")
 
 
-def find(request: dict[str, Any], answer: Any) -> None:
-    """For an environ and its start_response, or a scope and its send."""
+def meet(request: dict[str, Any], answer: Any) -> None:
+    """With an environ and its start_response, or a scope and its send."""
+    follow_end()
     slots = _of_wsgi(request, answer) if "wsgi.input" in request else _of_asgi(answer)
     if isinstance(slots, int):
         _native.set_slots(slots)
 
 
-def find_of_worker(worker: Any) -> None:
-    """For a worker of gunicorn."""
+def meet_worker(worker: Any) -> None:
+    """With a worker of gunicorn."""
     slots = _of_gunicorn(getattr(worker, "cfg", None))
     if slots is not None:
         _native.set_slots(slots)
+
+
+def reads_bodies(environ: dict[str, object]) -> bool:
+    """Whether the WSGI server reads a request's body before it calls the app. Then the time since
+    the stamp includes the wait for the client.
+    """
+    if str(environ.get("SERVER_SOFTWARE", "")).startswith("waitress"):
+        return True
+    options = getattr(sys.modules.get("uwsgi"), "opt", {})
+    return "post-buffering" in options or b"post-buffering" in options
+
+
+# ---- How it ends ----
+
+
+def follow_end() -> None:
+    """Report when uvicorn has stopped serving, if it is loaded.
+
+    Since 0.29 it then raises the signal that stopped it again, which ends the process without its
+    exit functions. Apps with lifespan report there, but Django, mounted apps and those under
+    ``--lifespan off`` have none.
+    """
+    server: Any = getattr(sys.modules.get("uvicorn.server"), "Server", None)
+    shutdown: Any = getattr(server, "shutdown", None)
+    if shutdown is None or hasattr(shutdown, "_dynoscale"):
+        return
+
+    async def shutdown_and_report(*arguments: Any, **named: Any) -> Any:
+        try:
+            return await shutdown(*arguments, **named)
+        finally:
+            _agent.send_before_exit()
+
+    shutdown_and_report._dynoscale = True  # type: ignore[attr-defined]
+    server.shutdown = shutdown_and_report
+
+
+# ---- How many requests it can run at once; an unknown number is not set ----
 
 
 def _of_wsgi(environ: dict[str, Any], start_response: Any) -> Optional[int]:
