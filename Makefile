@@ -180,9 +180,9 @@ VARIANT        :=
 FLAGS_asan     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_tsan     := -fsanitize=thread
 FLAGS_coverage := --coverage -fprofile-update=atomic -O0 -DCOVERAGE
-# As Debian builds what listens on a network. (Fortified headers also want each result to be used.)
+# As Debian builds what listens on a network.
 FLAGS_deb      := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 \
-                  -Wno-unused-result -Wl,-z,relro,-z,now
+                  -Wl,-z,relro,-z,now
 FLAGS_fuzz     := $(FLAGS_asan) -fsanitize=fuzzer-no-link -DFUZZING
 
 OUT     := build/$(notdir $(firstword $(CC)))$(VARIANT:%=-%)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import List, Tuple
 
 from conftest import Started, with_files
@@ -257,3 +258,14 @@ def test_anybody_reads_the_services_own_numbers_where_that_is_set(serve: Started
     text = service.get("/metrics").text
     assert "dynoscaled_apps" in text and "shop" not in text
     assert service.get("/metrics", {"Authorization": "Bearer ds_no"}).status == 401
+
+
+@with_files
+def test_a_lock_that_can_not_be_written_to_is_told_and_harms_nothing(serve: Started, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(0o700)
+    (data / "control.lock").symlink_to("/dev/full")
+    service = serve("--tick-s", "1")
+    add_app(service)
+    service.wait_until(lambda: "control.lock can't be written to" in service.log, "tell", PATIENCE)
+    service.wait_until(lambda: service.metric("decisions_total") > 0, "decide", PATIENCE)

@@ -46,6 +46,19 @@ bool lease_begin(struct control *control, char *error, size_t size) {
     return false;
 }
 
+/* For the next start, which else waits for the lease's end. */
+static void write_holder(const struct control *control) {
+    size_t length = strlen(control->holder);
+    if (ftruncate(control->lock, 0) == 0 &&
+        pwrite(control->lock, control->holder, length, 0) == (ssize_t)length)
+        return;
+    log_line(
+        LOG_WARN, "control",
+        "%s/control.lock can't be written to (%s): after a crash the next start acts only once "
+        "this one's lease is over",
+        control->folder, strerror(errno));
+}
+
 /* Whether this process is the one of its folder; at first, whoever was it before gives up its
  * lease. */
 static bool take_lock(struct control *control) {
@@ -57,10 +70,8 @@ static bool take_lock(struct control *control) {
         !(control->follow ? lease_expire : lease_release)(control->store, SHARD, before))
         return false;
     control->lock_taken = true;
-    size_t own = strlen(control->holder);
-    /* What can't be written costs the next start a wait for the lease's end. */
-    if (pwrite(control->lock, control->holder, own, 0) != (ssize_t)own) return true;
-    return ftruncate(control->lock, (off_t)own) == 0 || true;
+    write_holder(control);
+    return true;
 }
 
 bool lease_hold(struct control *control, int64_t now_s) {
