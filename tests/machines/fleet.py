@@ -3,7 +3,6 @@ behave as agents do."""
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import shutil
@@ -17,7 +16,7 @@ import pytest
 
 from postgresql import Cluster, unprivileged
 from processes import Process, free_port
-from reports import add_app, counted, headers, post
+from reports import Sender, add_app, counted, finish
 from service import PROGRAM, Service
 
 PATIENCE = 120.0
@@ -187,38 +186,6 @@ max_client_conn = 500
         return self
 
 
-class Sender(threading.Thread):
-    """Reports of one row, each sent again under its key until it is answered with 2xx."""
-
-    def __init__(self, number: int, port: int, path: str, end: threading.Event) -> None:
-        super().__init__(daemon=True)
-        self.number, self.port, self.path, self.end = number, port, path, end
-        self.sent = self.answered = self.busy = self.broken = 0
-        self.wrong: List[str] = []
-
-    def try_once(self, key: str, second: int) -> bool:
-        rows = [(second, self.number, "web", "")]
-        try:
-            answer = post(self.port, self.path, rows, headers(key, f"web.{self.number + 1}"))
-        except (OSError, http.client.HTTPException):
-            self.broken += 1
-            return False
-        if answer.status == 503:
-            self.busy += 1
-            return False
-        if answer.status != 200:
-            self.wrong.append(f"{answer.status} {answer.text}")
-        return True
-
-    def run(self) -> None:
-        while not self.end.is_set() and not self.wrong:
-            key, second = f"{self.number:016x}{self.sent:016x}", int(time.time())
-            self.sent += 1
-            while not self.try_once(key, second):
-                time.sleep(0.05)
-            self.answered += 1
-
-
 class Senders:
     """`count` of them, until `finish`, which asks whether each row is there once."""
 
@@ -243,12 +210,7 @@ class Senders:
 
     def finish(self, unbroken: bool = False) -> str:
         self.end.set()
-        for sender in self.all:
-            sender.join(PATIENCE)
-            assert not sender.is_alive()
-        assert [sender.wrong for sender in self.all] == [[]] * len(self.all)
-        sent = sum(sender.sent for sender in self.all)
-        assert self.answered == sent
+        sent = finish(self.all)
         for service in self.fleet.services:
             if service.running:
                 assert counted(service, begin=self.began, app=self.app) == sent, service.name

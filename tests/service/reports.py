@@ -6,8 +6,9 @@ import http.client
 import json
 import re
 import subprocess
+import threading
 import time
-from typing import Dict, List, Mapping, Optional, Tuple, Union
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from service import Answer, Service
 from wire import Wire
@@ -66,6 +67,56 @@ def post(
         return Answer(answer.status, names, answer.read())
     finally:
         connection.close()
+
+
+class Sender(threading.Thread):
+    """Reports, each sent again under its key until it is answered with 2xx, as agents do; until
+    `end` is set, or `most` were answered."""
+
+    def __init__(
+        self, number: int, port: int, path: str, end: threading.Event, most: Optional[int] = None
+    ) -> None:
+        super().__init__(daemon=True)
+        self.number, self.port, self.path, self.end, self.most = number, port, path, end, most
+        self.sent = self.answered = self.busy = self.broken = 0
+        self.wrong: List[str] = []
+
+    def report(self) -> Union[bytes, List[Row]]:
+        return [(int(time.time()), self.number, "web", "")]
+
+    def try_once(self, key: str, body: Union[bytes, List[Row]]) -> bool:
+        try:
+            answer = post(self.port, self.path, body, headers(key, f"web.{self.number + 1}"))
+        except (OSError, http.client.HTTPException):
+            self.broken += 1
+            return False
+        if answer.status == 503:
+            self.busy += 1
+            if not int(answer.headers.get("retry-after", "0")):
+                self.wrong.append("503 without Retry-After")
+            return False
+        if answer.status != 200:
+            self.wrong.append(f"{answer.status} {answer.text}")
+        return True
+
+    def run(self) -> None:
+        while not self.end.is_set() and not self.wrong and self.sent != self.most:
+            key, body = f"{self.number:016x}{self.sent:016x}", self.report()
+            self.sent += 1
+            while not self.try_once(key, body):
+                time.sleep(0.02)
+            self.answered += 1
+
+
+def finish(senders: Sequence[Sender]) -> int:
+    """Waits for their end. How many reports there were, each of which was answered."""
+    for sender in senders:
+        sender.join(2 * PATIENCE)
+        assert not sender.is_alive()
+    assert [sender.wrong for sender in senders] == [[]] * len(senders)
+    sent = sum(sender.sent for sender in senders)
+    assert sum(sender.answered for sender in senders) == sent
+    return sent
 
 
 def local(service: Service, path: str) -> object:
