@@ -18,6 +18,8 @@
 
 #define NOW_S (NOW_NS / 1000000000)
 
+enum { WAITING_BYTES = 100000, GROUP_BYTES = 10000, ITEM_BYTES = 1000 };
+
 struct world {
     char *folder;
     struct live *live;
@@ -52,8 +54,12 @@ static void called(void *context, struct store *store) {
 
 static void start_with(int commit_ms) {
     char error[512];
-    struct commit_settings settings = {
-        .folder = world.folder, .commit_ms = commit_ms, .done = done, .called = called};
+    struct commit_settings settings = {.folder = world.folder,
+                                       .commit_ms = commit_ms,
+                                       .waiting_bytes = WAITING_BYTES,
+                                       .group_bytes = GROUP_BYTES,
+                                       .done = done,
+                                       .called = called};
     world.live = live_new();
     world.follow = follow_new(world.live);
     world.done = world.groups = world.called = 0;
@@ -74,6 +80,7 @@ static void catch_up(void) {
 }
 
 static void stop(void) {
+    commit_end(world.commit);
     commit_free(world.commit);
     follow_free(world.follow);
     live_free(world.live);
@@ -285,6 +292,65 @@ static void what_waits_is_committed_at_the_end(void **unused) {
     assert_int_equal(samples_on_disk(), 3);
 }
 
+static struct commit_item *sized_item(int64_t app, int number) {
+    char key[20];
+    snprintf(key, sizeof key, "%d", number);
+    struct commit_item *item = item_of(app, "web.1", key, BODY);
+    item->bytes = ITEM_BYTES;
+    return item;
+}
+
+/* Their numbers in the store count up with the order in which they were written. */
+static void a_report_waits_for_few_of_another_app_however_many_wait(void **unused) {
+    (void)unused;
+    enum { MANY = WAITING_BYTES / ITEM_BYTES / 2 };
+    struct commit_item *flood[MANY], *other = sized_item(2, 0);
+    for (int i = 0; i < MANY; i++) flood[i] = sized_item(1, i);
+    hold_thread();
+    for (int i = 0; i < MANY; i++) assert_true(commit_add(world.commit, flood[i]));
+    assert_true(commit_add(world.commit, other));
+    let_go();
+    wait_for(&world.done, MANY + 1);
+    int before = 0;
+    for (int i = 0; i < MANY; i++) before += flood[i]->number < other->number;
+    assert_int_equal(before, 1);
+    for (int i = 1; i < MANY; i++) assert_true(flood[i - 1]->number < flood[i]->number);
+    /* And no transaction is longer than it may. */
+    assert_int_equal(world.groups, (MANY + 1) * ITEM_BYTES / GROUP_BYTES + 1);
+    for (int i = 0; i < MANY; i++) free_item(flood[i]);
+    free_item(other);
+}
+
+static void an_app_may_have_as_much_waiting_as_is_free(void **unused) {
+    (void)unused;
+    struct commit_item *items[WAITING_BYTES / ITEM_BYTES], *more = sized_item(1, 0);
+    int count = 0;
+    hold_thread();
+    for (int64_t app = 1; app <= 2; app++) {
+        int of_app = 0;
+        while (commit_has_room(world.commit, app, ITEM_BYTES)) {
+            items[count] = sized_item(app, count);
+            assert_true(commit_add(world.commit, items[count++]));
+            of_app++;
+        }
+        more->app = app;
+        assert_false(commit_add(world.commit, more));
+        assert_int_equal(of_app, app == 1 ? 50 : 25);
+        assert_int_equal(commit_waiting_bytes(world.commit), (size_t)count * ITEM_BYTES);
+    }
+    let_go();
+    wait_for(&world.done, count);
+    assert_false(commit_has_room(world.commit, 1, ITEM_BYTES)); /* until they are answered */
+    for (int i = 0; i < count; i++) {
+        commit_release(world.commit, items[i]);
+        free_item(items[i]);
+    }
+    assert_int_equal(commit_waiting_bytes(world.commit), 0);
+    assert_true(commit_has_room(world.commit, 1, WAITING_BYTES));
+    assert_false(commit_has_room(world.commit, 1, WAITING_BYTES + 1));
+    free_item(more);
+}
+
 static void a_call_comes_with_the_store(void **unused) {
     (void)unused;
     assert_int_equal(world.called, 1);
@@ -338,6 +404,8 @@ int main(void) {
         TEST(a_heartbeat_says_only_that_its_dyno_lives),
         TEST(an_app_has_only_so_many_series),
         TEST(what_waits_is_committed_at_the_end),
+        TEST(a_report_waits_for_few_of_another_app_however_many_wait),
+        TEST(an_app_may_have_as_much_waiting_as_is_free),
         TEST(a_call_comes_with_the_store),
         TEST(what_a_store_refuses_is_told_and_comes_through_later),
     };

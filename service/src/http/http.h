@@ -70,8 +70,8 @@ void http_stream_end(struct http_stream *stream, const char *event, const char *
 
 struct http_limits {
     size_t head_bytes, body_bytes; /* 16 KiB (at most 65,535), 512 KiB */
-    size_t held_bytes;             /* of all requests that are not answered yet: 128 MiB */
-    size_t stream_bytes;           /* that a stream's client may be behind: 64 KiB */
+    size_t held_bytes;   /* of all requests that are not answered yet: 128 MiB, bodies the half */
+    size_t stream_bytes; /* that a stream's client may be behind: 64 KiB */
     /* 10 s from the first byte (or the connection) to the end of the head, 30 s more to the end of
      * the body, 75 s without a request, 60 s from the request to the end of its answer. A stream is
      * sent a comment each 20 s, and ends where the one before has not been taken. */

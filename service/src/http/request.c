@@ -42,6 +42,15 @@ static size_t next_room(const struct http_request *request) {
     return whole > room && whole <= USUAL_ROOM ? whole : room;
 }
 
+/* Of what requests may hold bodies take half at most, beyond the first bytes of each: the rest is
+ * for heads, so that pages are answered however many bodies are under way. */
+static bool may_hold(const struct http_request *request, size_t more) {
+    const struct http_server *server = request->server;
+    size_t most = server->limits.held_bytes;
+    if (request->room > 0 && request->frame.head_length > 0) most /= 2;
+    return server->counts.held_bytes + more <= most;
+}
+
 bool request_make_room(struct http_request *request) {
     struct http_server *server = request->server;
     const struct frame *frame = &request->frame;
@@ -50,7 +59,7 @@ bool request_make_room(struct http_request *request) {
     if (request->room - request->length >= wanted) return true;
     size_t room = next_room(request);
     size_t more = room - request->room;
-    if (server->counts.held_bytes + more > server->limits.held_bytes) return false;
+    if (!may_hold(request, more)) return false;
     char *bytes = malloc(room + 1); /* and a NUL behind the body */
     if (!bytes) return false;
     if (request->bytes) { /* not by realloc, which would leave a copy behind */

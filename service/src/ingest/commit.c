@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "ingest/waiting.h"
 #include "log.h"
 #include "store/series.h"
 
@@ -46,7 +47,7 @@ struct commit {
     pthread_t thread;
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t wake;
-    struct commit_item *first, **last;
+    struct waiting *waiting;
     bool call, urgent, stop;
     struct timespec next_at; /* before it no group's transaction begins */
     struct timespec called_at;
@@ -264,10 +265,11 @@ static bool is_over(struct timespec when) {
 static void wait_for_work(struct commit *commit) {
     while (!commit->stop) {
         struct timespec due = {0};
-        if (commit->first) due = commit->next_at;
+        bool any = waiting_any(commit->waiting);
+        if (any) due = commit->next_at;
         else if (commit->call && !commit->urgent) due = later(commit->called_at, CALL_MS);
         if (commit->call && commit->urgent) return;
-        if (!commit->first && !commit->call) {
+        if (!any && !commit->call) {
             pthread_cond_wait(&commit->wake, &commit->lock);
         } else {
             if (is_over(due)) return;
@@ -291,9 +293,7 @@ static void *run(void *context) {
     for (;;) {
         wait_for_work(commit);
         bool call = take_call(commit);
-        struct commit_item *first = commit->first;
-        commit->first = NULL;
-        commit->last = &commit->first;
+        struct commit_item *first = waiting_take(commit->waiting, commit->settings.group_bytes);
         if (first) commit->next_at = later(monotonic(), commit->settings.commit_ms);
         if (!first && !call && commit->stop) break;
         pthread_mutex_unlock(&commit->lock);
@@ -305,14 +305,32 @@ static void *run(void *context) {
     return NULL;
 }
 
-void commit_add(struct commit *commit, struct commit_item *item) {
+bool commit_has_room(struct commit *commit, int64_t app, size_t bytes) {
     pthread_mutex_lock(&commit->lock);
-    bool wake = !commit->first;
-    item->next = NULL;
-    *commit->last = item;
-    commit->last = &item->next;
-    if (wake) pthread_cond_signal(&commit->wake);
+    bool room = waiting_has_room(commit->waiting, app, bytes);
     pthread_mutex_unlock(&commit->lock);
+    return room;
+}
+
+bool commit_add(struct commit *commit, struct commit_item *item) {
+    pthread_mutex_lock(&commit->lock);
+    bool wake = !waiting_any(commit->waiting), added = waiting_add(commit->waiting, item);
+    if (wake && added) pthread_cond_signal(&commit->wake);
+    pthread_mutex_unlock(&commit->lock);
+    return added;
+}
+
+void commit_release(struct commit *commit, const struct commit_item *item) {
+    pthread_mutex_lock(&commit->lock);
+    waiting_release(commit->waiting, item);
+    pthread_mutex_unlock(&commit->lock);
+}
+
+size_t commit_waiting_bytes(struct commit *commit) {
+    pthread_mutex_lock(&commit->lock);
+    size_t bytes = waiting_bytes(commit->waiting);
+    pthread_mutex_unlock(&commit->lock);
+    return bytes;
 }
 
 void commit_call(struct commit *commit, bool urgent) {
@@ -365,6 +383,7 @@ static bool set_up(struct commit *commit, char *error, size_t size) {
 static void free_all(struct commit *commit) {
     forget_series(commit);
     store_close(commit->store);
+    waiting_free(commit->waiting);
     pthread_cond_destroy(&commit->wake);
     pthread_mutex_destroy(&commit->lock);
     free(commit->bytes);
@@ -374,13 +393,16 @@ static void free_all(struct commit *commit) {
 struct commit *commit_new(struct live *live, const struct commit_settings *settings, char *error,
                           size_t size) {
     struct commit *commit = calloc(1, sizeof *commit);
-    if (!commit) {
+    struct waiting *waiting = waiting_new(settings->waiting_bytes);
+    if (!commit || !waiting) {
         snprintf(error, size, "out of memory");
+        waiting_free(waiting);
+        free(commit);
         return NULL;
     }
+    commit->waiting = waiting;
     commit->settings = *settings;
     commit->live = live;
-    commit->last = &commit->first;
     commit->called_at = monotonic();
     pthread_mutex_init(&commit->lock, NULL);
     pthread_condattr_t attributes;
@@ -400,14 +422,16 @@ struct commit *commit_new(struct live *live, const struct commit_settings *setti
     return NULL;
 }
 
-void commit_free(struct commit *commit) {
-    if (!commit) return;
+void commit_end(struct commit *commit) {
     pthread_mutex_lock(&commit->lock);
     commit->stop = true;
     pthread_cond_signal(&commit->wake);
     pthread_mutex_unlock(&commit->lock);
     pthread_join(commit->thread, NULL);
-    free_all(commit);
+}
+
+void commit_free(struct commit *commit) {
+    if (commit) free_all(commit);
 }
 
 uint64_t commit_count(const struct commit *commit) { return atomic_load(&commit->count); }

@@ -1,8 +1,9 @@
 /*
  * The thread that makes reports durable: one transaction for all that came since the last one,
  * then the live windows, then `done` for all of them. A transaction begins `commit_ms` after the
- * one before, so a report after a pause does not wait. A report that came before is not counted
- * again.
+ * one before, so a report after a pause does not wait; it takes no more than `group_bytes`, one
+ * report of each app in turn (waiting.h), so that neither other apps nor other writers wait for the
+ * flood of one. A report that came before is not counted again.
  */
 #ifndef COMMIT_H
 #define COMMIT_H
@@ -21,6 +22,7 @@ struct commit_item {
     struct commit_item *next;
     int64_t app;
     struct report report;
+    size_t bytes; /* that it takes of what may wait */
     enum commit_result result;
     uint64_t series_refused; /* rows of series that the app may not have any more */
     int64_t noted, number;   /* in the store: of its key, of itself */
@@ -29,7 +31,8 @@ struct commit_item {
 struct commit_settings {
     const char *folder; /* or a URL: what store_open is given */
     int commit_ms;      /* from the begin of one transaction to that of the next, at least */
-    /* On the thread: items in the order in which they were added. */
+    size_t waiting_bytes, group_bytes; /* of all reports that wait; of those of one transaction */
+    /* On the thread: items, those of an app in the order in which they were added. */
     void (*done)(void *context, struct commit_item *first);
     /* On the thread, after commit_call. */
     void (*called)(void *context, struct store *store);
@@ -43,16 +46,23 @@ struct commit;
 struct commit *commit_new(struct live *live, const struct commit_settings *settings, char *error,
                           size_t size);
 
-/* Any thread. */
-void commit_add(struct commit *commit, struct commit_item *item);
+/* Any thread. Whether an app may have so much more waiting. */
+bool commit_has_room(struct commit *commit, int64_t app, size_t bytes);
+/* False: there is no room, and the item stays the caller's. Of one that was added the room is taken
+ * until commit_release, after `done`. */
+bool commit_add(struct commit *commit, struct commit_item *item);
+void commit_release(struct commit *commit, const struct commit_item *item);
 /* `called` is called soon: at once, or, unless urgent, a second after it was called last. */
 void commit_call(struct commit *commit, bool urgent);
 
 /* Commits what waits, ends the thread. */
+void commit_end(struct commit *commit);
+/* After commit_end, and the last commit_release. */
 void commit_free(struct commit *commit);
 
 /* Any thread. */
 uint64_t commit_count(const struct commit *commit);
 uint64_t commit_failed_count(const struct commit *commit);
+size_t commit_waiting_bytes(struct commit *commit);
 
 #endif

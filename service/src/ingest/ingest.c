@@ -20,6 +20,7 @@ enum {
     HEARTBEAT_S = 20,
     UNKNOWN = 1000, /* requests with unknown tokens that wait for a look into the store */
     ANSWER_SIZE = 512,
+    GROUP_BYTES = 2 << 20, /* of a transaction: some hundred reports, tens of ms */
 };
 
 static const char retry_later[] = "Retry-After: 5\r\n";
@@ -29,23 +30,15 @@ struct pending {
     struct commit_item item; /* first: the commit knows only this */
     struct ingest *ingest;
     struct http_request *request;
-    size_t bytes;
     struct loop_post post; /* of the first of a group */
     char *token;           /* while it is looked up */
     uint64_t reading;      /* the last reading of tokens that had begun when it came */
-};
-
-/* Bytes of an app that wait; only of those that have any. */
-struct app_load {
-    int64_t app;
-    size_t bytes;
 };
 
 struct ingest {
     struct loop *loop;
     struct live *live;
     struct commit *commit;
-    size_t waiting_limit;
     char answers[2][ANSWER_SIZE]; /* 1: to dynos that are to read job queues */
     size_t answer_lengths[2];
     bool ending;
@@ -55,8 +48,6 @@ struct ingest {
     struct readers *readers;
     struct pending *unknown; /* tokens that are looked up */
     size_t unknown_count;
-    size_t waiting_bytes, load_count, load_room;
-    struct app_load *loads;
     uint64_t reports, repeated, refused, overloaded, rows, rows_refused;
 
     pthread_mutex_t lock; /* of what follows */
@@ -112,46 +103,6 @@ static void write_answers(struct ingest *ingest, int publish_s) {
     }
 }
 
-/* ---- What waits ---------------------------------------------------------------------------- */
-
-static struct app_load *load_of(struct ingest *ingest, int64_t app) {
-    for (size_t i = 0; i < ingest->load_count; i++)
-        if (ingest->loads[i].app == app) return &ingest->loads[i];
-    if (ingest->load_count == ingest->load_room) {
-        size_t room = ingest->load_room ? ingest->load_room * 2 : 16;
-        struct app_load *loads = realloc(ingest->loads, room * sizeof *loads);
-        if (!loads) return NULL;
-        ingest->loads = loads;
-        ingest->load_room = room;
-    }
-    ingest->loads[ingest->load_count] = (struct app_load){.app = app};
-    return &ingest->loads[ingest->load_count++];
-}
-
-static void release(struct ingest *ingest, int64_t app, size_t bytes) {
-    struct app_load *load = load_of(ingest, app);
-    ingest->waiting_bytes -= bytes;
-    if (!load) return;
-    load->bytes -= bytes;
-    if (load->bytes == 0) *load = ingest->loads[--ingest->load_count];
-}
-
-/* An app may have as much waiting as is free: however much one sends, another finds room. */
-static bool admit(struct ingest *ingest, int64_t app, size_t bytes) {
-    size_t free = ingest->waiting_limit > ingest->waiting_bytes
-                      ? ingest->waiting_limit - ingest->waiting_bytes
-                      : 0;
-    struct app_load *load = load_of(ingest, app);
-    if (!load) return false;
-    if (load->bytes + bytes > free) {
-        if (load->bytes == 0) *load = ingest->loads[--ingest->load_count];
-        return false;
-    }
-    load->bytes += bytes;
-    ingest->waiting_bytes += bytes;
-    return true;
-}
-
 static void free_pending(struct pending *pending) {
     report_free(&pending->item.report);
     free(pending->token);
@@ -180,7 +131,7 @@ static void answer_committed(struct pending *pending) {
                        "the report could not be kept: it is to be sent again");
         break;
     }
-    release(ingest, pending->item.app, pending->bytes);
+    commit_release(ingest->commit, &pending->item);
     free_pending(pending);
 }
 
@@ -230,29 +181,27 @@ static struct pending *new_pending(struct ingest *ingest, struct http_request *r
 }
 
 static void commit_pending(struct ingest *ingest, struct pending *pending, size_t body_length) {
-    struct report *report = &pending->item.report;
-    pending->bytes = sizeof *pending + report_bytes(report) + body_length;
-    if (admit(ingest, pending->item.app, pending->bytes)) {
-        commit_add(ingest->commit, &pending->item);
-        return;
-    }
+    pending->item.bytes = sizeof *pending + report_bytes(&pending->item.report) + body_length;
+    if (commit_add(ingest->commit, &pending->item)) return;
     answer_busy(ingest, pending->request);
     free_pending(pending);
 }
 
 static int64_t now_s(void) { return store_wall_ns() / 1000000000; }
 
-/* A report of an app that is known. */
+/* A report of an app that is known. One for which there is no room is not even read: of ten times
+ * as many as can be taken, nine must cost little. */
 static void take_report(struct ingest *ingest, struct http_request *request, int64_t app) {
-    struct pending *pending = new_pending(ingest, request);
+    size_t length;
+    const char *body = http_body(request, &length);
+    bool room = length == 0 || commit_has_room(ingest->commit, app, length);
+    struct pending *pending = room ? new_pending(ingest, request) : NULL;
     if (!pending) {
         answer_busy(ingest, request);
         return;
     }
     char sentence[REPORT_SENTENCE_SIZE];
     struct report_head head = head_of(request);
-    size_t length;
-    const char *body = http_body(request, &length);
     pending->item.app = app;
     switch (report_read(&pending->item.report, &head, body, length, now_s(), sentence)) {
     case REPORT_ROWS:
@@ -385,12 +334,13 @@ struct ingest *ingest_new(struct loop *loop, struct live *live,
     ingest->readers = readers;
     ingest->loop = loop;
     ingest->live = live;
-    ingest->waiting_limit = settings->waiting_bytes;
     write_answers(ingest, settings->publish_s);
     pthread_mutex_init(&ingest->lock, NULL);
     struct commit_settings commit = {
         .folder = settings->folder,
         .commit_ms = settings->commit_ms,
+        .waiting_bytes = settings->waiting_bytes,
+        .group_bytes = GROUP_BYTES,
         .done = committed,
         .called = read_tokens,
         .context = ingest,
@@ -409,8 +359,7 @@ struct ingest *ingest_new(struct loop *loop, struct live *live,
 void ingest_free(struct ingest *ingest) {
     if (!ingest) return;
     ingest->ending = true;
-    struct commit *commit = ingest->commit;
-    commit_free(commit);
+    commit_end(ingest->commit);
     /* No request is left without an answer. */
     for (struct pending *pending = ingest->unknown, *next; pending; pending = next) {
         next = (struct pending *)pending->item.next;
@@ -419,11 +368,11 @@ void ingest_free(struct ingest *ingest) {
     }
     ingest->unknown = NULL;
     loop_run_posts(ingest->loop);
+    commit_free(ingest->commit);
     tokens_free(ingest->tokens);
     tokens_free(ingest->fresh);
     readers_free(ingest->readers);
     pthread_mutex_destroy(&ingest->lock);
-    free(ingest->loads);
     free(ingest);
 }
 
@@ -437,5 +386,6 @@ struct ingest_counts ingest_counts(const struct ingest *ingest) {
         .rows_refused = ingest->rows_refused,
         .commits = commit_count(ingest->commit),
         .failed_commits = commit_failed_count(ingest->commit),
+        .waiting_bytes = commit_waiting_bytes(ingest->commit),
     };
 }

@@ -34,6 +34,7 @@ void ingest_free(struct ingest *ingest);
 
 struct ingest_counts {
     uint64_t reports, repeated, refused, overloaded, rows, rows_refused, commits, failed_commits;
+    size_t waiting_bytes; /* of reports that are not committed yet */
 };
 struct ingest_counts ingest_counts(const struct ingest *ingest);
 

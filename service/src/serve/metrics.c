@@ -53,6 +53,8 @@ static void write_ingest(struct text *text, const struct service *service) {
     counter(text, "reports_refused_total", "Reports refused: malformed, or an unknown token.",
             counts.refused);
     counter(text, "reports_overloaded_total", "Reports put off with 503.", counts.overloaded);
+    gauge(text, "reports_waiting_bytes", "Memory of reports that wait for their commit.",
+          (double)counts.waiting_bytes);
     counter(text, "rows_total", "Rows committed.", counts.rows);
     counter(text, "rows_refused_total", "Rows whose time was too far off.", counts.rows_refused);
     counter(text, "commits_total", "Group commits.", counts.commits);
