@@ -587,6 +587,26 @@ static void an_answer_that_was_lost_is_found_in_the_next_reading(void **state) {
     assert_int_equal(count_lines(calls()), before);
 }
 
+/* The order is void before a reading can show that it was done. */
+static void a_void_order_that_was_done_all_the_same_was_set_by_nobody_else(void **state) {
+    (void)state;
+    pass(12, 20);
+    write_file("on-set", "echo $3 >dynos-$2; kill -9 $$\n");
+    write_file("on-read", "exit 1\n");
+    set_rules(min_three);
+    pass(3, 20);
+    assert_int_equal(last_act().to, 3);
+    set_rules("processes: {web: {rules: [{name: default, dynos: {min: 1, max: 5}}]}}");
+    for (int i = 0; i < 30 && !last_act().ended_s; i++) pass(1, 70);
+    assert_int_equal(last_act().state, ACT_FAILED);
+    assert_true(last_act().ended_s > 0);
+    write_file("on-read", "");
+    pass(30, 70);
+    assert_int_equal(last_tick().situation.ordered, 3);
+    assert_int_equal(last_tick().situation.outside_count, 0);
+    assert_int_equal(last_act().state, ACT_DONE);
+}
+
 static void a_change_by_somebody_else_is_noticed(void **state) {
     (void)state;
     pass(30, 20);
@@ -924,6 +944,7 @@ int main(void) {
         TEST(a_platform_that_does_not_do_what_it_says_is_found_out),
         TEST(a_platform_that_is_slow_to_show_a_change_is_believed),
         TEST(an_answer_that_was_lost_is_found_in_the_next_reading),
+        TEST(a_void_order_that_was_done_all_the_same_was_set_by_nobody_else),
         TEST(a_change_by_somebody_else_is_noticed),
         TEST(a_formation_that_can_not_be_read_grows_old_and_is_told),
         TEST(the_time_a_dyno_takes_to_start_is_learned),

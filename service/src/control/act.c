@@ -26,6 +26,7 @@ enum {
     READ_BEFORE_TICK_MS = 3000,
     READ_JITTER_MS = 1500,
     BOOT_MOST_S = 1800,
+    DOUBT_S = 300, /* after an order was void, it may be found done */
     PAUSE_MOST_MS = 60 * 1000,
 };
 
@@ -213,6 +214,13 @@ static void note_outside(struct process *process, int now) {
     process->boot_target = 0;
 }
 
+/* An order failed, and was then void: the platform may have done it all the same, or may yet. */
+static bool may_be_done(const struct process *process) {
+    const struct act *act = &process->act;
+    return act->id && act->ended_s && act->state == ACT_FAILED && process->phase == PHASE_NONE &&
+           control_now_s() - act->ended_s <= DOUBT_S;
+}
+
 static bool between(int number, int one, int other) {
     return one < other ? number >= one && number <= other : number >= other && number <= one;
 }
@@ -238,7 +246,9 @@ static int judge(struct control *control, struct process *process, int ordered) 
         else if (!between(ordered, process->act.from, process->act.to)) process->phase = PHASE_NONE;
         else if (!late) return process->act.to;
         else broke_its_word(control, process, ordered);
-    } else if (act_open(process) && reached) { /* its answer was lost, not the order */
+    } else if (reached &&
+               (act_open(process) || (may_be_done(process) && ordered != process->known))) {
+        /* Its answer was lost, not the order. */
         done(process);
         process->phase = PHASE_NONE;
         store_act(control, process);
