@@ -20,7 +20,7 @@ struct pool {
 
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t changed;
-    struct pool_job *first, **last;
+    struct pool_job *first, **last, **last_ahead; /* behind the last that went ahead */
     size_t waiting, longest;
     bool ending;
 };
@@ -32,7 +32,8 @@ static struct pool_job *take(struct pool *pool) {
     struct pool_job *job = pool->first;
     if (job) {
         pool->first = job->next;
-        if (!pool->first) pool->last = &pool->first;
+        if (pool->last == &job->next) pool->last = &pool->first;
+        if (pool->last_ahead == &job->next) pool->last_ahead = &pool->first;
         pool->waiting--;
     }
     pthread_mutex_unlock(&pool->lock);
@@ -73,7 +74,7 @@ struct pool *pool_new(const char *name, int threads, size_t longest, const char 
     pthread_cond_init(&pool->changed, NULL);
     pool->workers = workers;
     pool->longest = longest;
-    pool->last = &pool->first;
+    pool->last = pool->last_ahead = &pool->first;
     for (; pool->opened < threads; pool->opened++) {
         struct worker *worker = &workers[pool->opened];
         worker->pool = pool;
@@ -88,19 +89,25 @@ failed:
     return NULL;
 }
 
-bool pool_add(struct pool *pool, struct pool_job *job) {
-    job->next = NULL;
+static bool add(struct pool *pool, struct pool_job *job, bool ahead) {
     pthread_mutex_lock(&pool->lock);
     bool taken = pool->waiting < pool->longest;
     if (taken) {
-        *pool->last = job;
-        pool->last = &job->next;
+        struct pool_job **place = ahead ? pool->last_ahead : pool->last;
+        job->next = *place;
+        *place = job;
+        if (place == pool->last) pool->last = &job->next;
+        if (ahead) pool->last_ahead = &job->next;
         pool->waiting++;
         pthread_cond_signal(&pool->changed);
     }
     pthread_mutex_unlock(&pool->lock);
     return taken;
 }
+
+bool pool_add(struct pool *pool, struct pool_job *job) { return add(pool, job, false); }
+
+bool pool_add_ahead(struct pool *pool, struct pool_job *job) { return add(pool, job, true); }
 
 size_t pool_waiting(struct pool *pool) {
     pthread_mutex_lock(&pool->lock);

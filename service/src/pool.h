@@ -1,6 +1,6 @@
 /*
  * Threads for what may block: queries for the pages, passwords, calls to platforms. Jobs begin in
- * the order in which they were given, some at a time.
+ * the order in which they were given, some at a time; those that may not wait go ahead.
  */
 #ifndef POOL_H
 #define POOL_H
@@ -25,6 +25,8 @@ struct pool *pool_new(const char *name, int threads, size_t longest, const char 
 
 /* Any thread. False: too many wait already; the job is still the caller's. */
 bool pool_add(struct pool *pool, struct pool_job *job);
+/* The same before all that wait, but behind those that were added so before. */
+bool pool_add_ahead(struct pool *pool, struct pool_job *job);
 
 size_t pool_waiting(struct pool *pool); /* jobs that no thread has begun. Any thread */
 

@@ -3,6 +3,7 @@
 #include "../core/support/suite.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -140,6 +141,40 @@ static void jobs_that_wait_are_run_in_order_before_the_pool_ends(void **state) {
     for (int i = 0; i < 100; i++) assert_int_equal(seen[i], i);
 }
 
+static void jobs_that_may_not_wait_go_ahead_in_their_order(void **state) {
+    (void)state;
+    enum { JOBS = 6 };
+    static const bool ahead[JOBS] = {false, false, true, true, false, true};
+    static const int expected[JOBS] = {2, 3, 5, 0, 1, 4};
+    struct pool *pool = new_pool(1, JOBS);
+    struct gate gate;
+    struct counted jobs[JOBS];
+    int seen[JOBS], count = 0;
+    for (int round = 0; round < 2; round++) { /* and again once none waits */
+        gate_init(&gate);
+        assert_true(pool_add(pool, &gate.job));
+        sem_wait(&gate.begun); /* it keeps the one thread busy */
+        count = 0;
+        for (int i = 0; i < JOBS; i++) {
+            jobs[i] = (struct counted){{NULL, write_down}, i, seen, &count};
+            assert_true((ahead[i] ? pool_add_ahead : pool_add)(pool, &jobs[i].job));
+        }
+        assert_false(pool_add_ahead(pool, &gate.job));
+        sem_post(&gate.may_end);
+        if (round == 0) { /* behind all of them */
+            struct gate last;
+            gate_init(&last);
+            while (!pool_add(pool, &last.job)) sched_yield();
+            sem_wait(&last.begun);
+            sem_post(&last.may_end);
+            assert_int_equal(count, JOBS);
+        }
+    }
+    pool_free(pool);
+    assert_int_equal(count, JOBS);
+    for (int i = 0; i < JOBS; i++) assert_int_equal(seen[i], expected[i]);
+}
+
 static void a_store_that_can_not_be_opened_ends_it_all(void **state) {
     (void)state;
     fails_from = 2;
@@ -154,6 +189,7 @@ int main(void) {
         cmocka_unit_test_setup(each_thread_has_a_name_and_a_store_of_its_own, reset),
         cmocka_unit_test_setup(a_full_pool_refuses_and_leaves_the_job_alone, reset),
         cmocka_unit_test_setup(jobs_that_wait_are_run_in_order_before_the_pool_ends, reset),
+        cmocka_unit_test_setup(jobs_that_may_not_wait_go_ahead_in_their_order, reset),
         cmocka_unit_test_setup(a_store_that_can_not_be_opened_ends_it_all, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
