@@ -30,7 +30,8 @@ both = log=$$(mktemp) && { $(1) >$$log 2>&1 & one=$$!; }; trap 'kill $$one' INT 
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
         test-python test-jobs test-jobs-ruby test-jobs-python test-jobs-ruby-smoke test-jobs-python-smoke \
         test-servers test-frameworks test-faults build-service test-service test-service-asan \
-        test-service-http test-service-postgresql test-machines tsan-service coverage-service run-covered-http test-kills test-loop \
+        test-service-http test-service-postgresql test-machines \
+        soak-service tsan-service coverage-service run-covered-http test-kills test-loop \
         test-published test-heroku-clients \
         test-web web-tests-ready screenshots lighthouse bench-web \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
@@ -381,6 +382,9 @@ coverage-service: ## the lines of service/src that its suite in C reaches; HTTP=
 run-covered-http: $(OUT)/dynoscaled
 	TEST_DYNOSCALED=$(abspath $<) $(PYTEST) tests/service --deselect tests/service/test_walls.py
 
+soak-service: build-service ## the service for MINUTES=60: 200 apps, a platform that fails, people, restarts
+	@$(PYTHON) tests/service/soak/soak.py --minutes $(or $(MINUTES),60) $(APPS:%=--apps %)
+
 # Minutes: SECONDS_OF_KILLS=600 for ten of kills alone.
 test-machines: build-service ## several services on one PostgreSQL: kills, failover, pgbouncer, stops, clocks
 	$(call install,test)
@@ -559,8 +563,8 @@ bench: ## what the agents cost, beside what can't be avoided; QUICK=1 ONLY=core,
 	@BENCH_NATIVE=$(abspath $(OUT))/bench/native $(PYTHON) bench/bench.py $(if $(QUICK),--quick) \
 	    $(ONLY:%=--only %) $(MINUTES:%=--minutes %) $(TO:%=--to %)
 
-bench-machines: build-service ## receivers 1 to 4 on one PostgreSQL, 10,000 apps: APPS=10000 SECONDS=120
-	@$(PYTHON) bench/service/machines.py --apps $(or $(APPS),10000) --seconds $(or $(SECONDS),120)
+bench-machines: build-service ## receivers 1 to 4 on one PostgreSQL, 10,000 apps: APPS=10000 SECONDS=120 TO=DIR
+	@$(PYTHON) bench/service/machines.py --apps $(or $(APPS),10000) --seconds $(or $(SECONDS),120) $(TO:%=--to %)
 
 bench-service: ## what the service costs, beside nginx, SQLite and bare loops; QUICK=1 ONLY=report,disk
 	$(call install,bench service)

@@ -2,17 +2,20 @@
 """What several services on one PostgreSQL cost, under reports as agents send them.
 
     python3 bench/service/machines.py [--apps 10000] [--seconds 120] [--receivers 1,2,3,4] [--senders 2]
+                                      [--to DIR]
 
 Each app has one dyno and five series (requests, two signals of them, two job queues) and reports
 once each ten seconds over connections that last, with a key of its own for each report. Printed for
 each number of receivers: reports and parts a second, CPU time of the services and of PostgreSQL for
-each report and part, the slowest answers, ticks that were late. Services, database and senders share
+each report and part, what PostgreSQL wrote to its log for each report, the memory of each service, the
+slowest answers, ticks and those that were late. --to writes that as machines.txt and machines.svg. Services, database and senders share
 this machine: a number of receivers that takes no more than fewer do says that the machine is full.
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
 import hashlib
 import multiprocessing
 import os
@@ -27,8 +30,9 @@ from pathlib import Path
 from typing import Dict, List, Tuple
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "service")]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "service"), str(ROOT / "bench")]
 
+import plot  # noqa: E402
 from postgresql import Cluster  # noqa: E402
 from service import Service  # noqa: E402
 
@@ -97,7 +101,8 @@ class Connection:
 
 def send(apps: List[int], ports: List[int], until: float, results: "multiprocessing.Queue[Tuple[int, int, List[float]]]") -> None:
     """Each app's report when it is due, on whichever connection is free."""
-    ready = [Connection(ports[number % len(ports)]) for number in range(32 * len(ports))]
+    # Each in its turn: one that is idle for long is closed.
+    ready = collections.deque(Connection(ports[number % len(ports)]) for number in range(32 * len(ports)))
     selector = selectors.DefaultSelector()
     for connection in ready:
         selector.register(connection.socket, selectors.EVENT_READ, connection)
@@ -106,7 +111,7 @@ def send(apps: List[int], ports: List[int], until: float, results: "multiprocess
     while time.monotonic() < until or len(ready) < 32 * len(ports):
         due = began + (number * len(apps) + next_app) * EVERY_S / len(apps)
         while ready and time.monotonic() >= due and time.monotonic() < until:
-            connection = ready.pop()
+            connection = ready.popleft()
             connection.sent_at, connection.answer = time.monotonic(), b""
             connection.socket.sendall(report(apps[next_app], number))
             next_app += 1
@@ -146,6 +151,29 @@ def cpu_of_servers(data: Path) -> float:
     return total
 
 
+def log_bytes(cluster: Cluster) -> int:
+    return int(cluster.sql("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"))
+
+
+def line(row: Dict[str, float]) -> str:
+    def shown(name: str, value: float) -> str:
+        return f"{value:>{len(name)}.{0 if value >= 100 or value == int(value) else 1}f}"
+
+    return "  ".join(shown(name, value) for name, value in row.items())
+
+
+def write(to: Path, given: argparse.Namespace, rows: List[Dict[str, float]]) -> None:
+    to.mkdir(parents=True, exist_ok=True)
+    title = f"{given.apps} apps, {given.apps * 5} series, {given.seconds:.0f} s for each number of receivers"
+    (to / "machines.txt").write_text("\n".join([title, "", "  ".join(rows[0]), *map(line, rows)]) + "\n")
+    series: Dict[str, List[plot.Point]] = {}
+    for row in rows:
+        ours, theirs = row["service us/report"], row["postgres us/report"]
+        for name, cost in (("both", ours + theirs), ("PostgreSQL", theirs), ("all receivers", ours)):
+            series.setdefault(name, []).append((row["receivers"], cost, cost, cost))
+    plot.lines(to / "machines.svg", title, "receivers", "CPU time of a report, µs", series)
+
+
 def measure(cluster: Cluster, receivers: int, given: argparse.Namespace) -> Dict[str, float]:
     url = cluster.database()
     database = url.rsplit("/", 1)[1]
@@ -163,6 +191,7 @@ def measure(cluster: Cluster, receivers: int, given: argparse.Namespace) -> Dict
         ports = [service.port for service in services]
         results: "multiprocessing.Queue[Tuple[int, int, List[float]]]" = multiprocessing.Queue()
         until = time.monotonic() + given.seconds
+        log = log_bytes(cluster)
         before, cpu, theirs = time.monotonic(), sum(cpu_of(s.pid) for s in services), cpu_of_servers(cluster.data)
         senders = [
             multiprocessing.Process(
@@ -181,14 +210,18 @@ def measure(cluster: Cluster, receivers: int, given: argparse.Namespace) -> Dict
         done = sum(result[0] for result in gathered)
         waits = sorted(wait for result in gathered for wait in result[2])
         parts = int(cluster.sql("SELECT count(*) FROM part", database)) or 1
-        late = sum(service.metric("ticks_late_total") for service in services)
+        log = log_bytes(cluster) - log
+        late, ticks = (sum(service.metric(name) for service in services) for name in ("ticks_late_total", "ticks_total"))
+        memory = max(service.metric("resident_bytes") for service in services)
         found = {
             "receivers": receivers, "reports/s": done / took, "503": sum(result[1] for result in gathered),
             "parts/s": parts / took, "service us/report": cpu / max(done, 1) * 1e6,
             "service us/part": cpu / parts * 1e6, "postgres us/report": theirs / max(done, 1) * 1e6,
-            "postgres us/part": theirs / parts * 1e6,
+            "postgres us/part": theirs / parts * 1e6, "log B/report": log / max(done, 1),
+            "MiB each": memory / 2**20,
             "p50 ms": waits[len(waits) // 2] * 1e3 if waits else 0,
-            "p99 ms": waits[len(waits) * 99 // 100] * 1e3 if waits else 0, "late ticks": late,
+            "p99 ms": waits[len(waits) * 99 // 100] * 1e3 if waits else 0, "ticks": ticks,
+            "late": late,
         }  # fmt: skip
     return found
 
@@ -199,6 +232,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--receivers", default="1,2,3,4")
     parser.add_argument("--senders", type=int, default=2)
+    parser.add_argument("--to", type=Path)
     given = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as directory, Cluster(directory, "shared_buffers=256MB") as cluster:
@@ -207,7 +241,9 @@ def main() -> int:
             rows.append(measure(cluster, receivers, given))
             if len(rows) == 1:
                 print("  ".join(rows[0]))
-            print("  ".join(f"{value:>{len(name)}.{0 if value >= 100 or value == int(value) else 1}f}" for name, value in rows[-1].items()), flush=True)
+            print(line(rows[-1]), flush=True)
+    if given.to:
+        write(given.to, given, rows)
     return 0
 
 
