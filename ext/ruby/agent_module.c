@@ -117,8 +117,7 @@ static VALUE agent_mounted(VALUE self) {
     (void)self;
     ds_rb_agent_ensure_open();
     dynoscale_agent_prepare(ds_rb_agent_now());
-    if (ds_rb_in_main_ractor())
-        rb_funcall(rb_path2class("DynoscaleRuby::Jobs"), rb_intern("mounted"), 0);
+    if (ds_rb_in_main_ractor()) rb_funcall(module_of_ours(), rb_intern("mounted"), 0);
     return Qnil;
 }
 
@@ -140,7 +139,7 @@ static VALUE agent_close(VALUE self) {
 /* open(settings) -> nil, or a sentence that says why there is no agent. */
 static VALUE agent_open(VALUE self, VALUE settings) {
     (void)self;
-    const dynoscale_options *options = ds_rb_settings_options(settings);
+    const dynoscale_options *options = ds_rb_options_of(settings);
     atomic_fetch_add(&opening, 1);
     atomic_store(&opened, true);
     dynoscale_error error = open_with(options);

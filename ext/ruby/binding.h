@@ -1,5 +1,5 @@
 /*
- * What the parts of the binding share. Suggested reading order: init.c, settings_class.c,
+ * What the parts of the binding share. Suggested reading order: init.c, options_class.c,
  * agent_module.c, middleware_class.c, doctor_class.c.
  *
  * The binding only passes requests to the core and results to Ruby: it does not parse, decide or
@@ -51,10 +51,10 @@ void ds_rb_agent_log_events(void);
 /* Whether the calling thread belongs to the main Ractor. Not for the request path. */
 bool ds_rb_in_main_ractor(void);
 
-/* The options behind a DynoscaleRuby::Settings; raises TypeError for anything else. */
-const dynoscale_options *ds_rb_settings_options(VALUE settings);
+/* The options behind a DynoscaleRuby::Options; raises TypeError for anything else. */
+const dynoscale_options *ds_rb_options_of(VALUE settings);
 
-void ds_rb_settings_init(VALUE module);
+void ds_rb_options_init(VALUE module);
 void ds_rb_agent_init(VALUE module);
 void ds_rb_middleware_init(VALUE module);
 void ds_rb_doctor_init(VALUE module);

@@ -38,8 +38,8 @@ static VALUE doctor_initialize(VALUE self, VALUE settings, VALUE runtime, VALUE 
     const char *url = NIL_P(app_url) ? NULL : StringValueCStr(app_url);
     int64_t timeout = NUM2LL(timeout_ms);
     if (holder_of(self)->doctor) rb_raise(rb_eArgError, "already initialized");
-    dynoscale_error error = dynoscale_doctor_new(ds_rb_settings_options(settings), "ruby",
-                                                 runtime_text, url, timeout, &doctor);
+    dynoscale_error error = dynoscale_doctor_new(ds_rb_options_of(settings), "ruby", runtime_text,
+                                                 url, timeout, &doctor);
     if (error == DYNOSCALE_ERROR_NO_MEMORY) rb_memerror();
     if (error != DYNOSCALE_OK)
         rb_raise(rb_eArgError, "%s", dynoscale_text_of(DYNOSCALE_TEXT_WRONG_URL));

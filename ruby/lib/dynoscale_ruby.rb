@@ -1,12 +1,8 @@
 # frozen_string_literal: true
 
 require_relative 'dynoscale_ruby/version'
-require_relative 'dynoscale_ruby/log'
 require_relative 'dynoscale_ruby/rack'
 require_relative 'dynoscale_ruby/server_timing'
-require_relative 'dynoscale_ruby/servers'
-require_relative 'dynoscale_ruby/settings'
-require_relative 'dynoscale_ruby/jobs'
 
 # Measures how long each request waited for a free worker, and reports it to Dynoscale.
 #
@@ -22,6 +18,21 @@ module DynoscaleRuby
   TIMEOUT = 2.0
   LONGEST_TIMEOUT = 3600.0
 
+  # What an agent that is opened needs. It takes longer to load than all else, and a process that only
+  # loads the gem does without: see load_rest.
+  REST = { Jobs: 'jobs', Log: 'log', Servers: 'servers', Settings: 'settings' }.freeze
+  REST.each { |name, file| autoload name, "#{__dir__}/dynoscale_ruby/#{file}" }
+
+  # A job backend => a constant that exists once its library is loaded.
+  JOB_BACKENDS = {
+    'sidekiq' => 'Sidekiq::VERSION',
+    'resque' => 'Resque::Worker',
+    'delayed_job' => 'Delayed::Worker',
+    'good_job' => 'GoodJob::VERSION',
+    'que' => 'Que::Locker',
+    'solid_queue' => 'SolidQueue::VERSION'
+  }.freeze
+
   @lock = Mutex.new
 
   class << self
@@ -31,16 +42,22 @@ module DynoscaleRuby
     #
     # What is not given stays as an earlier call left it; the environment is read again. A value
     # that can't be used is one warning and changes nothing. Yields a Settings. In a signal's handler,
-    # where Ruby allows no lock, the settings are in force a moment later.
-    def configure
-      settings = Settings.new(@settings)
-      yield settings if block_given?
-      in_trap? ? Thread.new { apply(settings) } : apply(settings)
+    # where Ruby allows no lock, the settings are in force a moment later; so is the block's call,
+    # where the agent was never opened.
+    def configure(&block)
+      if load_rest
+        settings = Settings.new(@settings)
+        yield settings if block
+        in_trap? ? Thread.new { apply(settings) } : apply(settings)
+      else
+        Thread.new { configure(&block) }
+      end
       nil
     end
 
     # Sets a framework's configuration, a Hash of settings; code wins over it.
     def framework_settings=(values)
+      load_rest
       settings = Settings.new(@settings)
       settings.give_all(values, :framework)
       apply(settings)
@@ -55,7 +72,10 @@ module DynoscaleRuby
     # Opens the process's agent with the current settings, unless it is open. Starts no thread
     # before there is something to report.
     def start
-      apply(Settings.new(@settings)) { !Agent.opened? } unless Agent.opened?
+      return if Agent.opened?
+
+      load_rest
+      apply(Settings.new(@settings)) { !Agent.opened? }
       nil
     end
 
@@ -75,7 +95,7 @@ module DynoscaleRuby
     # Sends what was recorded, and stops the agent in this process. Happens by itself at exit. True
     # if nothing was dropped. `configure` starts the agent again.
     def stop(timeout: TIMEOUT)
-      Jobs.stop
+      Jobs.stop if load_rest
       Agent.stop(milliseconds(timeout)).tap { log_events }
     end
 
@@ -93,6 +113,8 @@ module DynoscaleRuby
 
     # Logs the native thread's events. The middleware calls it if there are any. Raises nothing.
     def log_events
+      return unless load_rest
+
       Servers.follow
       Servers.set_slots
       while (event = Agent.next_event)
@@ -101,6 +123,21 @@ module DynoscaleRuby
     end
 
     private
+
+    # The middleware's: one was made in the main Ractor.
+    def mounted
+      Jobs.mounted if load_rest
+    end
+
+    # Whether all of the gem is loaded: loads it if Ruby can. In a signal's handler, and in a Ractor
+    # other than the main one, it can't.
+    def load_rest
+      return true if REST.each_key.none? { |name| autoload?(name) }
+      return false if in_trap? || !Ractor.current.equal?(Ractor.main)
+
+      REST.each_key { |name| const_get(name) }
+      true
+    end
 
     def in_trap?
       Mutex.new.synchronize { false }
@@ -152,5 +189,5 @@ module DynoscaleRuby
   end
 end
 
-DynoscaleRuby::Jobs.hook
+DynoscaleRuby::Jobs.hook if DynoscaleRuby::JOB_BACKENDS.each_value.any? { |name| Object.const_defined?(name) }
 require_relative 'dynoscale_ruby/railtie' if defined?(Rails::Railtie)

@@ -34,6 +34,31 @@ class ProcessTest < DynoscaleTests::AgentTest
     assert_equal ['', 'true', 2000], [result.err, result.out, receiver.rows.size]
   end
 
+  # ---- Loading
+
+  def test_a_process_that_only_loads_the_gem_loads_what_a_request_needs
+    loaded = "puts $LOADED_FEATURES.grep(%r{/dynoscale_ruby/.*\\.rb}).map { |path| File.basename(path) }.sort\n"
+    few = %w[middleware.rb rack.rb server_timing.rb version.rb]
+    assert_equal few, run_script(loaded).split
+    assert_equal [*few, 'body_waits.rb', 'jobs.rb', 'log.rb', 'servers.rb', 'settings.rb'].sort,
+                 run_script("middleware\n#{loaded}").split
+  end
+
+  def test_a_signals_handler_may_be_the_first_to_call_anything
+    out = run_script(<<~RUBY)
+      given = Queue.new
+      trap(:USR1) do
+        DynoscaleRuby.log_events
+        p DynoscaleRuby.flush, DynoscaleRuby.stop, DynoscaleRuby.stats.fetch(:recorded)
+        DynoscaleRuby.configure { |c| given << (c.publish_frequency = 7) }
+      end
+      Process.kill(:USR1, $$)
+      given.pop
+      Thread.pass until DynoscaleRuby.settings.publish_frequency == 7
+    RUBY
+    assert_equal "true\ntrue\n0\n", out
+  end
+
   # ---- Exit
 
   def test_samples_are_sent_at_exit

@@ -37,6 +37,21 @@ class RactorTest < DynoscaleTests::AgentTest
     assert_equal 10, receiver.rows.size
   end
 
+  # There Ruby can load nothing more.
+  def test_an_app_that_lives_in_a_ractor_alone_shows_the_queue_time
+    env = DynoscaleTests::Script.environment(url, DYNOSCALE_SERVER_TIMING: 'on')
+    out = DynoscaleTests::Script.ruby(<<~RUBY, env: env).out
+      #{PRELUDE}
+      puts result(ractor {
+        start = (Process.clock_gettime(Process::CLOCK_REALTIME) * 1000).to_i.to_s
+        answer = DynoscaleRuby::Middleware.new(->(_) { [200, {}, []] }).call({ 'HTTP_X_REQUEST_START' => start })
+        [answer[1].to_s, DynoscaleRuby.log_events.inspect, DynoscaleRuby.flush(timeout: 10)]
+      })
+    RUBY
+    assert_match(/server-timing.*queue;dur=\d+.*\nnil\ntrue\n/, out)
+    assert_equal 1, receiver.rows.size
+  end
+
   def test_stats_flush_stop_and_job_queue_time_work_in_a_ractor
     assert_equal "[true, true, 2, 2, true]\n", run_script(<<~RUBY)
       p result(ractor {

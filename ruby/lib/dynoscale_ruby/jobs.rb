@@ -6,7 +6,7 @@ module DynoscaleRuby
   # Measures how long the oldest job of each queue has been ready to run, in processes that work
   # jobs or serve requests, and reports it as "BACKEND:QUEUE".
   #
-  # An adapter is one file in jobs/ and one row in BACKENDS. Its class has three methods:
+  # An adapter is one file in jobs/ and one row in JOB_BACKENDS. Its class has three methods:
   #
   #   hook     asks the library, once a process, to call Jobs.work when it begins to work jobs
   #   queues   {queue's name => ms}: how long its oldest job that is ready to run has been so; 0
@@ -28,16 +28,6 @@ module DynoscaleRuby
   # its own, made as the library makes its: a request never waits for one that a reading holds. The
   # round trips do not grow with the queues.
   module Jobs
-    # A backend's name, and its file's => a constant that exists once the library is loaded.
-    BACKENDS = {
-      'sidekiq' => 'Sidekiq::VERSION',
-      'resque' => 'Resque::Worker',
-      'delayed_job' => 'Delayed::Worker',
-      'good_job' => 'GoodJob::VERSION',
-      'que' => 'Que::Locker',
-      'solid_queue' => 'SolidQueue::VERSION'
-    }.freeze
-
     # Loaded once queues are read (and by Que's adapter for its time-out), so that an app without
     # jobs does not load it.
     autoload :Reader, "#{__dir__}/jobs/reader"
@@ -64,7 +54,7 @@ module DynoscaleRuby
       # The adapters of the libraries loaded so far, by name.
       def adapters
         @lock.synchronize do
-          BACKENDS.each do |name, constant|
+          JOB_BACKENDS.each do |name, constant|
             adopt(name) if !@adapters.key?(name) && Object.const_defined?(constant)
           end
           @adapters.dup

@@ -35,5 +35,9 @@ module DynoscaleRuby
       super
       @entry_point = EntryPoint.new
     end
+
+    # Ruby looks a method up at its first call, and notes what it found. Done here, while there is no
+    # agent, it is not left to a forked process's first request, for which each page is copied.
+    allocate.tap { |idle| idle.instance_variable_set(:@app, proc {}) }.call({})
   end
 end

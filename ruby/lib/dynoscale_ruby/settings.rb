@@ -1,15 +1,15 @@
 # frozen_string_literal: true
 
 module DynoscaleRuby
-  # Settings and where they came from. Written in C but for what turns Ruby's types into text and
-  # back; the table of settings is the core's, in dynoscale.h.
+  # Settings and where they came from. Options is written in C, over the table of settings in
+  # dynoscale.h; this turns Ruby's types into text and back.
   #
   #   settings.publish_frequency      #=> 30, in force
   #   settings.publish_frequency = 10 # a String, Symbol, number or boolean; nil takes it back
   #   settings.source(:url)           #=> :default, :environment, :framework or :code
   #   settings.off_reason             #=> nil, or a sentence: why the agent stays off
   #   settings.inspect                # without secrets
-  class Settings
+  class Settings < Options
     SWITCHES = TABLE.select { |_, row| %w[on off].include?(row[:standard]) }.keys.freeze
     LOGGER_METHODS = %i[debug info warn error].freeze
 
@@ -22,6 +22,7 @@ module DynoscaleRuby
 
     # Reads the environment, and takes over what an earlier Settings was given.
     def initialize(earlier = nil)
+      super()
       read_environment
       @given = { framework: {}, code: {} }
       @refused = []

@@ -1,6 +1,7 @@
 /*
- * DynoscaleRuby::Settings: a set of settings that is being filled, over the core's options.
- * ruby/lib/dynoscale_ruby/settings.rb converts Ruby's types to text and back.
+ * DynoscaleRuby::Options: a set of settings that is being filled, over the core's options. Its
+ * subclass Settings, in ruby/lib/dynoscale_ruby/settings.rb, converts Ruby's types to text and
+ * back.
  */
 #include "binding.h"
 
@@ -8,9 +9,9 @@
 
 #include "dynoscale_cli.h"
 
-static void settings_free(void *options) { dynoscale_options_free(options); }
+static void options_free(void *options) { dynoscale_options_free(options); }
 
-static size_t settings_size(const void *options) {
+static size_t options_size(const void *options) {
     size_t size = 0;
     for (int i = 0; options && i < DYNOSCALE_SETTING_COUNT; i++) {
         const char *value = dynoscale_options_get(options, (dynoscale_setting)i);
@@ -19,25 +20,23 @@ static size_t settings_size(const void *options) {
     return size;
 }
 
-static const rb_data_type_t settings_type = {
-    .wrap_struct_name = "DynoscaleRuby::Settings",
-    .function = {.dfree = settings_free, .dsize = settings_size},
+static const rb_data_type_t options_type = {
+    .wrap_struct_name = "DynoscaleRuby::Options",
+    .function = {.dfree = options_free, .dsize = options_size},
     .flags = RUBY_TYPED_FREE_IMMEDIATELY | RUBY_TYPED_WB_PROTECTED,
 };
 
-static VALUE settings_allocate(VALUE class) {
-    VALUE self = TypedData_Wrap_Struct(class, &settings_type, NULL);
+static VALUE options_allocate(VALUE class) {
+    VALUE self = TypedData_Wrap_Struct(class, &options_type, NULL);
     dynoscale_options *options = dynoscale_options_new();
     if (!options) rb_memerror();
     RTYPEDDATA_DATA(self) = options;
     return self;
 }
 
-static dynoscale_options *options_of(VALUE self) {
-    return rb_check_typeddata(self, &settings_type);
-}
+static dynoscale_options *unwrap(VALUE self) { return rb_check_typeddata(self, &options_type); }
 
-const dynoscale_options *ds_rb_settings_options(VALUE settings) { return options_of(settings); }
+const dynoscale_options *ds_rb_options_of(VALUE settings) { return unwrap(settings); }
 
 static dynoscale_setting setting_of(VALUE name) {
     VALUE text = rb_sym2str(rb_to_symbol(name));
@@ -71,39 +70,39 @@ static dynoscale_source source_of(VALUE symbol) {
 }
 
 /* read_environment -> self: reads the environment's current values. */
-static VALUE settings_read_environment(VALUE self) {
-    if (dynoscale_options_read_environment(options_of(self)) != DYNOSCALE_OK) rb_memerror();
+static VALUE options_read_environment(VALUE self) {
+    if (dynoscale_options_read_environment(unwrap(self)) != DYNOSCALE_OK) rb_memerror();
     return self;
 }
 
 /* store(name, text or nil, source) -> true, or false if the value is unusable. */
-static VALUE settings_store(VALUE self, VALUE name, VALUE value, VALUE source) {
+static VALUE options_store(VALUE self, VALUE name, VALUE value, VALUE source) {
     const char *text = NIL_P(value) ? NULL : StringValuePtr(value);
     size_t length = NIL_P(value) ? 0 : (size_t)RSTRING_LEN(value);
     dynoscale_error error =
-        dynoscale_options_set(options_of(self), setting_of(name), text, length, source_of(source));
+        dynoscale_options_set(unwrap(self), setting_of(name), text, length, source_of(source));
     if (error == DYNOSCALE_ERROR_NO_MEMORY) rb_memerror();
     return error == DYNOSCALE_OK ? Qtrue : Qfalse;
 }
 
 /* text(name) -> the value that counts as text, secrets in full; nil if there is none. */
-static VALUE settings_text(VALUE self, VALUE name) {
-    return text_or_nil(dynoscale_options_get(options_of(self), setting_of(name)));
+static VALUE options_text(VALUE self, VALUE name) {
+    return text_or_nil(dynoscale_options_get(unwrap(self), setting_of(name)));
 }
 
 /* shown(name) -> the same, without secrets. */
-static VALUE settings_shown(VALUE self, VALUE name) {
-    return text_or_nil(dynoscale_options_show(options_of(self), setting_of(name)));
+static VALUE options_shown(VALUE self, VALUE name) {
+    return text_or_nil(dynoscale_options_show(unwrap(self), setting_of(name)));
 }
 
 /* source(name) -> :default, :environment, :framework or :code. */
-static VALUE settings_source(VALUE self, VALUE name) {
-    return source_symbol(dynoscale_options_source(options_of(self), setting_of(name)));
+static VALUE options_source(VALUE self, VALUE name) {
+    return source_symbol(dynoscale_options_source(unwrap(self), setting_of(name)));
 }
 
 /* core_warnings -> an Array of lines. */
-static VALUE settings_core_warnings(VALUE self) {
-    const dynoscale_options *options = options_of(self);
+static VALUE options_core_warnings(VALUE self) {
+    const dynoscale_options *options = unwrap(self);
     VALUE warnings = rb_ary_new();
     const char *text;
     for (size_t i = 0; (text = dynoscale_options_warning(options, i)); i++)
@@ -112,21 +111,21 @@ static VALUE settings_core_warnings(VALUE self) {
 }
 
 /* off_reason -> a sentence that says why the agent stays off with these settings, or nil. */
-static VALUE settings_off_reason(VALUE self) {
-    dynoscale_off_reason reason = dynoscale_options_off_reason(options_of(self));
+static VALUE options_off_reason(VALUE self) {
+    dynoscale_off_reason reason = dynoscale_options_off_reason(unwrap(self));
     return reason == DYNOSCALE_ON ? Qnil : rb_utf8_str_new_cstr(dynoscale_off_text(reason));
 }
 
 /* off_unusual? -> whether that reason deserves a warning. */
-static VALUE settings_off_unusual(VALUE self) {
-    dynoscale_off_reason reason = dynoscale_options_off_reason(options_of(self));
+static VALUE options_off_unusual(VALUE self) {
+    dynoscale_off_reason reason = dynoscale_options_off_reason(unwrap(self));
     return dynoscale_off_is_unusual(reason) ? Qtrue : Qfalse;
 }
 
 static VALUE frozen_text(const char *text) { return rb_obj_freeze(rb_utf8_str_new_cstr(text)); }
 
 /* {name: {variable:, standard:, meaning:}}, deeply frozen. */
-static VALUE settings_table(void) {
+static VALUE options_table(void) {
     VALUE table = rb_hash_new();
     for (int i = 0; i < DYNOSCALE_SETTING_COUNT; i++) {
         dynoscale_setting setting = (dynoscale_setting)i;
@@ -142,17 +141,17 @@ static VALUE settings_table(void) {
     return rb_obj_freeze(table);
 }
 
-void ds_rb_settings_init(VALUE module) {
-    VALUE class = rb_define_class_under(module, "Settings", rb_cObject);
-    rb_define_const(class, "TABLE", settings_table());
-    rb_define_alloc_func(class, settings_allocate);
+void ds_rb_options_init(VALUE module) {
+    VALUE class = rb_define_class_under(module, "Options", rb_cObject);
+    rb_define_const(class, "TABLE", options_table());
+    rb_define_alloc_func(class, options_allocate);
     rb_undef_method(class, "initialize_copy");
-    rb_define_private_method(class, "read_environment", settings_read_environment, 0);
-    rb_define_private_method(class, "store", settings_store, 3);
-    rb_define_private_method(class, "text", settings_text, 1);
-    rb_define_private_method(class, "core_warnings", settings_core_warnings, 0);
-    rb_define_method(class, "shown", settings_shown, 1);
-    rb_define_method(class, "source", settings_source, 1);
-    rb_define_method(class, "off_reason", settings_off_reason, 0);
-    rb_define_method(class, "off_unusual?", settings_off_unusual, 0);
+    rb_define_private_method(class, "read_environment", options_read_environment, 0);
+    rb_define_private_method(class, "store", options_store, 3);
+    rb_define_private_method(class, "text", options_text, 1);
+    rb_define_private_method(class, "core_warnings", options_core_warnings, 0);
+    rb_define_method(class, "shown", options_shown, 1);
+    rb_define_method(class, "source", options_source, 1);
+    rb_define_method(class, "off_reason", options_off_reason, 0);
+    rb_define_method(class, "off_unusual?", options_off_unusual, 0);
 }
