@@ -38,6 +38,7 @@ def receiver(service: ReceiverProcess) -> ReceiverProcess:
 def turn_off() -> None:
     dynoscale.stop()
     dynoscale.configure(**dict.fromkeys(dynoscale._native.SETTING_NAMES))
+    dynoscale._agent._refused.clear()  # settings that there are not can't be taken back
 
 
 @pytest.fixture

@@ -228,7 +228,6 @@ def test_an_unknown_setting_is_one_warning(settings: None) -> None:
     dynoscale.configure(frequency=10)
     (warning,) = Config().warnings
     assert "'frequency'" in warning and "publish_frequency" in warning
-    dynoscale._agent._refused.clear()
 
 
 def test_a_wrong_url_says_so_as_the_reason(settings: None) -> None:
