@@ -297,10 +297,16 @@ typedef struct dynoscale_asked {
 void dynoscale_agent_asked(dynoscale_agent *agent, dynoscale_asked *asked);
 
 /*
- * Whether the host must call dynoscale_agent_enter and _leave for each request. Costs one load. Any
+ * What the service asks of the host at each request, as bits: to call dynoscale_agent_enter and
+ * _leave; to call dynoscale_set_slots, which this process has not done yet. Costs one load. Any
  * thread.
  */
-bool dynoscale_busy_asked(void);
+enum { DYNOSCALE_ASKED_BUSY = 1, DYNOSCALE_ASKED_SLOTS = 2 };
+int dynoscale_asked_of_requests(void);
+
+static inline bool dynoscale_busy_asked(void) {
+    return (dynoscale_asked_of_requests() & DYNOSCALE_ASKED_BUSY) != 0;
+}
 
 /*
  * A request enters the app, and leaves it. `enter` returns the time in ns, which the host passes to
@@ -320,8 +326,8 @@ int64_t dynoscale_agent_request_start_at(dynoscale_agent *agent, int64_t entered
                                          double body_wait_ms);
 
 /*
- * How many requests this process can run at once; 0: unknown. Sent with each report that has rows,
- * if the service asks. A forked child must set it again. Any thread.
+ * How many requests this process can run at once; 0: it can't be known. Sent with each report that
+ * has rows, if the service asks. A forked child must set it again. Any thread.
  */
 void dynoscale_set_slots(int slots);
 

@@ -83,8 +83,8 @@ static void forget_parent(void) {
         atomic_store_explicit(&a->dropped_stopped, 0, memory_order_relaxed);
         atomic_store_explicit(&a->dropped_memory, 0, memory_order_relaxed);
     }
-    atomic_store_explicit(&ds_worker_busy_asked, false, memory_order_relaxed);
-    atomic_store_explicit(&ds_worker_slots, 0, memory_order_relaxed);
+    atomic_store_explicit(&ds_worker_asked_of_requests, 0, memory_order_relaxed);
+    atomic_store_explicit(&ds_worker_slots, DS_SLOTS_NOT_SET, memory_order_relaxed);
     freed = NULL;
     atomic_flag_clear_explicit(&registry_busy, memory_order_relaxed);
 }
@@ -413,8 +413,8 @@ int64_t dynoscale_agent_request(dynoscale_agent *agent, const char *start, size_
 
 /* ---- Signals ------------------------------------------------------------------------------ */
 
-bool dynoscale_busy_asked(void) {
-    return atomic_load_explicit(&ds_worker_busy_asked, memory_order_relaxed);
+int dynoscale_asked_of_requests(void) {
+    return atomic_load_explicit(&ds_worker_asked_of_requests, memory_order_relaxed);
 }
 
 int64_t dynoscale_agent_enter(dynoscale_agent *agent) {
@@ -440,7 +440,10 @@ void dynoscale_agent_asked(dynoscale_agent *agent, dynoscale_asked *asked) {
     if (worker) ds_worker_asked(worker, asked);
 }
 
-void dynoscale_set_slots(int slots) { atomic_store(&ds_worker_slots, slots); }
+void dynoscale_set_slots(int slots) {
+    atomic_store(&ds_worker_slots, slots);
+    atomic_fetch_and(&ds_worker_asked_of_requests, ~DYNOSCALE_ASKED_SLOTS);
+}
 
 /* ---- Job queues --------------------------------------------------------------------------- */
 

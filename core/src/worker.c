@@ -119,8 +119,8 @@ static bool drain(ds_worker *w) {
 
 /* ---- Signals; with the lock held ----------------------------------------------------------- */
 
-_Atomic(bool) ds_worker_busy_asked;
-_Atomic(int) ds_worker_slots;
+_Atomic(int) ds_worker_asked_of_requests;
+_Atomic(int) ds_worker_slots = DS_SLOTS_NOT_SET;
 
 /* Dropped if there is no room: a signal is no sample, and older ones say more about a failure. */
 static void add_signal(ds_worker *w, dynoscale_signal signal, int64_t epoch_s, int64_t value) {
@@ -172,7 +172,11 @@ static void follow_signals(ds_worker *w, uint32_t signals) {
     if ((before & summed) == 0 || (signals & ~before & summed) != 0)
         ds_seconds_begin(&w->seconds, ds_clock_wall_ns(), ds_clock_monotonic_ms());
     atomic_store(&w->signals, signals);
-    atomic_store(&ds_worker_busy_asked, (signals >> DYNOSCALE_SIGNAL_BUSY & 1) != 0);
+    bool slots = ds_worker_asks(w, DYNOSCALE_SIGNAL_SLOTS) &&
+                 atomic_load(&ds_worker_slots) == DS_SLOTS_NOT_SET;
+    atomic_store(&ds_worker_asked_of_requests,
+                 (ds_worker_asks(w, DYNOSCALE_SIGNAL_BUSY) ? DYNOSCALE_ASKED_BUSY : 0) |
+                     (slots ? DYNOSCALE_ASKED_SLOTS : 0));
     take_signals(w, false);
     ds_events_add(&w->events, DYNOSCALE_LEVEL_DEBUG, "the service asks for %d kinds of signals",
                   __builtin_popcount(signals));
@@ -572,9 +576,13 @@ static int create_own_thread(ds_worker *w) {
 
 static void *do_nothing(void *context) { return context; }
 
+/* Twice: the second thread gets the first one's stack, as the worker's will. For that the C library
+ * calls functions that are looked up at their first call, in the tables of all loaded libraries. In
+ * a forked process each table is a page fault. */
 void ds_worker_warm_up(void) {
     pthread_t thread;
-    if (create_thread(&thread, do_nothing, NULL) == 0) pthread_join(thread, NULL);
+    for (int i = 0; i < 2; i++)
+        if (create_thread(&thread, do_nothing, NULL) == 0) pthread_join(thread, NULL);
 }
 
 static const char *thread_remedy(int error) {

@@ -121,10 +121,11 @@ DS_COLD void ds_worker_wake(ds_worker *worker);
 /* The same for a request that found the thread asleep. Notes the time of the first one. */
 DS_COLD void ds_worker_wake_by_request(ds_worker *worker);
 
-/* Whether any worker of this process needs to know when requests enter and leave. */
-extern _Atomic(bool) ds_worker_busy_asked;
+/* DYNOSCALE_ASKED_*: what the workers of this process ask of requests. */
+extern _Atomic(int) ds_worker_asked_of_requests;
 
-/* Requests that this process can run at once; 0: unknown. */
+/* Requests that this process can run at once; 0: can't be known; DS_SLOTS_NOT_SET. */
+enum { DS_SLOTS_NOT_SET = -1 };
 extern _Atomic(int) ds_worker_slots;
 
 static inline bool ds_worker_asks(const ds_worker *worker, dynoscale_signal signal) {

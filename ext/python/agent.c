@@ -252,17 +252,6 @@ static PyObject *asked(PyObject *module, PyObject *nothing) {
                          (long long)asked.heartbeat_ms);
 }
 
-PyDoc_STRVAR(set_slots_doc, "set_slots($module, slots, /)\n--\n\n"
-                            "How many requests this process can run at once.");
-
-static PyObject *set_slots(PyObject *module, PyObject *slots) {
-    (void)module;
-    long number = PyLong_AsLong(slots);
-    if (number == -1 && PyErr_Occurred() != NULL) return NULL;
-    dynoscale_set_slots(number > 0 && number < 1000000 ? (int)number : 0);
-    Py_RETURN_NONE;
-}
-
 PyDoc_STRVAR(
     job_signal_doc,
     "job_signal($module, backend, queue, signal, jobs, /)\n--\n\n"
@@ -344,7 +333,6 @@ static PyMethodDef functions[] = {
     {"leads", leads, METH_VARARGS, leads_doc},
     {"watch_leader", watch_leader, METH_VARARGS, watch_leader_doc},
     {"asked", asked, METH_NOARGS, asked_doc},
-    {"set_slots", set_slots, METH_O, set_slots_doc},
     {"job_signal", job_signal, METH_VARARGS, job_signal_doc},
     {"counters", counters, METH_NOARGS, counters_doc},
     {"next_event", next_event, METH_NOARGS, next_event_doc},

@@ -141,12 +141,19 @@ static inline scope_type type_of(ds_py_state *state, PyObject *scope) {
     return type;
 }
 
-/* Where the service asks for the time that requests take: until the answer is done. */
-__attribute__((noinline)) DS_FLAT static PyObject *
-call_timed(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count, PyObject *names) {
+/* Where the service asks something of requests: for instance their time until the answer is done.
+ */
+__attribute__((noinline)) DS_FLAT static PyObject *call_asked(ds_py_wrapper *self,
+                                                              PyObject *const *args,
+                                                              size_t flagged_count, PyObject *names,
+                                                              int asked) {
+    if (DS_UNLIKELY((asked & DYNOSCALE_ASKED_SLOTS) != 0) &&
+        ds_py_wrapper_find_slots(self, args, flagged_count) < 0)
+        return NULL;
     int64_t entered_ns = -1, queue_time_ms;
     PyObject *result = NULL;
-    if (DS_LIKELY(measure(self, args[0], &entered_ns, &queue_time_ms) >= 0))
+    int64_t *timed = (asked & DYNOSCALE_ASKED_BUSY) != 0 ? &entered_ns : NULL;
+    if (DS_LIKELY(measure(self, args[0], timed, &queue_time_ms) >= 0))
         result = PyObject_Vectorcall(self->app, args, flagged_count, names);
     return ds_py_timed_new(self->state, result, entered_ns);
 }
@@ -162,6 +169,7 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
     if (ds_py_slot_on(&state->slot) && DS_LIKELY(PyVectorcall_NARGS(flagged_count) > 0) &&
         DS_LIKELY(PyDict_Check(args[0]))) {
         int64_t queue_time_ms;
+        int asked = dynoscale_asked_of_requests();
         scope_type type = type_of(state, args[0]);
         if (DS_UNLIKELY(type == SCOPE_RAISED)) return NULL;
         if (DS_UNLIKELY(type == SCOPE_LIFESPAN))
@@ -170,8 +178,7 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
         if (DS_LIKELY(type == SCOPE_HTTP)) {
             if (DS_UNLIKELY(ds_py_entry_points_need_slow_path(&state->entry_points)))
                 return ds_py_wrapper_call_slow_path(self, args, flagged_count, names);
-            if (DS_UNLIKELY(dynoscale_busy_asked()))
-                return call_timed(self, args, flagged_count, names);
+            if (DS_UNLIKELY(asked != 0)) return call_asked(self, args, flagged_count, names, asked);
             if (DS_UNLIKELY(measure(self, args[0], NULL, &queue_time_ms) < 0)) return NULL;
             return PyObject_Vectorcall(self->app, args, flagged_count, names);
         }

@@ -1,5 +1,7 @@
 #include "calls.h"
 
+#include "dynoscale.h"
+
 int ds_py_swallow(void) {
     if (!PyErr_ExceptionMatches(PyExc_Exception)) return -1;
     PyErr_Clear();
@@ -27,6 +29,17 @@ PyObject *ds_py_call(const char *module, const char *function, PyObject *first, 
     Py_XDECREF(callable);
     Py_XDECREF(imported);
     return result;
+}
+
+int ds_py_find_slots(const char *function, PyObject *first, PyObject *second) {
+    enum { MOST = 1000 * 1000 };
+    PyObject *found = ds_py_call("dynoscale._servers", function, first, second);
+    if (found == NULL && ds_py_swallow() < 0) return -1;
+    long slots = found != NULL && PyLong_Check(found) ? PyLong_AsLong(found) : 0;
+    PyErr_Clear(); /* too large for a long */
+    Py_XDECREF(found);
+    dynoscale_set_slots(slots > 0 && slots < MOST ? (int)slots : 0);
+    return 0;
 }
 
 bool ds_py_is_interrupted(void *context) {

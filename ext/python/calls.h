@@ -18,6 +18,11 @@ DS_COLD int ds_py_call_agent(const char *function, PyObject *settings);
  * its exception. */
 PyObject *ds_py_call(const char *module, const char *function, PyObject *first, PyObject *second);
 
+/* The service asks how many requests this process can run at once: calls that function of
+ * dynoscale._servers with one argument or two, and tells the core. Returns 0, or -1 with an
+ * exception that is not an Exception. */
+DS_COLD int ds_py_find_slots(const char *function, PyObject *first, PyObject *second);
+
 /* A dynoscale_interrupted: runs Python's signal handlers on the waiting thread. `context` points to
  * its PyThreadState, which does not hold the interpreter's lock. Returns true, with an exception,
  * if a handler raised. */

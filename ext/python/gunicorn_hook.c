@@ -110,14 +110,6 @@ DS_COLD static PyObject *parse(const char *function, Py_ssize_t most, PyObject *
     return NULL;
 }
 
-/* Asks gunicorn's worker how many requests it runs at once. -1 with an exception that is not an
- * Exception: propagate it. */
-DS_COLD static int meet_worker(PyObject *worker) {
-    PyObject *found = ds_py_call("dynoscale._servers", "meet_worker", worker, NULL);
-    Py_XDECREF(found);
-    return found == NULL ? ds_py_swallow() : 0;
-}
-
 /* ---- From pre_request to post_request ------------------------------------------------------- */
 
 enum { NEIGHBOURS = 4 };
@@ -168,11 +160,16 @@ static int keep(ds_py_state *state, PyObject *request, int64_t entered_ns) {
     return ds_py_swallow();
 }
 
-/* Where the service asks for the time that requests take. Enters only where post_request is known
- * to be called. */
-__attribute__((noinline)) DS_FLAT static int record_timed(ds_py_state *state, PyObject *request) {
+/* Where the service asks something of requests. Enters only where post_request is known to be
+ * called. */
+__attribute__((noinline)) DS_FLAT static int record_asked(ds_py_state *state, PyObject *worker,
+                                                          PyObject *request, int asked) {
     int64_t entered_ns = -1;
-    if (!ds_py_entry_points_hook_times(&state->entry_points)) return record(state, request, NULL);
+    if (DS_UNLIKELY((asked & DYNOSCALE_ASKED_SLOTS) != 0) &&
+        ds_py_find_slots("find_slots_of_worker", worker, NULL) < 0)
+        return -1;
+    if ((asked & DYNOSCALE_ASKED_BUSY) == 0 || !ds_py_entry_points_hook_times(&state->entry_points))
+        return record(state, request, NULL);
     if (DS_LIKELY(record(state, request, &entered_ns) == 0))
         return keep(state, request, entered_ns);
     ds_py_slot_request_leaves(&state->slot, entered_ns);
@@ -192,11 +189,11 @@ DS_FLAT static PyObject *pre_request(PyObject *module, PyObject *const *args, Py
     ds_py_state *state = ds_py_state_of(module);
     if (ds_py_need_agent(state) < 0) return NULL;
     if (ds_py_slot_on(&state->slot)) {
-        bool first = !atomic_load_explicit(&state->entry_points.hook_called, memory_order_relaxed);
-        if (DS_UNLIKELY(first) && meet_worker(count > 0 ? args[0] : Py_None) < 0) return NULL;
         ds_py_entry_points_open_hook(&state->entry_points);
-        int result = DS_UNLIKELY(dynoscale_busy_asked()) ? record_timed(state, request)
-                                                         : record(state, request, NULL);
+        int asked = dynoscale_asked_of_requests();
+        PyObject *worker = count > 0 ? args[0] : Py_None;
+        int result = DS_UNLIKELY(asked != 0) ? record_asked(state, worker, request, asked)
+                                             : record(state, request, NULL);
         if (DS_UNLIKELY(result < 0)) return NULL;
     }
     Py_RETURN_NONE;

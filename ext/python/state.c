@@ -6,13 +6,18 @@ int ds_py_state_init(ds_py_state *state) {
     state->key_queue_time = PyUnicode_InternFromString("dynoscale.queue_time_ms");
     state->key_type = PyUnicode_InternFromString("type");
     state->text_http = PyUnicode_InternFromString("http");
+    state->key_server_software = PyUnicode_InternFromString("SERVER_SOFTWARE");
+    state->key_uwsgi = PyUnicode_InternFromString("uwsgi.version");
+    state->name_uvicorn = PyUnicode_InternFromString("uvicorn.server");
     state->name_headers = PyUnicode_InternFromString("headers");
     state->name_body = PyUnicode_InternFromString("body");
     state->name_entered = PyUnicode_InternFromString("_dynoscale_entered");
     bool made = state->key_request_start != NULL && state->key_queue_start != NULL &&
                 state->key_queue_time != NULL && state->key_type != NULL &&
-                state->text_http != NULL && state->name_headers != NULL &&
-                state->name_body != NULL && state->name_entered != NULL;
+                state->text_http != NULL && state->key_server_software != NULL &&
+                state->key_uwsgi != NULL && state->name_uvicorn != NULL &&
+                state->name_headers != NULL && state->name_body != NULL &&
+                state->name_entered != NULL;
     if (!made) return -1;
     return ds_py_entry_points_init(&state->entry_points, state->key_request_start,
                                    state->key_queue_start);
@@ -34,6 +39,9 @@ void ds_py_state_clear(ds_py_state *state) {
     Py_CLEAR(state->key_queue_time);
     Py_CLEAR(state->key_type);
     Py_CLEAR(state->text_http);
+    Py_CLEAR(state->key_server_software);
+    Py_CLEAR(state->key_uwsgi);
+    Py_CLEAR(state->name_uvicorn);
     Py_CLEAR(state->name_headers);
     Py_CLEAR(state->name_body);
     Py_CLEAR(state->name_entered);

@@ -70,16 +70,20 @@ static PyObject *call_and_show(ds_py_wrapper *self, PyObject *const *args, size_
     return ds_py_wrapper_call_app(self, args, flagged_count, names);
 }
 
-/* At the first request, when the server is there. -1 with an exception that is not an Exception:
- * propagate it. */
-static int meet_server(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count) {
+int ds_py_wrapper_find_slots(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count) {
     Py_ssize_t answer = self->kind->answer;
-    if ((ds_py_entry_points_flags(&self->state->entry_points) & DS_PY_SERVER_UNKNOWN) == 0)
-        return 0;
     if (PyVectorcall_NARGS(flagged_count) <= answer) return 0;
-    PyObject *met = ds_py_call("dynoscale._servers", "meet", args[0], args[answer]);
-    Py_XDECREF(met);
-    return met == NULL ? ds_py_swallow() : 0;
+    return ds_py_find_slots("find_slots", args[0], args[answer]);
+}
+
+/* At the first request, when the server is there. In a forked process it is cheap without uvicorn:
+ * each page that Python writes to is copied. -1 with an exception that is not an Exception:
+ * propagate it. */
+static int follow_server(ds_py_state *state) {
+    if ((ds_py_entry_points_flags(&state->entry_points) & DS_PY_SERVER_UNKNOWN) == 0) return 0;
+    int loaded = PyDict_Contains(PyImport_GetModuleDict(), state->name_uvicorn);
+    if (loaded <= 0) return loaded < 0 ? ds_py_swallow() : 0;
+    return ds_py_call_agent("follow_server", NULL);
 }
 
 DS_COLD PyObject *ds_py_wrapper_call_slow_path(ds_py_wrapper *self, PyObject *const *args,
@@ -88,16 +92,20 @@ DS_COLD PyObject *ds_py_wrapper_call_slow_path(ds_py_wrapper *self, PyObject *co
     PyObject *request = args[0];
     int64_t queue_time_ms = DYNOSCALE_STAMP_OFF;
     long shown = ds_py_entry_points_shown(&state->entry_points);
-    if (meet_server(self, args, flagged_count) < 0) return NULL;
-    bool asked = dynoscale_busy_asked();
+    if (follow_server(state) < 0) return NULL;
+    int asked = dynoscale_asked_of_requests();
+    if ((asked & DYNOSCALE_ASKED_SLOTS) != 0 &&
+        ds_py_wrapper_find_slots(self, args, flagged_count) < 0)
+        return NULL;
+    bool timed = (asked & DYNOSCALE_ASKED_BUSY) != 0;
     int64_t entered_ns = -1;
     ds_py_counted_by counted_by =
-        self->kind->measure(self, request, asked ? &entered_ns : NULL, &queue_time_ms);
+        self->kind->measure(self, request, timed ? &entered_ns : NULL, &queue_time_ms);
     bool raised = counted_by == DS_PY_COUNTED_RAISED;
     if (counted_by == DS_PY_COUNTED_BY_WRAPPER) shown = 0; /* by who counted */
     if (!raised && (shown & DS_PY_SHOW_APP) != 0)
         raised = show_app(state, request, queue_time_ms) < 0;
-    if (asked && counted_by == DS_PY_COUNTED_BY_HOOK &&
+    if (timed && counted_by == DS_PY_COUNTED_BY_HOOK &&
         !ds_py_entry_points_hook_times(&state->entry_points))
         entered_ns = ds_py_slot_request_enters(&state->slot);
     PyObject *result =

@@ -70,4 +70,9 @@ PyObject *ds_py_wrapper_new(PyTypeObject *type, const ds_py_wrapper_kind *kind);
 /* Makes the class and adds it to the module. Texts must be static. -1 with an exception. */
 int ds_py_add_wrapper(PyObject *module, const char *name, const char *doc, newfunc make);
 
+/* The service asks how many requests the server runs at once, by the arguments of a call. -1 with
+ * an exception that is not an Exception: propagate it. */
+DS_COLD int ds_py_wrapper_find_slots(ds_py_wrapper *self, PyObject *const *args,
+                                     size_t flagged_count);
+
 #endif

@@ -1,4 +1,6 @@
 /* DynoscaleWsgiApp: a WSGI application that measures each request and calls the app it wraps. */
+#include <string.h>
+
 #include "parts.h"
 #include "wrapper.h"
 
@@ -13,9 +15,31 @@ DS_COLD static int measure_by_both(ds_py_state *state, PyObject *environ, PyObje
 
 /* ---- Servers that read bodies first ------------------------------------------------------- */
 
+/* Whether Python code has to look at the server. The first request of a forked process waits for
+ * it, and each page that Python writes to there is copied. Returns 1 or 0, or -1 with an exception
+ * that is not an Exception: propagate it. */
+static int is_unusual_server(ds_py_state *state, PyObject *environ) {
+    static const char waitress[] = "waitress";
+    int is_uwsgi = PyDict_Contains(environ, state->key_uwsgi);
+    if (is_uwsgi != 0) return is_uwsgi < 0 ? ds_py_swallow() : 1;
+    PyObject *software;
+    if (ds_py_lookup(environ, state->key_server_software, &software) < 0) return -1;
+    ds_py_text text = ds_py_text_of(software);
+    bool is_waitress =
+        text.length >= sizeof waitress - 1 && memcmp(text.data, waitress, sizeof waitress - 1) == 0;
+    Py_XDECREF(software);
+    return is_waitress;
+}
+
 /* At the first request, when the server is there. -1 with an exception that is not an Exception:
  * propagate it. */
 DS_COLD static int look_at_server(ds_py_state *state, PyObject *environ) {
+    int unusual = is_unusual_server(state, environ);
+    if (unusual < 0) return -1;
+    if (unusual == 0) {
+        ds_py_entry_points_know_server(&state->entry_points, false);
+        return 0;
+    }
     PyObject *answer = ds_py_call("dynoscale._servers", "reads_bodies", environ, NULL);
     int reads = answer != NULL ? PyObject_IsTrue(answer) : -1;
     Py_XDECREF(answer);
@@ -66,12 +90,18 @@ static inline ds_py_counted_by measure(ds_py_wrapper *self, PyObject *environ, b
     return DS_LIKELY(result == 0) ? counted_by : DS_PY_COUNTED_RAISED;
 }
 
-/* Where the service asks for the time that requests take. */
-__attribute__((noinline)) DS_FLAT static PyObject *
-call_timed(ds_py_wrapper *self, PyObject *const *args, size_t flagged_count, PyObject *names) {
+/* Where the service asks something of requests. */
+__attribute__((noinline)) DS_FLAT static PyObject *call_asked(ds_py_wrapper *self,
+                                                              PyObject *const *args,
+                                                              size_t flagged_count, PyObject *names,
+                                                              int asked) {
+    if (DS_UNLIKELY((asked & DYNOSCALE_ASKED_SLOTS) != 0) &&
+        ds_py_wrapper_find_slots(self, args, flagged_count) < 0)
+        return NULL;
     int64_t entered_ns = -1, queue_time_ms;
     PyObject *result = NULL;
-    if (DS_LIKELY(measure(self, args[0], false, false, &entered_ns, &queue_time_ms) >= 0))
+    int64_t *timed = (asked & DYNOSCALE_ASKED_BUSY) != 0 ? &entered_ns : NULL;
+    if (DS_LIKELY(measure(self, args[0], false, false, timed, &queue_time_ms) >= 0))
         result = PyObject_Vectorcall(self->app, args, flagged_count, names);
     ds_py_slot_request_leaves(&self->state->slot, entered_ns);
     return result;
@@ -86,10 +116,10 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
     if (ds_py_slot_on(&state->slot) && DS_LIKELY(PyVectorcall_NARGS(flagged_count) > 0) &&
         DS_LIKELY(PyDict_Check(args[0]))) {
         int64_t queue_time_ms;
+        int asked = dynoscale_asked_of_requests();
         if (DS_UNLIKELY(ds_py_entry_points_need_slow_path(&state->entry_points)))
             return ds_py_wrapper_call_slow_path(self, args, flagged_count, names);
-        if (DS_UNLIKELY(dynoscale_busy_asked()))
-            return call_timed(self, args, flagged_count, names);
+        if (DS_UNLIKELY(asked != 0)) return call_asked(self, args, flagged_count, names, asked);
         if (DS_UNLIKELY(measure(self, args[0], false, false, NULL, &queue_time_ms) < 0))
             return NULL;
         return PyObject_Vectorcall(self->app, args, flagged_count, names);

@@ -175,7 +175,7 @@ def _open(options: _native.Options) -> None:
         warn_once(warning)
     if on:
         _follow_exit()
-        _follow_server()
+        follow_server()
         _log(_DEBUG, f"on: reports go to {options.show('url')}")
     elif options.off_is_unusual():
         warn_once(f"off: {options.off_reason()}")
@@ -184,8 +184,10 @@ def _open(options: _native.Options) -> None:
     follow_jobs(options)
 
 
-def _follow_server() -> None:
-    """Before processes are forked: otherwise each would import this at its first request."""
+def follow_server() -> None:
+    """Also before processes are forked: otherwise each would import this at its first request. The
+    extension module calls it then, if uvicorn is there.
+    """
     from dynoscale import _servers
 
     _servers.follow_end()

@@ -1,7 +1,8 @@
 """What the agent takes from the server that calls the app: how many requests this process can run
 at once, whether bodies are read first, and the moment when it stops.
 
-The extension module calls ``meet``, ``meet_worker`` and ``reads_bodies`` at the first request.
+The extension module calls ``reads_bodies`` at the first request, and the finders of slots at a
+request once the service asks; None is an unknown number.
 """
 
 from __future__ import annotations
@@ -10,24 +11,9 @@ import sys
 from importlib import import_module
 from typing import Any, Optional
 
-from dynoscale import _agent, _native
+from dynoscale import _agent
 
 _GREEN = ("gevent", "eventlet", "tornado")
-
-
-def meet(request: dict[str, Any], answer: Any) -> None:
-    """With an environ and its start_response, or a scope and its send."""
-    follow_end()
-    slots = _of_wsgi(request, answer) if "wsgi.input" in request else _of_asgi(answer)
-    if isinstance(slots, int):
-        _native.set_slots(slots)
-
-
-def meet_worker(worker: Any) -> None:
-    """With a worker of gunicorn."""
-    slots = _of_gunicorn(getattr(worker, "cfg", None))
-    if slots is not None:
-        _native.set_slots(slots)
 
 
 def reads_bodies(environ: dict[str, object]) -> bool:
@@ -65,7 +51,17 @@ def follow_end() -> None:
     server.shutdown = shutdown_and_report
 
 
-# ---- How many requests it can run at once; an unknown number is not set ----
+# ---- How many requests it can run at once ----
+
+
+def find_slots(request: dict[str, Any], answer: Any) -> Optional[int]:
+    """For an environ and its start_response, or a scope and its send."""
+    return _of_wsgi(request, answer) if "wsgi.input" in request else _of_asgi(answer)
+
+
+def find_slots_of_worker(worker: Any) -> Optional[int]:
+    """For a worker of gunicorn."""
+    return _of_gunicorn(getattr(worker, "cfg", None))
 
 
 def _of_wsgi(environ: dict[str, Any], start_response: Any) -> Optional[int]:

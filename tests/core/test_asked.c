@@ -250,6 +250,19 @@ static void slots_go_with_each_report(void **state) {
     assert_int_equal(run_until_idle(w), DS_NEVER_MS); /* they are no reason to report */
 }
 
+static void slots_are_asked_of_requests_until_the_host_has_told(void **state) {
+    ds_worker *w = *state;
+    atomic_store(&ds_worker_slots, DS_SLOTS_NOT_SET);
+    assert_int_equal(dynoscale_asked_of_requests(), 0);
+    ask(w, "\"signals\": [\"slots\"]");
+    assert_int_equal(dynoscale_asked_of_requests(), DYNOSCALE_ASKED_SLOTS);
+    assert_false(dynoscale_busy_asked());
+    dynoscale_set_slots(0); /* they can't be known */
+    ask(w, "\"signals\": [\"slots\", \"busy\"]");
+    assert_int_equal(dynoscale_asked_of_requests(), DYNOSCALE_ASKED_BUSY);
+    assert_string_equal(rows_of("slots", 0), "");
+}
+
 static void begin_is_sent_once(void **state) {
     ds_worker *w = *state;
     false_clock_advance_ms(600);
@@ -359,6 +372,7 @@ int main(void) {
         WITH_WORKER(unstamped_requests_are_counted_by_the_second),
         WITH_WORKER(signals_count_as_no_samples),
         WITH_WORKER(slots_go_with_each_report),
+        WITH_WORKER(slots_are_asked_of_requests_until_the_host_has_told),
         WITH_WORKER(begin_is_sent_once),
         WITH_WORKER(a_quiet_process_sends_reports_without_rows),
         WITH_WORKER(a_heartbeat_that_fails_is_sent_again_under_its_key),

@@ -441,3 +441,57 @@ def test_threads_without_the_interpreters_lock(receiver: Any, tmp_path: Path) ->
     inside, around = map(float, done.stdout.split())
     reported = sum(row["metric"] for row in receiver.rows() if row["metadata"] == "busy")
     assert inside * 1000 - 2 <= reported <= around * 1000 + 1
+
+
+# ---- How many requests a process runs at once ----
+
+def of_waitress(threads: int) -> dict[str, Any]:
+    adjustments = types.SimpleNamespace(adj=types.SimpleNamespace(threads=threads))
+
+    class Channel:
+        server = adjustments
+
+        def disconnected(self) -> bool:
+            return False
+
+    return {**environ(), "waitress.client_disconnected": Channel().disconnected}
+
+
+def slots(receiver: Any) -> list[int]:
+    return [row["metric"] for row in receiver.rows() if row["metadata"] == "slots"]
+
+
+def report_each_in_a_child(wrapped: Any, environs: list[dict[str, Any]]) -> None:
+    """What the number is belongs to a process."""
+    child = os.fork()
+    if child == 0:
+        well = all(wrapped(each, print) == ["fine"] and dynoscale.flush(60) for each in environs)
+        os._exit(0 if well else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("signals", [["slots"], ["slots", "busy"]])
+def test_the_server_is_looked_at_once_the_service_asks_in_each_process(
+    signals: list[str], receiver: Any, agent: None
+) -> None:
+    wrapped = DynoscaleWsgiApp(lambda environ, start_response: ["fine"])
+    receiver.behave("ok", publish_frequency=3600, signals=signals)
+    report_each_in_a_child(wrapped, [of_waitress(threads) for threads in (6, 7, 8)])
+    report_each_in_a_child(wrapped, [of_waitress(threads) for threads in (3, 4, 5)])
+    assert slots(receiver) == [7, 7, 4, 4]
+
+
+def test_a_server_that_can_not_be_looked_at_leaves_the_app_alone(
+    receiver: Any, agent: None
+) -> None:
+    class Odd:
+        @property
+        def __self__(self) -> Any:
+            raise ValueError
+
+    wrapped = DynoscaleWsgiApp(lambda environ, start_response: ["fine"])
+    receiver.behave("ok", publish_frequency=3600, signals=["slots"])
+    odd = [{**environ(), "waitress.client_disconnected": Odd()} for _ in range(3)]
+    report_each_in_a_child(wrapped, odd)
+    assert slots(receiver) == []
+    assert len(receiver.rows()) == 3
