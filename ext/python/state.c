@@ -1,5 +1,7 @@
 #include "state.h"
 
+#include "timed.h"
+
 int ds_py_state_init(ds_py_state *state) {
     state->key_request_start = PyUnicode_InternFromString("HTTP_X_REQUEST_START");
     state->key_queue_start = PyUnicode_InternFromString("HTTP_X_QUEUE_START");
@@ -46,7 +48,7 @@ void ds_py_state_clear(ds_py_state *state) {
     Py_CLEAR(state->name_body);
     Py_CLEAR(state->name_entered);
     Py_CLEAR(state->options_type);
-    Py_CLEAR(state->timed_type);
+    ds_py_timed_clear(state);
 }
 
 int ds_py_decide(ds_py_state *state) {

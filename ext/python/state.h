@@ -24,6 +24,8 @@ typedef struct ds_py_inside {
     atomic_long with_attribute;
 } ds_py_inside;
 
+enum { DS_PY_SPARE = 16 };
+
 /* All zeros at first: off, settings not read, no entry points. */
 typedef struct ds_py_state {
     ds_py_slot slot;
@@ -38,6 +40,8 @@ typedef struct ds_py_state {
     PyObject *name_entered;             /* our attribute of gunicorn's request */
     ds_py_inside inside;
     PyTypeObject *options_type, *timed_type;
+    PyObject *spare[DS_PY_SPARE]; /* memory of objects of the timed type, for new ones */
+    int spare_count;
     PyObject *module; /* borrowed: the one that has this state */
 } ds_py_state;
 

@@ -151,15 +151,39 @@ static int traverse(PyObject *object, visitproc visit, void *arg) {
     return 0;
 }
 
+/* Without the interpreter's lock, threads would have to share the spare ones by a lock of ours. */
+#ifdef Py_GIL_DISABLED
+static timed *take_spare(ds_py_state *state) { return (void)state, NULL; }
+static bool keep_spare(ds_py_state *state, timed *self) { return (void)state, (void)self, false; }
+#else
+static timed *take_spare(ds_py_state *state) {
+    if (DS_UNLIKELY(state->spare_count == 0)) return NULL;
+    PyObject *spare = state->spare[--state->spare_count];
+    return (timed *)PyObject_Init(spare, state->timed_type);
+}
+
+static bool keep_spare(ds_py_state *state, timed *self) {
+    if (DS_UNLIKELY(state->spare_count == DS_PY_SPARE) || state->timed_type == NULL) return false;
+    state->spare[state->spare_count++] = (PyObject *)self;
+    return true;
+}
+#endif
+
+void ds_py_timed_clear(ds_py_state *state) {
+    while (state->spare_count > 0) PyObject_GC_Del(state->spare[--state->spare_count]);
+    Py_CLEAR(state->timed_type); /* from now on none is kept */
+}
+
 static void end(PyObject *object) {
     timed *self = (timed *)object;
     PyTypeObject *type = Py_TYPE(object);
+    PyObject *module = self->module;
     PyObject_GC_UnTrack(object);
     leave(self);
     Py_XDECREF(self->steps);
     Py_DECREF(self->answer);
-    Py_DECREF(self->module);
-    PyObject_GC_Del(object);
+    if (!keep_spare(self->state, self)) PyObject_GC_Del(object);
+    Py_DECREF(module); /* the last one frees the state */
     Py_DECREF(type);
 }
 
@@ -167,7 +191,8 @@ PyObject *ds_py_timed_new(ds_py_state *state, PyObject *answer, int64_t entered_
     if (entered_ns < 0) return answer;
     timed *self = NULL;
     if (answer != NULL && is_awaitable(answer)) {
-        self = PyObject_GC_New(timed, state->timed_type);
+        self = take_spare(state);
+        if (self == NULL) self = PyObject_GC_New(timed, state->timed_type);
         if (self == NULL) PyErr_Clear(); /* without memory it is not timed */
     }
     if (self == NULL) {

@@ -16,4 +16,6 @@ PyObject *ds_py_timed_new(ds_py_state *state, PyObject *answer, int64_t entered_
 /* Makes the class, which the state keeps. -1 with an exception. */
 int ds_py_add_timed(PyObject *module);
 
+void ds_py_timed_clear(ds_py_state *state);
+
 #endif

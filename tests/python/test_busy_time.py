@@ -495,3 +495,29 @@ def test_a_server_that_can_not_be_looked_at_leaves_the_app_alone(
     report_each_in_a_child(wrapped, odd)
     assert slots(receiver) == []
     assert len(receiver.rows()) == 3
+
+
+# ---- ASGI: the objects that stand for answers are used again ----
+
+
+def test_answers_whose_objects_are_used_again_are_timed_each(spent: Spent) -> None:
+    """More at once than are kept, and some that are never awaited."""
+    inside: list[float] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> str:
+        before = time.time()
+        await asyncio.sleep(0.001)
+        inside.append(time.time() - before)
+        return "done"
+
+    async def many() -> list[str]:
+        return await asyncio.gather(*(wrapped(scope(), None, None) for _ in range(40)))
+
+    wrapped = DynoscaleAsgiApp(app)
+    for _ in range(5):
+        before = time.time()
+        assert asyncio.run(many()) == ["done"] * 40
+        wrapped(scope(), None, None).close()
+        spent.add(0, (time.time() - before) * 41)
+    spent.add(sum(inside), 0)
+    spent.check()
