@@ -1,7 +1,8 @@
 """first.py MODULE [forked]: ms of `import`; of our own also µs of making the wrapper, and of its
 first and second request, or those of a process that was forked in between, as from a server that
-preloads; else µs of starting a thread, the process's first, or that of a process forked before. All
-are CPU time of the thread that calls."""
+preloads; else µs of a request to the app alone, the first in such a process, and then of starting
+a thread, its first. All are CPU time of the thread that calls. What a server makes for a request is
+made before."""
 
 from __future__ import annotations
 
@@ -32,9 +33,9 @@ if sys.argv[1] == "dynoscale.wsgi":
     sys.stdout.flush()
     if "forked" in sys.argv and os.fork() > 0:
         os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
-    for number in ("first", "second"):
+    for number, request in (("first", environ.copy()), ("second", environ.copy())):
         started = milliseconds()
-        wrapped(environ.copy(), wsgi_environ.start_response)
+        wrapped(request, wsgi_environ.start_response)
         print(f"{number}\t{(milliseconds() - started) * 1e3}")
     dynoscale.stop(0)
 else:
@@ -43,4 +44,8 @@ else:
     sys.stdout.flush()
     if "forked" in sys.argv and os.fork() > 0:
         os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
+    request = environ.copy()
+    started = milliseconds()
+    wsgi_environ.app(request, wsgi_environ.start_response)
+    print(f"alone\t{(milliseconds() - started) * 1e3}")
     print(f"thread\t{reference.thread_us()}")

@@ -2,8 +2,8 @@
 
 # first.rb LIBRARY [forked]: ms of `require`; of our own also µs of making the middleware, and of its
 # first and second request, or those of a process that was forked in between, as from a server that
-# preloads; else µs of starting a thread, the process's first, or that of a process forked before. All
-# are CPU time of the thread that calls.
+# preloads; else µs of a request to the app alone, the first in such a process, and then of starting
+# a thread, its first. All are CPU time of the thread that calls.
 
 def milliseconds
   Process.clock_gettime(Process::CLOCK_THREAD_CPUTIME_ID, :float_millisecond)
@@ -21,6 +21,9 @@ unless defined?(DynoscaleRuby::Middleware)
   require 'reference'
   $stdout.flush
   exit!(Process.wait2.last.exitstatus) if ARGV.include?('forked') && fork
+  started = milliseconds
+  app.call(env)
+  puts "alone\t#{(milliseconds - started) * 1e3}"
   puts "thread\t#{Reference.thread_us}"
   exit
 end

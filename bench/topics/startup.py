@@ -42,11 +42,15 @@ def add(
                 if number >= 0:  # the first ones fill caches of files and of compiled Python
                     values[library][name] += rounds
     empty, ours = (values[library] for library in libraries)
-    forked: Rounds = []
+    first: Rounds = []
+    alone: Rounds = []
     thread: Rounds = []
     for _ in ours["first"]:
-        forked += bench.values([*command, libraries[1], "forked"], settings)["first"]
-        thread += bench.values([*command, libraries[0], "forked"], settings)["thread"]
+        first += bench.values([*command, libraries[1], "forked"], settings)["first"]
+        bare = bench.values([*command, libraries[0], "forked"], settings)
+        alone += bare["alone"]
+        thread += bare["thread"]
+    forked = difference(first, alone)
     over = difference(ours["require"], empty["require"])
     door = "Middleware.new" if verb == "require" else "DynoscaleWsgiApp(app)"
     table.add(f"{verb} of an empty extension", "ms", empty["require"])
@@ -79,10 +83,11 @@ def add(
         met=statistics.median(ours["first"]) <= FIRST_BAR_US,
     )
     table.add("second request", "us", ours["second"])
-    table.add("starting a thread in a forked process", "us", thread)
+    table.add("a request to the app alone in a forked process", "us", alone)
+    table.add("starting a thread there", "us", thread)
     times = ratio(forked, thread)
     table.add(
-        "first request of a forked process, which starts the thread",
+        "first request there, which starts the thread, over the app alone",
         "us",
         forked,
         ratio=times,
