@@ -23,6 +23,14 @@ double bench_cpu_ns(void) {
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
+double bench_clock_ns(long calls) {
+    volatile int64_t last;
+    double start = bench_cpu_ns();
+    for (long i = 0; i < calls; i++) last = ds_clock_wall_ns();
+    (void)last;
+    return (bench_cpu_ns() - start) / (double)calls;
+}
+
 double bench_floor_ns(long calls) {
     static uint64_t words[DS_BUFFER_SLOTS];
     char stamp[32];

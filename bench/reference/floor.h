@@ -9,6 +9,9 @@
 /* ns of one. `calls` at most as many as the buffer holds. */
 double bench_floor_ns(long calls);
 
+/* ns of one reading of the wall clock. */
+double bench_clock_ns(long calls);
+
 /* CPU time of the thread. */
 double bench_cpu_ns(void);
 

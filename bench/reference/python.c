@@ -69,6 +69,12 @@ static PyObject *floor_ns(PyObject *module, PyObject *calls) {
     return PyErr_Occurred() ? NULL : PyFloat_FromDouble(bench_floor_ns(n));
 }
 
+static PyObject *clock_ns(PyObject *module, PyObject *calls) {
+    (void)module;
+    long n = PyLong_AsLong(calls);
+    return PyErr_Occurred() ? NULL : PyFloat_FromDouble(bench_clock_ns(n));
+}
+
 static PyObject *ns_since(double start, long calls) {
     return PyFloat_FromDouble((bench_cpu_ns() - start) / (double)calls);
 }
@@ -162,6 +168,7 @@ static PyMethodDef functions[] = {
     {"end", end_counting, METH_O, NULL},
     {"empty_hook", (PyCFunction)(void (*)(void))empty_hook, METH_FASTCALL, NULL},
     {"floor_ns", floor_ns, METH_O, NULL},
+    {"clock_ns", clock_ns, METH_O, NULL},
     {"lookups_ns", lookups_ns, METH_VARARGS, NULL},
     {"look_ns", look_ns, METH_VARARGS, NULL},
     {"thread_us", thread_us, METH_NOARGS, NULL},

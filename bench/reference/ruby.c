@@ -31,6 +31,11 @@ static VALUE floor_ns(VALUE self, VALUE calls) {
     return DBL2NUM(bench_floor_ns(NUM2LONG(calls)));
 }
 
+static VALUE clock_ns(VALUE self, VALUE calls) {
+    (void)self;
+    return DBL2NUM(bench_clock_ns(NUM2LONG(calls)));
+}
+
 static VALUE thread_us(VALUE self) {
     (void)self;
     return DBL2NUM(bench_thread_us());
@@ -59,6 +64,7 @@ void Init_reference(void) {
     VALUE module = rb_define_module("Reference");
     rb_define_module_function(module, "nothing", nothing, 1);
     rb_define_module_function(module, "floor_ns", floor_ns, 1);
+    rb_define_module_function(module, "clock_ns", clock_ns, 1);
     rb_define_module_function(module, "thread_us", thread_us, 0);
     rb_define_module_function(module, "post_once", post_once, 1);
     rb_define_module_function(module, "begin", begin_counting, 0);

@@ -7,6 +7,7 @@ from typing import Callable, Dict, List
 from measure import Table
 from topics import (
     accuracy,
+    asked,
     calls_python,
     calls_ruby,
     core,
@@ -25,6 +26,7 @@ TOPICS: Dict[str, Callable[[Workbench], List[Table]]] = {
     "core": core.run,
     "ruby": calls_ruby.run,
     "python": calls_python.run,
+    "asked": asked.run,
     "startup": startup.run,
     "jobs": jobs.run,
     "reporting": reporting.run,

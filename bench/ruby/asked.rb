@@ -1,0 +1,43 @@
+# frozen_string_literal: true
+
+# asked.rb WAY ROUNDS ASKING_URL QUIET_URL: ns of a request while the service asks for the signals of
+# requests, and while it does not, in turns; CPU time of the thread. And of a reading of the clock.
+
+require 'dynoscale_ruby/middleware'
+require 'reference'
+require 'rack_env'
+
+BLOCK = 8000 # half of what the buffer holds
+
+def nanoseconds
+  Process.clock_gettime(Process::CLOCK_THREAD_CPUTIME_ID, :nanosecond)
+end
+
+def take(middleware, env)
+  started = nanoseconds
+  i = 0
+  while i < BLOCK
+    env[RackEnv::STAMP] = RackEnv::STAMPS[i % 1024]
+    middleware.call(env)
+    i += 1
+  end
+  nanoseconds - started
+end
+
+_way, rounds, asking, quiet = ARGV
+middleware = DynoscaleRuby::Middleware.new(RackEnv::App.new)
+(-1...Integer(rounds)).each do |round| # the first one warms up
+  { 'asked' => asking, 'not asked' => quiet }.each do |name, url|
+    DynoscaleRuby.configure { |c| c.url = url }
+    env = RackEnv.fresh
+    middleware.call(env)
+    abort 'the service did not answer' unless DynoscaleRuby.flush(timeout: 60)
+    abort "the service was to be one that is #{name}" if DynoscaleRuby::Agent.asked[0].any? != (name == 'asked')
+
+    taken = take(middleware, env)
+    puts "#{name}\t#{taken.to_f / BLOCK}" unless round.negative?
+  end
+  puts "clock\t#{Reference.clock_ns(BLOCK)}" unless round.negative?
+end
+$stdout.flush
+DynoscaleRuby.stop(timeout: 0)
