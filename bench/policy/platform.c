@@ -28,7 +28,7 @@ static double now;
 static struct {
     int smallest, largest, preboot;
     double boot_low, boot_high, crash_rate;
-    bool least_connections;
+    bool least_connections, cycles;
     double slow_from, slow_for, slow_factor, sick_factor, lock_share, database_slots;
 } set;
 
@@ -67,7 +67,7 @@ static double next_crash(double t) {
 }
 
 static double next_cycle(double t) {
-    return t + DAY_S + CYCLE_SPREAD_S * random_uniform(&main_random);
+    return set.cycles ? t + DAY_S + CYCLE_SPREAD_S * random_uniform(&main_random) : NEVER;
 }
 
 static struct dyno *dyno_begin(double t, bool up, int second) {
@@ -225,6 +225,7 @@ static void read_options(void) {
     set.crash_rate = option_number("crash", .1) / DAY_S;
     set.least_connections = strcmp(option("route", "random"), "lc") == 0;
     set.preboot = option_int("preboot", 0);
+    set.cycles = option_int("cycle", 1);
     set.smallest = option_int("min", 2);
     set.largest = option_int("max", 60);
     set.slow_factor = option_number("slowx", 2);
@@ -243,7 +244,7 @@ static void first_dynos(void) {
     if (ordered > set.largest) ordered = set.largest;
     for (int i = 0; i < ordered; i++) {
         dynos[i] = dyno_begin(0, true, 0);
-        dynos[i]->next_cycle = DAY_S * random_uniform(&main_random);
+        if (set.cycles) dynos[i]->next_cycle = DAY_S * random_uniform(&main_random);
         dynos[i]->next_report = agents_interval() * random_uniform(&main_random);
     }
 }
