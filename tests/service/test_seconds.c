@@ -60,7 +60,9 @@ static void without_reports_nothing_is_known(void **state) {
 static void the_traffic_of_all_dynos_is_known_from_those_that_reported(void **state) {
     (void)state;
     all_dynos(4, NOW, 7, 20);
-    seconds_formation(&seconds, NOW - 200, NOW + 200, 8); /* four of eight have reported */
+    /* Four of eight have reported, which have been up for long. */
+    seconds_formation(&seconds, NOW - 200, NOW - 100, 8);
+    seconds_formation(&seconds, NOW - 100, NOW + 200, 8);
     struct situation situation = measured(NOW, 0);
     assert_int_equal(situation.known_age, 0);
     assert_int_equal(situation.begin_rate, 8 * 7 * 1000);
@@ -78,6 +80,17 @@ static void one_dyno_that_alone_reports_stands_for_all(void **state) {
     seconds_formation(&seconds, NOW - 200, NOW + 200, 20);
     for (int64_t at_s = NOW - 60; at_s < NOW; at_s += 10) report(0, at_s + 10, 10, 5, 20);
     assert_int_equal(measured(NOW, 0).begin_rate, 20 * 5 * 1000);
+}
+
+/* The platform is read once a tick: a dyno that is up now took none of the requests before. */
+static void a_dyno_that_came_up_counts_from_then_on_or_from_its_first_report(void **state) {
+    (void)state;
+    all_dynos(4, NOW, 6, 20);
+    seconds_formation(&seconds, NOW - 10, NOW, 6);
+    assert_int_equal(measured(NOW, 0).begin_rate, 4 * 6 * 1000);
+    for (int dyno = 0; dyno < 6; dyno++) report(dyno, NOW + 10, 10, 4, 20);
+    seconds_formation(&seconds, NOW, NOW + 10, 8);
+    assert_int_equal(measured(NOW + 10, 0).begin_rate, 6 * 4 * 1000);
 }
 
 static void a_second_that_few_have_reported_is_not_known_yet(void **state) {
@@ -192,6 +205,7 @@ int main(void) {
         TEST(without_reports_nothing_is_known),
         TEST(the_traffic_of_all_dynos_is_known_from_those_that_reported),
         TEST(one_dyno_that_alone_reports_stands_for_all),
+        TEST(a_dyno_that_came_up_counts_from_then_on_or_from_its_first_report),
         TEST(a_second_that_few_have_reported_is_not_known_yet),
         TEST(seconds_without_requests_count_as_seconds),
         TEST(slow_is_what_waits_longer_than_the_goal),

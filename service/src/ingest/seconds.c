@@ -53,6 +53,9 @@ void seconds_arrived(struct seconds *seconds, const struct seconds_dyno *dyno, i
 
 void seconds_formation(struct seconds *seconds, int64_t from_s, int64_t to_s, int up) {
     if (from_s < to_s - SECONDS_KEPT) from_s = to_s - SECONDS_KEPT;
+    int before = seconds->newest_up;
+    seconds->newest_up = up;
+    if (before > 0 && before < up) up = before; /* the others may have come up just now */
     for (int64_t at_s = from_s; at_s < to_s; at_s++) {
         seconds->formation[(uint64_t)at_s % SECONDS_KEPT].at_s = at_s;
         seconds->formation[(uint64_t)at_s % SECONDS_KEPT].up = up;
@@ -151,7 +154,8 @@ static int64_t rate(const struct span *span, int64_t from_s, int64_t to_s, enum 
         if (!enough(span, at_s)) continue;
         const struct second *second = known_second(span->seconds, at_s);
         double requests = what == ARRIVED ? second->arrived : second->requests;
-        sum += requests / second->dynos * up_at(span->seconds, at_s);
+        int up = up_at(span->seconds, at_s), heard = (int)second->dynos;
+        sum += requests / heard * (up > heard ? up : heard);
         count++;
     }
     return count ? (int64_t)(sum / count * 1000 + .5) : -1;

@@ -44,6 +44,7 @@ struct seconds {
         int64_t at_s;
         int up;
     } formation[SECONDS_KEPT];
+    int newest_up; /* 0: not known */
     int left_out;
 };
 
@@ -60,7 +61,8 @@ struct report;
 void seconds_report(struct seconds *seconds, struct seconds_dyno *dyno, const struct report *report,
                     int64_t goal_ms);
 
-/* How many dynos were up in the seconds [from_s, to_s). */
+/* How many dynos were up in the seconds [from_s, to_s), as of to_s: where they are more than
+ * before, the new ones count from then on, or from their first report. */
 void seconds_formation(struct seconds *seconds, int64_t from_s, int64_t to_s, int up);
 
 /* Once a tick, for all dynos that were heard, `stride` bytes apart: which of them are sick? */

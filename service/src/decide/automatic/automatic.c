@@ -9,7 +9,7 @@ double automatic_fading(double seconds, double half_life) {
 
 /* Dyno-minutes that a slow minute is worth. */
 static double price_of(enum rule_care care) {
-    return care == RULE_LEAN ? 7 : care == RULE_STRICT ? 60 : 25;
+    return care == RULE_LEAN ? 7 : care == RULE_STRICT ? 60 : 20;
 }
 
 static int64_t thousandths(double x) { return (int64_t)number_within(x * 1000 + .5, 0, 1e15); }

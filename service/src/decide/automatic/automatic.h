@@ -28,7 +28,7 @@ struct outcome;
 
 enum {
     AUTOMATIC_DRAIN_S = 30,    /* a backlog is to be worked off in this time */
-    AUTOMATIC_PATIENCE = 7,    /* starts of a dyno that a surplus must have cost */
+    AUTOMATIC_PATIENCE = 5,    /* starts of a dyno that a surplus must have cost */
     AUTOMATIC_SETTLED_S = 60,  /* after a restart nothing is learned for so long */
     AUTOMATIC_BACKLOG_S = 45,  /* a backlog so soon after a restart is the restart's own */
     AUTOMATIC_FEW = 20,        /* requests in 20 s: fewer say nothing about their share */
