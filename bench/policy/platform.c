@@ -101,7 +101,6 @@ static void crash(struct dyno *dyno, int second) {
 
 static void come_up(struct dyno *dyno, int index, int second) {
     dyno->up = true;
-    seen_boot(second - dyno->boot_began);
     dyno_clear_rows(dyno, second);
     dyno->next_report = second + agents_interval() * random_uniform(&main_random);
     dyno_rest_until(dyno, second);

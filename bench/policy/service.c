@@ -11,7 +11,7 @@
 #include "ingest/seconds.h"
 #include "options.h"
 
-enum { FIRST_S = 1800000000, TICK_S = 10, WINDOW_S = 60, LONG_AGO = 100000 };
+enum { FIRST_S = 1800000000, TICK_S = 10, WINDOW_S = 60, LONG_AGO = 100000, READ_BEFORE_S = 3 };
 
 static struct rule rule;
 static struct memory memory;
@@ -83,12 +83,35 @@ static void add_signals(struct situation *situation, int now) {
         situation->value_ms = (int64_t)(window_quantile(&window, .95) * 1000 + .5);
 }
 
-static void add_formation(struct situation *situation, int now, int ordered, int up) {
+/* As the service does: the platform is read shortly before a tick, and a second after an order.
+ * That all which were ordered are up is what tells how long they took. */
+static struct {
+    int ordered, up, second;
+    int before, starting, ordered_at; /* before: dynos at the second before; starting: 0: none */
+} formation;
+
+static void read_platform(int now, int ordered, int up) {
+    if (ordered != formation.before) {
+        formation.starting = ordered > formation.before && formation.before > 0 ? ordered : 0;
+        formation.ordered_at = now;
+    }
+    formation.before = ordered;
+    bool due = now % TICK_S == TICK_S - READ_BEFORE_S || now == formation.ordered_at + 1;
+    if (!due) return;
+    formation.ordered = ordered;
+    formation.up = up;
+    formation.second = now;
+    if (formation.starting == 0 || up < formation.starting) return;
+    seen_boot(now - formation.ordered_at);
+    formation.starting = 0;
+}
+
+static void add_formation(struct situation *situation, int now, int ordered) {
     situation->ordered = ordered;
-    situation->up = up;
-    situation->booting = ordered - up;
+    situation->up = formation.up < ordered ? formation.up : ordered;
+    situation->booting = ordered - (int)situation->up;
     situation->stopping = 0;
-    situation->formation_age = 2;
+    situation->formation_age = now - formation.second;
     situation->boot_s = seen_boot_count ? (int64_t)(seen_boot_mean() + .5) : -1;
     situation->boot_mean_ms = (int64_t)(seen_boot_mean() * 1000);
     if (seen_release >= 0) situation->release_age = now - seen_release;
@@ -101,8 +124,10 @@ static double cpu_s(void) {
 }
 
 int method_service(int now, int ordered, int up) {
-    seconds_formation(&seconds, FIRST_S + now - 1, FIRST_S + now, up);
+    read_platform(now, ordered, up);
     if (now % TICK_S) return ordered;
+    up = formation.up < ordered ? formation.up : ordered;
+    seconds_formation(&seconds, FIRST_S + now - TICK_S, FIRST_S + now, up);
     struct situation situation;
     situation_clear(&situation);
     situation.now = FIRST_S + now;
@@ -113,7 +138,7 @@ int method_service(int now, int ordered, int up) {
     situation.rule_age = LONG_AGO;
     situation.dynos_heard = up;
     add_signals(&situation, now);
-    add_formation(&situation, now, ordered, up);
+    add_formation(&situation, now, ordered);
     seconds_screen(&seconds, dynos, MOST_DYNOS, sizeof *dynos, situation.now, up);
     seconds_measure(&seconds, situation.now, 0, &situation);
     double before = cpu_s();
