@@ -36,7 +36,6 @@ function use(found) {
   data = Object.assign(found, found.queues[0]);
   marks = [...marksOf(data.events, process.process), ...ruleMarks(data.ticks)].sort((x, y) => x.t - y.t);
   Object.assign($('#scrub'), { min: data.t[0], max: data.t.at(-1), step: data.step });
-  $('#scrub').value = data.t.at(-1);
 }
 
 // Stretches without a tick: the service did not run, or nothing was known.
@@ -218,6 +217,12 @@ function table() {
 
 const whyAt = (t) => `${appPath(app.name, 'why')}?process=${encodeURIComponent(process.process)}#at=${t}`;
 
+// The moment that is being read by the slider, which news leave where it is; null: the newest.
+function readPlace() {
+  const slider = $('#scrub'), at = Number(slider.value);
+  return data && slider === document.activeElement && at < data.t.at(-1) ? at : null;
+}
+
 // The newest wish counts, however the answers come in.
 let wishes = 0;
 async function show(a, b, { zoomed = false, quietly = false } = {}) {
@@ -229,11 +234,14 @@ async function show(a, b, { zoomed = false, quietly = false } = {}) {
   if (wish !== wishes) return;
   from = a;
   to = b;
+  const place = readPlace();
   use(found);
   $('#unzoom').hidden = !zoomed;
   if (board.charts.length) { const sets = [...data.queues.map(queueData), dynoData(), ...(isWeb() ? [flowData(), ...(data.load ? [loadData()] : [])] : [])]; board.charts.forEach((chart, i) => chart.setData(sets[i])); } else build();
   for (const read of Object.values(readers())) read(null);
   whenText();
+  $('#scrub').value = place ?? data.t.at(-1);
+  if (place !== null) board.point(place);
   showList(board, marks, whyAt);
   summaries();
   requestAnimationFrame(() => showLanes(board, marks));

@@ -15,6 +15,19 @@ export function el(tag, props = {}, ...children) {
 export const $ = (selector, root = document) => root.querySelector(selector);
 export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
+// What a thing that takes the focus is called, however often it is built again.
+const nameOf = (node) => node.id || node.dataset.key || node.getAttribute('href') || node.getAttribute('aria-label') || node.textContent;
+
+// Puts other children into `host`. Where one of the old ones has the focus, the new one of that name
+// gets it: news must not take the focus away from whoever reads or writes there.
+export function renew(host, ...children) {
+  const focused = host.contains(document.activeElement) && host !== document.activeElement ? document.activeElement : null;
+  host.replaceChildren(...children);
+  if (!focused || focused.isConnected) return;
+  const name = nameOf(focused);
+  $$(focused.tagName, host).find((node) => nameOf(node) === name)?.focus({ preventScroll: true });
+}
+
 const ICONS = {
   up: 'M8 13V3M3.5 7.5 8 3l4.5 4.5', down: 'M8 3v10M3.5 8.5 8 13l4.5-4.5',
   held: 'M3 4h10M8 13V8M5 10.5 8 7.5l3 3', hold: 'M3.5 6h9M3.5 10h9',

@@ -1,7 +1,7 @@
 // What happened, as marks above the charts and as a list beside them. Causes stand above queue time,
 // scalings above dynos. What is too close becomes one mark that says how many.
 
-import { $, $$, el, glyph } from './dom.js';
+import { $, $$, el, glyph, renew } from './dom.js';
 import { hour, stamp, timeTag } from './words.js';
 
 const RANK = ['act', 'outside', 'release', 'up', 'down', 'pause', 'rule', 'edit'];
@@ -69,16 +69,18 @@ function tip(host, x, list) {
 }
 
 function lane(host, board, marks) {
-  const chart = board.charts[0];
+  const chart = board.charts[0], focused = document.activeElement?.parentElement === host ? Number(document.activeElement.dataset.t) : null;
   host.replaceChildren();
   if (!chart) return;
   const left = chart.over.getBoundingClientRect().left - host.getBoundingClientRect().left;
   const groups = group(marks, (t) => left + chart.valToPos(t, 'x'), left, left + chart.over.clientWidth);
   const light = (list) => { for (const li of $$('#events li')) li.classList.toggle('on', list.some((mark) => String(mark.t) === li.dataset.t)); };
+  // The one that had the focus has it again, in whichever group it is now.
+  const held = focused === null ? null : groups.find((g) => g.list.some(({ t }) => t === focused));
   groups.forEach((g, i) => {
     const main = g.list.slice().sort((a, b) => RANK.indexOf(a.kind) - RANK.indexOf(b.kind))[0];
     const shown = g.list.length === 1 ? '' : isScaling(main) ? `${many(g.list).textContent}: ` : `${g.list.length} events: `;
-    const button = el('button', { class: 'mark', type: 'button', tabindex: i === groups.length - 1 ? '0' : '-1', 'data-t': main.t, 'aria-label': shown + g.list.map((mark) => `${hour(mark.t)}, ${mark.text}`).join('. ') },
+    const button = el('button', { class: 'mark', type: 'button', tabindex: (held ? g === held : i === groups.length - 1) ? '0' : '-1', 'data-t': main.t, 'aria-label': shown + g.list.map((mark) => `${hour(mark.t)}, ${mark.text}`).join('. ') },
       g.list.length === 1 ? glyphOf(main.kind) : isScaling(main) ? many(g.list) : [glyphOf(main.kind), el('span', { class: 'more' }, String(g.list.length))]);
     button.style.left = `${g.at}px`;
     const open = () => { tip(host, g.at, g.list); board.mark(main.t); light(g.list); };
@@ -86,6 +88,7 @@ function lane(host, board, marks) {
     for (const name of ['mouseenter', 'focus', 'click']) button.addEventListener(name, open);
     for (const name of ['mouseleave', 'blur']) button.addEventListener(name, close);
     host.append(button);
+    if (g === held) button.focus({ preventScroll: true });
   });
   host.onkeydown = (event) => {
     const list = $$('.mark', host), i = list.indexOf(document.activeElement);
@@ -119,7 +122,7 @@ export function showList(board, marks, why) {
   const list = marks.slice().reverse(), number = (kind) => list.filter((mark) => mark.kind === kind && !mark.shadow).length;
   const times = (n, word) => `${n} ${n === 1 ? 'time' : 'times'} ${word}`;
   $('#e-sum').textContent = list.length ? `${times(number('up'), 'up')}, ${times(number('down'), 'down')}, ${number('outside')} from outside.` : 'Nothing in this range.';
-  $('#events').replaceChildren(...list.slice(0, 300).map((mark) => {
+  renew($('#events'), ...list.slice(0, 300).map((mark) => {
     const [head, ...rest] = mark.text.split(': ');
     const li = el('li', { 'data-t': mark.t, class: mark.shadow && 'shadow' }, glyphOf(mark.kind), el('div', {}, el('div', { class: 'line' }, el('span', { class: 'what' }, head[0].toUpperCase() + head.slice(1)), MADE.includes(mark.kind) ? el('a', { href: why(mark.t), title: 'Why' }, timeTag(mark.t, stamp(mark.t))) : timeTag(mark.t, stamp(mark.t))), rest.length ? el('div', {}, rest.join(': ')) : null));
     li.addEventListener('mouseenter', () => board.mark(mark.t));

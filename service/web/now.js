@@ -1,7 +1,7 @@
 // The card at the top of an app's page: the sentence, the dynos, the scale with the thresholds, and
 // what happens next.
 
-import { $, announce, ask, el, glyph, icon } from './dom.js';
+import { $, announce, ask, el, glyph, icon, renew } from './dom.js';
 import { may, post, put, remove } from './api.js';
 import { appPath, trying } from './shell.js';
 import { clock, dynos, hour, now, span, stamp, time, wait } from './words.js';
@@ -69,7 +69,7 @@ function nextSteps(app, process) {
     process.rule_then ? `Then “${process.rule_then.name}”: ${process.rule_then.dynos.min} to ${process.rule_then.dynos.max}. ` : '',
     el('a', { href: `${appPath(app.name, 'rules')}?process=${encodeURIComponent(process.process)}` }, 'Rules')));
   if (process.act?.trouble) list.unshift(item('held', 'The platform refused', process.act.trouble));
-  $('#next').replaceChildren(...list);
+  renew($('#next'), ...list);
 }
 
 function controls(process) {

@@ -1,7 +1,7 @@
 // What every page has around it: the head with the apps and the account, the tabs of an app, the
 // foot with the clock and the colours, and the sign that says whether the page is live.
 
-import { $, $$, el, icon, note } from './dom.js';
+import { $, $$, el, icon, note, renew } from './dom.js';
 import { get, may, remove, whoami } from './api.js';
 import { time, useZone } from './words.js';
 
@@ -165,7 +165,7 @@ export function setLive(is, text) {
 export const shown = () => document.documentElement.classList.remove('loading');
 
 export function notice(...content) {
-  $('#notice').replaceChildren(...content);
+  renew($('#notice'), ...content);
   if (content.some(Boolean)) shown();
 }
 
@@ -196,7 +196,7 @@ export function connection(state, since, next) {
 
 // The types of an app's processes, as links of this page.
 export function processLinks(app, current) {
-  $('#processes').replaceChildren(...app.processes.map((process) => {
+  renew($('#processes'), ...app.processes.map((process) => {
     const url = new URL(location);
     url.searchParams.set('process', process.process);
     url.hash = '';

@@ -6,7 +6,7 @@ import { get } from './api.js';
 import { appName, appPath, chosenProcess, frame, notice, processLinks, setLive, shown, trying } from './shell.js';
 import { count, day, hour, isToday, momentOf, now, span, time, timeTag, wait } from './words.js';
 
-const DAY = 86400, PAGE = 5000, SHOWN = 400;
+const DAY = 86400, TICK = 10, PAGE = 5000, SHOWN = 400;
 let kind = 'changes', entries = [], chosen = null, which = 0, from, to;
 const wide = matchMedia('(min-width: 1121px)');
 const app = await frame({ app: appName(), page: 'why' });
@@ -186,7 +186,9 @@ async function jumpTo(moment, words) {
   press('all');
   if (moment < from || moment > to) useDay(Math.min(now() + 1, moment + DAY / 2));
   await reload();
-  chosen = entries.find((entry) => entry.first.t <= moment + 9 && entry.last.t >= moment - 9) ?? null;
+  const off = (entry) => Math.max(0, entry.first.t - moment, moment - entry.last.t);
+  const [nearest] = entries.toSorted((a, b) => off(a) - off(b));
+  chosen = nearest && off(nearest) < TICK ? nearest : null;
   if (!chosen) { announce(`Nothing was decided at ${words}`); notice(note('attention', 'warn', `Nothing was decided at ${words}.`, 'The service did not run, or knew no rules for this process.')); return; }
   which = Math.max(0, chosen.all.findIndex((tick) => tick.t >= moment));
   draw();

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { Service, browser, missing, open, ready, settled, until } from './support/world.mjs';
+import { CONNECTED, Service, browser, missing, open, ready, settled, until } from './support/world.mjs';
 
 const skip = missing() ?? false;
 const APP = '/apps/shop-production';
@@ -82,13 +82,13 @@ test('when the session has ended, one signs in and is back where one was', { ski
 test('a service that restarts under an open page: what is shown stays, and goes on by itself', { skip }, async () => {
   const { context, page } = await open(chromium, service, {});
   await page.goto(service.url + APP);
-  await page.waitForSelector('.live[data-is=live]', { state: 'attached' });
+  await page.waitForSelector(CONNECTED, { state: 'attached' });
   await service.stop();
   await page.waitForSelector('#notice :text("lost its connection")');
   assert.match(await page.textContent('#now-title'), /dyno/);
   await service.start();
-  await page.waitForSelector('.live[data-is=live]', { state: 'attached' });
-  await page.waitForFunction(() => !document.querySelector('#notice').textContent);
+  await page.waitForSelector(CONNECTED, { state: 'attached' });
+  await page.waitForSelector('#notice :text("lost its connection")', { state: 'detached' });
   await context.close();
 });
 
@@ -103,13 +103,13 @@ for (const [zone, minutes] of [['America/St_Johns', -210], ['Asia/Kolkata', 330]
     t.after(() => service.api('PATCH', APP, { zone: 'Europe/Berlin' }));
     await visit(`${APP}/why`, { zone: 'America/Los_Angeles' }, async (page) => {
       await page.waitForSelector('.entry .t');
-      const [shown, title, moment] = await page.$eval('.entry .t', (node) => [node.textContent, '', node.closest('.entry').querySelector('button').id.slice(1)]).then(([a, b, c]) => [a, b, Number(c)]);
+      const moment = Number(await page.$eval('.entry button', (node) => node.id.slice(1))), clock = `#e${moment} .t`;
       const local = (offset) => new Date((moment + offset * 60) * 1000).toISOString().slice(11, 16);
-      assert.equal(shown.slice(0, 5), local(minutes), title);
+      const shown = await page.textContent(clock);
+      assert.equal(shown.slice(0, 5), local(minutes));
       await page.click('.foot label:has-text("My time")');
-      await ready(page);
-      await page.waitForFunction((was) => document.querySelector('.entry .t')?.textContent !== was, shown);
-      const mine = await page.$eval('.entry .t', (node) => node.textContent);
+      await page.waitForFunction(([where, was]) => { const now = document.querySelector(where)?.textContent; return now && now !== was; }, [clock, shown]);
+      const mine = await page.textContent(clock);
       assert.ok([local(-480), local(-420)].includes(mine.slice(0, 5)), mine);
     });
   });
@@ -235,8 +235,8 @@ test('from what happened, one click leads to why; the address keeps the range', 
   await ready(page);
   assert.equal(await page.getAttribute('#range [data-range="604800"]', 'aria-pressed'), 'true');
   await page.waitForSelector('#events a');
-  const said = await page.$eval('#events li:has(a)', (li) => li.querySelector('.what').textContent);
-  await page.click('#events a');
+  const [said, why] = await page.$eval('#events li:has(a)', (li) => [li.querySelector('.what').textContent, li.querySelector('a').getAttribute('href')]);
+  await page.click(`#events a[href="${why}"]`);
   await page.waitForURL('**/why?process=web#at=*');
   await page.waitForSelector(`.inside .sentence:has-text("${said}")`);
   await page.waitForSelector('.entry button[aria-expanded=true]');
@@ -272,8 +272,8 @@ test('a service that does not answer for long: the page says from when it is, an
   } finally {
     service.program.process.kill('SIGCONT');
   }
-  await page.waitForSelector('.live[data-is=live]', { state: 'attached' });
-  await page.waitForFunction(() => !document.querySelector('#notice').textContent);
+  await page.waitForSelector(CONNECTED, { state: 'attached' });
+  await page.waitForSelector('#notice :text("Nothing new since")', { state: 'detached' });
   await context.close();
   assert.deepEqual(faults, []);
 });
@@ -285,7 +285,7 @@ test('a platform is set with the fields that it has', { skip }, () => visit(`${A
     sent = route.request().postDataJSON();
     return route.fulfill({ json: { kind: sent.kind, result: 'ok', test: [] } });
   });
-  await page.waitForSelector('#platform-form', { state: 'attached' });
+  await page.waitForSelector('#platform-form details', { state: 'attached' });
   await page.evaluate(() => { document.querySelector('#platform-form details').open = true; });
   await page.selectOption('#platform-form [name=kind]', 'kubernetes');
   await page.fill('[name=set-namespace]', 'prod');
@@ -308,40 +308,71 @@ test('an export shows how far it is, can be stopped, and holds everything', { sk
   await page.route('**/export?day=*', async (route) => { await new Promise((done) => { release = done; }); await route.continue().catch(() => {}); });
   await page.click('#export');
   await page.waitForSelector('#export:has-text("Day 1 of")');
+  await until('the first day is asked for', () => release);
   await page.click('#export:has-text("Stop")');
   release();
   await page.waitForSelector('#export:has-text("Export everything")');
 }));
 
 test('by keyboard alone: skip link, tabs, marks by arrows, a chart read by the slider, a dialog left by Escape', { skip }, () => visit(APP, {}, async (page) => {
-  await page.waitForSelector('#q-chart canvas');
   await page.waitForSelector('#lane2 .mark');
+  await settled(page);
   await page.keyboard.press('Tab');
-  assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
+  await page.waitForSelector('.skip:focus');
   await page.keyboard.press('Enter');
+  await page.waitForSelector('#main:focus');
   await page.focus('#lane2 .mark[tabindex="0"]');
-  await page.waitForSelector('#lane2 .tip');
   const before = await page.textContent('#lane2 .tip');
   await page.keyboard.press('Home');
-  assert.notEqual(await page.textContent('#lane2 .tip'), before);
+  await page.waitForSelector('#lane2 .mark:first-of-type:focus');
+  await page.waitForFunction((was) => ![was, undefined].includes(document.querySelector('#lane2 .tip')?.textContent), before);
   await page.focus('#scrub');
   const at = await page.getAttribute('#scrub', 'aria-valuetext');
   await page.keyboard.press('PageDown');
-  await until('the slider reads another moment', async () => (await page.getAttribute('#scrub', 'aria-valuetext')) !== at);
+  await page.waitForFunction((was) => document.querySelector('#scrub').getAttribute('aria-valuetext') !== was, at);
   await page.focus('#pause');
   await page.keyboard.press('Enter');
   await page.waitForSelector('#pause-box[open]');
   await page.keyboard.press('Escape');
   await page.waitForSelector('#pause-box', { state: 'hidden' });
-  assert.equal(await page.evaluate(() => document.activeElement.id), 'pause');
+  await page.waitForSelector('#pause:focus');
 }));
 
-test('dragging across a chart looks closer at all of them, Escape goes back', { skip }, () => visit(APP, {}, async (page) => {
-  const box = await (await page.waitForSelector('#q-chart .u-over')).boundingBox();
+test('news leave the focus where it is, and the moment that is read', { skip }, async () => {
+  const { context, page, faults } = await open(chromium, service, {});
+  await page.clock.install();
+  await page.goto(service.url + APP);
+  await page.waitForSelector('#lane2 .mark');
   await settled(page);
-  await page.mouse.move(box.x + box.width * 0.3, box.y + 40);
+  // After a minute the charts of a day are asked for again with the next event; the card above them is
+  // built again with each.
+  const news = async () => {
+    await page.evaluate(() => { globalThis.old = ['#numbers tbody', '#next li'].map((place) => document.querySelector(place)); });
+    await page.clock.fastForward('01:01');
+    await page.waitForFunction(() => globalThis.old.every((node) => !node.isConnected));
+    await settled(page);
+  };
+  for (const place of ['#next a', '#processes a[aria-current]', '#events a', '#lane2 .mark:first-of-type']) {
+    await page.focus(place);
+    await news();
+    await page.waitForSelector(`${place}:focus`);
+  }
+  await page.waitForSelector('#lane2 .tip');
+  await page.focus('#scrub');
+  await page.keyboard.press('PageDown');
+  const read = () => page.$eval('#scrub', (slider) => [slider.value, slider.getAttribute('aria-valuetext')]);
+  const before = await read();
+  await news();
+  assert.deepEqual(await read(), before);
+  await context.close();
+  assert.deepEqual(faults, []);
+});
+
+test('dragging across a chart looks closer at all of them, Escape goes back', { skip }, () => visit(APP, {}, async (page) => {
+  const chart = page.locator('#q-chart .u-over'), { width } = await chart.boundingBox();
+  await chart.hover({ position: { x: width * 0.3, y: 40 } });
   await page.mouse.down();
-  await page.mouse.move(box.x + box.width * 0.6, box.y + 40, { steps: 5 });
+  await chart.hover({ position: { x: width * 0.6, y: 40 } });
   await page.mouse.up();
   await page.waitForSelector('#unzoom:not([hidden])');
   await page.keyboard.press('Escape');

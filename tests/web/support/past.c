@@ -27,7 +27,7 @@ enum { TICK_S = 10, MOST_APPS = 64, BOOT_S = 40, QUEUES = 4, THREADS = 5 };
 
 /* ---- A clock of its own, in place of core/src/clock.c ---------------------------------------- */
 
-static int64_t wall_s, passed_s = 1000;
+static int64_t wall_s, end_s, passed_s = 1000;
 
 int64_t ds_clock_wall_ns(void) { return wall_s * 1000000000; }
 int64_t ds_clock_process_age_ms(void) { return -1; }
@@ -130,16 +130,23 @@ const struct platform platform_command = {.kind = "command",
 /* ---- Traffic ----------------------------------------------------------------------------------
  */
 
+/* Counted from the end, so that the last four hours have scalings far apart from each other,
+ * whatever the hour at which the past ends and the rule that counts then. */
+static bool in_burst(void) {
+    int64_t left_s = end_s - wall_s;
+    return left_s < 4 * 3600 ? left_s % 6300 >= 300 && left_s % 6300 < 1200 : left_s % 20000 < 900;
+}
+
 /* Of the hour of the day in the app's own time (that of Berlin in winter is near enough), the day
- * of the week, and of bursts that come by themselves. */
+ * of the week, and of bursts. */
 static double demand(const struct made_app *made) {
     double hour = fmod((double)(wall_s + 3600) / 3600.0, 24.0);
     int day = (int)((wall_s + 3600) / 86400 % 7); /* 0: a Thursday */
     double daily =
         0.18 + 0.82 * exp(-pow((hour - 13.5) / 4.6, 2)) + 0.35 * exp(-pow((hour - 20.0) / 1.6, 2));
     double wave = 1.0 + 0.09 * sin((double)wall_s / 731.0) + 0.06 * sin((double)wall_s / 197.0);
-    bool burst = wall_s % 20000 < 900 || (wall_s / 300) % 41 == 0;
-    return made->peak * daily * wave * (day == 2 || day == 3 ? 0.55 : 1.0) * (burst ? 1.7 : 1.0);
+    return made->peak *
+           (daily * wave * (day == 2 || day == 3 ? 0.55 : 1.0) + (in_burst() ? 0.55 : 0));
 }
 
 static void put(struct made_app *made, const char *source, const char *signal, struct part *part) {
@@ -403,7 +410,7 @@ int main(int argc, char **argv) {
     }
     const char *folder = argv[1];
     log_set_level(LOG_WARN);
-    int64_t end_s = (int64_t)time(NULL) / TICK_S * TICK_S;
+    end_s = (int64_t)time(NULL) / TICK_S * TICK_S;
     wall_s = end_s - (int64_t)hours * 3600;
     store = store_open(folder, STORE_CREATE, error, sizeof error);
     live = live_new();

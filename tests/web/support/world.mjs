@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 export const ROOT = resolve(fileURLToPath(import.meta.url), '../../../..');
 export const PATIENCE = Number(process.env.PATIENCE_MS ?? 90_000);
+const SLOWER = Number(process.env.PAGES_SLOWER ?? 1); // so many times slower than here the pages' scripts run
 export const PASSWORD = 'correct horse battery';
 const MODULES = join(ROOT, 'build/web-tests/');
 const require = createRequire(MODULES);
@@ -173,8 +174,10 @@ export async function open(chromium, service, { width = 1440, height = 900, sche
     one.on('console', (message) => { if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) faults.push(`console: ${message.text()}`); });
     one.on('request', (request) => { if (!request.url().startsWith(service.url) && !/^(data|blob):/.test(request.url())) faults.push(`request: ${request.url()}`); });
   };
+  const slow = async (one) => (await context.newCDPSession(one)).send('Emulation.setCPUThrottlingRate', { rate: SLOWER }).catch(() => {});
   watch(page);
-  context.on('page', watch);
+  if (SLOWER > 1) await slow(page);
+  context.on('page', (one) => { watch(one); if (SLOWER > 1) slow(one); });
   return { context, page, faults };
 }
 
@@ -182,6 +185,10 @@ export async function open(chromium, service, { width = 1440, height = 900, sche
 export async function settled(page) {
   await page.waitForFunction(() => globalThis.underWay === 0 && new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(() => done(globalThis.underWay === 0))); }));
 }
+
+// The page hears the service. Beside "Live" it may say that no reports come, as after a while they do
+// not where no agent runs.
+export const CONNECTED = '.live:is([data-is=live], [aria-label="No reports"])';
 
 // The page has its data: the sign at the top says so.
 export const ready = (page) => page.waitForSelector('.live:not([aria-label="Loading"])', { state: 'attached' });
