@@ -410,9 +410,10 @@ WEB_PAST := $(OUT)/tests/web/support/past
 $(WEB_PAST): %: %.o $(SERVICE_LIBRARY)
 	@$(LINK) -o $@ $^ $(SERVICE_LIBS)
 
-# What these take from npm: a driver of browsers, a checker of accessibility. Where npm can't fetch
-# them, the tests skip and say so.
+# What these take from npm: a driver of browsers, a checker of accessibility, a linter. Where npm
+# can't fetch them, the tests skip and say so.
 WEB_TESTS := build/web-tests/node_modules
+OXLINT    := $(WEB_TESTS)/.bin/oxlint
 $(WEB_TESTS)/.installed: tests/web/package.json tests/web/package-lock.json
 	@mkdir -p build/web-tests && cp $^ build/web-tests
 	@cd build/web-tests && $(NPM_CI) --silent && touch node_modules/.installed
@@ -618,4 +619,7 @@ lint: ## what the linters say
 	    --implicit-reexport --disable-error-code import --follow-imports silent \
 	    --explicit-package-bases $(call OURS,'bench/service/*.py' 'tests/service/*.py' 'service/*.py') \
 	    tests/support/service.py tests/support/coverage.py
+	@$(SUBMAKE) --silent $(WEB_TESTS)/.installed || true
+	@if test -x $(OXLINT); then echo oxlint; $(OXLINT) --quiet -c tests/web/oxlint.json $(WEB) tests/web; \
+	    else echo 'oxlint: not run, since npm could not fetch it'; fi
 	@echo rubocop; rubocop --cache false --config ruby/.rubocop.yml $(call OURS,$(RUBY_FILES))

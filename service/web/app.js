@@ -241,10 +241,12 @@ async function show(a, b, { zoomed = false, quietly = false } = {}) {
   for (const read of Object.values(readers())) read(null);
   whenText();
   $('#scrub').value = place ?? data.t.at(-1);
-  if (place !== null) board.point(place);
   showList(board, marks, whyAt);
   summaries();
-  requestAnimationFrame(() => showLanes(board, marks));
+  requestAnimationFrame(() => {
+    showLanes(board, marks);
+    if (place !== null) board.point(Number($('#scrub').value)); // the charts have their new axes now
+  });
 }
 const showLatest = (options) => show(Math.floor(now()) - range, Math.floor(now()), options);
 

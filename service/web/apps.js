@@ -123,7 +123,7 @@ function draw() {
 // Puts the rows in their order; those that stand right are not touched, so the focus stays.
 function place(list) {
   const host = $('#apps'), wanted = new Set(list);
-  for (const node of [...host.children]) if (!wanted.has(node)) node.remove();
+  for (const node of Array.from(host.children)) if (!wanted.has(node)) node.remove();
   list.forEach((node, i) => { if (host.children[i] !== node) host.insertBefore(node, host.children[i] ?? null); });
 }
 function noneFound(word) {

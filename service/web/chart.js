@@ -128,7 +128,7 @@ export class Board {
 }
 
 function drawMark(u, t) {
-  const x = Math.round(u.valToPos(t, 'x', true)), { ctx, bbox } = u;
+  const x = Math.round(u.valToPos(t, 'x', true)), { bbox } = u;
   if (x < bbox.left || x > bbox.left + bbox.width) return;
   verticalLine(u, x, 'ink', [3 * devicePixelRatio, 3 * devicePixelRatio]);
 }

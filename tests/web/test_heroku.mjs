@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Program, ROOT, Service, browser, missing, open, ready, until } from './support/world.mjs';
+import { Program, ROOT, Service, browser, missing, open, until } from './support/world.mjs';
 
 const skip = missing() ?? false;
 const PYTHON = process.env.PYTHON ?? '/usr/bin/python3';

@@ -333,7 +333,7 @@ static void events(int64_t left_s) {
                   "web, rule working hours: dynos max 6 → 8\nweb, rule campaign: added at place 1");
     if (left_s == 5 * 3600) pause_down(shop, "ben", 3600);
     if (left_s % 86400 == 7 * 3600 || left_s % 86400 == 3 * 3600) shop->release_s = wall_s;
-    if (left_s == 2 * 3600 && shop->web.ordered < 6) shop->web.ordered = shop->web.up = 6;
+    if (left_s == 2 * 3600) shop->web.ordered = shop->web.up = shop->web.ordered == 6 ? 5 : 6;
     if (left_s <= 1200) apps[app_count - 1].silent = true; /* one went silent */
 }
 
