@@ -30,7 +30,8 @@ const isAutomatic = (rule) => rule.method === 'automatic';
 function effect(rule) {
   const range = `${rule.dynos.min} to ${dynos(rule.dynos.max)}`;
   if (isAutomatic(rule)) return `${range} · by itself, so that ${rule.automatic.share} % at most wait longer than ${wait(rule.automatic.goal_ms)}`;
-  return `${range} · +${rule.up.step} above ${wait(rule.up.threshold_ms)} · −${rule.down.step} below ${wait(rule.down.threshold_ms)}`;
+  const one = (text) => text.replaceAll(' ', '\u00a0'); // what must not be torn apart
+  return `${range} · ${one(`+${rule.up.step} above ${wait(rule.up.threshold_ms)}`)} · ${one(`−${rule.down.step} below ${wait(rule.down.threshold_ms)}`)}`;
 }
 const clone = (value) => JSON.parse(JSON.stringify(value));
 
