@@ -206,7 +206,9 @@ function columns() {
   return [of('p50', p50, wait), of('p95', p95, wait), of('p99', p99, wait), ...fleet, of('Rate', data.rate, (v) => `${few(v)}/s`),
     ...(!data.load ? [] : hasRoom() ? [of('Busy', data.load.share, percent)] : [of('At once', data.load.atOnce, few)])];
 }
+// Built where somebody looks at it: hundreds of cells that most readers never open.
 function table() {
+  if (!$('#numbers').open) { $('#numbers .scroll').replaceChildren(); return; }
   const every = Math.max(1, Math.round(data.t.length / 48)), rows = [], list = columns();
   for (let i = data.t.length - 1; i >= 0; i -= every) {
     rows.push(el('tr', {}, el('th', { scope: 'row' }, timeTag(data.t[i], stamp(data.t[i]))), list.map(([, text]) => el('td', { class: 'n' }, text(i)))));
@@ -306,5 +308,6 @@ $('#range').addEventListener('click', (event) => {
   showLatest().catch(() => {});
   announce(`Showing the last ${event.target.textContent}`);
 });
+$('#numbers').addEventListener('toggle', () => { if (data) table(); });
 $('#unzoom').addEventListener('click', () => { range = DAY; showLatest().catch(() => {}); $('#range [data-range="86400"]').focus(); });
 document.addEventListener('keydown', (event) => { if (event.key === 'Escape' && !$('#unzoom').hidden && !$('dialog[open]')) $('#unzoom').click(); });

@@ -347,7 +347,7 @@ test('news leave the focus where it is, and the moment that is read', { skip }, 
   // After a minute the charts of a day are asked for again with the next event; the card above them is
   // built again with each.
   const news = async () => {
-    await page.evaluate(() => { globalThis.old = ['#numbers tbody', '#next li'].map((place) => document.querySelector(place)); });
+    await page.evaluate(() => { globalThis.old = ['#events li', '#next li'].map((place) => document.querySelector(place)); });
     await page.clock.fastForward('01:01');
     await page.waitForFunction(() => globalThis.old.every((node) => !node.isConnected));
     await settled(page);
