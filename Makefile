@@ -405,6 +405,17 @@ KILLS ?= 1000
 test-kills: build-service ## the service killed KILLS=1000 times under load: every report there once
 	KILLS=$(KILLS) $(PYTEST) tests/service/test_report_kills.py
 
+.PHONY: test-connections
+CONNECTIONS ?= 20000
+test-connections: build-service ## CONNECTIONS=20000 to one service at once
+	CONNECTIONS=$(CONNECTIONS) $(PYTEST) -s tests/service/many_connections.py
+
+# Minutes: testssl.sh asks for every cipher there is.
+.PHONY: scan-tls
+scan-tls: build-service ## testssl.sh's grade of nginx and HAProxy as they are shipped
+	$(call install,test scan)
+	$(PYTEST) -s tests/service/tls_scan.py
+
 # Fills a data folder with a past, for the pages' tests and screenshots.
 WEB_PAST := $(OUT)/tests/web/support/past
 $(WEB_PAST): %: %.o $(SERVICE_LIBRARY)

@@ -50,7 +50,7 @@ struct source {
     size_t size, at;
 };
 
-enum line { LINE, LINE_WAITS, LINE_BAD, LINE_LONG };
+enum line { LINE, LINE_WAITS, LINE_BAD, LINE_WITH_NUL, LINE_LONG };
 
 /* The next line of at most `most` bytes, as a text; one with a NUL is bad for every purpose. */
 static enum line next_line(struct source *source, size_t most, char **text) {
@@ -64,7 +64,7 @@ static enum line next_line(struct source *source, size_t most, char **text) {
     if (!*text) exit(1);
     if (strlen(*text) == length - 1) return LINE;
     free(*text);
-    return LINE_BAD;
+    return LINE_WITH_NUL;
 }
 
 static bool says(struct reading *reading, int status) {
@@ -139,6 +139,8 @@ static bool read_head(struct reading *reading, struct head *head, struct source 
     if (major != 1 || reading->minor > 1) return says(reading, 505);
     for (;;) {
         line = next_line(source, most - source->at, &text);
+        /* That there are too many comes before what they say. */
+        if (line == LINE_WITH_NUL && reading->fields == FRAME_FIELDS) return says(reading, 431);
         if (line != LINE) return line_failed(reading, line, 431);
         bool end = *text == '\0', well = true;
         if (!end && reading->fields == FRAME_FIELDS) well = says(reading, 431);

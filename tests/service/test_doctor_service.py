@@ -20,9 +20,9 @@ import pytest
 from certificates import make_certificates
 from conftest import Started, use_database, with_files
 from dynoscaled import RULES, Command, report, wait_for, write_scale
+from fronts import ShippedNginx
 from processes import find_nginx
 from service import PATIENCE, PROGRAM, Service
-from test_dist import ShippedNginx
 
 with_root = pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to be somebody else")
 

@@ -107,21 +107,6 @@ def test_http_1_0_ends_the_connection_unless_asked(shared: Service) -> None:
 
 
 @pytest.mark.skipif(not find_nginx(), reason="nginx is not installed")
-def test_nothing_is_smuggled_past_nginx(shared: Service, tmp_path: Path) -> None:
-    """Whatever nginx lets pass, the next clients on its lasting connections to the service get the
-    answers to what they asked, and not one to what was hidden in another's request."""
-    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
-    with Nginx(tmp_path, upstream_port=shared.port, keepalive=2).start() as front:
-        for what, (_, request) in REFUSED.items():
-            attacker = Wire(front.port).send(request + smuggled)
-            attacker.socket.shutdown(socket.SHUT_WR)
-            attacker.end()
-            for _ in range(4):
-                victim = ask(front.port, GET + b"Connection: close\r\n\r\n")
-                assert statuses(victim) == [200] and victim.endswith(b"ok\n"), what
-
-
-@pytest.mark.skipif(not find_nginx(), reason="nginx is not installed")
 def test_it_works_behind_nginx_over_lasting_connections_and_others(
     shared: Service, tmp_path: Path
 ) -> None:
