@@ -7,7 +7,8 @@
 /* From this service alone, and nothing inline. */
 static const char policy[] =
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; object-src 'none'; "
+    "base-uri 'none'; "
     "frame-ancestors 'none'\r\n";
 
 /* A place in braces stands for one part of the path, which the page itself reads. */

@@ -32,23 +32,20 @@ def connect(source: str, port: int) -> socket.socket:
 
 def answers(held: List[socket.socket]) -> Tuple[List[socket.socket], int]:
     """Those that were answered, and how many the service closed instead."""
-    served, closed = [], 0
+    served = []
     with selectors.DefaultSelector() as selector:
         for one in held:
-            selector.register(one, selectors.EVENT_READ)
+            selector.register(one, selectors.EVENT_READ, one)
         while selector.get_map():
             for key, _ in selector.select():
-                one = key.fileobj
-                selector.unregister(one)
+                selector.unregister(key.fileobj)
                 try:
-                    received = one.recv(4096)  # type: ignore[union-attr]
+                    received = key.data.recv(4096)
                 except ConnectionResetError:
                     received = b""
                 if received.endswith(b"ok\n"):
-                    served.append(one)
-                else:
-                    closed += 1
-    return served, closed  # type: ignore[return-value]
+                    served.append(key.data)
+    return served, len(held) - len(served)
 
 
 def sender(source: str, port: int, count: int) -> None:

@@ -361,7 +361,7 @@ static void another_sites_page_can_not_sign_anybody_in(void **state) {
 
 static void signing_in_out_and_with_a_new_password(void **state) {
     (void)state;
-    struct signed_in first, second;
+    struct signed_in first, second, third;
     make_first(&first);
     expect_status(json_call(&nobody, HTTP_POST, "/api/v1/session",
                             "{\"name\":\"ANNA\",\"password\":\"a good long password\"}"),
@@ -383,8 +383,15 @@ static void signing_in_out_and_with_a_new_password(void **state) {
         204);
     expect_status(json_call(&one, HTTP_GET, "/api/v1/session", NULL), 401);
     expect_status(json_call(&two, HTTP_GET, "/api/v1/session", NULL), 200);
-    expect_status(json_call(&two, HTTP_DELETE, "/api/v1/session", NULL), 204);
+    /* Who signs in again leaves no session behind. */
+    expect_status(json_call(&two, HTTP_POST, "/api/v1/session",
+                            "{\"name\":\"anna\",\"password\":\"another long password\"}"),
+                  200);
+    take_session(&third);
+    const struct sender three = {.cookie = third.cookie, .csrf = third.csrf};
     expect_status(json_call(&two, HTTP_GET, "/api/v1/session", NULL), 401);
+    expect_status(json_call(&three, HTTP_DELETE, "/api/v1/session", NULL), 204);
+    expect_status(json_call(&three, HTTP_GET, "/api/v1/session", NULL), 401);
     expect_status(json_call(&nobody, HTTP_POST, "/api/v1/session",
                             "{\"name\":\"anna\",\"password\":\"a good long password\"}"),
                   401);

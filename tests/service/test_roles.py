@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import time
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -139,6 +140,10 @@ def test_each_route_is_for_whom_the_table_says(house: House) -> None:
             else:
                 assert status == refused, what
                 assert json.loads(text)["status"] == refused, what
+    # Who has a right, but not this one, is in the log.
+    assert re.search(r"token \d+ \(\S+\) has no right to PUT /api/v1/apps/{app}/rules$", house.service.log, re.M)
+    assert "reader has no right to GET /api/v1/people" in house.service.log
+    assert "nobody has no right" not in house.service.log
 
 
 def test_a_method_that_an_address_has_not_is_405_with_those_that_it_has(house: House) -> None:

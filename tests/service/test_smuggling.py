@@ -5,7 +5,6 @@ the answers to what they asked, and not one to what was hidden in another's requ
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
 import http2

@@ -80,6 +80,14 @@ static void answer_later(struct api_call *call, int64_t wait_s) {
     text_format(&call->headers, "Retry-After: %" PRId64 "\r\n", wait_s);
 }
 
+/* Of who signs in while still signed in. */
+static void end_older(struct api_call *call) {
+    if (!call->who.session || !store_begin(call->store)) return;
+    if (!session_remove(call->store, call->who.session, call->who.user) ||
+        !store_commit(call->store))
+        store_rollback(call->store);
+}
+
 void session_sign_in(struct api_call *call) {
     const char *name = NULL, *password = NULL;
     char token[TOKEN_SIZE];
@@ -102,6 +110,7 @@ void session_sign_in(struct api_call *call) {
     switch (sign_in(call->store, name, password, call->address, call->user_agent, call->now_s,
                     token, &person, &wait_s)) {
     case SIGN_IN_DONE:
+        end_older(call);
         log_line(LOG_INFO, "people", "%s signed in from %s", person.name, from);
         put_signed_in(call, &person, token);
         break;

@@ -263,9 +263,13 @@ static const struct api_route *find_route(struct api_call *call, char **parts, s
 
 static bool may(struct api_call *call, const struct api_route *route) {
     if (call->who.role >= route->least) return true;
-    if (call->who.role == API_NOBODY)
+    if (call->who.role == API_NOBODY) {
         api_problem(call, 401, "sign in, or send a token as “Authorization: Bearer TOKEN”");
-    else if (route->least == API_LOCAL)
+        return false;
+    }
+    log_line(LOG_WARN, "api", "%s has no right to %s %s", call->who.name,
+             method_names[route->method], route->path);
+    if (route->least == API_LOCAL)
         api_problem(call, 403, "this is done by the command line on the service's machine alone");
     else
         api_problem(

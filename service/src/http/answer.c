@@ -83,8 +83,8 @@ static void put_security_headers(struct http_server *server, const char *headers
                             "Referrer-Policy: no-referrer\r\n"
                             "Cross-Origin-Resource-Policy: same-origin\r\n");
     if (!has_line(headers, "Content-Security-Policy"))
-        text_put(&server->head,
-                 "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
+        text_put(&server->head, "Content-Security-Policy: default-src 'none'; object-src 'none'; "
+                                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n");
     if (!has_line(headers, "Cache-Control")) text_put(&server->head, "Cache-Control: no-store\r\n");
     if (server->limits.https)
         text_put(&server->head, "Strict-Transport-Security: max-age=63072000\r\n");

@@ -1,0 +1,56 @@
+"""schemathesis, with all its checks, over openapi.yaml and a real service: as an admin, as one who may
+read, and as nobody. Run by `make test-schema`; $SCHEMATHESIS is the program, $SCHEMA_SECONDS the time for
+each of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from typing import Dict, List
+
+import pytest
+from conftest import Started
+from dynoscaled import RULES, Command, report, wait_for, write_scale
+from service import Service
+
+SECONDS = os.environ.get("SCHEMA_SECONDS", "300")
+# A stream has no end. A new number of dynos is known only once a platform was read.
+LEFT_OUT = ["--exclude-path", "/api/v1/events"]
+TOKENS_BEFORE = 20  # so that the one in use is not removed by a small number
+
+
+def furnish(service: Service, command: Command) -> None:
+    url = command.json("app", "add", "shop")["report_url"]
+    scale = write_scale(service.data.parent)
+    command.done("platform", "set", "shop", "command", "--", str(scale))
+    command.done("rules", "put", "shop", "-", stdin=RULES)
+    now = int(time.time())
+    assert report(service, url, [(now - 1, 40, "web"), (now - 1, 9, "sidekiq:default")]).status == 200
+    command.done("notify", "add", "shop", "webhook", "http://127.0.0.1:1/hook")
+    command.done("user", "add", "anna", stdin="a good long password\n")
+    wait_for(lambda: command("explain", "shop", "web").returncode == 0, "a decision")
+
+
+@pytest.mark.parametrize("scope", ["admin", "read", ""])
+def test_the_service_does_as_openapi_yaml_says(serve: Started, scope: str) -> None:
+    program = os.environ.get("SCHEMATHESIS")
+    if not program:
+        pytest.skip("make test-schema runs this")
+    service = serve("--tick-s", "1")
+    command = Command(service.data)
+    furnish(service, command)
+    headers: List[str] = []
+    if scope:
+        made: Dict[str, str] = {}
+        for _ in range(TOKENS_BEFORE):
+            made = command.json("token", "add", "--scope", scope)
+        headers = ["--header", f"Authorization: Bearer {made['token']}"]
+    run = subprocess.run(
+        [program, "run", f"{service.url}/api/v1/openapi.yaml", "--checks", "all", "--max-time", SECONDS,
+         "--continue-on-failure", "--no-color", "--workers", "1", *headers, *LEFT_OUT],
+        cwd=service.data.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert service.running and service.get("/healthz").status == 200
+    assert " error " not in service.log, service.log
+    assert run.returncode == 0, run.stdout[-20000:] + run.stderr[-2000:]
