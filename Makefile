@@ -410,6 +410,17 @@ CONNECTIONS ?= 20000
 test-connections: build-service ## CONNECTIONS=20000 to one service at once
 	CONNECTIONS=$(CONNECTIONS) $(PYTEST) -s tests/service/many_connections.py
 
+# SCHEMA_SECONDS for each of three who call.
+.PHONY: test-schema
+SCHEMA_SECONDS ?= 300
+SCHEMATHESIS := build/schemathesis/bin/schemathesis
+test-schema: build-service $(SCHEMATHESIS) ## schemathesis (from PyPI) over openapi.yaml and a real service
+	SCHEMATHESIS=$(abspath $(SCHEMATHESIS)) SCHEMA_SECONDS=$(SCHEMA_SECONDS) $(PYTEST) tests/service/schema_scan.py
+
+$(SCHEMATHESIS):
+	@$(PYTHON) -m venv build/schemathesis && \
+	    build/schemathesis/bin/pip install --quiet --disable-pip-version-check schemathesis==4.32.5
+
 # Minutes: testssl.sh asks for every cipher there is.
 .PHONY: scan-tls
 scan-tls: build-service ## testssl.sh's grade of nginx and HAProxy as they are shipped

@@ -1,6 +1,5 @@
-"""schemathesis, with all its checks, over openapi.yaml and a real service: as an admin, as one who may
-read, and as nobody. Run by `make test-schema`; $SCHEMATHESIS is the program, $SCHEMA_SECONDS the time for
-each of them."""
+"""schemathesis over openapi.yaml and a real service: as an admin, as one who may read, and as nobody. Run by
+`make test-schema`; $SCHEMATHESIS is the program, $SCHEMA_SECONDS the time for each of them."""
 
 from __future__ import annotations
 
@@ -15,8 +14,13 @@ from dynoscaled import RULES, Command, report, wait_for, write_scale
 from service import Service
 
 SECONDS = os.environ.get("SCHEMA_SECONDS", "300")
-# A stream has no end. A new number of dynos is known only once a platform was read.
-LEFT_OUT = ["--exclude-path", "/api/v1/events"]
+# A stream has no end; and KEDA's number is 503 on purpose while it is not known. That all which fits the
+# schema is taken can't be: from before to, the text of rules, an address that fits the kind of a channel.
+LEFT_OUT = [
+    "--exclude-path", "/api/v1/events",
+    "--exclude-path", "/api/v1/apps/{app}/processes/{process}/wanted",
+    "--exclude-checks", "positive_data_acceptance",
+]  # fmt: skip
 TOKENS_BEFORE = 20  # so that the one in use is not removed by a small number
 
 
