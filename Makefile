@@ -423,7 +423,7 @@ $(SCHEMATHESIS):
 
 # Minutes: testssl.sh asks for every cipher there is.
 .PHONY: scan-tls
-scan-tls: build-service ## testssl.sh's grade of nginx and HAProxy as they are shipped
+scan-tls: build-service ## what testssl.sh finds at nginx and HAProxy as they are shipped
 	$(call install,test scan)
 	$(PYTEST) -s tests/service/tls_scan.py
 
