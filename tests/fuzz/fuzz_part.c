@@ -7,12 +7,14 @@
 
 #include "series/part.h"
 
-static uint8_t *encode(struct part *part, size_t *length) {
-    uint8_t *bytes = malloc(part_stored_size(part));
-    if (!bytes) exit(1);
-    *length = part_encode(bytes, part);
-    REQUIRE(*length <= part_stored_size(part), "%zu", *length);
-    return bytes;
+static struct tally *tally;
+
+/* Empties the tally. */
+static void require_same(const struct part *wanted, const char *what) {
+    size_t length;
+    const uint8_t *bytes = tally_encode(tally, &length);
+    REQUIRE(length == wanted->stored_length && memcmp(bytes, wanted->stored, length) == 0, "%s",
+            what);
 }
 
 static void look_at_seconds(const uint8_t *bytes, size_t length) {
@@ -31,15 +33,19 @@ static bool read_part(struct part *part, input in) {
     struct sketch sketch = {0};
     REQUIRE(part_into_sketch(&sketch, bytes, in.left, 0, PART_SECONDS) == good, "%d", good);
     if (good) {
-        size_t length;
-        uint8_t *again = encode(part, &length);
-        REQUIRE(length == in.left && memcmp(bytes, again, length) == 0, "%zu of %zu", length,
-                in.left);
+        REQUIRE(part_store(part, tally), "memory");
+        REQUIRE(part->stored_length == in.left && memcmp(bytes, part->stored, in.left) == 0,
+                "%zu of %zu", part->stored_length, in.left);
+        REQUIRE(tally_add_stored(tally, bytes, in.left), "read");
+        require_same(part, "read into a tally");
         REQUIRE(part_count(part) == sketch.count, "count");
-        look_at_seconds(again, length);
-        free(again);
+        look_at_seconds(part->stored, part->stored_length);
     } else {
         REQUIRE(part->length == 0 && part->sum == 0 && part->max == 0, "nothing is added");
+        size_t length;
+        REQUIRE(!tally_add_stored(tally, bytes, in.left), "read into a tally");
+        tally_encode(tally, &length);
+        REQUIRE(tally_encode(tally, &length)[0] == 1 && length == 3, "%zu: not empty", length);
     }
     free(bytes);
     return good;
@@ -48,29 +54,24 @@ static bool read_part(struct part *part, input in) {
 void fuzz_part(const uint8_t *data, size_t size) {
     input in = {data, size};
     input first = take_bytes(&in, (size_t)take(&in, 2));
-    struct part one = {0}, other = {0}, forth = {0}, back = {0}, read = {0};
-    bool both = read_part(&one, first);
-    both &= read_part(&other, in);
-    if (both) {
-        size_t length, again_length;
-        REQUIRE(part_merge(&forth, &one) && part_merge(&forth, &other), "memory");
-        REQUIRE(part_merge(&back, &other) && part_merge(&back, &one), "memory");
-        uint8_t *bytes = encode(&forth, &length), *again = encode(&back, &again_length);
-        REQUIRE(length == again_length && memcmp(bytes, again, length) == 0, "merging commutes");
-        REQUIRE(part_decode(&read, first.at, first.left) && part_decode(&read, in.at, in.left),
+    struct part one = {0}, other = {0}, both = {0};
+    if (!tally && !(tally = tally_new())) exit(1);
+    bool good = read_part(&one, first);
+    good &= read_part(&other, in);
+    if (good) {
+        REQUIRE(part_decode(&both, first.at, first.left) && part_decode(&both, in.at, in.left),
                 "memory");
-        size_t read_length;
-        uint8_t *read_bytes = encode(&read, &read_length);
-        REQUIRE(length == read_length && memcmp(bytes, read_bytes, length) == 0, "read as one");
-        free(read_bytes);
-        free(bytes);
-        free(again);
+        REQUIRE(part_store(&both, tally), "memory");
+        tally_add(tally, &one);
+        tally_add(tally, &other);
+        require_same(&both, "one and the other");
+        tally_add(tally, &other);
+        tally_add(tally, &one);
+        require_same(&both, "the other and one");
     }
     part_free(&one);
     part_free(&other);
-    part_free(&forth);
-    part_free(&back);
-    part_free(&read);
+    part_free(&both);
 }
 
 FUZZ(fuzz_part)

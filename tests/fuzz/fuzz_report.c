@@ -54,7 +54,7 @@ static bool take_out(struct report *report, const struct rows *row, int64_t seco
             struct part *part = &series->parts[j];
             if (second < part->start_s || second >= part->start_s + PART_SECONDS) continue;
             uint32_t wanted =
-                (uint32_t)(second - part->start_s) << 28 | (uint32_t)sketch_bin(value) << 16 | 1;
+                (uint32_t)(second - part->start_s) << 26 | (uint32_t)sketch_bin(value) << 16 | 1;
             for (uint32_t k = 0; k < part->length; k++) {
                 if (part->entries[k] != wanted) continue;
                 part->entries[k] = part->entries[--part->length];

@@ -51,15 +51,14 @@ static int tear_down(void **state) {
 
 /* Stores a part as a commit does. */
 static void put(int64_t app, const char *source, const char *signal, const struct part *part) {
-    struct part copy = PART_EMPTY(part->start_s);
-    assert_true(part_merge(&copy, part));
-    uint8_t *bytes = malloc(part_stored_size(&copy));
-    size_t length = part_encode(bytes, &copy);
+    size_t length;
+    struct tally *tally = tally_new();
+    tally_add(tally, part);
+    const uint8_t *bytes = tally_encode(tally, &length);
     int64_t series = series_number(store, app, source, signal);
     assert_true(series > 0);
     assert_true(series_add_part(store, app, series, part->start_s, part_number++, bytes, length));
-    free(bytes);
-    part_free(&copy);
+    free(tally);
 }
 
 /* Some samples in the ten seconds, of app 1's web. */

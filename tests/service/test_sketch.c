@@ -165,11 +165,18 @@ static void a_sketch_that_nobody_wrote_is_refused(void **unused) {
 
 /* ---- Parts --------------------------------------------------------------------------------- */
 
-static void part_sketch(struct sketch *sketch, struct part *part, int first, int end) {
-    uint8_t *bytes = malloc(part_stored_size(part));
-    size_t length = part_encode(bytes, part);
-    assert_true(part_into_sketch(sketch, bytes, length, first, end));
-    free(bytes);
+static struct tally *tally;
+
+static int set_up(void **state) {
+    (void)state;
+    tally = tally_new();
+    return tally ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    free(tally);
+    return 0;
 }
 
 static void a_part_holds_each_second_by_itself(void **unused) {
@@ -185,11 +192,13 @@ static void a_part_holds_each_second_by_itself(void **unused) {
             sketch_add(&seconds[second], value);
             sketch_add(&all, value);
         }
-        part_sketch(&found, &part, 0, PART_SECONDS);
+        assert_true(part_store(&part, tally));
+        assert_true(part_into_sketch(&found, part.stored, part.stored_length, 0, PART_SECONDS));
         assert_true(same(&all, &found));
         for (int second = 0; second < PART_SECONDS; second++) {
             sketch_clear(&found);
-            part_sketch(&found, &part, second, second + 1);
+            assert_true(
+                part_into_sketch(&found, part.stored, part.stored_length, second, second + 1));
             assert_int_equal(found.count, seconds[second].count);
             assert_memory_equal(found.bins, seconds[second].bins, sizeof found.bins);
         }
@@ -198,53 +207,38 @@ static void a_part_holds_each_second_by_itself(void **unused) {
     }
 }
 
-/* Stored parts that are read one after another are one part, whose bytes are the same. */
-static void assert_read_as_one(const struct part pieces[4], const uint8_t *whole, size_t length) {
-    struct part all = {0};
-    for (int i = 0; i < 4; i++) {
-        struct part ordered = {0};
-        assert_true(part_merge(&ordered, &pieces[i]));
-        assert_true(part_is_in_order(&ordered));
-        uint8_t *stored = malloc(part_stored_size(&ordered));
-        assert_true(part_decode(&all, stored, part_encode_ordered(stored, &ordered)));
-        part_free(&ordered);
-        free(stored);
-    }
-    part_bring_in_order(&all);
-    assert_true(part_is_in_order(&all));
-    uint8_t *bytes = malloc(part_stored_size(&all));
-    assert_int_equal(part_encode_ordered(bytes, &all), length);
-    assert_memory_equal(bytes, whole, length);
-    part_free(&all);
-    free(bytes);
+static void assert_tallied(const struct part *wanted) {
+    size_t length;
+    const uint8_t *bytes = tally_encode(tally, &length);
+    assert_int_equal(length, wanted->stored_length);
+    assert_memory_equal(bytes, wanted->stored, length);
 }
 
 static void the_order_in_which_parts_come_changes_no_byte(void **unused) {
     (void)unused;
     uint64_t state = 5;
     for (int round = 0; round < ROUNDS; round++) {
-        struct part pieces[4] = {0}, all = {0}, other = {0};
+        struct part pieces[4] = {0}, all = {0}, read = {0};
         for (uint64_t i = random_below(&state, SAMPLES); i > 0; i--) {
             int second = (int)random_below(&state, PART_SECONDS);
             uint32_t value = some_value(&state);
             part_add(&pieces[random_below(&state, 4)], second, value);
             part_add(&all, second, value);
         }
-        for (int i = 3; i >= 0; i--) assert_true(part_merge(&other, &pieces[i]));
-        uint8_t *one = malloc(part_stored_size(&all)), *two = malloc(part_stored_size(&other));
-        size_t length = part_encode(one, &all);
-        assert_int_equal(part_encode(two, &other), length);
-        assert_memory_equal(one, two, length);
-        part_clear(&other, 0);
-        assert_true(part_decode(&other, one, length));
-        assert_int_equal(part_encode(two, &other), length);
-        assert_memory_equal(one, two, length);
-        assert_read_as_one(pieces, one, length);
+        assert_true(part_store(&all, tally));
+        for (int i = 3; i >= 0; i--) tally_add(tally, &pieces[i]);
+        assert_tallied(&all);
+        for (int i = 0; i < 4; i++) assert_true(part_store(&pieces[i], tally));
+        for (int i = 0; i < 4; i++)
+            assert_true(tally_add_stored(tally, pieces[i].stored, pieces[i].stored_length));
+        assert_tallied(&all);
+        for (int i = 0; i < 4; i++)
+            assert_true(part_decode(&read, pieces[i].stored, pieces[i].stored_length));
+        tally_add(tally, &read);
+        assert_tallied(&all);
         for (int i = 0; i < 4; i++) part_free(&pieces[i]);
         part_free(&all);
-        part_free(&other);
-        free(one);
-        free(two);
+        part_free(&read);
     }
 }
 
@@ -252,19 +246,32 @@ static void a_part_counts_more_than_an_entry_can(void **unused) {
     (void)unused;
     struct part part = {0}, twice = {0};
     for (int i = 0; i < 200000; i++) assert_true(part_add(&part, 3, 7));
-    uint8_t bytes[100], again[100];
-    size_t length = part_encode(bytes, &part);
-    assert_true(length < 12);
-    assert_true(part_decode(&twice, bytes, length));
-    assert_true(part_decode(&twice, bytes, length));
+    assert_true(part_store(&part, tally));
+    assert_true(part.stored_length < 12);
+    for (int i = 0; i < 2; i++) assert_true(part_decode(&twice, part.stored, part.stored_length));
     assert_int_equal(part_count(&twice), 400000);
-    assert_true(part_stored_size(&twice) <= sizeof again);
+    assert_true(part_store(&twice, tally));
     struct sketch sketch = {0};
-    length = part_encode(again, &twice);
-    assert_true(part_into_sketch(&sketch, again, length, 3, 4));
+    assert_true(part_into_sketch(&sketch, twice.stored, twice.stored_length, 3, 4));
     assert_int_equal(sketch.count, 400000);
     part_free(&part);
     part_free(&twice);
+}
+
+/* As releases before wrote it. */
+static void the_stored_form_of_a_part_stays(void **unused) {
+    (void)unused;
+    static const uint8_t stored[] = {1,    0xCD, 0x01, 100, /* version, sum, max */
+                                     0x0A,                  /* 5 ms in the first second */
+                                     0x99, 0x31, 0,         /* 100 ms in the fourth, twice */
+                                     0xDA, 0x5E};           /* 0 ms in the last */
+    struct part part = {0};
+    assert_true(part_add(&part, 9, 0) && part_add(&part, 3, 100));
+    assert_true(part_add(&part, 0, 5) && part_add(&part, 3, 100));
+    assert_true(part_store(&part, tally));
+    assert_int_equal(part.stored_length, sizeof stored);
+    assert_memory_equal(part.stored, stored, sizeof stored);
+    part_free(&part);
 }
 
 static void a_part_that_nobody_wrote_is_refused(void **unused) {
@@ -301,7 +308,8 @@ int main(void) {
         cmocka_unit_test(a_part_holds_each_second_by_itself),
         cmocka_unit_test(the_order_in_which_parts_come_changes_no_byte),
         cmocka_unit_test(a_part_counts_more_than_an_entry_can),
+        cmocka_unit_test(the_stored_form_of_a_part_stays),
         cmocka_unit_test(a_part_that_nobody_wrote_is_refused),
     };
-    return cmocka_run_group_tests_name("sketch", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("sketch", tests, set_up, tear_down);
 }

@@ -39,8 +39,7 @@ struct commit {
     size_t known_places, known_count;
     int64_t known_since_ms;
 
-    uint8_t *bytes; /* a part that is being stored */
-    size_t room;
+    struct tally *tally; /* empty: puts parts in order */
 
     atomic_ullong count, failed_count;
 
@@ -132,16 +131,9 @@ static void know_series(struct commit *commit) {
 
 static bool store_part(struct commit *commit, int64_t app, int64_t series, int64_t number,
                        struct part *part) {
-    size_t size = part_stored_size(part);
-    if (size > commit->room) {
-        uint8_t *bytes = realloc(commit->bytes, size);
-        if (!bytes) return false;
-        commit->bytes = bytes;
-        commit->room = size;
-    }
-    size_t length = part_encode(commit->bytes, part);
-    return series_add_part(commit->store, app, series, part->start_s, number, commit->bytes,
-                           length);
+    return part_store(part, commit->tally) &&
+           series_add_part(commit->store, app, series, part->start_s, number, part->stored,
+                           part->stored_length);
 }
 
 static bool store_series(struct commit *commit, struct commit_item *item,
@@ -386,7 +378,7 @@ static void free_all(struct commit *commit) {
     waiting_free(commit->waiting);
     pthread_cond_destroy(&commit->wake);
     pthread_mutex_destroy(&commit->lock);
-    free(commit->bytes);
+    free(commit->tally);
     free(commit);
 }
 
@@ -394,13 +386,16 @@ struct commit *commit_new(struct live *live, const struct commit_settings *setti
                           size_t size) {
     struct commit *commit = calloc(1, sizeof *commit);
     struct waiting *waiting = waiting_new(settings->waiting_bytes);
-    if (!commit || !waiting) {
+    struct tally *tally = tally_new();
+    if (!commit || !waiting || !tally) {
         snprintf(error, size, "out of memory");
         waiting_free(waiting);
+        free(tally);
         free(commit);
         return NULL;
     }
     commit->waiting = waiting;
+    commit->tally = tally;
     commit->settings = *settings;
     commit->live = live;
     commit->called_at = monotonic();

@@ -58,15 +58,18 @@ struct live {
     pthread_mutex_t lock; /* of all that follows */
     size_t place_count, app_count;
     struct live_app **places; /* by the app's id; NULL: free */
-    struct part scratch;
+    struct tally *tally;
     struct sketch sketch;
-    uint8_t *bytes; /* a part that is being put together */
-    size_t room;
 };
 
 struct live *live_new(void) {
     struct live *live = calloc(1, sizeof *live);
-    if (live) pthread_mutex_init(&live->lock, NULL);
+    if (live) live->tally = tally_new();
+    if (!live || !live->tally) {
+        free(live);
+        return NULL;
+    }
+    pthread_mutex_init(&live->lock, NULL);
     return live;
 }
 
@@ -94,8 +97,7 @@ void live_free(struct live *live) {
     for (size_t i = 0; i < live->place_count; i++)
         if (live->places[i]) free_app(live->places[i]);
     free(live->places);
-    free(live->bytes);
-    part_free(&live->scratch);
+    free(live->tally);
     pthread_mutex_destroy(&live->lock);
     free(live);
 }
@@ -220,51 +222,40 @@ static const uint8_t *next_part(const struct cell *cell, uint32_t *at, uint32_t 
     return part;
 }
 
-/* A part's stored form, put into live->bytes behind its length; 0: no memory. */
-static uint32_t encode_part(struct live *live, const struct part *part) {
-    size_t size = LENGTH_SIZE + part_stored_size(part);
-    if (size > live->room) {
-        uint8_t *bytes = realloc(live->bytes, size);
-        if (!bytes) return 0;
-        live->bytes = bytes;
-        live->room = size;
-    }
-    uint32_t length = (uint32_t)part_encode_ordered(live->bytes + LENGTH_SIZE, part);
-    memcpy(live->bytes, &length, LENGTH_SIZE);
-    return LENGTH_SIZE + length;
-}
-
-static bool put_bytes(struct live *live, struct cell *cell, uint32_t at, uint32_t length) {
-    uint8_t *bytes = length > 0 ? realloc(cell->bytes, at + length) : NULL;
+/* Puts a stored part at a place of the cell, and ends the cell there. */
+static bool put_part(struct cell *cell, uint32_t at, const void *stored, size_t length) {
+    uint32_t stored_length = (uint32_t)length;
+    uint8_t *bytes = realloc(cell->bytes, at + LENGTH_SIZE + length);
     if (!bytes) return false;
-    memcpy(bytes + at, live->bytes, length);
+    memcpy(bytes + at, &stored_length, LENGTH_SIZE);
+    memcpy(bytes + at + LENGTH_SIZE, stored, length);
     cell->bytes = bytes;
-    cell->length = at + length;
+    cell->length = at + LENGTH_SIZE + stored_length;
     return true;
 }
 
 /* Without memory they stay apart. */
 static void merge_parts(struct live *live, struct cell *cell) {
-    struct part *all = &live->scratch;
-    part_clear(all, cell->start_s);
     const uint8_t *part;
     for (uint32_t at = 0, length; (part = next_part(cell, &at, &length));)
-        if (!part_decode(all, part, length)) return;
-    part_bring_in_order(all);
-    if (put_bytes(live, cell, 0, encode_part(live, all))) cell->parts = 1;
+        tally_add_stored(live->tally, part, length);
+    size_t length;
+    part = tally_encode(live->tally, &length);
+    if (put_part(cell, 0, part, length)) cell->parts = 1;
 }
 
 /* Without memory the cell stays as it was: the store has what was not added. */
 static void add_to_cell(struct live *live, struct cell *cell, const struct part *part) {
-    if (!part_is_in_order(part)) {
-        part_clear(&live->scratch, cell->start_s);
-        if (!part_merge(&live->scratch, part)) return;
-        part = &live->scratch;
+    const uint8_t *stored = part->stored;
+    size_t length = part->stored_length;
+    if (!stored) {
+        tally_add(live->tally, part);
+        stored = tally_encode(live->tally, &length);
     }
-    if (!put_bytes(live, cell, cell->length, encode_part(live, part))) return;
+    if (!put_part(cell, cell->length, stored, length)) return;
     cell->parts++;
-    uint32_t first = 0, length = 0;
-    next_part(cell, &first, &length);
+    uint32_t first = 0, first_length = 0;
+    next_part(cell, &first, &first_length);
     if (cell->parts >= MERGED_PARTS || cell->length - first > MERGED_BYTES) merge_parts(live, cell);
 }
 

@@ -31,9 +31,9 @@ static void add_waits(struct seconds_row *row, uint32_t wait_ms, uint32_t count,
 static void add_part(struct seconds *seconds, const struct seconds_dyno *dyno, struct rows *rows,
                      const struct part *part, enum signal signal, int64_t goal_ms) {
     for (uint32_t i = 0; i < part->length; i++) {
-        int64_t at_s = part->start_s + (part->entries[i] >> 28);
-        uint32_t value = sketch_middle((int)(part->entries[i] >> 16 & 0xFFF));
-        uint32_t count = part->entries[i] & 0xFFFF;
+        int64_t at_s = part->start_s + part_second(part->entries[i]);
+        uint32_t value = sketch_middle(part_bin(part->entries[i]));
+        uint32_t count = part_samples(part->entries[i]);
         struct seconds_row *row = row_at(rows, at_s);
         if (!row) continue;
         if (signal == SIGNAL_BUSY) row->busy_ms += (uint64_t)value * count;

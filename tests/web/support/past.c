@@ -150,12 +150,12 @@ static double demand(const struct made_app *made) {
 }
 
 static void put(struct made_app *made, const char *source, const char *signal, struct part *part) {
-    static uint8_t bytes[1 << 16];
+    static struct tally *tally;
+    if (!tally) tally = tally_new();
     int64_t series = series_number(store, made->app.id, source, signal);
-    must(series > 0 && part_stored_size(part) <= sizeof bytes, "a series");
-    size_t length = part_encode(bytes, part);
+    must(series > 0 && tally && part_store(part, tally), "a series");
     must(series_add_part(store, made->app.id, series, part->start_s, receiver << 24 | part_number++,
-                         bytes, length),
+                         part->stored, part->stored_length),
          "a part");
     live_add(live, made->app.id, source, signal, part);
 }
