@@ -397,8 +397,8 @@ static bool make_file(const char *path, int flags, char *error, size_t size) {
     return true;
 }
 
-/* A group of reports changes hundreds of pages, the same ones again and again. With room for them in
- * memory, and a checkpoint each 16 MB of the log, each is read and copied less often. */
+/* A group of reports changes hundreds of pages, the same ones again and again. With room for them
+ * in memory, and a checkpoint each 16 MB of the log, each is read and copied less often. */
 static bool set_up(struct sqlite_store *store) {
     sqlite3_extended_result_codes(store->file, 1);
     sqlite3_busy_timeout(store->file, BUSY_MS);

@@ -99,9 +99,7 @@ void backlog_try(struct learned *learned, const struct moment *moment) {
  * in steps of half of what is up, to see first whether they help. */
 int backlog_in_steps(const struct learned *learned, const struct moment *moment, int need,
                      struct advice *advice) {
-    int explained = price_dynos(learned, moment, learned->usual_service, 1);
     int step = moment->up + (moment->up + 1) / 2;
-    if (moment->wait > AUTOMATIC_ARRIVALS_S) explained = 0; /* the traffic is only guessed then */
     if (learned->trial_up) {
         int tried = (int)(3 * learned->trial_up / 2 + 1);
         if (step > tried) step = tried;
@@ -110,7 +108,10 @@ int backlog_in_steps(const struct learned *learned, const struct moment *moment,
         step = (int)learned->ceiling;
         advice->ceiling_left_s = learned->ceiling_until - moment->now;
     }
-    if (need <= explained || need <= step) return need;
+    if (need <= step) return need;
+    int explained = price_dynos(learned, moment, learned->usual_service, 1);
+    if (moment->wait > AUTOMATIC_ARRIVALS_S) explained = 0; /* the traffic is only guessed then */
+    if (need <= explained) return need;
     advice->would = need;
     advice->limited = learned->ceiling && step == learned->ceiling ? ADVICE_CEILING : ADVICE_TRIAL;
     return larger(explained, step);

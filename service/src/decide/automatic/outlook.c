@@ -17,16 +17,25 @@ _Static_assert(HOUR + LONGEST_LEAD + SPAN + AVERAGED <= LEARNED_LOADS, "all of i
 
 static const double MILLION = 1e6, JUMP = 1.15, HIGH_QUANTILE = .85;
 
-/* Requests/s at a tick, counted from the first. */
-static double load_at(const struct learned *learned, int64_t tick) {
-    return (double)learned->load[tick % LEARNED_LOADS] / 1000;
+/* Requests/s at the ticks before now; 0 is the newest one. */
+struct loads {
+    double ago[LEARNED_LOADS];
+    int count;
+};
+
+static void read_loads(struct loads *loads, const struct learned *learned, int most) {
+    loads->count = learned->ticks < most ? (int)learned->ticks : most;
+    loads->ago[0] = 0; /* where there is none */
+    for (int i = 0; i < loads->count; i++)
+        loads->ago[i] = (double)learned->load[(learned->ticks - 1 - i) % LEARNED_LOADS] / 1000;
 }
 
-static double mean_until(const struct learned *learned, int64_t tick, int ticks) {
+/* The mean of the ticks that end so many ago; of those that there were. */
+static double mean_until(const struct loads *loads, int ago, int ticks) {
     double sum = 0;
-    int count = 0;
-    for (; count < ticks && tick - count >= 0; count++) sum += load_at(learned, tick - count);
-    return sum / count;
+    int end = ago + ticks < loads->count ? ago + ticks : loads->count;
+    for (int i = ago; i < end; i++) sum += loads->ago[i];
+    return sum / (end - ago);
 }
 
 static int lead_ticks(const struct moment *moment) {
@@ -37,11 +46,11 @@ static int lead_ticks(const struct moment *moment) {
 
 /* Three simple forecasts as they were at a tick: what was; that, and half of the last minute's
  * growth until a dyno is up; the mean of now and of the last five minutes. */
-static double forecast_at(const struct learned *learned, int64_t tick, int which, int lead) {
-    double newest = load_at(learned, tick);
+static double forecast_at(const struct loads *loads, int ago, int which, int lead) {
+    double newest = loads->ago[ago];
     if (which == 0) return newest;
-    if (which == 2) return (newest + mean_until(learned, tick, AVERAGED)) / 2;
-    double before = tick >= SPAN ? load_at(learned, tick - SPAN) : newest;
+    if (which == 2) return (newest + mean_until(loads, ago, AVERAGED)) / 2;
+    double before = ago + SPAN < loads->count ? loads->ago[ago + SPAN] : newest;
     double growth = number_larger(0, (newest - before) / SPAN) * (lead + 2);
     return number_smaller(newest + growth / 2, 2 * newest);
 }
@@ -68,16 +77,15 @@ struct outcomes {
 };
 
 /* What came after a forecast of the last hour: the mean of the minute that began when a dyno that
- * was ordered then was up. */
-static void collect(struct outcomes *outcomes, const struct learned *learned, int which, int lead) {
+ * was ordered then was up. `came`: of the forecasts of the last hour, the newest first. */
+static void collect(struct outcomes *outcomes, const struct loads *loads, const double *came,
+                    int which, int lead) {
     double sum = 0;
     outcomes->count = 0;
-    int64_t newest = learned->ticks - lead - SPAN;
-    for (int64_t tick = newest; tick >= 0 && tick > newest - HOUR; tick--) {
-        double forecast = forecast_at(learned, tick, which, lead);
+    for (int i = 0; i < HOUR && lead + SPAN - 1 + i < loads->count; i++) {
+        double forecast = forecast_at(loads, lead + SPAN - 1 + i, which, lead);
         if (forecast <= 0) continue;
-        outcomes->ratio[outcomes->count++] =
-            mean_until(learned, tick + lead + SPAN - 1, SPAN) / forecast;
+        outcomes->ratio[outcomes->count++] = came[i] / forecast;
         sum += forecast;
     }
     outcomes->mean = outcomes->count ? sum / outcomes->count : 0;
@@ -97,9 +105,12 @@ static void keep_outcomes(struct learned *learned, const struct outcomes *outcom
 /* The forecast that would have needed the least capacity in the last hour. */
 static void choose(struct learned *learned, const struct moment *moment) {
     struct outcomes outcomes;
-    double least = 0;
+    struct loads loads;
+    double least = 0, came[HOUR];
+    read_loads(&loads, learned, LEARNED_LOADS);
+    for (int i = 0; i < HOUR && i < loads.count; i++) came[i] = mean_until(&loads, i, SPAN);
     for (int which = 0; which < FORECASTS; which++) {
-        collect(&outcomes, learned, which, lead_ticks(moment));
+        collect(&outcomes, &loads, came, which, lead_ticks(moment));
         if (outcomes.count < LEAST_OUTCOMES) return;
         double high = outcomes.ratio[(int)(HIGH_QUANTILE * (outcomes.count - 1))];
         if (which > 0 && outcomes.mean * high >= least) continue;
@@ -122,11 +133,12 @@ void outlook_remember(struct learned *learned, const struct moment *moment) {
  * follows growth counts. */
 double outlook_expect(const struct learned *learned, const struct moment *moment) {
     int lead = lead_ticks(moment);
-    int64_t newest = learned->ticks - 1;
-    double growing = forecast_at(learned, newest, 1, lead);
+    struct loads loads;
+    read_loads(&loads, learned, AVERAGED);
+    double growing = forecast_at(&loads, 0, 1, lead);
     if (!learned->has_outcomes) return growing * JUMP;
-    double chosen = forecast_at(learned, newest, (int)learned->chosen, lead);
+    double chosen = forecast_at(&loads, 0, (int)learned->chosen, lead);
     double high = chosen * learned->high_outcome;
-    bool left = load_at(learned, newest) > JUMP * high || mean_until(learned, newest, SPAN) > high;
+    bool left = loads.ago[0] > JUMP * high || mean_until(&loads, 0, SPAN) > high;
     return left ? growing : chosen;
 }
