@@ -1,13 +1,15 @@
 # frozen_string_literal: true
 
 # asked.rb WAY ROUNDS ASKING_URL QUIET_URL: ns of a request while the service asks for the signals of
-# requests, and while it does not, in turns; CPU time of the thread. And of a reading of the clock.
+# requests, and while it does not, in turns, each the median of its blocks; CPU time of the thread. And
+# of a reading of the clock.
 
 require 'dynoscale_ruby/middleware'
 require 'reference'
 require 'rack_env'
 
-BLOCK = 8000 # half of what the buffer holds
+BLOCK = 600
+BLOCKS = 25 # no more than the buffer holds
 
 def nanoseconds
   Process.clock_gettime(Process::CLOCK_THREAD_CPUTIME_ID, :nanosecond)
@@ -34,7 +36,7 @@ middleware = DynoscaleRuby::Middleware.new(RackEnv::App.new)
     abort 'the service did not answer' unless DynoscaleRuby.flush(timeout: 60)
     abort "the service was to be one that is #{name}" if DynoscaleRuby::Agent.asked[0].any? != (name == 'asked')
 
-    taken = take(middleware, env)
+    taken = Array.new(BLOCKS) { take(middleware, env) }.sort[BLOCKS / 2]
     puts "#{name}\t#{taken.to_f / BLOCK}" unless round.negative?
   end
   puts "clock\t#{Reference.clock_ns(BLOCK)}" unless round.negative?
