@@ -267,13 +267,13 @@ class Soak:
 def soak(directory: Path, given: argparse.Namespace) -> int:
     run = Soak(directory, given.minutes, given.apps)
 
-    async def live() -> None:
+    async def live() -> List[str]:
         await run.set_up()
         await run.run()
+        return await asyncio.to_thread(run.report)  # the platform answers to the service's end
 
     with run.service:
-        asyncio.run(live())
-        print("\n".join(["", *run.report()]))
+        print("\n".join(["", *asyncio.run(live())]))
     shown = run.wrong[:30]
     for line in shown:
         print(f"WRONG: {line}")
