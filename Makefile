@@ -32,7 +32,7 @@ both = log=$$(mktemp) && { $(1) >$$log 2>&1 & one=$$!; }; trap 'kill $$one' INT 
         test-servers test-frameworks test-faults build-service test-service test-service-asan \
         test-service-http test-service-postgresql test-machines \
         soak-service tsan-service coverage-service run-covered-http test-kills test-loop \
-        test-published test-heroku-clients \
+        test-published test-heroku-clients test-kubernetes-clients \
         test-web web-tests-ready screenshots lighthouse bench-web \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model test-buffer run-buffer test-fuzz run-briefly \
@@ -470,7 +470,14 @@ test-heroku-clients: build-service ## Heroku's command line (npm) and heroku3 (P
 	@test -x $(HEROKU_CLIENTS)/node_modules/.bin/heroku || npm install --ignore-scripts --no-audit --no-fund --prefix $(HEROKU_CLIENTS) heroku
 	@test -x $(HEROKU_CLIENTS)/python/bin/python || { $(PYTHON) -m venv $(HEROKU_CLIENTS)/python && \
 	    $(HEROKU_CLIENTS)/python/bin/pip install --quiet heroku3 six; }
-	$(PYTEST) tests/clients
+	$(PYTEST) tests/clients/test_heroku_clients.py
+
+KUBERNETES_CLIENTS := build/kubernetes-clients
+test-kubernetes-clients: ## kubectl (Debian) and kubernetes (PyPI) against the tests' false Kubernetes
+	$(if $(shell command -v kubectl),,$(call install,clients))
+	@test -x $(KUBERNETES_CLIENTS)/bin/python || { $(PYTHON) -m venv $(KUBERNETES_CLIENTS) && \
+	    $(KUBERNETES_CLIENTS)/bin/pip install --quiet kubernetes; }
+	$(PYTEST) tests/clients/test_kubernetes_clients.py
 
 # Nearly all of it waits, so one half runs beside the other.
 LOOP_HALF := tests/loop/test_faults.py

@@ -203,13 +203,16 @@ def bearer(api: Api, request: Request) -> None:
 
 
 class Kubernetes(Api):
-    """Deployments and StatefulSets of one namespace, and their scales."""
+    """Deployments and StatefulSets of one namespace, and their scales. `strict`: a patch must be as
+    the service makes it, with the version that it has read; other clients may leave that out."""
 
     name_space = "prod"
     path = re.compile(r"/apis/apps/v1/namespaces/([^/]+)/(deployments|statefulsets)/([^/]+?)(/scale)?")
+    patches = ("application/merge-patch+json", "application/strategic-merge-patch+json")
 
-    def __init__(self) -> None:
+    def __init__(self, strict: bool = True) -> None:
         super().__init__()
+        self.strict = strict
         self.versions: Dict[str, int] = {}
         self.ready: Dict[str, int] = {}  # where fewer are ready than there are
         self.updated: Dict[str, int] = {}  # where a rollout is under way
@@ -230,8 +233,14 @@ class Kubernetes(Api):
             self.touch(name)
 
     def find(self, request: Request) -> Call:
-        bearer(self, request)
-        found = self.path.fullmatch(request.path)
+        path = request.path.split("?")[0]
+        if path != "/version":  # everybody may know that
+            bearer(self, request)
+        if request.method == "GET" and path in self.discovery:
+            return Call("discover", path, lambda: (200, self.discovery[path]))
+        found = self.path.fullmatch(path)
+        if not found and not self.strict:
+            raise Refused(404, self.error(404))
         check(found, "no such path")
         assert found
         name_space, plural, name, scale = found.groups()
@@ -240,26 +249,64 @@ class Kubernetes(Api):
         check(name_space == self.name_space, "another namespace")
         if request.method == "PATCH" and scale:
             return Call("set", name, lambda: self._patch(name, request))
+        if request.method == "PUT" and scale and not self.strict:
+            return Call("set", name, lambda: self._set(name, request.json))
         check(request.method == "GET", "no such method")
         return Call("scale" if scale else "read", name, lambda: (200, self._shown(name, bool(scale))))
+
+    @property
+    def discovery(self) -> Dict[str, Json]:
+        """What a client asks for to know what there is."""
+        version = {"groupVersion": "apps/v1", "version": "v1"}
+        scale = {"group": "autoscaling", "version": "v1", "kind": "Scale", "singularName": "",
+                 "namespaced": True, "verbs": ["get", "patch", "update"]}  # fmt: skip
+        resources: List[Json] = []
+        for plural, kind in self.kinds_of.items():
+            resources.append({"name": plural, "singularName": kind.lower(), "kind": kind,
+                              "namespaced": True, "verbs": ["get"]})  # fmt: skip
+            resources.append({**scale, "name": f"{plural}/scale"})
+        return {
+            "/version": {"major": "1", "minor": "32", "gitVersion": "v1.32.0"},
+            "/api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
+            "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": []},
+            "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [
+                {"name": "apps", "versions": [version], "preferredVersion": version}]},
+            "/apis/apps/v1": {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "apps/v1",
+                              "resources": resources},
+        }  # fmt: skip
+
+    kinds_of = {"deployments": "Deployment", "statefulsets": "StatefulSet"}
 
     def _shown(self, name: str, scale: bool) -> Json:
         number = self.numbers[name]
         metadata = {"name": name, "namespace": self.name_space, "resourceVersion": str(self.versions.get(name, 1))}
-        status = {"replicas": number, "selector": f"app={name}"}
-        if not scale:
-            status = {"replicas": number, "readyReplicas": self.ready.get(name, number),
-                      "updatedReplicas": self.updated.get(name, number), "observedGeneration": 1}  # fmt: skip
-        return {"kind": "Scale" if scale else "Deployment", "metadata": metadata,
-                "spec": {"replicas": number}, "status": {k: v for k, v in status.items() if v}}  # fmt: skip
+        if scale:
+            return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
+                    "spec": {"replicas": number} if number else {},
+                    "status": {"replicas": number, "selector": f"app={name}"}}  # fmt: skip
+        status = {"replicas": number, "readyReplicas": self.ready.get(name, number),
+                  "updatedReplicas": self.updated.get(name, number), "observedGeneration": 1}  # fmt: skip
+        template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": name, "image": name}]}}
+        return {"kind": self.kinds_of[self.kinds.get(name, "deployments")], "apiVersion": "apps/v1",
+                "metadata": metadata,
+                "spec": {"replicas": number, "selector": {"matchLabels": {"app": name}},
+                         "serviceName": name, "template": template},
+                "status": {k: v for k, v in status.items() if v}}  # fmt: skip
 
     def _patch(self, name: str, request: Request) -> Tuple[int, Json]:
-        check(request.headers.get("content-type") == "application/merge-patch+json", "the media type")
-        body = request.json
-        version, replicas = body["metadata"]["resourceVersion"], body["spec"]["replicas"]
-        check(body == {"metadata": {"resourceVersion": version}, "spec": {"replicas": replicas}}, "the body")
+        body, kind = request.json, request.headers.get("content-type")
+        check(kind in self.patches, "the media type")
+        if self.strict:
+            version, replicas = body["metadata"]["resourceVersion"], body["spec"]["replicas"]
+            check(kind == self.patches[0], "the media type")
+            check(body == {"metadata": {"resourceVersion": version}, "spec": {"replicas": replicas}}, "the body")
+        return self._set(name, body)
+
+    def _set(self, name: str, body: Json) -> Tuple[int, Json]:
+        version = body.get("metadata", {}).get("resourceVersion")
+        replicas = body["spec"]["replicas"]
         check(type(replicas) is int and replicas >= 0, "the replicas")
-        if version != str(self.versions.get(name, 1)):
+        if version is not None and version != str(self.versions.get(name, 1)):
             raise Refused(409, self.error(409))
         self.change(name, replicas)
         return 200, self._shown(name, True)
