@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -117,6 +118,14 @@ def test_an_address_that_was_replaced_or_removed_elsewhere_is_refused(
         check=True,
     )
     other.wait_until(lambda: status() == 401, "know it", PATIENCE)
+
+
+def test_it_ends_well_in_the_moment_of_a_change(tmp_path: Path, url: str) -> None:
+    for i in range(8):
+        with Service(tmp_path, data=tmp_path / "data", name=f"try{i}", env=environment(url)) as service:
+            service.start()
+            add_app(service, f"shop{i}")
+            service.stop(signal.SIGTERM, seconds=PATIENCE)
 
 
 def test_a_service_with_another_key_is_refused(serve: Started, tmp_path: Path, url: str) -> None:

@@ -368,16 +368,17 @@ struct control *control_new(struct live *live, const struct control_settings *se
     return NULL;
 }
 
-static void end_thread(struct control *control) {
+void control_stop(struct control *control) {
     pthread_mutex_lock(&control->lock_inbox);
     control->ending = true;
     wake(control);
     if (control->has_thread) pthread_join(control->thread, NULL);
+    control->has_thread = false;
 }
 
 void control_free(struct control *control) {
     if (!control) return;
-    end_thread(control);
+    control_stop(control);
     /* No call begins any more, nor those that wait; what came of those under way is written. */
     atomic_store(&control->lease_until_ms, 0);
     control->standing_by = true;

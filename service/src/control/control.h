@@ -47,7 +47,9 @@ void control_on_tick(struct control *control, void (*tell)(void *context, int64_
 /* Calls `changed(context)` when another process changed what is set. On control's thread. */
 void control_on_change(struct control *control, void (*changed)(void *context), void *context);
 
-/* Ends the thread; acts under way are waited for up to their deadline. */
+/* Ends the thread: nobody is told of anything any more. */
+void control_stop(struct control *control);
+/* Ends that too; acts under way are waited for up to their deadline. */
 void control_free(struct control *control);
 
 struct control_counts {

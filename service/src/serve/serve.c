@@ -273,13 +273,15 @@ static void on_hangup(void *context, int number) {
 }
 
 /* In this order nothing that was read is lost, and nobody calls a room that has ended: the API's
- * last answers are posted and sent, then the commit's, then control ends its acts. */
+ * last answers are posted and sent, control tells nobody any more, the commit's last answers are
+ * sent, then control ends its acts. */
 static void end(struct service *service) {
     service->draining = true;
     if (service->pool) pool_free(service->pool);
     if (service->loop) loop_run_posts(service->loop);
     if (service->works) works_stop(service->works);
     if (service->loop) loop_run_posts(service->loop);
+    if (service->control) control_stop(service->control);
     if (service->ingest) ingest_free(service->ingest);
     if (service->loop) loop_run_posts(service->loop);
     if (service->control) control_free(service->control);
