@@ -31,7 +31,7 @@ both = log=$$(mktemp) && { $(1) >$$log 2>&1 & one=$$!; }; trap 'kill $$one' INT 
         test-python test-jobs test-jobs-ruby test-jobs-python test-jobs-ruby-smoke test-jobs-python-smoke \
         test-servers test-frameworks test-faults build-service test-service test-service-asan \
         test-service-http test-service-postgresql test-machines \
-        soak-service tsan-service coverage-service run-covered-http test-kills test-loop \
+        soak-service tsan-service coverage-service run-covered-http test-kills test-faults-service test-loop \
         test-published test-heroku-clients test-kubernetes-clients \
         test-web web-tests-ready screenshots lighthouse bench-web \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
@@ -427,6 +427,17 @@ scan-tls: build-service ## what testssl.sh finds at nginx and HAProxy as they ar
 	$(call install,test scan)
 	$(PYTEST) -s tests/service/tls_scan.py
 
+# What breaks the files of a service, loaded into it.
+FAULTY_FILES := $(OUT)/tests/service_faults/files.so
+$(FAULTY_FILES): tests/service_faults/files.c
+	@mkdir -p $(@D)
+	@$(CC) -std=c11 -O1 -g -Wall -Wextra -Werror -fPIC -shared -D_FILE_OFFSET_BITS=64 -o $@ $< -ldl
+
+test-faults-service: build-service $(FAULTY_FILES) ## a service whose disk, power, descriptors and clock fail: ROUNDS=1000 POWER=200
+	$(call install,test)
+	@TEST_OBJECTS=$(abspath $(OUT)) ROUNDS=$(or $(ROUNDS),1000) POWER=$(or $(POWER),200) \
+	    $(PYTEST) tests/service_faults
+
 # Fills a data folder with a past, for the pages' tests and screenshots.
 WEB_PAST := $(OUT)/tests/web/support/past
 $(WEB_PAST): %: %.o $(SERVICE_LIBRARY)
@@ -648,6 +659,9 @@ lint: ## what the linters say
 	    --implicit-reexport --disable-error-code import --follow-imports silent \
 	    --explicit-package-bases $(call OURS,'bench/service/*.py' 'tests/service/*.py' 'service/*.py') \
 	    tests/support/service.py tests/support/coverage.py
+	MYPYPATH=tests/support:tests/service:tests/service_faults $(PYTHON) -m mypy --config-file= --strict \
+	    --implicit-reexport --disable-error-code import --follow-imports silent \
+	    --explicit-package-bases $(call OURS,'tests/service_faults/*.py')
 	@$(SUBMAKE) --silent $(WEB_TESTS)/.installed || true
 	@if test -x $(OXLINT); then echo oxlint; $(OXLINT) --quiet -c tests/web/oxlint.json $(WEB) tests/web; \
 	    else echo 'oxlint: not run, since npm could not fetch it'; fi

@@ -131,3 +131,30 @@ def write_scale(folder: Path) -> Path:
     path.write_text(SCALE)
     path.chmod(0o755)
     return path
+
+
+def children(pid: int) -> List[int]:
+    """The processes that a process has started and that have not ended."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            after_name = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(after_name[1]) == pid and after_name[0] != "Z":
+            found.append(int(status.parent.name))
+    return found
+
+
+def keepers(service: Service) -> List[int]:
+    """The one that waits, and the one that has the key."""
+    (first,) = children(service.pid)
+    (second,) = wait_for(lambda: children(first), "a second keeper")
+    return [first, second]
+
+
+def is_there(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

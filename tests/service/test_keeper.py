@@ -9,43 +9,16 @@ import os
 import re
 import signal
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 import pytest
 
 from conftest import Started
-from dynoscaled import Command, wait_for
+from dynoscaled import Command, is_there, keepers, wait_for
 from platform_apis import Render
 from service import Service
 
 RULES = "processes: {web: {scaling: on, rules: [{name: default, dynos: {min: 3, max: 5}}]}}\n"
-
-
-def children(pid: int) -> List[int]:
-    """The processes that a process has started and that have not ended."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            after_name = status.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(after_name[1]) == pid and after_name[0] != "Z":
-            found.append(int(status.parent.name))
-    return found
-
-
-def keepers(service: Service) -> List[int]:
-    """The one that waits, and the one that has the key."""
-    (first,) = children(service.pid)
-    (second,) = wait_for(lambda: children(first), "a second keeper")
-    return [first, second]
-
-
-def is_there(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def memory(pid: int) -> bytes:

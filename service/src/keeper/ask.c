@@ -62,16 +62,22 @@ static void ask(struct message *request, enum keeper_verb verb) {
     message_put_int(request, verb);
 }
 
-/* Wipes the request. False: there is no reply; else the caller wipes it. */
+/* Wipes the request. Where it is answered the caller wipes the reply. */
+static enum asked try_get(const struct keeper *keeper, struct message *request,
+                          struct message *reply, int64_t patience_ms) {
+    enum asked asked = NOT_ASKED;
+    *reply = MESSAGE_EMPTY;
+    if (request->failed) asked = NOT_ASKED;
+    else if (!keeper->here) asked = process_ask(&keeper->process, request, reply, patience_ms);
+    else asked = answer(&keeper->answerer, request, reply) ? ANSWERED : NOT_ANSWERED;
+    message_wipe(request);
+    if (asked != ANSWERED) message_wipe(reply);
+    return asked;
+}
+
 static bool get(const struct keeper *keeper, struct message *request, struct message *reply,
                 int64_t patience_ms) {
-    *reply = MESSAGE_EMPTY;
-    bool done = !request->failed &&
-                (keeper->here ? answer(&keeper->answerer, request, reply)
-                              : process_ask(&keeper->process, request, reply, patience_ms));
-    message_wipe(request);
-    if (!done) message_wipe(reply);
-    return done;
+    return try_get(keeper, request, reply, patience_ms) == ANSWERED;
 }
 
 /* A copy of the sealed bytes that stand next in a reply; NULL: none. */
@@ -99,7 +105,10 @@ static bool get_yes(const struct keeper *keeper, struct message *request, int64_
     return yes;
 }
 
-static struct platform_answer lost(void) {
+static struct platform_answer no_answer(enum asked asked) {
+    if (asked == NOT_ASKED)
+        return platform_trouble(PLATFORM_FAILED, "the process that calls platforms can't be asked "
+                                                 "now: there is no descriptor or memory left");
     struct platform_answer answer = platform_trouble(
         PLATFORM_FAILED, "the process that calls platforms ended, or did not answer: whether it "
                          "was done is not known");
@@ -113,7 +122,7 @@ static struct platform_answer take_answer(struct message *reply) {
     snprintf(answer.trouble, sizeof answer.trouble, "%s", trouble ? trouble : "");
     answer.limit = (int)message_int(reply);
     answer.wait_s = (int)message_int(reply);
-    return reply->failed ? lost() : answer;
+    return reply->failed ? no_answer(NOT_ANSWERED) : answer;
 }
 
 /* ---- The key --------------------------------------------------------------------------------- */
@@ -194,7 +203,7 @@ bool keeper_check(const struct keeper *keeper, const struct keeper_app *app, boo
                   char *error, size_t size) {
     struct message request, reply;
     ask_of(&request, VERB_CHECK, app);
-    snprintf(error, size, "it could not be looked at: %s", lost().trouble);
+    snprintf(error, size, "it could not be looked at: %s", no_answer(NOT_ANSWERED).trouble);
     *opens = true;
     if (!get(keeper, &request, &reply, USUAL_MS)) return false;
     bool good = message_int(&reply) == 1;
@@ -211,7 +220,8 @@ struct platform_answer keeper_renew(const struct keeper *keeper, const struct ke
     *renewed = NULL;
     ask_of(&request, VERB_RENEW, app);
     message_put_int(&request, now_s);
-    if (!get(keeper, &request, &reply, app->deadline_ms + MORE_MS)) return lost();
+    enum asked asked = try_get(keeper, &request, &reply, app->deadline_ms + MORE_MS);
+    if (asked != ANSWERED) return no_answer(asked);
     struct platform_answer answer = take_answer(&reply);
     *renewed = take_sealed(&reply, length);
     message_wipe(&reply);
@@ -225,7 +235,8 @@ struct platform_answer keeper_read(const struct keeper *keeper, const struct kee
     *formation = platform_unknown;
     ask_of(&request, VERB_READ, app);
     message_put_text(&request, process);
-    if (!get(keeper, &request, &reply, app->deadline_ms + MORE_MS)) return lost();
+    enum asked asked = try_get(keeper, &request, &reply, app->deadline_ms + MORE_MS);
+    if (asked != ANSWERED) return no_answer(asked);
     struct platform_answer answer = take_answer(&reply);
     /* Both processes are of one program. */
     const void *bytes = message_bytes(&reply, &length);
@@ -243,10 +254,10 @@ void keeper_set(const struct keeper *keeper, const struct keeper_app *app,
         message_put_text(&request, changes[i].process);
         message_put_int(&request, changes[i].dynos);
         message_put_text(&request, changes[i].reason);
-        changes[i].answer = lost();
     }
-    if (!get(keeper, &request, &reply, count * app->deadline_ms + MORE_MS)) return;
-    for (int i = 0; i < count; i++) changes[i].answer = take_answer(&reply);
+    enum asked asked = try_get(keeper, &request, &reply, count * app->deadline_ms + MORE_MS);
+    for (int i = 0; i < count; i++)
+        changes[i].answer = asked == ANSWERED ? take_answer(&reply) : no_answer(asked);
     message_wipe(&reply);
 }
 
@@ -329,7 +340,8 @@ struct platform_answer keeper_grant_renew(const struct keeper *keeper,
     *renewed = NULL;
     ask_of_grant(&request, VERB_GRANT_RENEW, grant);
     message_put_int(&request, now_s);
-    if (!get(keeper, &request, &reply, USUAL_MS)) return lost();
+    enum asked asked = try_get(keeper, &request, &reply, USUAL_MS);
+    if (asked != ANSWERED) return no_answer(asked);
     struct platform_answer answer = take_answer(&reply);
     *renewed = take_sealed(&reply, length);
     message_wipe(&reply);
@@ -340,7 +352,8 @@ struct platform_answer keeper_grant_renew(const struct keeper *keeper,
 static struct platform_answer call_grant(const struct keeper *keeper, struct message *request,
                                          char *name, size_t size) {
     struct message reply;
-    if (!get(keeper, request, &reply, USUAL_MS)) return lost();
+    enum asked asked = try_get(keeper, request, &reply, USUAL_MS);
+    if (asked != ANSWERED) return no_answer(asked);
     struct platform_answer answer = take_answer(&reply);
     const char *told = name ? message_text(&reply) : NULL;
     if (name) snprintf(name, size, "%s", told ? told : "");

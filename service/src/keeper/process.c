@@ -221,13 +221,13 @@ static int connect_end(const struct keeper_process *process, int64_t patience_ms
     return -1;
 }
 
-bool process_ask(const struct keeper_process *process, const struct message *request,
-                 struct message *reply, int64_t patience_ms) {
+enum asked process_ask(const struct keeper_process *process, const struct message *request,
+                       struct message *reply, int64_t patience_ms) {
     int end = connect_end(process, patience_ms);
-    if (end < 0) return false;
+    if (end < 0) return NOT_ASKED;
     bool answered = message_send(end, request) && message_receive(end, reply);
     close(end);
-    return answered;
+    return answered ? ANSWERED : NOT_ANSWERED;
 }
 
 bool process_ended(struct keeper_process *process) {

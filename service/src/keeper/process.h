@@ -48,9 +48,13 @@ struct keeper_process {
 
 bool process_start(struct keeper_process *process, const struct keeper_settings *settings,
                    const struct keeper_begin *begin, char *error, size_t size);
-/* False: it ended, or did not answer in time. */
-bool process_ask(const struct keeper_process *process, const struct message *request,
-                 struct message *reply, int64_t patience_ms);
+enum asked {
+    ANSWERED,
+    NOT_ASKED,    /* no pair of sockets was to be had: nothing was begun */
+    NOT_ANSWERED, /* it ended, or did not answer in time: it may have been done */
+};
+enum asked process_ask(const struct keeper_process *process, const struct message *request,
+                       struct message *reply, int64_t patience_ms);
 bool process_ended(struct keeper_process *process);
 void process_end(struct keeper_process *process); /* and waits until both have ended */
 

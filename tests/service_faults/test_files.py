@@ -1,0 +1,136 @@
+"""Its data's files: killed at each call, power lost, a disk that is full or broken at each write, a page
+that is damaged. What was answered with 200 is there, once; and it is well again without hands.
+
+ROUNDS=1000 kills, POWER=200 losses of power: for more, or fewer.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import subprocess
+import time
+from typing import Callable
+
+import pytest
+
+from faults import FAIL_SYNCS, FAIL_WRITES, KILL_AFTER, KILL_BEFORE, NONE, Faulty, Senders
+from processes import ProcessError
+from reports import PATIENCE, add_app, command, counted, headers, post
+
+ROUNDS = int(os.environ.get("ROUNDS", "1000"))
+POWER = int(os.environ.get("POWER", "200"))
+
+Made = Callable[..., Faulty]
+
+
+def end_by_itself(service: Faulty, senders: Senders) -> None:
+    """Until the order to kill has been carried out."""
+    deadline = time.monotonic() + PATIENCE
+    while service.running:
+        assert time.monotonic() < deadline, "it was not killed"
+        assert not senders.wrong, senders.wrong
+        time.sleep(0.002)
+    service.kill()  # its keepers, where they have not ended yet
+
+
+def calls(chance: random.Random, round_: int) -> int:
+    """Each of the first calls in turn; now and then so many that the log is copied into the file."""
+    return chance.randrange(500, 4000) if round_ % 25 == 24 else round_ % 30
+
+
+@pytest.mark.parametrize("power", [False, True], ids=["killed", "without power"])
+def test_what_was_answered_is_there_once_however_it_ends_in_the_middle_of_a_commit(
+    faulty: Made, power: bool
+) -> None:
+    began = time.time()
+    chance = random.Random(7)
+    service = faulty("--tick-s", "1").start()
+    senders = Senders(service.port, add_app(service))
+    lost = 0
+    for round_ in range(POWER if power else ROUNDS):
+        service.order(KILL_BEFORE if round_ % 2 else KILL_AFTER, calls(chance, round_))
+        end_by_itself(service, senders)
+        if power:
+            lost += service.lose_power(chance)
+        service.start()
+    total = senders.end()
+    assert total > 0 and counted(service, begin=began) == total
+    assert lost > 0 or not power
+
+
+# Each write in turn, once and for a while; and each synchronisation.
+TROUBLES = [(FAIL_WRITES, errno.ENOSPC), (FAIL_WRITES, errno.EIO), (FAIL_SYNCS, errno.EIO)]
+
+
+@pytest.mark.parametrize("fault, error", TROUBLES, ids=["full", "broken", "not synchronised"])
+def test_a_disk_that_fails_at_any_write_is_503_and_well_again_without_hands(
+    faulty: Made, fault: int, error: int
+) -> None:
+    began = time.time()
+    service = faulty("--tick-s", "1").start()
+    senders = Senders(service.port, add_app(service))
+    for round_ in range(60):
+        service.order(fault, calls=round_ % 20, times=1 if round_ < 40 else 30, error=error)
+        wanted = 1 if round_ < 40 else 30
+        service.wait_until(lambda: service.faults >= wanted, "meet the fault", PATIENCE)
+        service.order(NONE)
+        before = senders.total()
+        service.wait_until(lambda: senders.total() >= before + 8, "answer again", PATIENCE)
+    assert service.get("/healthz").status == 200
+    service.wait_until(lambda: service.get("/readyz").status == 200, "be ready", PATIENCE)
+    total = senders.end()
+    assert counted(service, begin=began) == total
+    # And what it wrote in between is whole: a start reads it, with nothing left to mend.
+    service.stop(seconds=PATIENCE)
+    service.start()
+    assert counted(service, begin=began) == total
+
+
+def test_a_damaged_page_is_found_and_told_and_a_backup_restores_all(faulty: Made) -> None:
+    service = faulty("--tick-s", "1").start()
+    path = add_app(service)
+    senders = Senders(service.port, path)
+    service.wait_until(lambda: senders.total() >= 300, "answer some", PATIENCE)
+    total = senders.end()
+    began = time.time() - 60
+    backup = service.data.parent / "backup"
+    command(service, "backup", str(backup))
+    service.stop(seconds=PATIENCE)
+    whole = (service.data / "dynoscaled.db").read_bytes()
+    chance = random.Random(3)
+    outcomes = {"refused": 0, "served": 0}
+    pages = len(whole) // 4096
+    for page in [0, *chance.sample(range(1, pages), min(pages - 1, 25))]:
+        damaged = bytearray(whole)
+        damaged[page * 4096 : page * 4096 + 4096] = chance.randbytes(4096)
+        (service.data / "dynoscaled.db").write_bytes(damaged)
+        for rest in ("-wal", "-shm"):
+            (service.data / ("dynoscaled.db" + rest)).unlink(missing_ok=True)
+        looked = subprocess.run(
+            [service.program, "doctor", "--data", str(service.data)], capture_output=True, text=True
+        )
+        assert looked.returncode == 1 and "damaged" in looked.stdout, (page, looked.stdout)
+        outcomes[start_on_damaged(service, path)] += 1
+    assert outcomes["refused"] > 0, outcomes
+    command(service, "restore", str(backup), "--replace")
+    service.start()
+    assert counted(service, begin=began - 900) == total
+
+
+def start_on_damaged(service: Faulty, path: str) -> str:
+    """It says that it is damaged and ends; or it serves what it can, and refuses with 503 what it
+    can't keep."""
+    try:
+        service.start()
+    except ProcessError:
+        assert "damaged" in service.printed or "no database" in service.printed, service.printed
+        return "refused"
+    assert service.get("/healthz").status == 200
+    answer = post(service.port, path, [(int(time.time()), 1, "web", "")], headers(os.urandom(16).hex()))
+    assert answer.status in (200, 401, 503), answer
+    if answer.status != 200:
+        assert "damaged" in service.log
+    service.stop(seconds=PATIENCE)
+    return "served"
