@@ -87,6 +87,41 @@ static int scan(PyObject *headers, const ds_py_header *header, PyObject **found)
     return 0;
 }
 
+/* ---- Servers that read bodies first ------------------------------------------------------- */
+
+static const ds_py_header content_length = DS_PY_HEADER("CONTENT-LENGTH", "content-length");
+static const ds_py_header chunked = DS_PY_HEADER("TRANSFER-ENCODING", "transfer-encoding");
+
+/* Daphne does, as a program or as Django's runserver; and Django, before it calls middlewares. */
+static bool reads_bodies(PyObject *app) {
+    PyObject *modules = PyImport_GetModuleDict();
+    PyObject *module = PyFunction_Check(app) ? PyFunction_GetModule(app) : NULL;
+    return PyDict_GetItemString(modules, "daphne.cli") != NULL ||
+           PyDict_GetItemString(modules, "daphne.management.commands.runserver") != NULL ||
+           (module != NULL && PyUnicode_Check(module) &&
+            PyUnicode_CompareWithASCIIString(module, "dynoscale.django") == 0);
+}
+
+/* Returns 1 if the header says that there is a body, 0 if not, -1 with an exception that is not an
+ * Exception: propagate it. */
+static int says_body(PyObject *headers, const ds_py_header *header) {
+    PyObject *value = NULL;
+    int result = scan(headers, header, &value);
+    if (result == 0) result = ds_py_wrapper_says_body(value);
+    Py_XDECREF(value);
+    return result;
+}
+
+static int has_body(ds_py_state *state, PyObject *scope) {
+    PyObject *headers;
+    int found = ds_py_lookup(scope, state->name_headers, &headers);
+    if (found <= 0) return found;
+    int has = says_body(headers, &content_length);
+    if (has == 0) has = says_body(headers, &chunked);
+    Py_DECREF(headers);
+    return has;
+}
+
 /* ---- A request ---------------------------------------------------------------------------- */
 
 DS_COLD static int measure_by_both(ds_py_state *state, PyObject *headers, PyObject *start,
@@ -98,8 +133,9 @@ DS_COLD static int measure_by_both(ds_py_state *state, PyObject *headers, PyObje
     return result;
 }
 
-static inline ds_py_counted_by measure(ds_py_wrapper *self, PyObject *scope, int64_t *entered_ns,
-                                       int64_t *queue_time_ms) {
+/* `late`: the stamp may be from before the body arrived, so the request gives no sample. */
+static inline ds_py_counted_by measure(ds_py_wrapper *self, PyObject *scope, bool late,
+                                       int64_t *entered_ns, int64_t *queue_time_ms) {
     ds_py_state *state = self->state;
     PyObject *headers, *start = NULL;
     ds_py_counted_by counted_by = DS_PY_COUNTED_BY_NONE;
@@ -109,8 +145,9 @@ static inline ds_py_counted_by measure(ds_py_wrapper *self, PyObject *scope, int
         counted_by = ds_py_entry_points_mark(&state->entry_points, self, scope,
                                              state->entry_points.key_asgi, start);
     if (DS_LIKELY(result == 0) && DS_LIKELY(counted_by == DS_PY_COUNTED_BY_NONE)) {
-        result = ds_py_record_start(state, start, entered_ns, queue_time_ms);
-        if (DS_LIKELY(result == 0) && DS_UNLIKELY(*queue_time_ms < 0))
+        result = ds_py_record_start(state, late ? NULL : start, entered_ns, queue_time_ms);
+        if (late && result == 0) ds_py_record(state, NULL, NULL, queue_time_ms);
+        else if (DS_LIKELY(result == 0) && DS_UNLIKELY(*queue_time_ms < 0))
             result = measure_by_both(state, headers, start, queue_time_ms);
     }
     Py_XDECREF(start);
@@ -153,7 +190,7 @@ __attribute__((noinline)) DS_FLAT static PyObject *call_asked(ds_py_wrapper *sel
     int64_t entered_ns = -1, queue_time_ms;
     PyObject *result = NULL;
     int64_t *timed = (asked & DYNOSCALE_ASKED_BUSY) != 0 ? &entered_ns : NULL;
-    if (DS_LIKELY(measure(self, args[0], timed, &queue_time_ms) >= 0))
+    if (DS_LIKELY(measure(self, args[0], false, timed, &queue_time_ms) >= 0))
         result = PyObject_Vectorcall(self->app, args, flagged_count, names);
     return ds_py_timed_new(self->state, result, entered_ns);
 }
@@ -179,7 +216,7 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
             if (DS_UNLIKELY(ds_py_entry_points_need_slow_path(&state->entry_points)))
                 return ds_py_wrapper_call_slow_path(self, args, flagged_count, names);
             if (DS_UNLIKELY(asked != 0)) return call_asked(self, args, flagged_count, names, asked);
-            if (DS_UNLIKELY(measure(self, args[0], NULL, &queue_time_ms) < 0)) return NULL;
+            if (DS_UNLIKELY(measure(self, args[0], false, NULL, &queue_time_ms) < 0)) return NULL;
             return PyObject_Vectorcall(self->app, args, flagged_count, names);
         }
     } else if (names != NULL && PyVectorcall_NARGS(flagged_count) == 0 &&
@@ -210,13 +247,16 @@ static PyObject *get_call(PyObject *object) {
     return ds_py_call("dynoscale.asgi", "_coroutine_function", object, NULL);
 }
 
-/* ASGI's servers hand bodies on as they come. */
 static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *scope, int64_t *entered_ns,
                                           int64_t *queue_time_ms) {
     ds_py_entry_points *entry_points = &self->state->entry_points;
     if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_UNKNOWN) != 0)
-        ds_py_entry_points_know_server(entry_points, false);
-    return measure(self, scope, entered_ns, queue_time_ms);
+        ds_py_entry_points_know_server(entry_points, self->app != NULL && reads_bodies(self->app));
+    int late = 0;
+    if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_READS_BODIES) != 0)
+        late = has_body(self->state, scope);
+    if (late < 0) return DS_PY_COUNTED_RAISED;
+    return measure(self, scope, late > 0, entered_ns, queue_time_ms);
 }
 
 static const ds_py_wrapper_kind kind = {

@@ -86,6 +86,11 @@ static int follow_server(ds_py_state *state) {
     return ds_py_call_agent("follow_server", NULL);
 }
 
+bool ds_py_wrapper_says_body(PyObject *value) {
+    ds_py_text text = ds_py_text_of(value);
+    return text.length > 1 || (text.length == 1 && text.data[0] != '0');
+}
+
 DS_COLD PyObject *ds_py_wrapper_call_slow_path(ds_py_wrapper *self, PyObject *const *args,
                                                size_t flagged_count, PyObject *names) {
     ds_py_state *state = self->state;

@@ -55,6 +55,9 @@ PyObject *ds_py_wrapper_call_app(ds_py_wrapper *self, PyObject *const *args, siz
 PyObject *ds_py_wrapper_call_slow_path(ds_py_wrapper *self, PyObject *const *args,
                                        size_t flagged_count, PyObject *names);
 
+/* Whether the value of Content-Length or Transfer-Encoding, or NULL, says that there is a body. */
+bool ds_py_wrapper_says_body(PyObject *value);
+
 /* Calls the app with what `function` of `module` makes from start_response or send and `more` (may
  * be NULL); with the server's own if it raises. */
 DS_COLD PyObject *ds_py_wrapper_call_answered_by(ds_py_wrapper *self, PyObject *const *args,

@@ -15,6 +15,19 @@ DS_COLD static int measure_by_both(ds_py_state *state, PyObject *environ, PyObje
 
 /* ---- Servers that read bodies first ------------------------------------------------------- */
 
+/* Whether the body is of a type that servers put there which have read it: bodies in memory or in a
+ * file, and Twisted's. Returns as is_unusual_server. */
+static int is_read(ds_py_state *state, PyObject *environ) {
+    static const char *const types[] = {"_io.BytesIO", "SpooledTemporaryFile", "_InputStream"};
+    PyObject *body;
+    if (ds_py_lookup(environ, state->entry_points.key_input, &body) < 0) return -1;
+    bool known = false;
+    for (size_t i = 0; body != NULL && i < sizeof types / sizeof *types; i++)
+        known = known || strcmp(Py_TYPE(body)->tp_name, types[i]) == 0;
+    Py_XDECREF(body);
+    return known;
+}
+
 /* Whether Python code has to look at the server. The first request of a forked process waits for
  * it, and each page that Python writes to there is copied. Returns 1 or 0, or -1 with an exception
  * that is not an Exception: propagate it. */
@@ -28,7 +41,7 @@ static int is_unusual_server(ds_py_state *state, PyObject *environ) {
     bool is_waitress =
         text.length >= sizeof waitress - 1 && memcmp(text.data, waitress, sizeof waitress - 1) == 0;
     Py_XDECREF(software);
-    return is_waitress;
+    return is_waitress ? 1 : is_read(state, environ);
 }
 
 /* At the first request, when the server is there. -1 with an exception that is not an Exception:
@@ -53,10 +66,9 @@ DS_COLD static int look_at_server(ds_py_state *state, PyObject *environ) {
 static int says_body(PyObject *environ, PyObject *key) {
     PyObject *value;
     if (ds_py_lookup(environ, key, &value) < 0) return -1;
-    ds_py_text text = ds_py_text_of(value);
-    bool empty = text.length == 0 || (text.length == 1 && text.data[0] == '0');
+    bool says = ds_py_wrapper_says_body(value);
     Py_XDECREF(value);
-    return !empty;
+    return says;
 }
 
 static int has_body(ds_py_entry_points *entry_points, PyObject *environ) {

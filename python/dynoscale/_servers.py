@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from io import BytesIO
 from typing import Any, Optional
 
 from dynoscale import _agent
@@ -19,7 +20,12 @@ _GREEN = ("gevent", "eventlet", "tornado")
 def reads_bodies(environ: dict[str, object]) -> bool:
     """Whether the WSGI server reads a request's body before it calls the app. Then the time since
     the stamp includes the wait for the client.
+
+    A body in memory or in a file was read: by Tornado, by hypercorn and uvicorn for WSGI apps.
     """
+    body = type(environ.get("wsgi.input"))
+    if body is BytesIO or body.__module__ in ("tempfile", "twisted.web.wsgi"):
+        return True
     if str(environ.get("SERVER_SOFTWARE", "")).startswith("waitress"):
         return True
     options = getattr(sys.modules.get("uwsgi"), "opt", {})

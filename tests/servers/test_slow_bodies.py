@@ -10,7 +10,9 @@ from typing import Any, Iterator, List
 
 import pytest
 from app_servers import (
+    DJANGO_ASGI,
     AppServer,
+    Daphne,
     Flask,
     Gunicorn,
     Hypercorn,
@@ -49,6 +51,12 @@ FRAMEWORKS: List[Any] = [
 READ_BODIES_FIRST: List[Any] = [
     Waitress("waitress"),
     Uwsgi("uwsgi post-buffering", "--post-buffering", "4096"),
+    Uvicorn("uvicorn django middleware", *DJANGO_ASGI).with_django(TEST_MIDDLEWARE="1"),
+]
+FRAMEWORKS_THAT_READ_BODIES_FIRST: List[Any] = [
+    Daphne("daphne", "wrapped_asgi_app:app"),
+    Uvicorn("uvicorn wsgi", "--interface", "wsgi", "wrapped_app:app"),
+    gunicorn("tornado").needing("tornado"),
 ]
 
 
@@ -101,7 +109,13 @@ def test_a_sample_is_taken_before_the_body_is_there(server: AppServer, tmp_path:
         finish(connection)
 
 
-@pytest.mark.parametrize("server", parameters(READ_BODIES_FIRST))
+@pytest.mark.parametrize(
+    "server",
+    [
+        *parameters(READ_BODIES_FIRST),
+        *parameters(FRAMEWORKS_THAT_READ_BODIES_FIRST, pytest.mark.frameworks),
+    ],
+)
 def test_where_the_server_reads_the_body_first_there_is_no_sample(
     server: AppServer, tmp_path: Path
 ) -> None:
@@ -117,5 +131,6 @@ def test_where_the_server_reads_the_body_first_there_is_no_sample(
         connection.sendall(head("GET", 0))
         finish(connection)
         assert receiver.wait(seconds=PATIENCE_SECONDS, rows=1)["reached"]
-        process.stop(server.stop_signal, PATIENCE_SECONDS)  # with all that any process recorded
+        # With all that any process recorded.
+        process.stop(server.stop_signal, PATIENCE_SECONDS, server.exit_statuses)
         assert receiver.summary()["rows"] == 1
