@@ -1,8 +1,8 @@
 // Settings of one app.
 
 import { $, announce, ask, copyable, el, note } from './dom.js';
-import { get, may, patch, post, put, remove } from './api.js';
-import { appName, appPath, frame, notice, setLive, shown, trying } from './shell.js';
+import { get, live, may, patch, post, put, remove } from './api.js';
+import { appName, appPath, connection, frame, notice, shown, trying } from './shell.js';
 import { tell } from './tell.js';
 import { dynos, stamp, timeTag } from './words.js';
 
@@ -14,6 +14,8 @@ const admin = await may('admin');
 const pairs = (list) => list.filter(Boolean).flatMap(([key, value]) => [el('dt', {}, key), el('dd', {}, value)]);
 
 // ---------------------------------------------------------------- the platform
+
+let unread = false;  // a platform is set, and what it says was not known yet
 
 async function platform() {
   const set = await get(`${path}/platform`).catch((problem) => { if (problem.status === 404) return null; throw problem; });
@@ -45,6 +47,7 @@ function health(set) {
     announce(result === 'ok' ? 'The platform works' : 'The platform does not work');
   });
   const known = set.health.filter((process) => process.ordered !== null);
+  unread = !bad && !known.length;
   $('#platform-state').replaceChildren(
     bad ? note('stop', 'stop', `${bad.process}:`, bad.trouble)
       : known.length ? note('ok', 'check', 'It works.', known.map((p) => [`${p.process} has ${dynos(p.ordered)}, read at `, timeTag(p.read, stamp(p.read)), '. ']))
@@ -193,7 +196,10 @@ $('#removal').addEventListener('submit', async (event) => {
 });
 if (!admin) for (const id of ['#rotate', '#zone-form', '#removal']) $(id).inert = true;
 
-setLive('live', 'Live');
+live(name, async () => {
+  const set = unread && await get(`${path}/platform`).catch(() => null);
+  if (set && unread) health(set);
+}, (...state) => connection(...state));
 report();
 await platform().catch((problem) => notice(note('stop', 'stop', problem.message)));
 await tell(path).catch((problem) => notice(note('stop', 'stop', problem.message)));

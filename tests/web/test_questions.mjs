@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Service, browser, missing, open, ready, settled } from './support/world.mjs';
+import { Service, browser, missing, open, ready, settled, until } from './support/world.mjs';
 
 const skip = missing() ?? false;
 const APP = '/apps/shop-production', WEB = `${APP}/processes/web`, MOST_CLICKS = 3, HOUR = 3600;
@@ -41,10 +41,13 @@ const sentenceOf = (text) => text[0].toUpperCase() + text.slice(1);
 const inBerlin = (t, options) => new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Berlin', hourCycle: 'h23', ...options }).format(t * 1000);
 const now = () => Math.floor(Date.now() / 1000);
 
+// After a start the number is not known until the platform has answered.
 question('What is it doing, and why?', 0, async () => {
-  const { processes } = await service.api('GET', APP);
-  const { dynos } = processes.find(({ process }) => process === 'web');
-  assert.match(await page.textContent('#now-title'), new RegExp(`\\b${dynos.ordered} dyno|dynos? is not known`));
+  await until('the page says what the API says', async () => {
+    const { processes } = await service.api('GET', APP);
+    const { ordered } = processes.find(({ process }) => process === 'web').dynos;
+    return ordered && (await page.textContent('#now-title')).includes(` ${ordered} dyno`);
+  });
   assert.ok((await page.textContent('#now-because')).length > 10);
 });
 
