@@ -242,7 +242,8 @@ static void every_answer_has_the_security_headers(void **state) {
     static const char *const headers[] = {
         "\r\nX-Content-Type-Options: nosniff\r\n",
         "\r\nReferrer-Policy: no-referrer\r\n",
-        "\r\nContent-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n",
+        "\r\nContent-Security-Policy: default-src 'none'; object-src 'none'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'\r\n",
         "\r\nX-Frame-Options: DENY\r\n",
         "\r\nCache-Control: no-store\r\n",
     };

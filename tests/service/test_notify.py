@@ -93,8 +93,9 @@ def told(serve: Started, mail: MailServer, tmp_path: Path) -> Service:
     )  # fmt: skip
     command = Command(service.data)
     command.done("app", "add", "shop")
-    command.done("rules", "put", "shop", "-", stdin=RULES)
+    # Before the rules: no tick finds processes without a platform, which is worth a notice.
     command.done("platform", "set", "shop", "command", "--", str(write_scale(tmp_path)))
+    command.done("rules", "put", "shop", "-", stdin=RULES)
     return service
 
 
