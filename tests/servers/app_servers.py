@@ -46,6 +46,7 @@ class AppServer:
     stop_signal = signal.SIGTERM
     handles_term = True  # or leaves it to the system
     counts_bodies = True  # or gives no sample of a request with a body, which it reads first
+    subtracts_bodies = False  # the time that a body took, which a hop before it may not see
     exit_statuses: Sequence[int] = (0,)
 
     def __init__(self, name: str) -> None:
@@ -161,6 +162,7 @@ class RubyServer(AppServer):
 
 
 class Puma(RubyServer):
+    subtracts_bodies = True
     package = gem = program = "puma"
     exit_statuses = (0, 128 + signal.SIGTERM, -signal.SIGTERM)  # it raises the signal again
 
@@ -211,6 +213,7 @@ class Unicorn(RubyServer):
 
 
 class Webrick(RubyServer):
+    subtracts_bodies = True
     """As `rackup` starts it: in development, and so behind Rack::Lint."""
 
     package = "ruby-webrick"
@@ -240,6 +243,7 @@ class Classic(RubyServer):
 
 
 class Thin(RubyServer):
+    subtracts_bodies = True
     """On EventMachine: one request at a time."""
 
     package = gem = program = "thin"
@@ -306,6 +310,10 @@ class PythonServer(AppServer):
         """Also needs these, whose packages are called so in Debian."""
         self.module = ", ".join([self.module, *modules])
         self.package = " ".join([self.package, *(f"python3-{module}" for module in modules)])
+        return self
+
+    def without_bodies(self: Needing) -> Needing:
+        self.counts_bodies = False
         return self
 
     def with_django(self: Needing, **variables: str) -> Needing:
@@ -452,6 +460,7 @@ class Daphne(PythonServer):
     package = "daphne"
     module = "daphne"
     exit_statuses = (0, -signal.SIGTERM)
+    counts_bodies = False
 
     def __init__(self, name: str, *arguments: str) -> None:
         super().__init__(name)
@@ -624,9 +633,9 @@ def _django() -> List[AppServer]:
         Gunicorn("django middleware", "sync", False, False, "", DJANGO_WSGI).with_django(
             TEST_MIDDLEWARE="1"
         ),
-        Uvicorn("django middleware async", *DJANGO_ASGI).with_django(
-            TEST_MIDDLEWARE="1", TEST_ASYNC_VIEW="1"
-        ),
+        Uvicorn("django middleware async", *DJANGO_ASGI)
+        .with_django(TEST_MIDDLEWARE="1", TEST_ASYNC_VIEW="1")
+        .without_bodies(),
         Gunicorn("django uvicorn worker", WORKER, False, False, "", BARE_DJANGO_ASGI)
         .with_django()
         .needing("uvicorn"),
