@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
+from pathlib import Path
 from typing import Any, List
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
+
+from processes import repeated  # noqa: E402
 
 # With --reruns (Makefile): the tests that failed and were tried again, each with its report.
 _failed_once: List[Any] = []
@@ -21,6 +27,9 @@ def pytest_configure() -> None:
 def pytest_runtest_logreport(report: Any) -> None:
     if report.outcome == "rerun":
         _failed_once.append(report)
+        lines = report.longreprtext.strip().splitlines() or ["no reason was given"]
+        reason = next((line[1:].strip() for line in lines if line.startswith("E ")), lines[-1])
+        repeated.append(f"{report.nodeid}: {reason}")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -28,6 +37,5 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for report in _failed_once:
         terminalreporter.section(f"{report.nodeid} failed, and was tried again")
         terminalreporter.write_line(report.longreprtext)
-        lines = report.longreprtext.strip().splitlines() or ["no reason was given"]
-        reason = next((line[1:].strip() for line in lines if line.startswith("E ")), lines[-1])
-        terminalreporter.write_line(f"REPEATED {report.nodeid}: {reason}")
+    for what in repeated:
+        terminalreporter.write_line(f"REPEATED {what}")

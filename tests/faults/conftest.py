@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Any, List
+from typing import List
 
 import pytest
 
@@ -40,9 +40,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes: make test-faults SLOW=1"))
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    from processes import tell_repeated
-
-    tell_repeated(terminalreporter)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,9 +15,3 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "frameworks: of `make test-frameworks`, not `make test`")
     # Ends like Ctrl-C, which leaves every `with` block in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    from processes import tell_repeated
-
-    tell_repeated(terminalreporter)

@@ -23,7 +23,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Callable, List, Mapping, Optional, Sequence, Set, TypeVar, Union
+from typing import Callable, List, Mapping, Optional, Sequence, Set, TypeVar, Union
 
 Directory = Union[str, Path]
 Started = TypeVar("Started", bound="Process")
@@ -45,16 +45,9 @@ class DidNotEnd(ProcessError):
     """A process did not end in time."""
 
 
-# Of servers that are known not to end now and then: what happened before a try was repeated.
-# Suites print them at the end (`tell_repeated`), and suites.py counts them.
+# What happened before a try was repeated, of a server that is known not to end now and then or of a
+# test that failed once: tests/conftest.py prints it at the end, and suites.py counts it.
 repeated: List[str] = []
-
-
-def tell_repeated(terminal: Any) -> None:
-    """For a conftest's pytest_terminal_summary."""
-    for what in repeated:
-        terminal.write_line(f"REPEATED {what}")
-
 
 # With which a Ruby ends that otherwise would not.
 DEADLOCK = "No live threads left. Deadlock?"
