@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from processes import Nginx, Process, ProcessError, free_port  # noqa: E402
 from scaling import Scaling  # noqa: E402
 from traffic import Phase, Traffic, phase_at  # noqa: E402
-from view import Moment, PlainLines, Plots, Track, View  # noqa: E402
+from view import Moment, PlainLines, Plots, Track, View, duration  # noqa: E402
 
 # Of each app. A request keeps a worker busy for 50 ms, so that each can do 20 a second.
 LEAST_WORKERS, MOST_WORKERS = 2, 8
@@ -87,6 +87,7 @@ class App:
         self.worker_seconds = 0.0
         self.rows = 0
         self.slow_seconds = 0
+        self.worst_p95_ms = 0
         self.status: Dict[str, Any] = {}
 
     def look(self, service: Scaling, seconds: float) -> None:
@@ -115,7 +116,9 @@ class App:
             if self.rows >= self.traffic.sent or time.monotonic() > deadline:
                 break
             time.sleep(REDRAW_S)
-        self.slow_seconds = 10 * sum(point.get("p95", 0) > SLOW_MS for point in points)
+        p95s_ms = [point.get("p95", 0) for point in points]
+        self.slow_seconds = 10 * sum(ms > SLOW_MS for ms in p95s_ms)
+        self.worst_p95_ms = max(p95s_ms, default=0)
 
     def fault(self) -> Optional[str]:
         sent, rows = self.traffic.sent, self.rows
@@ -240,6 +243,7 @@ def summary(pairs: Sequence[Pair]) -> str:
             line("requests sent", *(app.traffic.sent for app in apps)),
             line("rows counted", *(app.rows for app in apps)),
             line("slow seconds", *(app.slow_seconds for app in apps)),
+            line("worst p95", *(duration(app.worst_p95_ms) for app in apps)),
             line("worker-seconds", *(round(app.worker_seconds) for app in apps)),
         )
     )
