@@ -523,10 +523,11 @@ static void live_through(struct store *store, const char *process, int64_t from_
             tick.memory = after;
             make_situation(&tick.situation, &after, jobs, second, &ordered_s);
             decide(&tick.situation, &rule, &after, &tick.decision);
-            must(ledger_add(store, &tick, &after), "adding a tick");
+            must(ledger_add(store, &tick) && ledger_remember(store, &tick, &after),
+                 "adding a tick");
         }
         must(store_commit(store), "committing");
-        must(ledger_compact(store, hour + 3600), "packing");
+        must(ledger_compact(store, hour + 3600, NULL), "packing");
     }
 }
 

@@ -134,10 +134,11 @@ static void fill_ledger(struct store *store) {
             tick.memory = after;
             fill_situation(&tick.situation, second);
             decide(&tick.situation, &rule, &after, &tick.decision);
-            must(ledger_add(store, &tick, &after), "adding a tick");
+            must(ledger_add(store, &tick) && ledger_remember(store, &tick, &after),
+                 "adding a tick");
         }
         must(store_commit(store), "committing");
-        must(ledger_compact(store, hour + 3600), "packing");
+        must(ledger_compact(store, hour + 3600, NULL), "packing");
     }
 }
 

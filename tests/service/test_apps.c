@@ -331,9 +331,30 @@ static void removing_an_app_leaves_nothing_of_it(void **state) {
     }
 }
 
+static bool count_in_order(void *context, const struct app *app) {
+    int *next = context;
+    char name[16];
+    snprintf(name, sizeof name, "app-%03d", (*next)++);
+    assert_string_equal(app->name, name);
+    return *next < 300;
+}
+
+static void many_apps_are_given_once_each_in_the_order_of_their_names(void **state) {
+    (void)state;
+    for (int i = 0; i < 310; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "app-%03d", i * 7 % 310);
+        add_app(name);
+    }
+    int next = 0;
+    assert_true(app_each(test.store, count_in_order, &next));
+    assert_int_equal(next, 300);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(many_apps_are_given_once_each_in_the_order_of_their_names),
         TEST(an_app_is_found_by_name_and_by_number),
         TEST(a_name_is_given_once),
         TEST(apps_come_in_the_order_of_their_names),

@@ -779,7 +779,7 @@ static void what_the_automatic_method_learns_lives_on_and_replays_to_the_bit(voi
     assert_true(atoi(slurp("dynos-web")) > 1);
     check_replay_from(0, 45);
     check_replay_from(middle_s, 30);
-    assert_true(ledger_compact(store, now_s()));
+    assert_true(ledger_compact(store, now_s(), NULL));
     check_replay_from(0, 45);
     check_replay_from(middle_s, 30);
 }
@@ -820,6 +820,43 @@ static void workers_are_scaled_by_jobs_and_that_replays_to_the_bit(void **state)
     assert_true(replay_run(store, &app, "worker", 0, INT64_MAX, NULL, NULL, &counts));
     assert_true(counts.ticks >= 25);
     assert_int_equal(counts.different, 0);
+}
+
+/* More apps than are read at once, with their rules and what people ordered. */
+static void add_apps(int64_t *ids, int count) {
+    assert_true(store_begin(store));
+    for (int i = 0; i < count; i++) {
+        struct app more = {.zone = "UTC", .created_s = now_s()};
+        const struct process_orders paused = {.paused = 2, .paused_by = "anna", .boost = -1};
+        snprintf(more.name, sizeof more.name, "app-%d", i);
+        assert_true(app_add(store, &more));
+        assert_true(rules_put(store, more.id, min_three, "anna", now_s()) > 0);
+        if (i % 2) assert_true(orders_put(store, more.id, "web", &paused));
+        ids[i] = more.id;
+    }
+    assert_true(store_commit(store));
+}
+
+static void of_many_apps_each_goes_on_where_it_was_after_a_restart(void **state) {
+    (void)state;
+    enum { APPS = 1100 };
+    static int64_t ids[APPS];
+    add_apps(ids, APPS);
+    settle(control);
+    pass(10, 20);
+    int64_t before_s = last_tick().situation.now;
+    kill_control();
+    control = begin();
+    pass(10, 20);
+    for (int i = 0; i < APPS; i++) {
+        struct ledger_tick tick;
+        assert_true(ledger_last(store, ids[i], "web", before_s + 9, &tick)); /* at the start */
+        assert_int_equal(tick.situation.now, before_s + 1);
+        assert_int_equal(tick.memory.last_tick, before_s);
+        assert_true(ledger_last(store, ids[i], "web", INT64_MAX, &tick));
+        assert_int_equal(tick.situation.paused, i % 2 ? 2 : 0);
+        assert_true(tick.situation.rule_age >= 10);
+    }
 }
 
 static void a_restart_in_the_second_of_a_tick_does_not_replace_it(void **state) {
@@ -953,6 +990,7 @@ int main(void) {
         TEST(an_order_whose_end_was_written_before_a_restart_is_not_taken_for_anothers),
         TEST(what_the_automatic_method_learns_lives_on_and_replays_to_the_bit),
         TEST(workers_are_scaled_by_jobs_and_that_replays_to_the_bit),
+        TEST(of_many_apps_each_goes_on_where_it_was_after_a_restart),
         TEST(a_restart_in_the_second_of_a_tick_does_not_replace_it),
         TEST(memory_and_ages_live_through_a_restart),
         TEST(a_change_while_the_service_was_down_is_noticed),

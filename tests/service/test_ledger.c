@@ -121,7 +121,7 @@ static void add_ticks(struct busy *busy, const char *process, int64_t from, int6
         struct ledger_tick tick;
         make_tick(busy, &tick, now);
         strcpy(tick.process, process);
-        assert_true(ledger_add(store, &tick, &busy->memory));
+        assert_true(ledger_add(store, &tick) && ledger_remember(store, &tick, &busy->memory));
     }
     assert_true(store_commit(store));
 }
@@ -181,7 +181,7 @@ static void an_hour_that_is_over_is_packed_and_reads_the_same(void **state) {
     (void)state;
     struct busy busy = busy_process();
     add_ticks(&busy, "web", noon, noon + 2 * HOUR + 600);
-    assert_true(ledger_compact(store, noon + 2 * HOUR + 600));
+    assert_true(ledger_compact(store, noon + 2 * HOUR + 600, NULL));
     struct query query = store_query(store, "SELECT count(*), min(at_s) FROM tick");
     assert_true(query_next(&query));
     assert_int_equal(column_int(&query, 0), 60);
@@ -221,7 +221,7 @@ static void a_range_holds_its_beginning_and_not_its_end(void **state) {
         assert_true(ledger_each(store, 7, "worker", 0, INT64_MAX, false, count_ticks, &count));
         assert_true(ledger_each(store, 8, "web", 0, INT64_MAX, false, count_ticks, &count));
         assert_int_equal(count, 0);
-        assert_true(ledger_compact(store, noon + 2 * HOUR));
+        assert_true(ledger_compact(store, noon + 2 * HOUR, NULL));
     }
 }
 
@@ -241,7 +241,7 @@ static void the_last_tick_at_a_moment_is_found_in_rows_and_packs(void **state) {
         assert_int_equal(tick.situation.now, noon + 2 * HOUR + 40);
         assert_int_equal(tick.app, 7);
         assert_string_equal(tick.process, "web");
-        assert_true(ledger_compact(store, noon + 2 * HOUR + 50));
+        assert_true(ledger_compact(store, noon + 2 * HOUR + 50, NULL));
     }
 }
 
@@ -258,7 +258,7 @@ static void the_memory_for_the_next_tick_is_that_of_the_last(void **state) {
     assert_true(store_begin(store));
     struct ledger_tick tick;
     make_tick(&busy, &tick, noon + 100);
-    assert_true(ledger_add(store, &tick, &busy.memory));
+    assert_true(ledger_add(store, &tick) && ledger_remember(store, &tick, &busy.memory));
     store_rollback(store);
     struct memory after;
     assert_true(ledger_memory(store, 7, "web", &after));
@@ -269,11 +269,11 @@ static void ticks_after_a_clock_was_set_back_join_the_hour_that_is_packed(void *
     (void)state;
     struct busy busy = busy_process();
     add_ticks(&busy, "web", noon, noon + HOUR);
-    assert_true(ledger_compact(store, noon + HOUR));
+    assert_true(ledger_compact(store, noon + HOUR, NULL));
     struct busy again = busy_process();
     add_ticks(&again, "web", noon + 5, noon + 25);    /* between others */
     add_ticks(&again, "web", noon + 100, noon + 110); /* at the moment of another */
-    assert_true(ledger_compact(store, noon + HOUR));
+    assert_true(ledger_compact(store, noon + HOUR, NULL));
     size_t count = 0;
     assert_true(ledger_each(store, 7, "web", noon, noon + HOUR, false, count_ticks, &count));
     assert_int_equal(count, 362);
@@ -287,27 +287,30 @@ static void what_is_older_than_thirty_days_is_removed(void **state) {
     struct busy busy = busy_process();
     add_ticks(&busy, "web", noon, noon + HOUR);
     add_ticks(&busy, "web", noon + 30 * 24 * HOUR, noon + 30 * 24 * HOUR + HOUR);
-    assert_true(ledger_compact(store, noon + 30 * 24 * HOUR));
+    assert_true(ledger_compact(store, noon + 30 * 24 * HOUR, NULL));
     size_t count = 0;
     assert_true(ledger_each(store, 7, "web", noon, noon + HOUR, false, count_ticks, &count));
     assert_int_equal(count, 360);
-    assert_true(ledger_compact(store, noon + 30 * 24 * HOUR + 2 * HOUR));
+    assert_true(ledger_compact(store, noon + 30 * 24 * HOUR + 2 * HOUR, NULL));
     count = 0;
     assert_true(ledger_each(store, 7, "web", 0, INT64_MAX, false, count_ticks, &count));
     assert_int_equal(count, 360);
 }
 
-static void one_compaction_does_a_bounded_part_and_the_next_goes_on(void **state) {
+static bool a_few_more(void *left) { return --*(int *)left >= 0; }
+
+static void a_compaction_that_is_ended_leaves_the_rest_for_the_next(void **state) {
     (void)state;
     struct busy busy = busy_process();
     for (int hour = 0; hour < 70; hour++) {
         add_ticks(&busy, "web", noon + hour * HOUR, noon + hour * HOUR + 20);
     }
-    struct query query;
+    int rests = 65; /* before the process, and before each hour */
+    const struct store_rest rest = {a_few_more, &rests}, *const given[] = {&rest, NULL};
     const int64_t left[] = {6, 0};
     for (int i = 0; i < 2; i++) {
-        assert_true(ledger_compact(store, noon + 70 * HOUR));
-        query = store_query(store, "SELECT count(DISTINCT at_s / 3600) FROM tick");
+        assert_true(ledger_compact(store, noon + 70 * HOUR, given[i]));
+        struct query query = store_query(store, "SELECT count(DISTINCT at_s / 3600) FROM tick");
         assert_true(query_next(&query));
         assert_int_equal(column_int(&query, 0), left[i]);
         assert_true(query_end(&query));
@@ -322,7 +325,7 @@ static void an_app_is_removed_with_all_of_its_own_and_nothing_else(void **state)
     other.app = 8;
     assert_true(act_add(store, &act));
     assert_true(act_add(store, &other));
-    assert_true(ledger_compact(store, noon + HOUR));
+    assert_true(ledger_compact(store, noon + HOUR, NULL));
     add_ticks(&busy, "web", noon + HOUR, noon + HOUR + 20);
     assert_true(store_begin(store));
     assert_true(ledger_remove_app(store, 7));
@@ -456,7 +459,7 @@ int main(void) {
         TEST(the_memory_for_the_next_tick_is_that_of_the_last),
         TEST(ticks_after_a_clock_was_set_back_join_the_hour_that_is_packed),
         TEST(what_is_older_than_thirty_days_is_removed),
-        TEST(one_compaction_does_a_bounded_part_and_the_next_goes_on),
+        TEST(a_compaction_that_is_ended_leaves_the_rest_for_the_next),
         TEST(an_app_is_removed_with_all_of_its_own_and_nothing_else),
         cmocka_unit_test(a_busy_process_takes_less_than_nine_bytes_a_tick),
         cmocka_unit_test(any_numbers_and_texts_are_packed_to_the_bit),

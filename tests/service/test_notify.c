@@ -99,8 +99,8 @@ static void pass(int seconds) {
     for (int i = 0; i < seconds; i += 10) {
         false_clock_advance_ms(10000);
         tick.situation.now = now_s();
-        assert_true(store_begin(store) && ledger_add(store, &tick, &tick.memory) &&
-                    store_commit(store));
+        assert_true(store_begin(store) && ledger_add(store, &tick) &&
+                    ledger_remember(store, &tick, &tick.memory) && store_commit(store));
         notify_step(notify);
         notify_wait(notify);
     }

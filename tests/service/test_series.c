@@ -78,7 +78,7 @@ static void put_samples(int64_t start_s, int count, uint64_t *state) {
 static void compact_at(int64_t now_s) {
     /* Each series has its turn within ten minutes. */
     for (int minute = 0; minute < 10; minute++)
-        if (!series_compact(store, now_s + minute * 60)) fail_msg("%s", store_error(store));
+        if (!series_compact(store, now_s + minute * 60, NULL)) fail_msg("%s", store_error(store));
 }
 
 static int64_t parts_left(void) {
@@ -161,7 +161,7 @@ static void folding_changes_no_chart(void **unused) {
         /* What comes late. */
         if (random_below(&state, 10) == 0)
             put_samples(now_s - 10 * (int64_t)random_below(&state, 90), 3, &state);
-        if (now_s % 60 == 0) assert_true(series_compact(store, now_s));
+        if (now_s % 60 == 0) assert_true(series_compact(store, now_s, NULL));
     }
     assert_true(parts_left() < 330);
     assert_true(chunks_left(LEVEL_WINDOWS) > 10);
@@ -197,7 +197,7 @@ static void what_is_old_is_kept_coarser_and_then_not_at_all(void **unused) {
     compact_at(BEGIN_S + 3600);
     expect_chart(BEGIN_S, BEGIN_S + 1800, 10);
     for (int minute = 0; minute < 60; minute++)
-        assert_true(series_compact(store, BEGIN_S + 3 * 3600 + minute * 60));
+        assert_true(series_compact(store, BEGIN_S + 3 * 3600 + minute * 60, NULL));
     assert_int_equal(chunks_left(LEVEL_WINDOWS), 0);
     /* By ten seconds there are only minutes: each is on its first step. */
     json_t *json = chart(1, "web", "wait", BEGIN_S, BEGIN_S + 120, 10);
@@ -209,7 +209,7 @@ static void what_is_old_is_kept_coarser_and_then_not_at_all(void **unused) {
     expect_chart(BEGIN_S, BEGIN_S + 1800, 60);
 
     for (int minute = 0; minute < 60; minute++)
-        assert_true(series_compact(store, BEGIN_S + 31 * DAY_S + minute * 60));
+        assert_true(series_compact(store, BEGIN_S + 31 * DAY_S + minute * 60, NULL));
     assert_int_equal(chunks_left(LEVEL_MINUTES), 0);
     expect_chart(BEGIN_S, BEGIN_S + 3600, 3600);
     /* By minutes there is an hour, on its first step, and none that begins after the end. */
@@ -223,7 +223,7 @@ static void what_is_old_is_kept_coarser_and_then_not_at_all(void **unused) {
     assert_int_equal(json_array_size(json_object_get(json, "points")), 10);
     json_decref(json);
     for (int minute = 0; minute < 60; minute++)
-        assert_true(series_compact(store, BEGIN_S + 410LL * DAY_S + minute * 60));
+        assert_true(series_compact(store, BEGIN_S + 410LL * DAY_S + minute * 60, NULL));
     assert_int_equal(chunks_left(LEVEL_HOURS), 0);
     assert_int_equal(series_find(store, 1, "web", "wait"), 0);
 }
@@ -238,10 +238,10 @@ static void an_app_may_keep_fewer_days(void **unused) {
     put_samples(BEGIN_S, 5, &state);
     compact_at(BEGIN_S + 3600);
     for (int minute = 0; minute < 60; minute++)
-        assert_true(series_compact(store, BEGIN_S + 6 * DAY_S + minute * 60));
+        assert_true(series_compact(store, BEGIN_S + 6 * DAY_S + minute * 60, NULL));
     assert_int_equal(chunks_left(LEVEL_MINUTES), 1);
     for (int minute = 0; minute < 60; minute++)
-        assert_true(series_compact(store, BEGIN_S + 8 * DAY_S + minute * 60));
+        assert_true(series_compact(store, BEGIN_S + 8 * DAY_S + minute * 60, NULL));
     assert_int_equal(chunks_left(LEVEL_MINUTES), 0);
     assert_int_equal(chunks_left(LEVEL_HOURS), 1);
 }
@@ -259,9 +259,9 @@ static void old_reports_are_forgotten_after_an_hour(void **unused) {
     (void)unused;
     uint8_t key[SERIES_KEY_SIZE] = {1};
     assert_int_equal(add_report(key), REPORT_ADDED);
-    assert_true(series_compact(store, BEGIN_S + 3600));
+    assert_true(series_compact(store, BEGIN_S + 3600, NULL));
     assert_int_equal(add_report(key), REPORT_REPEATED);
-    assert_true(series_compact(store, BEGIN_S + 3601));
+    assert_true(series_compact(store, BEGIN_S + 3601, NULL));
     assert_int_equal(add_report(key), REPORT_ADDED);
 }
 

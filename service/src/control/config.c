@@ -35,81 +35,26 @@ static struct process *process_new(struct app_state *app, const char *name) {
     return process;
 }
 
-static struct process *find_process(const struct app_state *app, const char *name) {
+struct process *process_find(const struct app_state *app, const char *name) {
     for (int i = 0; i < app->process_count; i++)
         if (strcmp(app->processes[i]->name, name) == 0) return app->processes[i];
     return NULL;
 }
 
-/* What it was the tick before this service started: boot time, rule, known dynos. */
-static bool load_last_tick(struct control *control, struct process *process, int64_t *last_tick_s) {
-    struct ledger_tick last;
-    int64_t now_s = control_now_s();
-    if (!ledger_last(control->store, process->app->id, process->name, INT64_MAX, &last))
-        return !*store_error(control->store);
-    const struct situation *then = &last.situation;
-    *last_tick_s = then->now;
-    process->known = (int)then->ordered;
-    process->rules_version = last.rules_version;
-    process->rule_number = last.rule_number;
-    process->rule_since_s = then->now - (then->rule_age > 0 ? then->rule_age : 0);
-    if (then->boot_s >= 0) process->boots_s[process->boot_count++] = then->boot_s;
-    if (then->person_age >= 0) process->person_s = then->now - then->person_age;
-    int64_t since_s = now_s > then->now ? now_s - then->now : 0;
-    if (then->outside_age >= 0)
-        process->outside_ms[0] = ds_clock_monotonic_ms() - (since_s + then->outside_age) * 1000;
-    return true;
-}
-
-/* An order that was done after the last tick is what runs now, and may not show yet. */
-static void load_done(struct process *process, int64_t last_tick_s) {
-    const struct act *act = &process->act;
-    if (act->state != ACT_DONE || act->ended_s < last_tick_s - SETTLE_LEAST_MS / 1000) return;
-    if (act->ended_s >= last_tick_s) process->known = act->to;
-    if (process->known != act->to) return;
-    process->phase = PHASE_SETTLING;
-    process->next_ms = ds_clock_monotonic_ms() + SETTLE_LEAST_MS;
-}
-
-/* An order that had not ended: whether the platform took it is asked before anything else. */
-static bool load_act(struct control *control, struct process *process, int64_t last_tick_s) {
-    if (!act_last(control->store, process->app->id, process->name, &process->act))
-        return !*store_error(control->store);
-    int64_t age_s = control_now_s() - process->act.ordered_s;
-    process->act_ms = ds_clock_monotonic_ms() - (age_s > 0 ? age_s : 0) * 1000;
-    if (process->act.ended_s) load_done(process, last_tick_s);
-    if (process->act.ended_s) return true;
-    process->phase = PHASE_CHECK;
-    lease_note_open(control, process);
-    process->known = process->act.from;
-    return true;
-}
-
-bool process_load(struct control *control, struct process *process) {
-    bool had_memory =
-        ledger_memory(control->store, process->app->id, process->name, &process->memory);
-    if (!had_memory && *store_error(control->store)) return false;
-    process->boot_count = 0;
-    process->phase = PHASE_NONE;
-    int64_t last_tick_s = 0;
-    process->loaded =
-        load_last_tick(control, process, &last_tick_s) && load_act(control, process, last_tick_s);
-    return process->loaded;
-}
-
-/* Notes when a person ended a pause, which decisions go by. */
-static bool take_orders(struct control *control, struct process *process) {
-    struct process_orders orders;
-    if (!orders_get(control->store, process->app->id, process->name, &orders)) return false;
-    int64_t now_s = control_now_s();
-    bool was = process->orders.paused &&
-               (process->orders.paused_until_s == 0 || process->orders.paused_until_s > now_s);
-    if (was && !orders.paused) process->person_s = now_s;
-    process->orders = orders;
-    return true;
-}
-
 /* ---- Apps ----------------------------------------------------------------------------------- */
+
+static int app_by_number(const void *number, const void *other) {
+    int64_t id = *(const int64_t *)number, its = (*(struct app_state *const *)other)->id;
+    return (id > its) - (id < its);
+}
+
+struct app_state *app_find(const struct control *control, int64_t id) {
+    struct app_state **found = control->app_count == 0
+                                   ? NULL
+                                   : bsearch(&id, control->apps, (size_t)control->app_count,
+                                             sizeof *control->apps, app_by_number);
+    return found ? *found : NULL;
+}
 
 static void free_platform(struct app_state *app) {
     free(app->platform_kind);
@@ -152,39 +97,6 @@ static void reconsider_refused(struct app_state *app) {
     }
 }
 
-static bool read_platform(struct control *control, struct app_state *app) {
-    char *kind, *settings;
-    void *sealed;
-    size_t length;
-    if (!platform_get(control->store, app->id, &kind, &settings, &sealed, &length) &&
-        *store_error(control->store))
-        return false;
-    bool same = same_text(kind, app->platform_kind) && same_text(settings, app->settings) &&
-                length == app->sealed_length &&
-                (length == 0 || memcmp(sealed, app->sealed, length) == 0);
-    if (same) {
-        free(kind);
-        free(settings);
-        free(sealed);
-        return true;
-    }
-    free_platform(app);
-    app->platform = kind ? platform_find(kind) : NULL;
-    app->platform_kind = kind;
-    app->settings = settings;
-    app->sealed = sealed;
-    app->sealed_length = length;
-    platform_changed(app);
-    return true;
-}
-
-static bool note_time(void *context, int64_t version, int64_t at_s, const char *who,
-                      const char *text) {
-    (void)version, (void)who, (void)text;
-    *(int64_t *)context = at_s;
-    return false;
-}
-
 /* Processes of the rules are there; others go once nothing is under way for them. */
 static bool match_processes(struct app_state *app) {
     int wanted = app->rules ? app->rules->process_count : 0;
@@ -194,7 +106,7 @@ static bool match_processes(struct app_state *app) {
     int count = 0;
     for (int i = 0; i < wanted; i++) {
         const struct rule_process *rules = &app->rules->processes[i];
-        struct process *process = find_process(app, rules->name);
+        struct process *process = process_find(app, rules->name);
         if (!process) process = process_new(app, rules->name);
         if (!process) break;
         process->rules = rules;
@@ -215,60 +127,199 @@ static bool match_processes(struct app_state *app) {
     return true;
 }
 
-/* Rules that can't be read, which nothing stores, leave those before in force. */
-static bool read_rules(struct control *control, struct app_state *app) {
-    int64_t version = 0;
-    char error[256] = "", *text = rules_get(control->store, app->id, 0, &version);
-    if (!text && *store_error(control->store)) return false;
-    if (text && version != app->rules_version) {
-        struct rule_set *rules = rule_read(text, strlen(text), app->zone, error, sizeof error);
-        if (rules) {
-            struct rule_set *before = app->rules;
-            app->rules = rules;
-            app->rules_version = version;
-            rules_each(control->store, app->id, note_time, &app->rules_s);
-            if (!match_processes(app))
-                log_line(LOG_ERROR, "control", "%s: no memory for its processes", app->name);
-            rule_free(before);
-        } else {
-            log_line(LOG_ERROR, "control", "%s: its rules of version %lld can't be read: %s",
-                     app->name, (long long)version, error);
-        }
-    }
-    free(text);
-    return true;
-}
+/* ---- What is found ----------------------------------------------------------------------------
+ */
 
-static bool read_app(struct control *control, struct app_state *app) {
-    struct addon_resource resource;
-    bool ok = read_rules(control, app) && read_platform(control, app);
-    bool bought = addon_of_app(control->store, app->id, &resource) && resource.dynos > 0;
-    app->plan_dynos = bought ? (int)resource.dynos : -1;
-    for (int i = 0; i < app->process_count && ok; i++) ok = take_orders(control, app->processes[i]);
-    reconsider_refused(app);
-    return ok;
-}
+struct found_orders {
+    char process[RULE_PROCESS_SIZE];
+    struct process_orders orders;
+};
 
-/* ---- All of it ------------------------------------------------------------------------------ */
+/* All that is set for an app. */
+struct found_app {
+    struct app app;
+    struct app_state *state; /* that was there before; NULL: it is new */
+    int64_t rules_version, rules_s;
+    char *rules; /* NULL: there are none, or those that are in force */
+    char *kind, *settings;
+    void *sealed;
+    size_t sealed_length;
+    int plan_dynos; /* -1: no limit */
+    struct found_orders *orders;
+    size_t order_count;
+};
 
 struct found {
-    struct app *apps;
+    struct found_app *apps; /* in the order of their ids */
     size_t count, room;
-    bool failed;
+    bool failed; /* without memory */
 };
+
+static void found_free(struct found *found) {
+    for (size_t i = 0; i < found->count; i++) {
+        struct found_app *one = &found->apps[i];
+        free(one->rules);
+        free(one->kind);
+        free(one->settings);
+        free(one->sealed);
+        free(one->orders);
+    }
+    free(found->apps);
+}
 
 static bool note_app(void *context, const struct app *app) {
     struct found *found = context;
     if (found->count == found->room) {
         size_t room = found->room ? found->room * 2 : 32;
-        struct app *apps = realloc(found->apps, room * sizeof *apps);
+        struct found_app *apps = realloc(found->apps, room * sizeof *apps);
         found->failed = !apps;
         if (!apps) return false;
         found->apps = apps;
         found->room = room;
     }
-    found->apps[found->count++] = *app;
+    found->apps[found->count++] = (struct found_app){.app = *app, .plan_dynos = -1};
     return true;
+}
+
+static int by_id(const void *one, const void *other) {
+    int64_t a = ((const struct found_app *)one)->app.id,
+            b = ((const struct found_app *)other)->app.id;
+    return (a > b) - (a < b);
+}
+
+static struct found_app *find_found(struct found *found, int64_t id) {
+    struct found_app wanted = {.app.id = id};
+    if (found->count == 0) return NULL;
+    return bsearch(&wanted, found->apps, found->count, sizeof *found->apps, by_id);
+}
+
+static bool note_rules(void *context, int64_t app, int64_t version, int64_t at_s,
+                       const char *text) {
+    struct found *found = context;
+    struct found_app *one = find_found(found, app);
+    if (!one) return true;
+    one->rules_version = version;
+    one->rules_s = at_s;
+    bool known = one->state && one->state->rules_version == version &&
+                 strcmp(one->state->zone, one->app.zone) == 0;
+    if (!known) one->rules = strdup(text);
+    found->failed = found->failed || (!known && !one->rules);
+    return !found->failed;
+}
+
+static bool note_platform(void *context, int64_t app, const char *kind, const char *settings,
+                          const void *sealed, size_t sealed_length) {
+    struct found *found = context;
+    struct found_app *one = find_found(found, app);
+    if (!one) return true;
+    one->kind = strdup(kind);
+    one->settings = strdup(settings);
+    one->sealed = sealed ? malloc(sealed_length + 1) : NULL;
+    one->sealed_length = sealed_length;
+    if (one->sealed) memcpy(one->sealed, sealed, sealed_length);
+    found->failed = !one->kind || !one->settings || (sealed && !one->sealed);
+    return !found->failed;
+}
+
+static bool note_plan(void *context, int64_t app, int64_t dynos) {
+    struct found_app *one = find_found(context, app);
+    if (one) one->plan_dynos = (int)dynos;
+    return true;
+}
+
+static bool note_orders(void *context, int64_t app, const char *process,
+                        const struct process_orders *orders) {
+    struct found *found = context;
+    struct found_app *one = find_found(found, app);
+    if (!one) return true;
+    struct found_orders *all = realloc(one->orders, (one->order_count + 1) * sizeof *all);
+    found->failed = !all;
+    if (!all) return false;
+    one->orders = all;
+    all += one->order_count++;
+    snprintf(all->process, sizeof all->process, "%s", process);
+    all->orders = *orders;
+    return true;
+}
+
+/* A question for each table, not for each app: of thousands each would take a round trip. */
+static bool find_all(struct control *control, struct found *found) {
+    struct store *store = control->store;
+    if (!app_each(store, note_app, found) || found->failed) return false;
+    if (found->count > 0) qsort(found->apps, found->count, sizeof *found->apps, by_id);
+    for (size_t i = 0; i < found->count; i++)
+        found->apps[i].state = app_find(control, found->apps[i].app.id);
+    return rules_each_newest(store, note_rules, found) &&
+           platform_each(store, note_platform, found) && addon_each_plan(store, note_plan, found) &&
+           orders_each(store, note_orders, found);
+}
+
+/* ---- What was found is in force -----------------------------------------------------------------
+ */
+
+/* Rules that can't be read, which nothing stores, leave those before in force. */
+static void take_rules(struct app_state *app, const struct found_app *found) {
+    char error[256] = "";
+    if (!found->rules) return;
+    struct rule_set *before = app->rules, *rules = rule_read(found->rules, strlen(found->rules),
+                                                             app->zone, error, sizeof error);
+    if (!rules) {
+        log_line(LOG_ERROR, "control", "%s: its rules of version %lld can't be read: %s", app->name,
+                 (long long)found->rules_version, error);
+        return;
+    }
+    app->rules = rules;
+    app->rules_version = found->rules_version;
+    app->rules_s = found->rules_s;
+    if (!match_processes(app))
+        log_line(LOG_ERROR, "control", "%s: no memory for its processes", app->name);
+    rule_free(before);
+}
+
+static void take_platform(struct app_state *app, struct found_app *found) {
+    bool same = same_text(found->kind, app->platform_kind) &&
+                same_text(found->settings, app->settings) &&
+                found->sealed_length == app->sealed_length &&
+                (found->sealed_length == 0 ||
+                 memcmp(found->sealed, app->sealed, found->sealed_length) == 0);
+    if (same) return;
+    free_platform(app);
+    app->platform = found->kind ? platform_find(found->kind) : NULL;
+    app->platform_kind = found->kind;
+    app->settings = found->settings;
+    app->sealed = found->sealed;
+    app->sealed_length = found->sealed_length;
+    found->kind = found->settings = NULL;
+    found->sealed = NULL;
+    platform_changed(app);
+}
+
+/* Notes when a person ended a pause, which decisions go by. */
+static void take_orders(struct process *process, const struct found_app *found) {
+    struct process_orders orders = {.boost = -1};
+    for (size_t i = 0; i < found->order_count; i++)
+        if (strcmp(found->orders[i].process, process->name) == 0) orders = found->orders[i].orders;
+    int64_t now_s = control_now_s();
+    bool was = process->orders.paused &&
+               (process->orders.paused_until_s == 0 || process->orders.paused_until_s > now_s);
+    if (was && !orders.paused) process->person_s = now_s;
+    process->orders = orders;
+}
+
+/* A changed zone changes what the rules' times mean. */
+static void name_app(struct app_state *state, const struct app *app) {
+    snprintf(state->name, sizeof state->name, "%s", app->name);
+    snprintf(state->zone, sizeof state->zone, "%s", app->zone);
+    state->gone = false;
+}
+
+static void take_app(struct app_state *app, struct found_app *found) {
+    name_app(app, &found->app);
+    take_rules(app, found);
+    take_platform(app, found);
+    app->plan_dynos = found->plan_dynos;
+    for (int i = 0; i < app->process_count; i++) take_orders(app->processes[i], found);
+    reconsider_refused(app);
 }
 
 static struct app_state *app_new(struct control *control, const struct app *app) {
@@ -277,19 +328,6 @@ static struct app_state *app_new(struct control *control, const struct app *app)
     state->control = control;
     state->id = app->id;
     return state;
-}
-
-/* A changed zone changes what the rules' times mean. */
-static void name_app(struct app_state *state, const struct app *app) {
-    if (strcmp(state->zone, app->zone) != 0) state->rules_version = 0;
-    snprintf(state->name, sizeof state->name, "%s", app->name);
-    snprintf(state->zone, sizeof state->zone, "%s", app->zone);
-    state->gone = false;
-}
-
-static int by_id(const void *one, const void *other) {
-    int64_t a = ((const struct app *)one)->id, b = ((const struct app *)other)->id;
-    return (a > b) - (a < b);
 }
 
 /* One that was removed stays until what is under way for it has ended. */
@@ -303,18 +341,9 @@ static void drop_app(struct control *control, struct app_state *app) {
     app_free(app);
 }
 
-/* Whether an app could be taken that was there before (`app`) or is new (NULL). */
-static bool take_app(struct control *control, const struct app *found, struct app_state *app) {
-    if (!app) app = app_new(control, found);
-    if (!app) return false;
-    control->apps[control->app_count++] = app;
-    name_app(app, found);
-    return read_app(control, app);
-}
-
-/* Merges what is there with what was found, both by their ids. Where one can't be taken, the rest
- * of those before stay as they were. */
-static bool take_apps(struct control *control, const struct found *found) {
+/* Merges what is there with what was found, both by their ids. Without memory what is new is left
+ * out. */
+static bool take_apps(struct control *control, struct found *found) {
     struct app_state **before = control->apps;
     int count = control->app_count, next = 0;
     struct app_state **apps = calloc((size_t)count + found->count + 1, sizeof *apps);
@@ -322,16 +351,16 @@ static bool take_apps(struct control *control, const struct found *found) {
     control->apps = apps;
     control->app_count = 0;
     bool ok = true;
-    for (size_t i = 0; i < found->count && ok; i++) {
-        int64_t id = found->apps[i].id;
-        while (next < count && before[next]->id < id) drop_app(control, before[next++]);
-        bool there = next < count && before[next]->id == id;
-        ok = take_app(control, &found->apps[i], there ? before[next++] : NULL);
+    for (size_t i = 0; i < found->count; i++) {
+        struct found_app *one = &found->apps[i];
+        while (next < count && before[next]->id < one->app.id) drop_app(control, before[next++]);
+        struct app_state *app = one->state ? before[next++] : app_new(control, &one->app);
+        ok = ok && app;
+        if (!app) continue;
+        control->apps[control->app_count++] = app;
+        take_app(app, one);
     }
-    for (; next < count; next++) {
-        if (ok) drop_app(control, before[next]);
-        else control->apps[control->app_count++] = before[next];
-    }
+    while (next < count) drop_app(control, before[next++]);
     free(before);
     return ok;
 }
@@ -340,10 +369,8 @@ bool config_read(struct control *control) {
     int64_t version = store_config_version(control->store);
     if (version < 0) return false;
     struct found found = {0};
-    bool ok = app_each(control->store, note_app, &found) && !found.failed;
-    if (ok && found.count > 0) qsort(found.apps, found.count, sizeof *found.apps, by_id);
-    ok = ok && take_apps(control, &found);
-    free(found.apps);
+    bool ok = find_all(control, &found) && take_apps(control, &found);
+    found_free(&found);
     if (ok) control->config_version = version;
     return ok;
 }

@@ -13,7 +13,6 @@
 #include "control/state.h"
 #include "log.h"
 #include "random.h"
-#include "series/query.h"
 
 enum {
     LATE_S = 3,            /* a tick that begins later is counted */
@@ -21,7 +20,6 @@ enum {
     LEAST_PAUSE_MS = 100,  /* between two looks at calls that could not begin */
     MOST_PAUSE_MS = 10000, /* a wait this long is looked at again */
     SHARED_PAUSE_MS = 1000,
-    COMPACT_MS = 60000,
     CLOCKS_MS = 30000,
     MOST_CALLS = 100000,
 };
@@ -153,18 +151,6 @@ static void tick_if_due(struct control *control, bool soon) {
     control->clock_jump_s = 0;
     control->next_scan_ms = 0;
     count_tick(control, now_s, began_ns);
-}
-
-static void compact_if_due(struct control *control) {
-    int64_t now_ms = ds_clock_monotonic_ms(), now_s = control_now_s();
-    if (now_ms < control->next_compact_ms || control->standing_by) return;
-    control->next_compact_ms = now_ms + COMPACT_MS;
-    if (!series_compact(control->store, now_s))
-        log_line(LOG_ERROR, "control", "old samples were not folded: %s",
-                 store_error(control->store));
-    if (!ledger_compact(control->store, now_s))
-        log_line(LOG_ERROR, "control", "old ticks were not packed: %s",
-                 store_error(control->store));
 }
 
 void control_step(struct control *control) {
@@ -307,7 +293,6 @@ static void set_defaults(struct control *control, const struct control_settings 
     control->random = ds_random() | 1;
     control->config_version = -1;
     control->started_ms = ds_clock_monotonic_ms();
-    control->next_compact_ms = control->started_ms + COMPACT_MS;
     /* Not in this second: one who ended in it may have written a tick of it, which would be lost.
      */
     control->last_tick_s = control_now_s();
@@ -363,7 +348,8 @@ static bool start(struct control *control, char *error, size_t size) {
 struct control *control_new(struct live *live, const struct control_settings *settings, char *error,
                             size_t size) {
     struct control *control = control_new_stopped(live, settings, error, size);
-    if (!control || start(control, error, size)) return control;
+    if (!control || (compact_begin(control, error, size) && start(control, error, size)))
+        return control;
     control_free(control);
     return NULL;
 }
@@ -374,6 +360,7 @@ void control_stop(struct control *control) {
     wake(control);
     if (control->has_thread) pthread_join(control->thread, NULL);
     control->has_thread = false;
+    compact_end(control);
 }
 
 void control_free(struct control *control) {

@@ -2,9 +2,9 @@
  * Inside control/: what its thread knows of each app and process. Only that thread touches it; a
  * call to a platform gets copies and comes back through the inbox.
  *
- * Reading order: control.c (the thread and its wake-ups), config.c (what is set), tick.c (one
- * tick), situation.c (what a decision is given), act.c (orders to platforms), calls.c (the calls
- * themselves), lease.c (who may act).
+ * Reading order: control.c (the thread and its wake-ups), config.c (what is set), load.c (what the
+ * store knows), tick.c (one tick), situation.c (what a decision is given), act.c (orders to
+ * platforms), calls.c (the calls themselves), lease.c (who may act), compact.c (what is old).
  */
 #ifndef STATE_H
 #define STATE_H
@@ -38,6 +38,7 @@ struct process {
     char name[RULE_PROCESS_SIZE];
     const struct rule_process *rules; /* NULL: it is in the rules no more */
     bool loaded;                      /* what the store knows of it was read */
+    int64_t loaded_tick_s;            /* the last tick that it knew of then; 0: none */
 
     struct memory memory;
     struct process_orders orders;
@@ -128,7 +129,11 @@ struct control {
     char *folder;
     struct live *live;
     struct store *store;
-    struct pool *pool;
+    struct pool *pool;      /* calls to platforms */
+    struct pool *compactor; /* one thread that folds what is old; NULL: none */
+    struct pool_job compaction;
+    _Atomic bool compacting, compaction_ends;
+    int64_t compacted_s; /* until when it was done */
     pthread_t thread;
     bool has_thread;
 
@@ -187,8 +192,11 @@ void control_wait_for_calls(struct control *control);
 /* config.c: reads what is set. False where the store failed: then all is as before. */
 bool config_read(struct control *control);
 void config_free(struct control *control);
-/* What the store knows of a process that is new here. */
-bool process_load(struct control *control, struct process *process);
+struct app_state *app_find(const struct control *control, int64_t id); /* NULL: there is none */
+struct process *process_find(const struct app_state *app, const char *name);
+/* load.c: reads what the store knows of processes that are new here. Where it failed, those that it
+ * failed for are as new as before. */
+bool processes_load(struct control *control);
 
 /* lease.c */
 bool lease_begin(struct control *control, char *error, size_t size);
@@ -209,6 +217,11 @@ void control_forget_all(struct control *control);
 
 /* tick.c: decides for all processes, or for none where the store failed. */
 void tick_all(struct control *control, int64_t now_s);
+
+/* compact.c: begins to fold what is old, where that is due. */
+bool compact_begin(struct control *control, char *error, size_t size);
+void compact_if_due(struct control *control);
+void compact_end(struct control *control); /* waits for it */
 
 /* situation.c */
 void situation_build(struct control *control, struct process *process, const struct rule *rule,

@@ -38,10 +38,8 @@ static void decide_one(struct control *control, struct process *process, int64_t
     process->ticked = true;
 }
 
-/* Processes of which the store knows more than we do are read first. */
-static bool may_decide(struct control *control, struct process *process) {
-    if (!process->rules || process->app->gone) return false;
-    return process->loaded || process_load(control, process);
+static bool may_decide(const struct process *process) {
+    return process->rules && !process->app->gone && process->loaded;
 }
 
 static void tell(const struct process *process) {
@@ -61,9 +59,11 @@ static bool write_some(struct control *control, struct process **processes, int 
     *held = taken ? epoch == 0 || epoch == control->epoch
                   : control->follow && *store_error(control->store);
     ok = taken && *held;
+    /* One statement for all of them, then the next: a database parses it once. */
+    for (int i = 0; i < count && ok; i++) ok = ledger_add(control->store, &processes[i]->tick);
     for (int i = 0; i < count && ok; i++)
-        ok = ledger_add(control->store, &processes[i]->tick, &processes[i]->after) &&
-             act_order(control, processes[i]);
+        ok = ledger_remember(control->store, &processes[i]->tick, &processes[i]->after);
+    for (int i = 0; i < count && ok; i++) ok = act_order(control, processes[i]);
     ok = ok && store_commit(control->store);
     if (!ok) store_rollback(control->store);
     return ok;
@@ -106,7 +106,7 @@ static int collect(struct control *control, struct process **processes) {
         struct app_state *app = control->apps[i];
         for (int j = 0; j < app->process_count; j++) {
             app->processes[j]->ticked = false;
-            if (may_decide(control, app->processes[j])) processes[count++] = app->processes[j];
+            if (may_decide(app->processes[j])) processes[count++] = app->processes[j];
         }
     }
     return count;
@@ -122,6 +122,10 @@ static void decide_all(struct control *control, int64_t now_s) {
     int most = process_count(control);
     struct process **processes = calloc((size_t)most + 1, sizeof *processes);
     if (!processes) return;
+    /* Those of which the store knows more than we do are read first. */
+    if (!processes_load(control))
+        log_line(LOG_ERROR, "control", "what was decided before can't be read: %s",
+                 store_error(control->store));
     int count = collect(control, processes);
     for (int i = 0; i < count; i++) decide_one(control, processes[i], now_s);
     write_all(control, processes, count, now_s);

@@ -3,8 +3,8 @@
  * minutes, so that a chunk is not written anew for every part, nor all series in one minute.
  */
 #include <stdlib.h>
+#include <string.h>
 
-#include "clock.h"
 #include "log.h"
 #include "series/chunk.h"
 #include "series/part.h"
@@ -13,29 +13,82 @@
 #include "store/series.h"
 
 enum {
-    LIVE_S = 15 * 60,    /* parts are needed so long: the live windows are made of them */
-    TURN_MINUTES = 10,   /* a series is folded so often */
-    OVERDUE_S = 30 * 60, /* it missed its turn */
-    SWEEP_MINUTES = 60,  /* what is old of a series is removed so often */
-    WORK_MS = 300,       /* of one call */
-    GROUP = 10,          /* series in a transaction: others wait for it */
+    LIVE_S = 15 * 60,   /* parts are needed so long: the live windows are made of them */
+    TURN_MINUTES = 10,  /* a series is folded so often */
+    SWEEP_MINUTES = 60, /* what is old of a series is removed so often */
+    GROUP = 10,         /* series in a transaction: others wait for it */
     REPORT_S = 3600,
-    REPORTS = 20000,
+    REPORTS = 5000, /* removed by one statement */
     WINDOWS_S = 2 * 3600,
     MINUTES_DAYS = 30,
     HOURS_DAYS = 13 * 31,
     DAY_S = 86400,
 };
 
+/* ---- Series whose turn it is --------------------------------------------------------------------
+ */
+
+struct turns {
+    size_t count, room;
+    struct turn {
+        int64_t app, series, newest_s;
+    } * all;
+};
+
+static bool note_turn(void *context, int64_t app, int64_t series, int64_t newest_s) {
+    struct turns *turns = context;
+    if (turns->count == turns->room) {
+        size_t room = turns->room ? turns->room * 2 : 64;
+        struct turn *all = realloc(turns->all, room * sizeof *all);
+        if (!all) return false;
+        turns->all = all;
+        turns->room = room;
+    }
+    turns->all[turns->count++] = (struct turn){app, series, newest_s};
+    return true;
+}
+
+struct work {
+    struct store *store;
+    int64_t now_s;
+    const struct store_rest *rest; /* NULL: none */
+};
+
+/* Does it for each series that has its turn once in so many minutes, some in a transaction. */
+static bool in_turns(struct work *work, int minutes,
+                     bool (*each)(struct work *work, const struct turn *turn)) {
+    struct turns turns = {0};
+    struct store *store = work->store;
+    bool ok = series_some(store, minutes, work->now_s / 60 % minutes, note_turn, &turns);
+    for (size_t from = 0; ok && from < turns.count && store_rests(work->rest); from += GROUP) {
+        ok = store_begin(store);
+        for (size_t i = from; ok && i < turns.count && i < from + GROUP; i++)
+            ok = each(work, &turns.all[i]);
+        ok = ok && store_commit(store);
+        if (!ok) store_rollback(store);
+    }
+    free(turns.all);
+    return ok;
+}
+
 /* ---- Folding ------------------------------------------------------------------------------- */
 
 struct fold {
-    struct store *store;
+    struct work work; /* first */
     struct chunk *chunk;
     struct sketch sketch;
     int level; /* enum chunk_level */
-    int64_t app, series, newest_s;
+    int64_t app, series;
     bool open;
+
+    /* Parts of the series, whose bytes stand one behind the other. */
+    struct waiting_part {
+        int64_t start_s;
+        size_t length;
+    } * parts;
+    size_t part_count, part_room;
+    uint8_t *bytes;
+    size_t byte_count, byte_room;
 };
 
 static bool add_stored(void *context, const struct series_chunk *stored) {
@@ -62,7 +115,7 @@ static bool write_chunk(struct fold *fold) {
         .sketches = stored.sketches,
         .sketches_length = stored.sketches_length,
     };
-    bool ok = series_put_chunk(fold->store, fold->app, fold->series, fold->level, &row);
+    bool ok = series_put_chunk(fold->work.store, fold->app, fold->series, fold->level, &row);
     free(stored.points);
     return ok;
 }
@@ -72,92 +125,83 @@ static bool open_chunk(struct fold *fold, int64_t start_s) {
     if (!write_chunk(fold)) return false;
     fold->open = true;
     chunk_clear(fold->chunk, fold->level, start_s);
-    return series_chunks(fold->store, fold->app, fold->series, fold->level, start_s, start_s + 1,
-                         true, add_stored, fold);
+    return series_chunks(fold->work.store, fold->app, fold->series, fold->level, start_s,
+                         start_s + 1, true, add_stored, fold);
 }
 
-static bool fold_part(void *context, const struct series_part *part) {
+static void *grown(void *array, size_t *room, size_t wanted, size_t size) {
+    if (wanted <= *room) return array;
+    size_t more = *room ? *room : 64;
+    while (more < wanted) more *= 2;
+    void *grown = realloc(array, more * size);
+    if (grown) *room = more;
+    return grown;
+}
+
+static bool note_part(void *context, const struct series_part *part) {
     struct fold *fold = context;
+    void *parts = grown(fold->parts, &fold->part_room, fold->part_count + 1, sizeof *fold->parts);
+    if (parts) fold->parts = parts;
+    void *bytes = grown(fold->bytes, &fold->byte_room, fold->byte_count + part->length + 1, 1);
+    if (bytes) fold->bytes = bytes;
+    if (!parts || !bytes) return false;
+    fold->parts[fold->part_count++] = (struct waiting_part){part->start_s, part->length};
+    if (part->length > 0) memcpy(fold->bytes + fold->byte_count, part->data, part->length);
+    fold->byte_count += part->length;
+    return true;
+}
+
+static bool fold_part(struct fold *fold, const struct waiting_part *part, const uint8_t *bytes) {
     if (!open_chunk(fold, chunk_start(fold->level, part->start_s))) return false;
     sketch_clear(&fold->sketch);
-    if (part_into_sketch(&fold->sketch, part->data, part->length, 0, PART_SECONDS))
+    if (part_into_sketch(&fold->sketch, bytes, part->length, 0, PART_SECONDS))
         chunk_add(fold->chunk, part->start_s, &fold->sketch);
     else
         log_line(LOG_ERROR, "series", "a part of series %lld at %lld can't be read: it is lost",
                  (long long)fold->series, (long long)part->start_s);
-    fold->newest_s = part->start_s;
     return true;
+}
+
+static bool fold_level(struct fold *fold) {
+    const uint8_t *bytes = fold->bytes;
+    fold->open = false;
+    for (size_t i = 0; i < fold->part_count; i++) {
+        if (!fold_part(fold, &fold->parts[i], bytes)) return false;
+        bytes += fold->parts[i].length;
+    }
+    return write_chunk(fold);
 }
 
 /* In a transaction. */
-static bool fold_series(struct fold *fold, int64_t app, int64_t series, int64_t before_s) {
-    fold->app = app;
-    fold->series = series;
-    for (fold->level = 0; fold->level < LEVELS; fold->level++) {
-        fold->open = false;
-        if (!series_parts(fold->store, app, series, 0, before_s, fold_part, fold) ||
-            !write_chunk(fold))
-            return false;
-    }
-    return series_remove_parts(fold->store, app, series, before_s) &&
-           series_set_newest(fold->store, series, fold->newest_s);
+static bool fold_series(struct work *work, const struct turn *turn) {
+    struct fold *fold = (struct fold *)work;
+    int64_t before_s = part_start(work->now_s - LIVE_S) - PART_SECONDS + 1;
+    fold->app = turn->app;
+    fold->series = turn->series;
+    fold->part_count = fold->byte_count = 0;
+    if (!series_parts(work->store, turn->app, turn->series, 0, before_s, note_part, fold))
+        return false;
+    if (fold->part_count == 0) return true;
+    for (fold->level = 0; fold->level < LEVELS; fold->level++)
+        if (!fold_level(fold)) return false;
+    return series_remove_parts(work->store, turn->app, turn->series, before_s) &&
+           series_set_newest(work->store, turn->series, fold->parts[fold->part_count - 1].start_s);
 }
 
-static bool is_due(int64_t series, int64_t oldest_s, int64_t before_s, int64_t now_s) {
-    if (oldest_s >= before_s) return false;
-    return now_s / 60 % TURN_MINUTES == series % TURN_MINUTES || oldest_s < now_s - OVERDUE_S;
-}
-
-/* In a transaction: up to GROUP series that come after (*app, *series). *more: there may be
- * others. */
-static bool fold_group(struct fold *fold, int64_t now_s, int64_t *app, int64_t *series,
-                       bool *more) {
-    int64_t before_s = part_start(now_s - LIVE_S) - PART_SECONDS + 1, oldest_s;
-    for (int folded = 0; folded < GROUP;) {
-        *more = series_next_with_parts(fold->store, app, series, &oldest_s);
-        if (!*more) break;
-        if (!is_due(*series, oldest_s, before_s, now_s)) continue;
-        if (!fold_series(fold, *app, *series, before_s)) return false;
-        folded++;
-    }
-    return true;
-}
-
-static bool fold_all(struct fold *fold, int64_t now_s, int64_t until_ms) {
-    int64_t app = 0, series = 0;
-    bool more = true;
-    while (more && ds_clock_monotonic_ms() < until_ms) {
-        if (!store_begin(fold->store)) return false;
-        if (!fold_group(fold, now_s, &app, &series, &more)) {
-            store_rollback(fold->store);
-            return false;
-        }
-        if (!store_commit(fold->store)) return false;
-    }
-    return true;
+static bool fold_all(const struct work *work) {
+    struct fold *fold = calloc(1, sizeof *fold);
+    if (!fold) return false;
+    fold->work = *work;
+    fold->chunk = chunk_new();
+    bool ok = fold->chunk && in_turns(&fold->work, TURN_MINUTES, fold_series);
+    chunk_free(fold->chunk);
+    free(fold->parts);
+    free(fold->bytes);
+    free(fold);
+    return ok;
 }
 
 /* ---- Forgetting ---------------------------------------------------------------------------- */
-
-struct old {
-    size_t count, room;
-    struct old_series {
-        int64_t app, series, newest_s;
-    } * all;
-};
-
-static bool note(void *context, int64_t app, int64_t series, int64_t newest_s) {
-    struct old *old = context;
-    if (old->count == old->room) {
-        size_t room = old->room ? old->room * 2 : 64;
-        struct old_series *all = realloc(old->all, room * sizeof *all);
-        if (!all) return false;
-        old->all = all;
-        old->room = room;
-    }
-    old->all[old->count++] = (struct old_series){app, series, newest_s};
-    return true;
-}
 
 static int64_t minutes_days(struct store *store, int64_t id) {
     struct app app;
@@ -165,7 +209,9 @@ static int64_t minutes_days(struct store *store, int64_t id) {
     return fewer ? app.kept_days : MINUTES_DAYS;
 }
 
-static bool forget_old(struct store *store, const struct old_series *one, int64_t now_s) {
+static bool forget_old(struct work *work, const struct turn *one) {
+    struct store *store = work->store;
+    int64_t now_s = work->now_s;
     const int64_t kept_s[LEVELS] = {
         [LEVEL_WINDOWS] = WINDOWS_S,
         [LEVEL_MINUTES] = minutes_days(store, one->app) * DAY_S,
@@ -180,30 +226,16 @@ static bool forget_old(struct store *store, const struct old_series *one, int64_
     return series_remove(store, one->app, one->series);
 }
 
-static bool forget(struct store *store, int64_t now_s) {
-    struct old old = {0};
-    bool ok = series_some(store, SWEEP_MINUTES, now_s / 60 % SWEEP_MINUTES, note, &old);
-    for (size_t from = 0; ok && from < old.count; from += GROUP) {
-        ok = store_begin(store);
-        for (size_t i = from; ok && i < old.count && i < from + GROUP; i++)
-            ok = forget_old(store, &old.all[i], now_s);
-        ok = ok && store_commit(store);
-        if (!ok) store_rollback(store);
+static bool forget_reports(struct work *work) {
+    int64_t removed = REPORTS;
+    while (removed == REPORTS && store_rests(work->rest)) {
+        removed = series_remove_reports(work->store, work->now_s - REPORT_S, REPORTS);
+        if (removed < 0) return false;
     }
-    free(old.all);
-    return ok && series_remove_reports(store, now_s - REPORT_S, REPORTS);
+    return true;
 }
 
-bool series_compact(struct store *store, int64_t now_s) {
-    struct fold *fold = calloc(1, sizeof *fold);
-    struct chunk *chunk = fold ? chunk_new() : NULL;
-    bool ok = false;
-    if (chunk) {
-        fold->store = store;
-        fold->chunk = chunk;
-        ok = fold_all(fold, now_s, ds_clock_monotonic_ms() + WORK_MS) && forget(store, now_s);
-    }
-    chunk_free(chunk);
-    free(fold);
-    return ok;
+bool series_compact(struct store *store, int64_t now_s, const struct store_rest *rest) {
+    struct work work = {store, now_s, rest};
+    return fold_all(&work) && in_turns(&work, SWEEP_MINUTES, forget_old) && forget_reports(&work);
 }

@@ -30,8 +30,8 @@ bool series_list_json(struct text *text, struct store *store, int64_t app);
 
 /* Folds parts older than 15 minutes into windows, windows into minutes and hours, and removes what
  * is older than kept (10 s: 2 hours, minutes: 30 days, hours: 13 months; days of the app's plan if
- * fewer). Called each minute by control's thread; does a bounded part of the work at a time. False
- * with store_error. */
-bool series_compact(struct store *store, int64_t now_s);
+ * fewer). Called for each minute, does what has its turn in it; `rest` may be NULL. False with
+ * store_error. */
+bool series_compact(struct store *store, int64_t now_s, const struct store_rest *rest);
 
 #endif

@@ -66,6 +66,23 @@ bool act_last(struct store *store, int64_t app, const char *process, struct act 
     return query_end(&query) && found;
 }
 
+bool act_each_last(struct store *store, int64_t from_app, int64_t to_app,
+                   bool (*each)(void *context, const struct act *act), void *context) {
+    struct query query = store_query(
+        store, "SELECT " COLUMNS " FROM act WHERE id IN (SELECT (SELECT newest.id FROM act newest"
+               " WHERE newest.app = tick_memory.app AND newest.process = tick_memory.process"
+               " ORDER BY newest.id DESC LIMIT 1) FROM tick_memory WHERE app >= ?1 AND app <= ?2)");
+    query_int(&query, 1, from_app);
+    query_int(&query, 2, to_app);
+    struct act act;
+    bool wanted = true;
+    while (wanted && query_next(&query)) {
+        take(&query, &act);
+        wanted = each(context, &act);
+    }
+    return query_end(&query) && wanted;
+}
+
 bool act_each(struct store *store, int64_t app, const char *process, int64_t from_s, int64_t to_s,
               bool (*each)(void *context, const struct act *act), void *context) {
     struct query query =

@@ -47,6 +47,16 @@ bool addon_of_app(struct store *store, int64_t app, struct addon_resource *resou
     return one(&query, resource);
 }
 
+bool addon_each_plan(struct store *store, bool (*each)(void *context, int64_t app, int64_t dynos),
+                     void *context) {
+    struct query query =
+        store_query(store, "SELECT app, dynos FROM addon_resource WHERE app <> 0 AND dynos > 0");
+    bool wanted = true;
+    while (wanted && query_next(&query))
+        wanted = each(context, column_int(&query, 0), column_int(&query, 1));
+    return query_end(&query) && wanted;
+}
+
 bool addon_due(struct store *store, int64_t now_s, struct addon_resource *resource) {
     struct query query =
         store_query(store, "SELECT " COLUMNS " FROM addon_resource WHERE next_s > 0 AND "

@@ -25,6 +25,9 @@ struct addon_resource {
 
 bool addon_by_uuid(struct store *store, const char *uuid, struct addon_resource *resource);
 bool addon_of_app(struct store *store, int64_t app, struct addon_resource *resource);
+/* What each app's plan allows of a process type. */
+bool addon_each_plan(struct store *store, bool (*each)(void *context, int64_t app, int64_t dynos),
+                     void *context);
 /* One whose next_s has come; false where there is none. */
 bool addon_due(struct store *store, int64_t now_s, struct addon_resource *resource);
 

@@ -17,6 +17,8 @@ static char *duplicate(const char *text) { return text ? strdup(text) : NULL; }
 
 /* ---- Apps ---------------------------------------------------------------------------------- */
 
+enum { APPS_AT_ONCE = 128 };
+
 #define APP_COLUMNS "id, name, zone, created_s, kept_days"
 
 static void app_of(struct query *query, struct app *app) {
@@ -45,24 +47,30 @@ bool app_by_id(struct store *store, int64_t id, struct app *app) {
     return one_app(&query, app);
 }
 
-/* Reads the app after `name`, so that `each` may itself use the statement. */
-static bool next_app(struct store *store, const char *name, struct app *app, bool *found) {
-    struct query query =
-        store_query(store, "SELECT " APP_COLUMNS " FROM app WHERE name > ?1 ORDER BY name LIMIT 1");
+/* Reads some of the apps after `name`, so that nothing is open while `each` looks at them. */
+static bool next_apps(struct store *store, const char *name, struct app apps[APPS_AT_ONCE],
+                      int *count) {
+    struct query query = store_query(store, "SELECT " APP_COLUMNS
+                                            " FROM app WHERE name > ?1 ORDER BY name LIMIT ?2");
     query_text(&query, 1, name);
-    *found = query_next(&query);
-    if (*found) app_of(&query, app);
+    query_int(&query, 2, APPS_AT_ONCE);
+    for (*count = 0; *count < APPS_AT_ONCE && query_next(&query); (*count)++)
+        app_of(&query, &apps[*count]);
     return query_end(&query);
 }
 
 bool app_each(struct store *store, bool (*each)(void *context, const struct app *app),
               void *context) {
-    struct app app = {.name = ""};
-    bool found;
-    while (next_app(store, app.name, &app, &found)) {
-        if (!found || !each(context, &app)) return true;
-    }
-    return false;
+    struct app apps[APPS_AT_ONCE] = {{.name = ""}};
+    int count = 1;
+    do {
+        char last[APP_NAME_SIZE];
+        copy(last, sizeof last, apps[count - 1].name);
+        if (!next_apps(store, last, apps, &count)) return false;
+        for (int i = 0; i < count; i++)
+            if (!each(context, &apps[i])) return true;
+    } while (count == APPS_AT_ONCE);
+    return true;
 }
 
 bool app_add(struct store *store, struct app *app) {
@@ -244,6 +252,21 @@ bool rules_each(struct store *store, int64_t app,
     return query_end(&query);
 }
 
+bool rules_each_newest(struct store *store,
+                       bool (*each)(void *context, int64_t app, int64_t version, int64_t at_s,
+                                    const char *text),
+                       void *context) {
+    struct query query = store_query(
+        store, "SELECT rules.app, rules.version, rules.at_s, rules.body FROM app JOIN rules ON "
+               "rules.app = app.id AND rules.version = "
+               "(SELECT max(newest.version) FROM rules newest WHERE newest.app = app.id)");
+    bool wanted = true;
+    while (wanted && query_next(&query))
+        wanted = each(context, column_int(&query, 0), column_int(&query, 1), column_int(&query, 2),
+                      column_text(&query, 3));
+    return query_end(&query) && wanted;
+}
+
 /* ---- Platforms ----------------------------------------------------------------------------- */
 
 bool platform_put(struct store *store, int64_t app, const char *kind, const char *settings,
@@ -301,6 +324,21 @@ bool platform_get(struct store *store, int64_t app, char **kind, char **settings
     return false;
 }
 
+bool platform_each(struct store *store,
+                   bool (*each)(void *context, int64_t app, const char *kind, const char *settings,
+                                const void *sealed, size_t sealed_length),
+                   void *context) {
+    struct query query = store_query(store, "SELECT app, kind, settings, sealed FROM platform");
+    bool wanted = true;
+    while (wanted && query_next(&query)) {
+        size_t length;
+        const void *sealed = column_blob(&query, 3, &length);
+        wanted = each(context, column_int(&query, 0), column_text(&query, 1),
+                      column_text(&query, 2), sealed, length);
+    }
+    return query_end(&query) && wanted;
+}
+
 bool platform_remove(struct store *store, int64_t app) {
     return delete_of_app(store, "DELETE FROM platform WHERE app = ?1", app) &&
            store_touch_config(store);
@@ -308,23 +346,40 @@ bool platform_remove(struct store *store, int64_t app) {
 
 /* ---- Orders of people ---------------------------------------------------------------------- */
 
+#define ORDERS_COLUMNS "paused, paused_until_s, paused_by, boost, boost_until_s, boost_by"
+
+static void orders_of(struct query *query, struct process_orders *orders) {
+    orders->paused = (int)column_int(query, 0);
+    orders->paused_until_s = column_int(query, 1);
+    copy(orders->paused_by, sizeof orders->paused_by, column_text(query, 2));
+    orders->boost = (int)column_int(query, 3);
+    orders->boost_until_s = column_int(query, 4);
+    copy(orders->boost_by, sizeof orders->boost_by, column_text(query, 5));
+}
+
 bool orders_get(struct store *store, int64_t app, const char *process,
                 struct process_orders *orders) {
     *orders = (struct process_orders){.boost = -1};
-    struct query query = store_query(
-        store, "SELECT paused, paused_until_s, paused_by, boost, boost_until_s, boost_by FROM "
-               "orders WHERE app = ?1 AND process = ?2");
+    struct query query =
+        store_query(store, "SELECT " ORDERS_COLUMNS " FROM orders WHERE app = ?1 AND process = ?2");
     query_int(&query, 1, app);
     query_text(&query, 2, process);
-    if (query_next(&query)) {
-        orders->paused = (int)column_int(&query, 0);
-        orders->paused_until_s = column_int(&query, 1);
-        copy(orders->paused_by, sizeof orders->paused_by, column_text(&query, 2));
-        orders->boost = (int)column_int(&query, 3);
-        orders->boost_until_s = column_int(&query, 4);
-        copy(orders->boost_by, sizeof orders->boost_by, column_text(&query, 5));
-    }
+    if (query_next(&query)) orders_of(&query, orders);
     return query_end(&query);
+}
+
+bool orders_each(struct store *store,
+                 bool (*each)(void *context, int64_t app, const char *process,
+                              const struct process_orders *orders),
+                 void *context) {
+    struct query query = store_query(store, "SELECT " ORDERS_COLUMNS ", app, process FROM orders");
+    bool wanted = true;
+    while (wanted && query_next(&query)) {
+        struct process_orders orders;
+        orders_of(&query, &orders);
+        wanted = each(context, column_int(&query, 6), column_text(&query, 7), &orders);
+    }
+    return query_end(&query) && wanted;
 }
 
 bool orders_put(struct store *store, int64_t app, const char *process,

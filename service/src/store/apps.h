@@ -58,6 +58,12 @@ bool rules_each(struct store *store, int64_t app,
                              const char *text),
                 void *context); /* newest first */
 
+/* The newest of every app. False where it failed or `each` wants no more. */
+bool rules_each_newest(struct store *store,
+                       bool (*each)(void *context, int64_t app, int64_t version, int64_t at_s,
+                                    const char *text),
+                       void *context);
+
 /* The platform of an app: its kind ("command"), settings as JSON without secrets, and the sealed
  * credential (NULL, 0: none). */
 bool platform_put(struct store *store, int64_t app, const char *kind, const char *settings,
@@ -65,6 +71,11 @@ bool platform_put(struct store *store, int64_t app, const char *kind, const char
 /* Copies that the caller frees; false where none is set. */
 bool platform_get(struct store *store, int64_t app, char **kind, char **settings, void **sealed,
                   size_t *sealed_length);
+/* Of every app that has one; what is given lives as long as the call. */
+bool platform_each(struct store *store,
+                   bool (*each)(void *context, int64_t app, const char *kind, const char *settings,
+                                const void *sealed, size_t sealed_length),
+                   void *context);
 bool platform_remove(struct store *store, int64_t app);
 /* Replaces a credential that is `before` still by one that was renewed. */
 bool platform_renew(struct store *store, int64_t app, const void *before, size_t before_length,
@@ -81,6 +92,11 @@ struct process_orders {
 };
 bool orders_get(struct store *store, int64_t app, const char *process,
                 struct process_orders *orders);
+/* Those of every app. */
+bool orders_each(struct store *store,
+                 bool (*each)(void *context, int64_t app, const char *process,
+                              const struct process_orders *orders),
+                 void *context);
 bool orders_put(struct store *store, int64_t app, const char *process,
                 const struct process_orders *orders);
 

@@ -10,8 +10,6 @@ enum {
     HOUR_S = 3600,
     KEPT_S = 30 * 24 * HOUR_S,
     ACTS_KEPT_S = 400 * 24 * HOUR_S,
-    PACKED_AT_ONCE = 64, /* hours that one ledger_compact packs, and a share of more processes */
-    PACKED_SHARE = 20,
 };
 
 static int64_t hour_of(int64_t at_s) { return at_s - (at_s % HOUR_S + HOUR_S) % HOUR_S; }
@@ -29,11 +27,11 @@ static bool is_chained(const struct ledger_tick *tick) {
            !learned_is_empty(&tick->memory.learned);
 }
 
-bool ledger_add(struct store *store, const struct ledger_tick *tick, const struct memory *after) {
+bool ledger_add(struct store *store, const struct ledger_tick *tick) {
     size_t length;
     struct ledger_tick kept = *tick;
     kept.chained = is_chained(tick);
-    uint8_t *data = ledger_pack(&kept, 1, &length), memory[MEMORY_STORED];
+    uint8_t *data = ledger_pack(&kept, 1, &length);
     if (!data) return false;
     struct query query =
         store_query(store, "INSERT INTO tick (app, process, at_s, changes, data)"
@@ -46,12 +44,28 @@ bool ledger_add(struct store *store, const struct ledger_tick *tick, const struc
     query_blob(&query, 5, data, length);
     bool ok = query_run(&query);
     free(data);
-    query = store_query(store, "INSERT INTO tick_memory (app, process, data) VALUES (?1, ?2, ?3)"
-                               " ON CONFLICT (app, process) DO UPDATE SET data = excluded.data");
+    return ok;
+}
+
+bool ledger_remember(struct store *store, const struct ledger_tick *tick,
+                     const struct memory *after) {
+    uint8_t memory[MEMORY_STORED];
+    struct query query =
+        store_query(store, "INSERT INTO tick_memory (app, process, data) VALUES (?1, ?2, ?3)"
+                           " ON CONFLICT (app, process) DO UPDATE SET data = excluded.data");
     query_int(&query, 1, tick->app);
     query_text(&query, 2, tick->process);
     query_blob(&query, 3, memory, memory_encode(memory, after));
-    return query_run(&query) && ok;
+    return query_run(&query);
+}
+
+/* False, and a cleared one, where there is none that can be read. */
+static bool memory_of(struct query *query, int column, struct memory *memory) {
+    size_t length;
+    const void *data = column_blob(query, column, &length);
+    bool ok = memory_decode(memory, data, length);
+    if (!ok) memory_clear(memory);
+    return ok;
 }
 
 bool ledger_memory(struct store *store, int64_t app, const char *process, struct memory *memory) {
@@ -60,13 +74,7 @@ bool ledger_memory(struct store *store, int64_t app, const char *process, struct
         store_query(store, "SELECT data FROM tick_memory WHERE app = ?1 AND process = ?2");
     query_int(&query, 1, app);
     query_text(&query, 2, process);
-    bool found = query_next(&query);
-    if (found) {
-        size_t length;
-        const void *data = column_blob(&query, 0, &length);
-        found = memory_decode(memory, data, length);
-        if (!found) memory_clear(memory);
-    }
+    bool found = query_next(&query) && memory_of(&query, 0, memory);
     return query_end(&query) && found;
 }
 
@@ -161,6 +169,36 @@ bool ledger_last(struct store *store, int64_t app, const char *process, int64_t 
     return last_of(&query, app, process, at_s, tick);
 }
 
+/* The last tick of a process is a row, but for one that has not ticked for an hour. */
+bool ledger_each_process(struct store *store, int64_t from_app, int64_t to_app,
+                         bool (*each)(void *context, int64_t app, const char *process,
+                                      const struct memory *memory, const struct ledger_tick *last),
+                         void *context) {
+    struct query query = store_query(
+        store, "SELECT app, process, data, coalesce("
+               "(SELECT tick.data FROM tick WHERE tick.app = tick_memory.app AND tick.process ="
+               " tick_memory.process ORDER BY tick.at_s DESC LIMIT 1),"
+               "(SELECT tick_pack.data FROM tick_pack WHERE tick_pack.app = tick_memory.app AND"
+               " tick_pack.process = tick_memory.process ORDER BY tick_pack.start_s DESC LIMIT 1))"
+               " FROM tick_memory WHERE app >= ?1 AND app <= ?2");
+    query_int(&query, 1, from_app);
+    query_int(&query, 2, to_app);
+    bool wanted = true;
+    while (wanted && query_next(&query)) {
+        int64_t app = column_int(&query, 0);
+        const char *process = column_text(&query, 1);
+        struct memory memory;
+        memory_of(&query, 2, &memory);
+        size_t length, count = 0;
+        const void *data = column_blob(&query, 3, &length);
+        struct ledger_tick *ticks = ticks_of(data, length, app, process, &count);
+        wanted =
+            each(context, app, process, &memory, ticks && count > 0 ? &ticks[count - 1] : NULL);
+        free(ticks);
+    }
+    return query_end(&query) && wanted;
+}
+
 /* ---- Packing -------------------------------------------------------------------------------- */
 
 struct hour {
@@ -222,12 +260,13 @@ static bool write_hour(struct store *store, const struct hour *hour, const uint8
     return query_run(&query);
 }
 
+/* Read in the transaction that removes it: nothing comes in between. */
 static bool pack_hour(struct store *store, struct hour *hour) {
     size_t length;
     hour->count = 0;
     uint8_t *data = NULL;
-    bool ok = read_hour(store, hour) && (data = ledger_pack(hour->ticks, hour->count, &length));
-    ok = ok && store_begin(store);
+    bool ok = store_begin(store);
+    ok = ok && read_hour(store, hour) && (data = ledger_pack(hour->ticks, hour->count, &length));
     ok = ok && write_hour(store, hour, data, length) && remove_rows(store, hour) &&
          store_commit(store);
     if (!ok) store_rollback(store);
@@ -235,69 +274,82 @@ static bool pack_hour(struct store *store, struct hour *hour) {
     return ok;
 }
 
-/* The moment that a query gives for a process, -1: none. */
-static int64_t moment(struct query *query, int64_t app, const char *process) {
-    query_int(query, 1, app);
-    query_text(query, 2, process);
-    int64_t at_s = query_next(query) ? column_int(query, 0) : -1;
-    return query_end(query) ? at_s : -1;
-}
-
 static bool remove_old(struct store *store, int64_t app, const char *process, int64_t now_s) {
-    struct query query =
-        store_query(store, "SELECT start_s FROM tick_pack WHERE app = ?1 AND process = ?2"
-                           " ORDER BY start_s LIMIT 1");
-    int64_t oldest = moment(&query, app, process);
-    if (oldest < 0 || oldest >= now_s - KEPT_S - HOUR_S) return true;
-    query = store_query(store, "DELETE FROM tick_pack WHERE app = ?1 AND process = ?2 AND"
-                               " start_s < ?3");
+    struct query query = store_query(store, "DELETE FROM tick_pack WHERE app = ?1 AND process = ?2"
+                                            " AND start_s < ?3");
     query_int(&query, 1, app);
     query_text(&query, 2, process);
     query_int(&query, 3, now_s - KEPT_S - HOUR_S);
     return query_run(&query);
 }
 
-/* Packs hours of one process that are over, at most *left of them. */
-static bool compact_process(struct store *store, int64_t now_s, struct hour *hour, int *left) {
-    bool ok = remove_old(store, hour->app, hour->process, now_s);
-    while (ok && *left > 0) {
-        struct query query =
-            store_query(store, "SELECT at_s FROM tick WHERE app = ?1 AND process = ?2"
-                               " ORDER BY at_s LIMIT 1");
-        int64_t oldest = moment(&query, hour->app, hour->process);
-        if (oldest < 0 || oldest >= hour_of(now_s)) break;
-        hour->start_s = hour_of(oldest);
-        ok = pack_hour(store, hour);
-        (*left)--;
-    }
-    return ok;
-}
-
-struct process_name {
-    int64_t app;
+/* A process of which an hour that is over is not packed, or one that is packed is too old. */
+struct due {
+    int64_t app, row_s, pack_s; /* moments of the oldest; -1: there is none */
     char name[RULE_PROCESS_SIZE];
 };
 
-static struct process_name *all_processes(struct store *store, size_t *count, bool *ok) {
-    struct process_name *names = NULL;
+static int64_t moment(struct query *query, int column) {
+    return column_is_null(query, column) ? -1 : column_int(query, column);
+}
+
+static bool is_due(const struct due *due, int64_t now_s) {
+    bool unpacked = due->row_s >= 0 && due->row_s < hour_of(now_s);
+    return unpacked || (due->pack_s >= 0 && due->pack_s < now_s - KEPT_S - HOUR_S);
+}
+
+/* By one question: thousands of processes are not asked for one by one each minute. */
+static struct due *all_due(struct store *store, int64_t now_s, size_t *count, bool *ok) {
+    struct due *all = NULL;
     size_t room = 0;
     *count = 0;
     *ok = true;
-    struct query query = store_query(store, "SELECT app, process FROM tick_memory");
+    struct query query = store_query(
+        store, "SELECT app, process,"
+               " (SELECT min(tick.at_s) FROM tick WHERE tick.app = tick_memory.app AND"
+               " tick.process = tick_memory.process),"
+               " (SELECT min(tick_pack.start_s) FROM tick_pack WHERE tick_pack.app ="
+               " tick_memory.app AND tick_pack.process = tick_memory.process) FROM tick_memory");
     while (query_next(&query)) {
+        struct due due = {column_int(&query, 0), moment(&query, 2), moment(&query, 3), ""};
+        if (!is_due(&due, now_s)) continue;
         if (*count == room) {
             room = room ? room * 2 : 64;
-            struct process_name *more = realloc(names, room * sizeof *names);
+            struct due *more = realloc(all, room * sizeof *all);
             *ok = more != NULL;
             if (!more) break;
-            names = more;
+            all = more;
         }
-        names[*count].app = column_int(&query, 0);
-        copy(names[*count].name, sizeof names->name, column_text(&query, 1));
-        (*count)++;
+        copy(due.name, sizeof due.name, column_text(&query, 1));
+        all[(*count)++] = due;
     }
     *ok = query_end(&query) && *ok;
-    return names;
+    return all;
+}
+
+/* The oldest moment of a row; -1: there is none, or it failed. */
+static int64_t oldest_row(struct store *store, const struct due *due) {
+    struct query query =
+        store_query(store, "SELECT min(at_s) FROM tick WHERE app = ?1 AND process = ?2");
+    query_int(&query, 1, due->app);
+    query_text(&query, 2, due->name);
+    int64_t at_s = query_next(&query) ? moment(&query, 0) : -1;
+    return query_end(&query) ? at_s : -1;
+}
+
+/* All hours of one process that are over. */
+static bool compact_process(struct store *store, int64_t now_s, const struct due *due,
+                            struct hour *hour, const struct store_rest *rest) {
+    bool ok = remove_old(store, due->app, due->name, now_s);
+    hour->app = due->app;
+    hour->process = due->name;
+    for (int64_t row_s = due->row_s;
+         ok && row_s >= 0 && row_s < hour_of(now_s) && store_rests(rest);
+         row_s = oldest_row(store, due)) {
+        hour->start_s = hour_of(row_s);
+        ok = pack_hour(store, hour);
+    }
+    return ok;
 }
 
 static bool remove_old_acts(struct store *store, int64_t now_s) {
@@ -312,20 +364,17 @@ static bool remove_old_acts(struct store *store, int64_t now_s) {
     return query_run(&query);
 }
 
-bool ledger_compact(struct store *store, int64_t now_s) {
+bool ledger_compact(struct store *store, int64_t now_s, const struct store_rest *rest) {
     size_t count;
     bool ok;
-    struct process_name *names = all_processes(store, &count, &ok);
+    struct due *due = all_due(store, now_s, &count, &ok);
     struct hour hour = {.ticks = malloc(LEDGER_PACK_TICKS * sizeof *hour.ticks)};
-    int left = PACKED_AT_ONCE + (int)(count / PACKED_SHARE);
     ok = ok && hour.ticks;
-    for (size_t i = 0; i < count && hour.ticks && left > 0; i++) {
-        hour.app = names[i].app;
-        hour.process = names[i].name;
-        ok = compact_process(store, now_s, &hour, &left) && ok; /* the others all the same */
-    }
+    for (size_t i = 0; i < count && hour.ticks && store_rests(rest); i++)
+        ok =
+            compact_process(store, now_s, &due[i], &hour, rest) && ok; /* the others all the same */
     free(hour.ticks);
-    free(names);
+    free(due);
     return remove_old_acts(store, now_s) && ok;
 }
 

@@ -21,8 +21,10 @@ struct ledger_tick {
     struct decision decision;
 };
 
-/* In the caller's transaction: the tick, and `after` as the process's memory from now on. */
-bool ledger_add(struct store *store, const struct ledger_tick *tick, const struct memory *after);
+/* In the caller's transaction, both: the tick, and `after` as its process's memory from now on. */
+bool ledger_add(struct store *store, const struct ledger_tick *tick);
+bool ledger_remember(struct store *store, const struct ledger_tick *tick,
+                     const struct memory *after);
 
 /* The memory to give to the next tick. False: there was none yet, or it failed (store_error not
  * ""). */
@@ -37,9 +39,16 @@ bool ledger_each(struct store *store, int64_t app, const char *process, int64_t 
 bool ledger_last(struct store *store, int64_t app, const char *process, int64_t at_s,
                  struct ledger_tick *tick);
 
+/* Each process of these apps that ever ticked: the memory to give to the next tick, and the last
+ * one (NULL: it is kept no more). */
+bool ledger_each_process(struct store *store, int64_t from_app, int64_t to_app,
+                         bool (*each)(void *context, int64_t app, const char *process,
+                                      const struct memory *memory, const struct ledger_tick *last),
+                         void *context);
+
 /* Packs hours that are over, removes ticks that are older than 30 days and acts that are older
- * than 400; a bounded part at a time, in transactions of its own. */
-bool ledger_compact(struct store *store, int64_t now_s);
+ * than 400, in transactions of its own. `rest` may be NULL. */
+bool ledger_compact(struct store *store, int64_t now_s, const struct store_rest *rest);
 
 /* In the caller's transaction: the ticks, memories and acts of an app are removed. */
 bool ledger_remove_app(struct store *store, int64_t app);
@@ -61,6 +70,9 @@ bool act_add(struct store *store, struct act *act);
 /* Changes nothing where it was changed under a newer epoch. */
 bool act_update(struct store *store, const struct act *act);
 bool act_last(struct store *store, int64_t app, const char *process, struct act *act);
+/* The newest of each process of these apps that ever ticked. */
+bool act_each_last(struct store *store, int64_t from_app, int64_t to_app,
+                   bool (*each)(void *context, const struct act *act), void *context);
 bool act_each(struct store *store, int64_t app, const char *process, int64_t from_s, int64_t to_s,
               bool (*each)(void *context, const struct act *act), void *context);
 

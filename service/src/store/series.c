@@ -276,21 +276,6 @@ int64_t series_first_chunk(struct store *store, int64_t app, int64_t series, int
 
 /* ---- Folding and forgetting ---------------------------------------------------------------- */
 
-bool series_next_with_parts(struct store *store, int64_t *app, int64_t *series, int64_t *oldest_s) {
-    struct query query =
-        store_query(store, "SELECT app, series, start_s FROM part WHERE (app, series) > (?1, ?2) "
-                           "ORDER BY app, series, start_s LIMIT 1");
-    query_int(&query, 1, *app);
-    query_int(&query, 2, *series);
-    bool found = query_next(&query);
-    if (found) {
-        *app = column_int(&query, 0);
-        *series = column_int(&query, 1);
-        *oldest_s = column_int(&query, 2);
-    }
-    return query_end(&query) && found;
-}
-
 bool series_remove_parts(struct store *store, int64_t app, int64_t series, int64_t before_s) {
     struct query query =
         store_query(store, "DELETE FROM part WHERE app = ?1 AND series = ?2 AND start_s < ?3");
@@ -339,11 +324,11 @@ bool series_remove(struct store *store, int64_t app, int64_t series) {
     return query_run(&query);
 }
 
-bool series_remove_reports(struct store *store, int64_t before_s, int64_t most) {
+int64_t series_remove_reports(struct store *store, int64_t before_s, int64_t most) {
     struct query query =
         store_query(store, "DELETE FROM report WHERE (app, key) IN "
                            "(SELECT app, key FROM report WHERE at_s < ?1 ORDER BY at_s LIMIT ?2)");
     query_int(&query, 1, before_s);
     query_int(&query, 2, most);
-    return query_run(&query);
+    return query_run(&query) ? store_changed(store) : -1;
 }

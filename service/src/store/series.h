@@ -109,9 +109,6 @@ int64_t series_first_chunk(struct store *store, int64_t app, int64_t series, int
 
 /* ---- Folding and forgetting ---------------------------------------------------------------- */
 
-/* The next series after (app, series) that has parts, and where the oldest begins. False: none, or
- * it failed. */
-bool series_next_with_parts(struct store *store, int64_t *app, int64_t *series, int64_t *oldest_s);
 bool series_remove_parts(struct store *store, int64_t app, int64_t series, int64_t before_s);
 bool series_set_newest(struct store *store, int64_t series, int64_t newest_s);
 
@@ -122,7 +119,7 @@ bool series_some(struct store *store, int64_t by, int64_t rest,
 bool series_remove_chunks(struct store *store, int64_t app, int64_t series, int level,
                           int64_t before_s);
 bool series_remove(struct store *store, int64_t app, int64_t series);
-/* At most `most` of the oldest ones. */
-bool series_remove_reports(struct store *store, int64_t before_s, int64_t most);
+/* At most `most` of the oldest ones: how many, -1 where it failed. */
+int64_t series_remove_reports(struct store *store, int64_t before_s, int64_t most);
 
 #endif

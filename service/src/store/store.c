@@ -348,3 +348,5 @@ int64_t store_config_version(struct store *store) {
     int64_t version = query_next(&query) ? column_int(&query, 0) : 0;
     return query_end(&query) ? version : -1;
 }
+
+bool store_rests(const struct store_rest *rest) { return !rest || rest->take(rest->context); }

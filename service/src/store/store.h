@@ -43,4 +43,12 @@ bool store_restore(const char *file, const char *folder, bool replace, char *err
 /* Whether a file could be restored. False with a sentence. */
 bool store_check_backup(const char *file, char *error, size_t size);
 
+/* Long work on the data rests between its transactions, so that others come to theirs. False: it is
+ * to end now, and the rest of it is left for the next time. */
+struct store_rest {
+    bool (*take)(void *context);
+    void *context;
+};
+bool store_rests(const struct store_rest *rest); /* NULL: at once */
+
 #endif
