@@ -256,6 +256,7 @@ SERVICE_BENCHES := $(call programs,bench/service/*.c)
 POLICY          := $(OUT)/bench/policy/simulate
 POLICY_JOBS     := $(OUT)/bench/policy/jobs/simulate
 SERVICE_SUPPORT := $(call objects,tests/service/support/*.c)
+WEB_PAST        := $(OUT)/tests/web/support/past
 # Of the core's suite: the false clock, and the reader of tests/vectors.
 CORE_SUPPORT := $(OUT)/tests/core/support/false_clock.o $(OUT)/tests/core/support/vectors.o
 SERVICE_LIBS    = $(shell pkg-config --libs $(SERVICE_PACKAGES)) -lm $(LIBS)
@@ -355,7 +356,13 @@ $(POLICY_JOBS): $(POLICY_JOBS_OBJECTS)
 TRIALS         := $(OUT)/bench/policy/trials/try_rules
 TRIALS_OBJECTS := $(call objects,bench/policy/trials/*.c service/src/replay/*.c) \
                   $(filter-out $(OUT)/bench/%,$(POLICY_OBJECTS)) $(OUT)/service/src/rules/week.o \
-                  $(OUT)/service/src/rules/zone.o
+                  $(OUT)/service/src/rules/zone.o $(OUT)/service/src/ingest/jobs.o
+TRIALS_JOBS         := $(OUT)/bench/policy/jobs/trials/try_jobs
+TRIALS_JOBS_OBJECTS := $(OUT)/bench/policy/jobs/trials/try_jobs.o $(OUT)/bench/policy/options.o \
+                       $(filter-out $(OUT)/bench/%,$(TRIALS_OBJECTS))
+$(TRIALS_JOBS): $(TRIALS_JOBS_OBJECTS)
+	@$(LINK) -o $@ $^ $(shell pkg-config --libs glib-2.0) -lm
+
 $(TRIALS): $(TRIALS_OBJECTS)
 	@$(LINK) -o $@ $^ $(shell pkg-config --libs glib-2.0) -lm
 
@@ -379,8 +386,8 @@ coverage-service: ## the lines of service/src that its suite in C reaches; HTTP=
 	@gcovr --root . --filter service/src --gcov-ignore-parse-errors --json-summary - | \
 	    $(PYTHON) tests/support/coverage.py 95 $(HELD:%='service/src/%')
 
-run-covered-http: $(OUT)/dynoscaled
-	TEST_DYNOSCALED=$(abspath $<) $(PYTEST) tests/service --deselect tests/service/test_walls.py
+run-covered-http: $(OUT)/dynoscaled $(WEB_PAST)
+	TEST_DYNOSCALED=$(abspath $<) TEST_OBJECTS=$(abspath $(OUT)) $(PYTEST) tests/service --deselect tests/service/test_walls.py
 
 soak-service: build-service ## the service for MINUTES=60: 200 apps, a platform that fails, people, restarts
 	@$(PYTHON) tests/service/soak/soak.py --minutes $(or $(MINUTES),60) $(APPS:%=--apps %)
@@ -391,13 +398,13 @@ test-machines: build-service ## several services on one PostgreSQL: kills, failo
 	$(PYTEST) -s tests/machines
 
 # Heroku's waits for many ticks: it runs beside all the others.
-test-service-http: build-service $(SERVICE_TESTS) ## the service over HTTP and by its command line
+test-service-http: build-service $(SERVICE_TESTS) $(WEB_PAST) ## the service over HTTP and by its command line
 	@export TEST_OBJECTS=$(abspath $(OUT)); \
 	$(call both,$(OWN_PROC) $(PYTEST) $(ONCE_MORE) tests/service/test_heroku.py,$(OWN_PROC) $(PYTEST) $(ONCE_MORE) tests/service \
 	    --ignore tests/service/test_heroku.py)
 
 # The whole of both, but for what is about files alone, in a cluster of its own.
-test-service-postgresql: build-service $(SERVICE_TESTS) ## the suites of the service with its data in PostgreSQL
+test-service-postgresql: build-service $(SERVICE_TESTS) $(WEB_PAST) ## the suites of the service with its data in PostgreSQL
 	@$(PYTHON) tests/support/postgresql.py sh -c 'for suite in $(SERVICE_TESTS); do $$suite || exit 1; done'
 	@TEST_OBJECTS=$(abspath $(OUT)) $(PYTHON) tests/support/postgresql.py $(PYTEST_COMMAND) tests/service
 
@@ -438,8 +445,7 @@ test-faults-service: build-service $(FAULTY_FILES) ## a service whose disk, powe
 	@TEST_OBJECTS=$(abspath $(OUT)) ROUNDS=$(or $(ROUNDS),1000) POWER=$(or $(POWER),200) \
 	    $(PYTEST) tests/service_faults
 
-# Fills a data folder with a past, for the pages' tests and screenshots.
-WEB_PAST := $(OUT)/tests/web/support/past
+# Fills a data folder with a past, for tests of the service and of its pages, and for screenshots.
 $(WEB_PAST): %: %.o $(SERVICE_LIBRARY)
 	@$(LINK) -o $@ $^ $(SERVICE_LIBS)
 
@@ -622,9 +628,11 @@ bench-policy-jobs: $(POLICY_JOBS) ## the same of workers: worker-hours and jobs 
 	@SIMULATE=$(abspath $(POLICY_JOBS)) $(PYTHON) bench/policy/jobs/compare.py $(if $(QUICK),--quick) \
 	    $(if $(SEEDS),--seeds $(SEEDS))
 
-bench-trials: $(POLICY) $(TRIALS) ## how true trials of rules are, beside exact runs; SEEDS=1,2 ONLY=flash
+bench-trials: $(POLICY) $(TRIALS) $(POLICY_JOBS) $(TRIALS_JOBS) ## how true trials of rules are, beside exact runs; SEEDS=1,2 ONLY=flash
 	@$(PYTHON) bench/policy/trials.py --simulate $(abspath $(POLICY)) --trial $(abspath $(TRIALS)) \
 	    $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only '$(ONLY)')
+	@$(PYTHON) bench/policy/trials.py --simulate $(abspath $(POLICY_JOBS)) --trial $(abspath $(TRIALS_JOBS)) \
+	    --jobs $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only '$(ONLY)')
 
 # Instructions of a request: the same on a fast machine and a slow one, idle or busy.
 COUNT = BENCH_REQUEST_PATH=$(abspath $(COUNTED))

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""How true trials of rules are: a run of the exact simulator is stored by the minute, as the service
-stores it; rules are tried on that, the same ones and others; and each trial is held against an exact
-run of the rules that it tried. README.md has the results."""
+"""How true trials of rules are: a run of the exact simulator is stored as the service stores it; rules
+are tried on that, the same ones and others; and each trial is held against an exact run of the rules
+that it tried. Of requests, or with --jobs of job queues. README.md has the results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+from jobs import compare as of_jobs
 
 DAY = 86400
 COLUMNS = ("name window seed hours minutes slow mostly p99 longest scalings over1 over30 lost "
@@ -49,9 +51,22 @@ WORLDS = [
 ]
 
 
+# Of jobs a minute is late by the jobs that began in it.
+JOBS_COLUMNS = ["slow" if name == "begun_late" else name for name in of_jobs.COLUMNS]
+JOBS_RULES = {
+    "steps": "method=steps min=1",
+    "steps, later": "method=steps min=1 up=30 down=5",
+    "lean": "method=automatic care=lean",
+    "balanced": "method=automatic care=balanced",
+    "strict": "method=automatic care=strict",
+}
+JOBS_WORLDS = [World(system.name, system.options) for system in of_jobs.systems(2)]
+
+
 class Programs(NamedTuple):
     simulate: str
     trial: str
+    jobs: bool
 
 
 def exact(programs: Programs, world: World, rules: str, seed: int, store: Path) -> Dict[str, float]:
@@ -60,12 +75,13 @@ def exact(programs: Programs, world: World, rules: str, seed: int, store: Path) 
         words.append("peak=100")
     line = subprocess.run([programs.simulate, "policy=service", *words], capture_output=True,
                           text=True, check=True).stdout
-    found = dict(zip(COLUMNS, line.strip().split(",")))
+    found = dict(zip(JOBS_COLUMNS if programs.jobs else COLUMNS, line.strip().split(",")))
     return {name: float(found[name]) for name in ("hours", "slow", "scalings")}
 
 
 def tried(programs: Programs, world: World, rules: str, store: Path) -> Dict[str, List[float]]:
-    words = [programs.trial, str(store), str(world.slots), *rules.split()]
+    place = [f"from={store}"] if programs.jobs else [str(store), str(world.slots)]
+    words = [programs.trial, *place, *rules.split()]
     line = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     return {name: [float(x) for x in re.findall(rf"{name} (\S+) (\S+) (\S+)", line)[0]]
             for name in ("hours", "slow", "scalings")}
@@ -88,12 +104,13 @@ class Pair(NamedTuple):
 
 def run_world(programs: Programs, world: World, seed: int, folder: Path) -> List[Pair]:
     runs = {}
-    for number, (name, rules) in enumerate(RULES.items()):
+    all_rules = JOBS_RULES if programs.jobs else RULES
+    for number, (name, rules) in enumerate(all_rules.items()):
         store = folder / f"{world.name.replace(' ', '-')}-{number}-{seed}"
         runs[name] = (exact(programs, world, rules, seed, store), store)
     return [Pair(world.name, before, after, runs[after][0],
-                 tried(programs, world, RULES[after], runs[before][1]))
-            for before in RULES for after in RULES]
+                 tried(programs, world, all_rules[after], runs[before][1]))
+            for before in all_rules for after in all_rules]
 
 
 def medians(pairs: List[Pair]) -> Tuple[str, ...]:
@@ -109,11 +126,11 @@ def medians(pairs: List[Pair]) -> Tuple[str, ...]:
             f"{statistics.median(scalings):+.0f}", " / ".join(f"{x:.0f}" for x in inside))
 
 
-def print_table(pairs: List[Pair], title: str) -> None:
-    print(f"\n{title}: hours off (%): median, largest; slow minutes: exact (median), off: median, "
+def print_table(pairs: List[Pair], title: str, worlds: Sequence[World]) -> None:
+    print(f"\n{title}: hours off (%): median, largest; slow or late minutes: exact (median), off: median, "
           "all; scalings off (%); share within the bounds (%): hours / slow / scalings")
     rows = [(world.name, *medians([pair for pair in pairs if pair.world == world.name]))
-            for world in WORLDS if any(pair.world == world.name for pair in pairs)]
+            for world in worlds if any(pair.world == world.name for pair in pairs)]
     rows.append(("all", *medians(pairs)))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
@@ -124,12 +141,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulate", required=True)
     parser.add_argument("--trial", required=True)
+    parser.add_argument("--jobs", action="store_true", help="of job queues")
     parser.add_argument("--seeds", default="1,2")
     parser.add_argument("--only", default="", help="worlds whose names have this in them")
     parser.add_argument("--pairs", action="store_true", help="print each pair")
     arguments = parser.parse_args()
-    programs = Programs(arguments.simulate, arguments.trial)
-    worlds = [world for world in WORLDS if arguments.only in world.name]
+    programs = Programs(arguments.simulate, arguments.trial, arguments.jobs)
+    worlds = [world for world in (JOBS_WORLDS if arguments.jobs else WORLDS)
+              if arguments.only in world.name]
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     with tempfile.TemporaryDirectory() as name, concurrent.futures.ThreadPoolExecutor(2) as threads:
         done = [threads.submit(run_world, programs, world, seed, Path(name))
@@ -142,8 +161,9 @@ def main() -> int:
                             " ".join(f"{x:.0f}" for x in pair.trial[name])
                             for name in ("hours", "slow", "scalings")))
     same = [pair for pair in pairs if pair.before == pair.after]
-    print_table(same, "The rules that were in force")
-    print_table([pair for pair in pairs if pair.before != pair.after], "Other rules")
+    print_table(same, "The rules that were in force", worlds)
+    print_table([pair for pair in pairs if pair.before != pair.after], "Other rules",
+                worlds)
     return 0
 
 

@@ -33,7 +33,8 @@ function change(before, after, text, { fewer = 'fewer', more = 'more', matters =
 function compare(result) {
   const { in_force: now, proposed, actual, price, slow } = result;
   const cents = (value) => money(value / 100, price.currency);
-  const slowly = `more than ${round(slow.per_mille / 10)} % waited longer than ${wait(slow.ms)}`;
+  const { jobs } = result, dyno = jobs ? 'worker' : 'dyno';
+  const slowly = jobs ? `more than ${round(slow.per_mille / 10)} % of the jobs began later than ${wait(slow.ms)} after they came` : `more than ${round(slow.per_mille / 10)} % waited longer than ${wait(slow.ms)}`;
   const row = (name, what, key, text, really, words) => el('tr', {}, el('th', { scope: 'row' }, el('strong', {}, name), what ? el('div', { class: 'hint' }, what) : null),
     el('td', { class: 'n' }, estimate(now?.[key], text)), el('td', { class: 'n yours' }, estimate(proposed[key], text)), change(now?.[key], proposed[key], text, words), el('td', { class: 'n quiet' }, really === null || really === undefined ? '–' : text(really)));
   const most = (side) => (side ? { value: side.at_maximum_minutes, low: side.at_maximum_minutes, high: side.at_maximum_minutes } : null);
@@ -41,9 +42,10 @@ function compare(result) {
   $('#trial-table').replaceChildren(el('table', { class: 'compare' }, el('thead', {}, el('tr', {},
     el('th', { scope: 'col' }, `${shortDay(result.from)} to ${stamp(result.to)}`), ['Rules in force', 'Your change', 'Difference', 'What really was'].map((word, i) => el('th', { scope: 'col', class: i === 1 ? 'n yours' : 'n' }, word)))),
   el('tbody', {},
-    row('Slow minutes', slowly, 'slow_minutes', whole, actual.slow_minutes),
-    price ? row('Money', `at ${cents(price.cents_a_month)} a month for a dyno`, 'cost_cents', cents, actual.cost_cents, { fewer: 'less' }) : null,
-    row('Dyno-hours', price ? null : 'enter a price on the page of savings to see money', 'dyno_hours', round, actual.dyno_hours),
+    row(jobs ? 'Late minutes' : 'Slow minutes', slowly, 'slow_minutes', whole, actual.slow_minutes),
+    jobs ? row('Jobs that begin late', null, 'late_jobs', whole, actual.late_jobs) : null,
+    price ? row('Money', `at ${cents(price.cents_a_month)} a month for a ${dyno}`, 'cost_cents', cents, actual.cost_cents, { fewer: 'less' }) : null,
+    row(jobs ? 'Worker-hours' : 'Dyno-hours', price ? null : 'enter a price on the page of savings to see money', 'dyno_hours', round, actual.dyno_hours),
     row('Scalings', null, 'scalings', whole, actual.scalings, { matters: false }),
     el('tr', {}, el('th', { scope: 'row' }, el('strong', {}, 'At the maximum'), el('div', { class: 'hint' }, 'minutes in which more were wanted than the rules allow')),
       el('td', { class: 'n' }, estimate(sides.in_force?.at_most, whole)), el('td', { class: 'n yours' }, estimate(sides.proposed.at_most, whole)), change(sides.in_force?.at_most, sides.proposed.at_most, whole), el('td', { class: 'n quiet' }, '–')))));
@@ -65,10 +67,10 @@ function chart(result) {
       $('#trial-read').replaceChildren(readItem('up', 'your change', round(yours[k] ?? 0)), readItem('line', now ? 'rules in force' : 'what was', round(theirs[k] ?? 0)), el('span', {}, stamp(t[k])));
     },
   });
-  $('#trial-sum').textContent = `At most ${count(proposed.most_dynos, 'dyno')} with your change${now ? `, ${now.most_dynos} with the rules in force` : ''}. Each step is ${span(result.step)}.`;
+  $('#trial-sum').textContent = `At most ${count(proposed.most_dynos, result.jobs ? 'worker' : 'dyno')} with your change${now ? `, ${now.most_dynos} with the rules in force` : ''}. Each step is ${span(result.step)}.`;
   const every = Math.max(1, Math.round(t.length / 48));
   const cell = (side, i) => [side?.points[i]?.ordered, side?.points[i]?.p95];
-  $('#trial-numbers').replaceChildren(el('table', {}, el('thead', {}, el('tr', {}, ['Time', 'Dynos, in force', 'p95', 'Dynos, your change', 'p95'].map((word, i) => el('th', { scope: 'col', class: i && 'n' }, word)))),
+  $('#trial-numbers').replaceChildren(el('table', {}, el('thead', {}, el('tr', {}, ['Time', 'Dynos, in force', result.jobs ? 'oldest job' : 'p95', 'Dynos, your change', result.jobs ? 'oldest job' : 'p95'].map((word, i) => el('th', { scope: 'col', class: i && 'n' }, word)))),
     el('tbody', {}, t.map((at, i) => [at, i]).filter(([, i]) => i % every === 0).map(([at, i]) => el('tr', {}, el('th', { scope: 'row' }, timeTag(at, stamp(at))),
       [cell(now, i), cell(proposed, i)].flatMap(([n, p95]) => [el('td', { class: 'n' }, n === null || n === undefined ? '–' : round(n)), el('td', { class: 'n' }, wait(p95))]))))));
 }

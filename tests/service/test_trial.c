@@ -9,8 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/jobs.h"
+#include "replay/chance.h"
 #include "replay/estimate.h"
 #include "replay/fleet.h"
+#include "replay/jobs_past.h"
+#include "replay/jobs_queue.h"
 #include "replay/watch.h"
 #include "support/random.h"
 
@@ -420,6 +424,254 @@ static void it_tells_how_far_it_is_and_stops_when_told(void **state) {
     assert_near(done, .5, .05);
 }
 
+/* ---- Jobs ----------------------------------------------------------------------------------- */
+
+static void chance_has_the_means_that_it_is_asked_for(void **state) {
+    (void)state;
+    static const double means[] = {.3, 5, 200};
+    for (int i = 0; i < 3; i++) {
+        double came = 0, remained = 0;
+        for (int j = 0; j < 4000; j++) {
+            came += chance_poisson(means[i], FROM_S + j, 3);
+            double of_200 = chance_binomial(200, means[i] / 400, FROM_S + j, 5);
+            assert_true(of_200 >= 0 && of_200 <= 200 && of_200 == floor(of_200));
+            remained += of_200;
+        }
+        assert_near(came / 4000, means[i], .05 * means[i] + .01);
+        assert_near(remained / 4000, means[i] / 2, .05 * means[i] + .01);
+    }
+}
+
+static void no_job_is_made_or_lost_and_the_oldest_is_the_first_that_came(void **state) {
+    (void)state;
+    struct jobs_queue queue;
+    uint64_t random = 5;
+    double came = 0, late = 0;
+    assert_true(jobs_queue_begin(&queue, 4, 30, 100));
+    for (int i = 0; i < 1200; i++) {
+        double more = (double)random_below(&random, 40), begun = queue.begun;
+        double slots = i % 200 < 20 ? 0 : (double)random_below(&random, 40);
+        late += jobs_queue_pass(&queue, FROM_S + 5 * i, slots, more);
+        came += more;
+        assert_near(queue.begun + queue.waiting, came, 1e-6);
+        assert_true(queue.begun >= begun && queue.working <= slots);
+        assert_true(queue.oldest_s >= 0 && queue.oldest_s <= 5 * (i + 1));
+        assert_true((queue.waiting < .5) == (queue.oldest_s <= 0));
+    }
+    assert_true(late > 0 && late <= queue.begun);
+    jobs_queue_end(&queue);
+}
+
+static void jobs_that_wait_for_a_worker_wait_as_long_as_it_takes(void **state) {
+    (void)state;
+    struct jobs_queue queue;
+    assert_true(jobs_queue_begin(&queue, 1, 30, 10));
+    jobs_queue_pass(&queue, FROM_S, 0, 10);
+    for (int i = 1; i < 8; i++) jobs_queue_pass(&queue, FROM_S + 5 * i, 0, 0);
+    assert_near(queue.oldest_s, 40, 1e-9); /* they came evenly in the first step */
+    assert_near(jobs_queue_pass(&queue, FROM_S + 40, 100, 0), 10, 1e-9); /* all of them late */
+    assert_near(queue.oldest_s, 0, 0);
+    jobs_queue_end(&queue);
+}
+
+static void a_worker_that_goes_gives_back_jobs_that_take_long(void **state) {
+    (void)state;
+    struct jobs_queue queue;
+    assert_true(jobs_queue_begin(&queue, 3600, 30, 10));
+    jobs_queue_pass(&queue, FROM_S, 10, 10);
+    double begun = queue.begun;
+    jobs_queue_pass(&queue, FROM_S + 5, 4, 0);
+    assert_true(queue.again >= 4 && queue.again <= 6);
+    assert_near(queue.begun, begun, 1e-9); /* they began once */
+    jobs_queue_end(&queue);
+}
+
+enum { JOBS_MOST = 4000 };
+static struct jobs_seen seen[MOST];
+
+struct made {
+    double ends_s[JOBS_MOST]; /* of jobs that are worked on */
+    double came_s[JOBS_MOST]; /* of those that wait, the first first */
+    int working, waiting, came, begun;
+};
+
+static void make_second(struct made *made, int64_t now_s, double rate, int slots, double job_s) {
+    int left = 0;
+    for (int i = 0; i < made->working; i++)
+        if (made->ends_s[i] > (double)now_s) made->ends_s[left++] = made->ends_s[i];
+    made->working = left;
+    int more = (int)chance_poisson(rate, now_s, 60);
+    for (int i = 0; i < more && made->waiting < JOBS_MOST; i++, made->came++)
+        made->came_s[made->waiting++] = (double)now_s;
+    int begin = slots - made->working < made->waiting ? slots - made->working : made->waiting;
+    for (int i = 0; i < begin; i++, made->begun++)
+        made->ends_s[made->working++] =
+            (double)now_s - job_s * log(chance_uniform(now_s, 100 + (uint64_t)i));
+    if (begin <= 0) return;
+    made->waiting -= begin;
+    memmove(made->came_s, made->came_s + begin, (size_t)made->waiting * sizeof *made->came_s);
+}
+
+/* Jobs that are exact, on so many workers of 4 slots, of 3 s each, as ticks would have told of
+ * them: more than they can do in the middle of each hour. `all_came`: of each minute. */
+static struct history jobs_past_of(int count, int workers, double peak, struct jobs_past *known,
+                                   double *all_came) {
+    static struct made made;
+    struct history history = {.jobs = true,
+                              .from_s = FROM_S,
+                              .count = count,
+                              .minutes = minutes,
+                              .slow_ms = 30000,
+                              .slow_per_mille = 50,
+                              .boot_s = 30,
+                              .first_dynos = workers};
+    struct jobs_reading readings[JOBS_READINGS];
+    size_t read = 0;
+    memset(minutes, 0, sizeof minutes);
+    memset(seen, 0, sizeof seen);
+    memset(&made, 0, sizeof made);
+    *known = (struct jobs_past){.history = &history, .seen = seen};
+    for (int64_t second = 0; second < 60 * (int64_t)count; second++) {
+        int minute = (int)(second / 60), came = made.came;
+        minutes[minute].ordered = minutes[minute].up = workers;
+        double rate = peak * (minute % 60 < 20 ? .3 : minute % 60 < 35 ? 1.15 : .6);
+        make_second(&made, FROM_S + second, rate, 4 * workers, 3);
+        if (all_came) all_came[minute] += made.came - came;
+        if (second % 10 != 9) continue;
+        int64_t oldest_ms = made.waiting ? (FROM_S + second - (int64_t)made.came_s[0]) * 1000 : 0;
+        if (read == 12) memmove(readings, readings + 1, --read * sizeof *readings);
+        readings[read++] = (struct jobs_reading){FROM_S + second, made.waiting, oldest_ms};
+        struct jobs_flow flow = jobs_flow(readings, read);
+        struct situation now;
+        situation_clear(&now);
+        now.now = FROM_S + second;
+        now.tick_s = 10;
+        now.jobs = 1;
+        now.heard_age = 1;
+        now.value_ms = now.oldest_ms = oldest_ms;
+        now.oldest_apart_s = 10;
+        now.jobs_waiting = made.waiting;
+        now.jobs_running = made.working;
+        now.jobs_start = flow.start;
+        now.ordered = now.up = workers;
+        jobs_past_tick(known, &now);
+    }
+    return history;
+}
+
+static void what_a_worker_does_and_how_many_jobs_came_is_found(void **state) {
+    (void)state;
+    static double came[MOST];
+    struct capacity capacity;
+    struct jobs_past known;
+    memset(came, 0, sizeof came);
+    struct history history = jobs_past_of(DAY / 2, 3, 4, &known, came);
+    known.history = &history;
+    assert_true(jobs_past_end(&known, &capacity));
+    assert_int_equal(capacity.slots, 4);
+    assert_true(capacity.learned);
+    assert_near(capacity.service_s, 3.5, .3); /* a slot is free from the next whole second on */
+    double all = 0, found = 0, begun = 0;
+    for (int i = 0; i < history.count; i++) {
+        all += came[i];
+        found += minutes[i].came;
+        begun += minutes[i].requests;
+    }
+    assert_near(found, all, .05 * all);
+    assert_near(begun, found, .02 * all);
+    for (int hour = 0; hour < 12; hour++) {
+        double in_hour = 0, found_in_hour = 0;
+        for (int i = 60 * hour; i < 60 * (hour + 1); i++) {
+            in_hour += came[i];
+            found_in_hour += minutes[i].came;
+        }
+        assert_near(found_in_hour, in_hour, .1 * in_hour);
+    }
+}
+
+static void where_no_number_of_jobs_at_work_is_known_it_says_so(void **state) {
+    (void)state;
+    struct capacity capacity;
+    struct history history = {.jobs = true, .from_s = FROM_S, .count = 2, .minutes = minutes};
+    struct jobs_past known = {.history = &history, .seen = seen};
+    struct situation now;
+    memset(seen, 0, sizeof seen);
+    situation_clear(&now);
+    now.heard_age = 1;
+    now.value_ms = now.oldest_ms = 5000;
+    now.jobs_waiting = 3;
+    now.ordered = now.up = 1;
+    for (now.now = FROM_S; now.now < FROM_S + 120; now.now += 10) jobs_past_tick(&known, &now);
+    assert_true(known.heard);
+    assert_false(jobs_past_end(&known, &capacity));
+}
+
+static struct history known_jobs(int count, int workers, double peak, struct capacity *capacity) {
+    struct jobs_past known;
+    struct history history = jobs_past_of(count, workers, peak, &known, NULL);
+    known.history = &history;
+    assert_true(jobs_past_end(&known, capacity));
+    return history;
+}
+
+static void more_workers_begin_no_job_later_and_cost_their_hours(void **state) {
+    (void)state;
+    struct capacity capacity;
+    struct history history = known_jobs(DAY / 2, 3, 4, &capacity);
+    double before = HUGE_VAL;
+    for (int workers = 1; workers <= 7; workers++) {
+        struct result result = run(&history, &capacity, rule_of(RULE_STEPS, workers, workers), 0);
+        assert_near(result.totals.dyno_hours.value, 12. * workers, .2);
+        assert_true(result.totals.late_jobs.value <= before);
+        before = result.totals.late_jobs.value;
+    }
+    assert_near(before, 0, 0);
+}
+
+static void jobs_of_each_method_begin_and_are_the_same_to_the_bit(void **state) {
+    (void)state;
+    struct capacity capacity;
+    struct history history = known_jobs(DAY / 2, 3, 4, &capacity);
+    double came = 0;
+    for (int i = 0; i < history.count; i++) came += minutes[i].came;
+    for (int method = 0; method < 2; method++) {
+        struct rule rule = rule_of((enum rule_method)method, method ? 0 : 1, 20);
+        if (method) rule.goal_ms = 30000;
+        struct result one = run(&history, &capacity, rule, 0);
+        struct result other = run(&history, &capacity, rule, 1);
+        assert_int_equal(one.trial.scalings, other.trial.scalings);
+        assert_memory_equal(tried[0], tried[1], (size_t)history.count * sizeof **tried);
+        double begun = 0;
+        for (int i = 0; i < history.count; i++) begun += tried[0][i].requests;
+        assert_near(begun, came, .03 * came);
+        assert_true(one.totals.late_jobs.low <= one.totals.late_jobs.value &&
+                    one.totals.late_jobs.value <= one.totals.late_jobs.high);
+        assert_true(one.trial.scalings > 0 && one.trial.most <= 20);
+    }
+}
+
+static void without_jobs_the_automatic_method_goes_down_to_none(void **state) {
+    (void)state;
+    struct capacity capacity;
+    struct history history = known_jobs(240, 3, 4, &capacity);
+    for (int i = 120; i < 240; i++) minutes[i].came = 0;
+    struct rule rule = rule_of(RULE_AUTOMATIC, 0, 20);
+    rule.goal_ms = 30000;
+    run(&history, &capacity, rule, 0);
+    assert_true(tried[0][100].ordered > 0);
+    assert_near(tried[0][239].ordered, 0, 0);
+}
+
+static void minutes_in_which_no_queue_was_read_are_not_counted(void **state) {
+    (void)state;
+    struct capacity capacity;
+    struct history history = known_jobs(240, 3, 4, &capacity);
+    for (int i = 100; i < 160; i++) minutes[i] = (struct history_minute){.ordered = -1, .up = -1};
+    struct result result = run(&history, &capacity, rule_of(RULE_STEPS, 3, 3), 0);
+    for (int i = 100; i < 160; i++) assert_false(tried[0][i].known || tried[0][i].slow);
+    assert_near(result.totals.dyno_hours.value, 9, .1);
+}
+
 /* ---- Words ---------------------------------------------------------------------------------- */
 
 static void count_sentence(void *context, const char *sentence) {
@@ -451,6 +703,32 @@ static void the_verdict_compares_and_the_sentences_end(void **state) {
     assert_true(count >= 3);
 }
 
+static void of_workers_it_speaks_of_workers_and_jobs(void **state) {
+    (void)state;
+    struct capacity capacity;
+    struct history history = known_jobs(240, 3, 4, &capacity);
+    struct result before = run(&history, &capacity, rule_of(RULE_STEPS, 3, 3), 0);
+    struct result after = run(&history, &capacity, rule_of(RULE_STEPS, 9, 9), 1);
+    struct estimated all = {.history = &history,
+                            .capacity = &capacity,
+                            .in_force = &before.trial,
+                            .proposed = &after.trial,
+                            .in_force_totals = before.totals,
+                            .proposed_totals = after.totals};
+    estimate_actual(&history, &all.actual);
+    struct text text = TEXT_EMPTY;
+    estimate_verdict(&all, &text);
+    assert_non_null(strstr(text.bytes, "24 more worker-hours (12 → 36)"));
+    assert_non_null(strstr(text.bytes, "late minutes"));
+    text_free(&text);
+    int count = 0;
+    estimate_sentences(&all, count_sentence, &count);
+    assert_true(count >= 3);
+    assert_int_equal(estimate_sureness(&all), SURENESS_FAIR);
+    all.other_queues = true;
+    assert_int_equal(estimate_sureness(&all), SURENESS_POOR);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_chance_to_wait_is_erlangs),
@@ -473,6 +751,17 @@ int main(void) {
         cmocka_unit_test(switched_off_the_dynos_are_those_that_ran),
         cmocka_unit_test(it_tells_how_far_it_is_and_stops_when_told),
         cmocka_unit_test(the_verdict_compares_and_the_sentences_end),
+        cmocka_unit_test(chance_has_the_means_that_it_is_asked_for),
+        cmocka_unit_test(no_job_is_made_or_lost_and_the_oldest_is_the_first_that_came),
+        cmocka_unit_test(jobs_that_wait_for_a_worker_wait_as_long_as_it_takes),
+        cmocka_unit_test(a_worker_that_goes_gives_back_jobs_that_take_long),
+        cmocka_unit_test(what_a_worker_does_and_how_many_jobs_came_is_found),
+        cmocka_unit_test(where_no_number_of_jobs_at_work_is_known_it_says_so),
+        cmocka_unit_test(more_workers_begin_no_job_later_and_cost_their_hours),
+        cmocka_unit_test(jobs_of_each_method_begin_and_are_the_same_to_the_bit),
+        cmocka_unit_test(without_jobs_the_automatic_method_goes_down_to_none),
+        cmocka_unit_test(minutes_in_which_no_queue_was_read_are_not_counted),
+        cmocka_unit_test(of_workers_it_speaks_of_workers_and_jobs),
     };
     return cmocka_run_group_tests_name("trial", tests, NULL, NULL);
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
@@ -12,6 +14,8 @@ import pytest
 from dynoscaled import RULES, Command, report, wait_for, write_scale
 from service import PATIENCE, Service
 
+ROOT = Path(__file__).resolve().parents[2]
+OBJECTS = Path(os.environ.get("TEST_OBJECTS") or ROOT / "build" / "cc")
 PATH = "/api/v1/apps/shop/processes/web/trial"
 # Reports are taken that are at most 15 minutes old.
 OTHER = RULES.replace("min: 1, max: 6", "min: 3, max: 6").replace("min: 1, max: 4", "min: 3, max: 4")
@@ -100,13 +104,6 @@ def test_a_mistake_is_named(shop: Shop, body: Dict[str, Any], status: int, says:
     assert says in shop.ask(body, status)["detail"]
 
 
-def test_job_queues_are_refused_with_a_reason(shop: Shop) -> None:
-    path = PATH.replace("/web/", "/worker/")
-    body = json.dumps({"rules": RULES}).encode()
-    answer = shop.service.request("POST", path, body, shop.headers)
-    assert answer.status == 422 and "job queues" in answer.text
-
-
 def test_a_price_gives_the_money(shop: Shop) -> None:
     shop.command.done("rules", "get", "shop")
     admin = shop.command.json("token", "add", "--scope", "admin")["token"]
@@ -162,3 +159,96 @@ def test_the_command_prints_both_beside_what_was(shop: Shop) -> None:
     assert tried["proposed"]["dyno_hours"]["value"] > 0
     assert shop.command("trial", "shop", "other.yaml", "--days", "x").returncode == 1
     wait_for(lambda: shop.service.get("/healthz").status == 200, "the service to go on")
+
+
+# ---- Job queues ----------------------------------------------------------------------------------
+
+QUEUES = 'queues: ["sidekiq:default", "sidekiq:mailers"]'
+WORKERS = f"""\
+processes:
+  web:
+    rules: [{{dynos: {{min: 1, max: 6}}}}]
+  worker:
+    rules:
+      - {{method: automatic, dynos: {{min: 0, max: 9}}, {QUEUES}}}
+"""
+JOBS = "/api/v1/apps/shop-production/processes/worker/trial"
+
+
+class Workers:
+    """A service whose data folder was filled with three hours of an app that has workers."""
+
+    def __init__(self, service: Service, folder: Path) -> None:
+        self.service = service
+        self.command = Command(service.data, folder)
+        (folder / "workers.yaml").write_text(WORKERS)
+        token = self.command.json("token", "add", "--scope", "admin")["token"]
+        self.headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def ask(self, rules: str, status: int = 200) -> Any:
+        body = json.dumps({"rules": rules, "from": "-150m"}).encode()
+        answer = self.service.request("POST", JOBS, body, self.headers)
+        assert answer.status == status, answer.text
+        return json.loads(answer.text)
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    folder = tmp_path_factory.mktemp("workers")
+    (folder / "data").mkdir(mode=0o700)
+    subprocess.run([OBJECTS / "tests/web/support/past", folder / "data", "3", "0"], check=True)
+    with Service(folder, "--tick-s", "60") as service:
+        yield Workers(service.start(), folder)
+
+
+def test_rules_of_workers_are_tried_on_the_jobs_that_were(workers: Workers) -> None:
+    tried = workers.ask(WORKERS)
+    assert tried["jobs"] is True and tried["slow"] == {"ms": 5000, "per_mille": 50}
+    assert tried["known_minutes"] > 100
+    assert tried["actual"]["dyno_hours"] > 0 and tried["actual"]["late_jobs"] >= 0
+    for side in ("proposed", "in_force"):
+        assert tried[side]["dyno_hours"]["value"] > 0, side
+        for name in ("dyno_hours", "slow_minutes", "late_jobs", "scalings"):
+            known = tried[side][name]
+            assert known["low"] <= known["value"] <= known["high"], (side, name)
+    begun = [sum(point["requests"] for point in tried[side]["points"])
+             for side in ("proposed", "actual")]
+    assert begun[0] == pytest.approx(begun[1], rel=0.1)  # all jobs begin, whatever the rules
+    assert "workers" in " ".join(tried["sureness"]["sentences"])
+    assert "worker-hours" in tried["verdict"]
+
+
+def test_more_workers_begin_no_job_later(workers: Workers) -> None:
+    few, many = (workers.ask(WORKERS.replace("min: 0, max: 9", f"min: {n}, max: {n}"))["proposed"]
+                 for n in (1, 9))
+    assert many["late_jobs"]["value"] < few["late_jobs"]["value"]
+    assert many["dyno_hours"]["value"] == pytest.approx(9 * few["dyno_hours"]["value"])
+
+
+def test_rules_that_count_other_queues_are_said_to_be_unsure(workers: Workers) -> None:
+    tried = workers.ask(WORKERS.replace(f", {QUEUES}", ""))
+    assert tried["sureness"]["level"] == "poor"
+    assert "other queues" in " ".join(tried["sureness"]["sentences"])
+
+
+def test_a_price_gives_the_money_of_workers_and_the_command_line_prints_it(
+    workers: Workers,
+) -> None:
+    price = json.dumps({"cents_a_month": 73000, "currency": "EUR"}).encode()
+    path = JOBS.replace("/trial", "/price")
+    assert workers.service.request("PUT", path, price, workers.headers).status == 204
+    tried = workers.ask(WORKERS)["proposed"]
+    assert tried["cost_cents"]["value"] == pytest.approx(tried["dyno_hours"]["value"] * 100, abs=1)
+    printed = workers.command.done("trial", "shop-production", "workers.yaml", "--process", "worker",
+                                   "--from", "-150m")
+    for words in ("worker-hours", "late minutes", "jobs that begin late", "scalings", "cost, EUR"):
+        assert words in printed, words
+
+
+def test_workers_of_which_too_little_is_known_are_refused_with_a_reason(shop: Shop) -> None:
+    """Of the queues of this app queue times alone were ever reported, if any."""
+    path = PATH.replace("/web/", "/worker/")
+    body = json.dumps({"rules": RULES, "from": "-12m"}).encode()
+    said = shop.service.request("POST", path, body, shop.headers)
+    assert said.status == 422
+    assert "nothing was measured of worker" in said.text or "worked on" in said.text

@@ -12,7 +12,7 @@ import subprocess
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 COLUMNS = ("name window seed hours jobs late share minutes p95 p99 longest cut scalings "
-           "largest").split()
+           "largest begun_late").split()
 
 
 class System(NamedTuple):

@@ -17,6 +17,7 @@ static struct memory memory;
 static struct decision decision;
 static long decisions;
 static double cost_s;
+static FILE *stored;         /* store=FILE: each tick */
 static bool counted, worked; /* whether agents report how many jobs wait, how many are worked on */
 
 static int word_of(const char *word, const char *const *words, int count) {
@@ -44,6 +45,7 @@ void service_begin(void) {
     counted = kind >= 1;
     worked = kind == 2;
     memory_clear(&memory);
+    if (option("store", NULL)) stored = fopen(option("store", NULL), "w");
 }
 
 /* The worst p95 of a minute: of six readings the largest. */
@@ -100,6 +102,17 @@ static void add_formation(struct situation *situation, int now, int ordered, int
     if (system_release >= 0) situation->release_age = now - system_release;
 }
 
+/* What a trial of rules reads of the ledger: try_jobs.c reads the same line. */
+static void store(const struct situation *now) {
+    const long long values[] = {
+        now->now,          now->value_ms,     now->oldest_ms,    now->oldest_apart_s,
+        now->jobs_waiting, now->jobs_running, now->jobs_start,   now->ordered,
+        now->up,           now->release_age,  now->boot_mean_ms, decision.action};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        fprintf(stored, i ? " %lld" : "%lld", values[i]);
+    putc('\n', stored);
+}
+
 static double cpu_s(void) {
     struct timespec now;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -121,6 +134,7 @@ int method_service(int now, int ordered, int up) {
     decide(&situation, &rule, &memory, &decision);
     cost_s += cpu_s() - before;
     decisions++;
+    if (stored) store(&situation);
     return decision.to >= 0 ? decision.to : ordered;
 }
 

@@ -47,8 +47,9 @@ static struct job later[MOST_LATER]; /* failed jobs, until they come again */
 static int later_count;
 
 static struct {
-    long jobs, late, cut, wait_count[WAITS]; /* by 10 ms */
-    int *minute_jobs, *minute_late, minutes, largest;
+    long jobs, late, cut, wait_count[WAITS];          /* by 10 ms */
+    int *minute_jobs, *minute_late, minutes, largest; /* of the minute in which they came */
+    int *begun_jobs, *begun_late;                     /* of that in which they began */
     double longest, worker_s, late_s;
 } all;
 
@@ -81,14 +82,17 @@ static void put_first(struct job job) {
 
 static void count_begun(const struct job *job, double wait) {
     int minute = (int)(job->came / 60), bin = (int)(wait * 100);
+    int begun = (int)((job->came + wait) / 60);
     if (job->again) return;
     all.jobs++;
     all.minute_jobs[minute]++;
+    all.begun_jobs[begun]++;
     all.wait_count[bin < WAITS ? bin : WAITS - 1]++;
     if (wait > all.longest) all.longest = wait;
     if (wait <= set.goal_s) return;
     all.late++;
     all.minute_late[minute]++;
+    all.begun_late[begun]++;
     all.late_s += wait - set.goal_s;
 }
 
@@ -101,20 +105,21 @@ static double wait_quantile(double q) {
     return all.longest;
 }
 
-static int late_minutes(void) {
+static int late_minutes(const int *jobs, const int *late) {
     int count = 0;
-    for (int i = 0; i < all.minutes; i++)
-        count += all.minute_jobs[i] > 0 && all.minute_late[i] > .05 * all.minute_jobs[i];
+    for (int i = 0; i < all.minutes; i++) count += jobs[i] > 0 && late[i] > .05 * jobs[i];
     return count;
 }
 
 void system_print(void) {
     for (int i = queue_head; i < queue_end; i++)
         count_begun(&queue[i], fmax(traffic_seconds - queue[i].came, 0));
-    printf("%s,%s,%d,%.2f,%ld,%ld,%.2f,%d,%.1f,%.1f,%.1f,%ld,%d,%d\n", option("name", ""),
+    printf("%s,%s,%d,%.2f,%ld,%ld,%.2f,%d,%.1f,%.1f,%.1f,%ld,%d,%d,%d\n", option("name", ""),
            option("tag", ""), option_int("seed", 1), all.worker_s / 3600, all.jobs, all.late,
-           all.jobs ? 100. * (double)all.late / (double)all.jobs : 0, late_minutes(),
-           wait_quantile(.95), wait_quantile(.99), all.longest, all.cut, scalings, all.largest);
+           all.jobs ? 100. * (double)all.late / (double)all.jobs : 0,
+           late_minutes(all.minute_jobs, all.minute_late), wait_quantile(.95), wait_quantile(.99),
+           all.longest, all.cut, scalings, all.largest,
+           late_minutes(all.begun_jobs, all.begun_late));
 }
 
 /* ---- Work ----------------------------------------------------------------------------------- */
@@ -311,7 +316,9 @@ void system_begin(void) {
     all.minutes = traffic_seconds / 60 + 1;
     all.minute_jobs = calloc((size_t)all.minutes + 2, sizeof(int));
     all.minute_late = calloc((size_t)all.minutes + 2, sizeof(int));
-    if (!all.minute_jobs || !all.minute_late) abort();
+    all.begun_jobs = calloc((size_t)all.minutes + 2, sizeof(int));
+    all.begun_late = calloc((size_t)all.minutes + 2, sizeof(int));
+    if (!all.minute_jobs || !all.minute_late || !all.begun_jobs || !all.begun_late) abort();
     for (int i = 0; i < option_int("deploys", 1) && i < MOST_DEPLOYS; i++)
         deploys[deploy_count++] = 28800 + 43200 * random_uniform(&main_random);
     next_arrival = exponential_draw();

@@ -69,8 +69,10 @@ static void print(const json_t *answer) {
     size_t i;
     json_t *sentence;
     cli_row(&table, head);
-    add_row(&table, answer, "dyno-hours", "dyno_hours", 1);
-    add_row(&table, answer, "slow minutes", "slow_minutes", 1);
+    bool jobs = json_is_true(json_object_get(answer, "jobs"));
+    add_row(&table, answer, jobs ? "worker-hours" : "dyno-hours", "dyno_hours", 1);
+    add_row(&table, answer, jobs ? "late minutes" : "slow minutes", "slow_minutes", 1);
+    if (jobs) add_row(&table, answer, "jobs that begin late", "late_jobs", 1);
     add_row(&table, answer, "scalings", "scalings", 1);
     const json_t *price = json_object_get(answer, "price");
     snprintf(cost, sizeof cost, "cost, %.8s", cli_string(price, "currency"));

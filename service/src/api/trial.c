@@ -7,6 +7,7 @@
 
 #include "api/resources.h"
 #include "replay/estimate.h"
+#include "replay/jobs_past.h"
 #include "rules/week.h"
 #include "series/query.h"
 #include "store/ledger.h"
@@ -20,7 +21,8 @@ enum {
     MOST_POINTS = 720,
     USUAL_REPORT_S = 10,
     USUAL_PER_MILLE = 50,
-    RELEASE_S = 90,  /* the first tick that sees a release sees it so late at most */
+    RELEASE_S = 90, /* the first tick that sees a release sees it so late at most */
+    LEARNED_SOON_S = 3 * 3600,
     RESTART_S = 300, /* a restart of all dynos lasts so long at most */
 };
 static const double HOURS_A_MONTH = 730;
@@ -32,7 +34,7 @@ struct trial_work {
     int64_t app, from_s, to_s, version;
     char process[RULE_PROCESS_SIZE];
     struct rule_set *proposed, *in_force; /* in_force: NULL: none */
-    bool same_rules;
+    bool same_rules, other_queues;
 
     struct history history;
     struct capacity capacity;
@@ -41,7 +43,7 @@ struct trial_work {
     struct trial_minute *minutes[2];
     struct price price;
     double done_from, done_to; /* of the part that runs */
-    bool stopped;
+    bool stopped, not_known;   /* not_known: what is needed of jobs was not reported */
 
     /* While the ledger is read. */
     int report_s;
@@ -49,8 +51,9 @@ struct trial_work {
     int64_t restart_s;
     double last_up;
     int64_t first_version, last_release_s;
-    bool has_learned;
-    struct learned learned;
+    bool has_memory;
+    struct memory memory;
+    struct jobs_past jobs; /* where the process works on jobs */
 };
 
 static void free_work(struct api_work *work) {
@@ -58,6 +61,7 @@ static void free_work(struct api_work *work) {
     rule_free(trial->proposed);
     rule_free(trial->in_force);
     free(trial->history.minutes);
+    free(trial->jobs.seen);
     free(trial->minutes[0]);
     free(trial->minutes[1]);
     free(trial);
@@ -147,13 +151,25 @@ static void take_formation(const struct situation *now, struct history_minute *m
     minute->up = minute->up < 0 ? up : minute->up + up;
 }
 
+/* What was learned when the past began. What is learned of requests is not with each tick. */
+static void take_memory(struct trial_work *trial, const struct ledger_tick *tick) {
+    const struct memory *memory = &tick->memory;
+    bool learned = trial->history.jobs ? memory->job_slots > 0
+                                       : !tick->chained && !learned_is_empty(&memory->learned);
+    bool soon = tick->situation.now - trial->history.from_s < LEARNED_SOON_S;
+    if (trial->has_memory || !learned || !soon) return;
+    trial->memory = *memory;
+    trial->has_memory = true;
+}
+
 static bool take_tick(void *context, const struct ledger_tick *tick) {
     struct trial_work *trial = context;
     const struct situation *now = &tick->situation;
     struct history_minute *minute = minute_at(trial, now->now);
     if (!minute) return true;
     if (now->report_s > 0) trial->report_s = (int)now->report_s;
-    if (now->heard_age >= 0 && now->heard_age <= 3 * trial->report_s) minute->known = true;
+    if (now->heard_age >= 0 && now->heard_age <= 3 * trial->report_s)
+        minute->known = !trial->history.jobs; /* of jobs: jobs_past.h */
     take_formation(now, minute);
     see_restart(trial, now, minute);
     see_release(trial, now, minute);
@@ -161,10 +177,8 @@ static bool take_tick(void *context, const struct ledger_tick *tick) {
     if (now->boot_mean_ms > 0) trial->history.boot_s = (double)now->boot_mean_ms / 1000;
     else if (now->boot_s > 0) trial->history.boot_s = (double)now->boot_s;
     if (trial->first_version == 0) trial->first_version = tick->rules_version;
-    if (!trial->has_learned && !tick->chained && !learned_is_empty(&tick->memory.learned)) {
-        trial->learned = tick->memory.learned;
-        trial->has_learned = now->now - trial->history.from_s < 3 * 3600;
-    }
+    take_memory(trial, tick);
+    if (trial->history.jobs) jobs_past_tick(&trial->jobs, now);
     if (now->now % 3600 >= 10) return true;
     return goes_on(trial,
                    (double)(now->now - trial->from_s) / (double)(trial->to_s - trial->from_s));
@@ -218,18 +232,26 @@ static bool read_past(struct trial_work *trial, struct store *store) {
         struct history_minute *minute = &history->minutes[i];
         minute->p95_ms = minute->busy_s = minute->ordered = minute->up = -1;
     }
+    if (history->jobs) {
+        trial->jobs.history = history;
+        trial->jobs.seen = calloc((size_t)history->count, sizeof *trial->jobs.seen);
+        if (!trial->jobs.seen) return false;
+    }
     trial->report_s = USUAL_REPORT_S;
     trial->last_up = -1;
     bool done = price_get(store, trial->app, trial->process, &trial->price) &&
                 ledger_each(store, trial->app, trial->process, trial->from_s, trial->to_s, false,
                             take_tick, trial);
     mean_of_ticks(history);
-    done = done && read_series(trial, store, "wait", take_waits) &&
-           read_series(trial, store, "busy", take_busy) &&
-           read_series(trial, store, "slots", take_slots);
+    if (!history->jobs)
+        done = done && read_series(trial, store, "wait", take_waits) &&
+               read_series(trial, store, "busy", take_busy) &&
+               read_series(trial, store, "slots", take_slots);
+    else if (done && !jobs_past_end(&trial->jobs, &trial->capacity))
+        trial->not_known = trial->jobs.heard;
     if (trial->slots_dynos > 0) history->slots = (int)(trial->slots_sum / trial->slots_dynos + .5);
     trim(trial);
-    if (history->count > 0 && history->minutes[0].ordered > .5)
+    if (history->count > 0 && history->minutes[0].ordered >= 0)
         history->first_dynos = (int)(history->minutes[0].ordered + .5);
     return done;
 }
@@ -244,11 +266,11 @@ static bool run_one(struct trial_work *work, int which, const struct rule_set *s
                             .capacity = &work->capacity,
                             .process = rule_process(set, work->process),
                             .zone = set->zone,
-                            .learned = work->has_learned ? &work->learned : NULL,
+                            .began = work->has_memory ? &work->memory : NULL,
                             .progress = goes_on,
                             .context = work,
                             .minutes = work->minutes[which]};
-    trial->tick_s = trial_tick_s(trial->process, work->history.count);
+    trial->tick_s = trial_tick_s(trial->process, work->history.count, work->history.jobs);
     return trial_run(trial);
 }
 
@@ -282,7 +304,7 @@ static bool run_check(struct trial_work *work) {
 static bool run_all(struct trial_work *work) {
     struct estimated *all = &work->all;
     begin_part(work, READ, CHECKED);
-    capacity_fit(&work->capacity, &work->history);
+    if (!work->history.jobs) capacity_fit(&work->capacity, &work->history);
     if (!run_check(work)) return false;
     begin_part(work, CHECKED, IN_FORCE_DONE);
     if (work->in_force && !run_one(work, 1, work->in_force)) return false;
@@ -291,6 +313,7 @@ static bool run_all(struct trial_work *work) {
     all->history = &work->history;
     all->capacity = &work->capacity;
     all->same_rules = work->same_rules;
+    all->other_queues = work->other_queues;
     all->were_in_force = work->first_version == work->version;
     all->proposed = &work->trials[0];
     all->in_force = work->in_force ? &work->trials[1] : NULL;
@@ -395,6 +418,8 @@ static void put_side(struct text *text, const struct trial_work *work, const str
     put_estimate(text, "dyno_hours", &totals->dyno_hours, 1);
     if (work->capacity.any) put_estimate(text, "slow_minutes", &totals->slow_minutes, 1);
     else text_put(text, ",\"slow_minutes\":null");
+    if (work->history.jobs) put_estimate(text, "late_jobs", &totals->late_jobs, 1);
+    else text_put(text, ",\"late_jobs\":null");
     put_estimate(text, "scalings", &totals->scalings, 1);
     if (work->price.cents_a_month < 0) text_put(text, ",\"cost_cents\":null");
     else put_estimate(text, "cost_cents", &totals->dyno_hours, cents_an_hour(work));
@@ -411,7 +436,9 @@ static void put_actual(struct text *text, const struct trial_work *work) {
         cents = floor(actual->dyno_hours * cents_an_hour(work) + .5);
     text_put(text, "{\"dyno_hours\":");
     put_known(text, actual->dyno_hours);
-    text_format(text, ",\"slow_minutes\":%.0f,\"scalings\":", actual->slow_minutes);
+    text_format(text, ",\"slow_minutes\":%.0f,\"late_jobs\":", actual->slow_minutes);
+    put_known(text, work->history.jobs ? floor(actual->late + .5) : -1);
+    text_put(text, ",\"scalings\":");
     put_known(text, actual->scalings);
     text_put(text, ",\"cost_cents\":");
     put_known(text, cents);
@@ -447,10 +474,11 @@ static void put_sureness(struct text *text, const struct trial_work *work) {
 static void put_answer(struct text *text, const struct trial_work *work) {
     const struct history *history = &work->history;
     text_format(text,
-                "{\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"step\":%d,\"minutes\":%d,"
+                "{\"jobs\":%s,\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"step\":%d,\"minutes\":%d,"
                 "\"known_minutes\":%d,\"slow\":{\"ms\":%d,\"per_mille\":%d},\"same_rules\":%s,"
                 "\"price\":",
-                history->from_s, history->from_s + (int64_t)history->count * MINUTE_S,
+                history->jobs ? "true" : "false", history->from_s,
+                history->from_s + (int64_t)history->count * MINUTE_S,
                 minutes_a_point(work) * MINUTE_S, history->count, work->all.actual.known_minutes,
                 history->slow_ms, history->slow_per_mille, work->same_rules ? "true" : "false");
     api_put_price(text, &work->price);
@@ -473,6 +501,12 @@ static void run_work(struct api_work *api_work, struct api_call *call) {
     bool read = read_past(work, call->store);
     if (work->stopped) api_problem(call, 503, "the trial was stopped");
     else if (!read) api_store_failed(call);
+    else if (work->not_known)
+        api_problem(call, 422,
+                    "what other numbers of workers would have done follows from how many jobs wait "
+                    "and how many are worked on, and of “%s” the second was not reported in this "
+                    "time",
+                    work->process);
     else if (work->history.count < 2)
         api_problem(call, 422, "nothing was measured of %s in this time, so nothing can be tried",
                     work->process);
@@ -543,6 +577,19 @@ static bool same_rules(const struct rule_set *one, const struct rule_set *other,
     return same;
 }
 
+/* Whether the last rules of both, which count at most times, count other queues. */
+static bool other_queues(const struct rule_set *one, const struct rule_set *other,
+                         const char *process) {
+    const struct rule_process *first = rule_process(one, process);
+    const struct rule_process *second = rule_process(other, process);
+    const struct rule *mine = &first->rules[first->rule_count - 1];
+    const struct rule *theirs = &second->rules[second->rule_count - 1];
+    bool same = mine->queue_count == theirs->queue_count;
+    for (int i = 0; i < mine->queue_count && same; i++)
+        same = strcmp(mine->queues[i], theirs->queues[i]) == 0;
+    return !same;
+}
+
 static bool wants_events(const struct api_call *call) {
     return call->accept && strstr(call->accept, "text/event-stream");
 }
@@ -563,6 +610,7 @@ static void prepare(struct api_call *call, struct rule_set *proposed, int64_t fr
     work->app = call->app.id;
     work->from_s = from_s;
     work->to_s = to_s;
+    work->history.jobs = strcmp(process, "web") != 0;
     work->proposed = proposed;
     work->in_force = api_rules(call->store, &call->app, 0, &work->version, NULL);
     if (work->in_force && !rule_process(work->in_force, process)) {
@@ -570,6 +618,7 @@ static void prepare(struct api_call *call, struct rule_set *proposed, int64_t fr
         work->in_force = NULL;
     }
     work->same_rules = work->in_force && same_rules(proposed, work->in_force, process);
+    work->other_queues = work->in_force && other_queues(proposed, work->in_force, process);
     call->work = &work->work;
 }
 
@@ -586,13 +635,5 @@ void trial_run_rules(struct api_call *call) {
         return;
     struct rule_set *proposed = read_rules(call, given);
     if (!proposed) return;
-    if (strcmp(call->parameters[1], "web") == 0) {
-        prepare(call, proposed, from_s, to_s);
-        return;
-    }
-    rule_free(proposed);
-    api_problem(call, 422,
-                "rules of “%.64s” can't be tried: of job queues it is stored how long jobs waited, "
-                "not how many came, so it is not known what other numbers of dynos would have done",
-                call->parameters[1]);
+    prepare(call, proposed, from_s, to_s);
 }

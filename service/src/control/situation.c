@@ -145,8 +145,8 @@ void situation_build(struct control *control, struct process *process, const str
     situation->rule_age = wall_age(now_s, process->rule_since_s);
     add_signals(control, process, rule, situation);
     add_formation(process, now_ms, situation);
-    if (rule->method == RULE_AUTOMATIC && situation->jobs)
-        live_jobs(control->live, process->app->id, rule, situation);
+    /* Of jobs with every method: trials of rules go by what was stored of them. */
+    if (situation->jobs) live_jobs(control->live, process->app->id, rule, situation);
     else if (rule->method == RULE_AUTOMATIC)
         live_seconds(control->live, process->app->id, rule->goal_ms, situation);
     add_act(process, now_ms, situation);

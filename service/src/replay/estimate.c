@@ -21,6 +21,7 @@ void estimate_actual(const struct history *history, struct actual *actual) {
         if (!minute->known) continue;
         actual->known_minutes++;
         actual->slow_minutes += history_is_slow(history, minute);
+        actual->late += minute->above[HISTORY_SLOW];
         if (minute->ordered < 0) continue;
         with_dynos++;
         actual->dyno_hours += minute->ordered * MINUTE_S / HOUR_S;
@@ -66,6 +67,15 @@ static struct estimate slow_of(const struct trial *trial, const struct check *ch
     return (struct estimate){slow, floor(low < 0 ? 0 : low < slow ? low : slow), ceil(high)};
 }
 
+/* As far off as the minutes in which they began. */
+static struct estimate late_of(const struct trial *trial, const struct estimate *minutes) {
+    double late = floor(trial->late + .5), by_chance = 2 * sqrt(late);
+    double low = minutes->value > 0 ? late * minutes->low / minutes->value : 0;
+    double high = minutes->value > 0 ? late * minutes->high / minutes->value : late + minutes->high;
+    low = floor(low - by_chance);
+    return (struct estimate){late, low < 0 ? 0 : low, ceil(high + by_chance)};
+}
+
 void estimate_totals(const struct trial *trial, const struct check *check, struct totals *totals) {
     double scalings = trial->scalings, off = .15 * scalings + 2 * sqrt(scalings);
     totals->dyno_hours = hours_of(trial);
@@ -73,6 +83,7 @@ void estimate_totals(const struct trial *trial, const struct check *check, struc
     /* Some more than is found: what happens within a minute causes some. */
     totals->scalings = (struct estimate){scalings, floor(off < scalings ? scalings - off : 0),
                                          ceil(1.15 * scalings + off)};
+    totals->late_jobs = late_of(trial, &totals->slow_minutes);
 }
 
 /* ---- Words ---------------------------------------------------------------------------------- */
@@ -81,7 +92,7 @@ enum sureness estimate_sureness(const struct estimated *all) {
     const struct capacity *capacity = all->capacity;
     const struct check *check = &all->check;
     if (!capacity->any) return SURENESS_NONE;
-    if (!capacity->learned) return SURENESS_POOR;
+    if (!capacity->learned || all->other_queues) return SURENESS_POOR;
     double apart = fabs(check->found - check->were);
     bool agrees = check->done && apart <= 5 + .3 * check->were;
     return agrees && capacity->doubt < .12 ? SURENESS_GOOD : SURENESS_FAIR;
@@ -121,16 +132,43 @@ static void say_capacity(const struct estimated *all, void (*put)(void *, const 
         capacity->highest);
 }
 
+static void say_worker(const struct estimated *all, void (*put)(void *, const char *),
+                       void *context) {
+    char line[SENTENCE_SIZE];
+    const struct capacity *capacity = all->capacity;
+    put(context,
+        "How many jobs came is not reported: it is reckoned from those that waited and those "
+        "that were worked on.");
+    if (!capacity->learned) {
+        SAY("Hardly any job waited in this time, so it is not known what a worker takes: %d job%s "
+            "at "
+            "once, as many as were seen, and each for %.1f s is a guess, and so are late minutes "
+            "with fewer workers than there were.",
+            capacity->slots, plural(capacity->slots), capacity->service_s);
+        return;
+    }
+    SAY("What a worker takes is learned from the jobs that began while others waited: %d at once, "
+        "each for %.1f s on average. It may be off by %.0f %%.",
+        capacity->slots, capacity->service_s, 100 * capacity->doubt);
+}
+
+static const char *worker_hours(const struct estimated *all) {
+    return all->history->jobs ? "worker-hours" : "dyno-hours";
+}
+static const char *late_minutes(const struct estimated *all) {
+    return all->history->jobs ? "late minute" : "slow minute";
+}
+
 static void say_check(const struct estimated *all, void (*put)(void *, const char *),
                       void *context) {
     char line[SENTENCE_SIZE];
     if (all->check.done && all->capacity->any)
-        SAY("With the dynos that really ran, the model finds %.0f slow minute%s; there were %.0f.",
-            all->check.found, plural(all->check.found), all->check.were);
+        SAY("With the %s that really ran, the model finds %.0f %s%s; there were %.0f.",
+            all->history->jobs ? "workers" : "dynos", all->check.found, late_minutes(all),
+            plural(all->check.found), all->check.were);
     if (!all->in_force || !all->were_in_force || all->actual.dyno_hours < 0) return;
-    SAY("With the rules in force it finds %.0f dyno-hours and %d scaling%s; there were %.0f and "
-        "%.0f.",
-        all->in_force_totals.dyno_hours.value, all->in_force->scalings,
+    SAY("With the rules in force it finds %.0f %s and %d scaling%s; there were %.0f and %.0f.",
+        all->in_force_totals.dyno_hours.value, worker_hours(all), all->in_force->scalings,
         plural(all->in_force->scalings), all->actual.dyno_hours, all->actual.scalings);
 }
 
@@ -141,14 +179,25 @@ void estimate_sentences(const struct estimated *all, void (*put)(void *, const c
     if (all->actual.known_minutes < all->history->count)
         SAY("Of %d minutes %d have reports; the others are left out.", all->history->count,
             all->actual.known_minutes);
-    say_capacity(all, put, context);
+    if (all->history->jobs) say_worker(all, put, context);
+    else say_capacity(all, put, context);
+    if (all->other_queues)
+        put(context,
+            "The rules that are tried count other queues than those in force: the jobs are "
+            "those of the queues that counted then.");
     say_check(all, put, context);
     if (proposed->tick_s > 10)
         SAY("For so long a time rules of the automatic method decide each %d s here, not each 10 "
             "s.",
             proposed->tick_s);
-    if (proposed->automatic && !proposed->learned)
+    if (proposed->automatic && !proposed->began)
         put(context, "The automatic method began with nothing learned, as it would after saving.");
+    if (all->history->jobs) {
+        put(context, "Not known are what happened within a minute, which jobs take long, jobs that "
+                     "failed and came again, a database that more workers would slow, and what "
+                     "people would have done; pauses and boosts of that time are left out.");
+        return;
+    }
     put(context,
         "Not known are what happened within a minute, requests that gave up, a database "
         "that more dynos would slow, and what people would have done; pauses and boosts of "
@@ -179,16 +228,19 @@ void estimate_verdict(const struct estimated *all, struct text *text) {
         return;
     }
     if (!all->in_force) {
-        text_format(text, "These rules would have taken %.0f dyno-hours", then->dyno_hours.value);
-        if (waits) text_format(text, " and had %.0f slow minutes", then->slow_minutes.value);
+        text_format(text, "These rules would have taken %.0f %s", then->dyno_hours.value,
+                    worker_hours(all));
+        if (waits)
+            text_format(text, " and had %.0f %ss", then->slow_minutes.value, late_minutes(all));
         text_put(text, ".");
         return;
     }
     text_put(text, "Beside the rules in force: ");
-    compare(text, &now->dyno_hours, &then->dyno_hours, "dyno-hours");
+    compare(text, &now->dyno_hours, &then->dyno_hours, worker_hours(all));
     if (waits) {
         text_put(text, " and ");
-        compare(text, &now->slow_minutes, &then->slow_minutes, "slow minutes");
+        compare(text, &now->slow_minutes, &then->slow_minutes,
+                all->history->jobs ? "late minutes" : "slow minutes");
     }
     text_put(text, ".");
 }

@@ -15,6 +15,7 @@ struct estimate {
 /* What really was, of the minutes of which there are reports; -1: not known. */
 struct actual {
     double dyno_hours, slow_minutes, scalings;
+    double late; /* jobs that began late */
     int known_minutes;
 };
 void estimate_actual(const struct history *history, struct actual *actual);
@@ -27,6 +28,7 @@ struct check {
 
 struct totals {
     struct estimate dyno_hours, slow_minutes, scalings;
+    struct estimate late_jobs; /* of jobs */
 };
 void estimate_totals(const struct trial *trial, const struct check *check, struct totals *totals);
 
@@ -39,6 +41,7 @@ struct estimated {
     const struct capacity *capacity;
     struct check check;
     struct actual actual;
+    bool other_queues;                       /* the proposed ones count others */
     bool same_rules;                         /* the proposed ones are those in force */
     bool were_in_force;                      /* those in force were so all the time */
     const struct trial *in_force, *proposed; /* in_force: NULL: there are none */

@@ -57,7 +57,7 @@ static void come_up(struct fleet *fleet, int dynos) {
     fleet->up += dynos;
 }
 
-static void start_those_ready(struct fleet *fleet, double now_s) {
+void fleet_pass(struct fleet *fleet, double now_s) {
     int kept = 0, ready = 0;
     for (int i = 0; i < fleet->start_count; i++) {
         if (fleet->starts[i].ready_s <= now_s) ready += fleet->starts[i].dynos;
@@ -152,7 +152,7 @@ static void hold(struct fleet *fleet, double now_s, double requests, struct wait
 double fleet_run(struct fleet *fleet, double now_s, double seconds, double rate, double service_s,
                  struct waits *waits) {
     double began = 0, served;
-    start_those_ready(fleet, now_s);
+    fleet_pass(fleet, now_s);
     if (fleet->up == 0) {
         hold(fleet, now_s, rate * seconds, waits);
         return 0;

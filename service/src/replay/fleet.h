@@ -33,6 +33,8 @@ struct fleet {
 void fleet_begin(struct fleet *fleet, const struct capacity *capacity, int dynos);
 /* Orders an absolute number; dynos that are added are up at ready_s. */
 void fleet_order(struct fleet *fleet, int dynos, double ready_s);
+/* Those that are ready come up. */
+void fleet_pass(struct fleet *fleet, double now_s);
 /* All dynos begin anew: what they work on is ended, and what comes waits for the first of them. */
 void fleet_restart(struct fleet *fleet, double ready_s);
 

@@ -1,5 +1,6 @@
 /*
- * What a trial knows of the past: a process by the minute, as it was stored.
+ * What a trial knows of the past: a process by the minute, as it was stored. Of a process that
+ * works on jobs, "requests" are jobs, and what was stored is read by jobs_past.h.
  */
 #ifndef HISTORY_H
 #define HISTORY_H
@@ -17,6 +18,7 @@ struct history_minute {
     bool restart;    /* all dynos began anew in it */
     bool releasing;  /* a release began in it */
     double requests; /* that began */
+    double came;     /* jobs that came; of requests it is not told apart */
     double wait_s;   /* their waits, summed */
     double above[HISTORY_MARKS];
     double p95_ms;      /* -1: no request */
@@ -27,6 +29,7 @@ struct history_minute {
 };
 
 struct history {
+    bool jobs;
     int64_t from_s; /* a multiple of 60 */
     int count;
     struct history_minute *minutes;

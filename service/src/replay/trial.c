@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "decide/decide.h"
+#include "replay/chance.h"
 #include "replay/fleet.h"
+#include "replay/jobs_queue.h"
+#include "replay/jobs_watch.h"
 #include "replay/watch.h"
 #include "rules/week.h"
 
@@ -16,15 +19,23 @@ enum {
     LONG_AGO_S = 100000,
     USUAL_BOOT_S = 25,
     PROGRESS_MINUTES = 60,
-    QUICK_DECISIONS = 45000, /* of the automatic method, which take a second or two */
+    QUICK_DECISIONS = 45000, /* of the automatic method for requests, a second or two */
+    CHANCE_CAME = 48,        /* see chance.h */
 };
+static const double FEW_CAME = 10; /* jobs of a minute: fewer come as they did */
 
 struct run {
     struct trial *trial;
     struct fleet fleet;
     struct watch watch;
-    struct memory memory;
     struct waits minute; /* all of it */
+    struct {             /* instead of these two */
+        struct jobs_queue queue;
+        struct jobs_watch watch;
+        double owed; /* of the jobs that came, the part that is not a whole one yet */
+        double begun, late, oldest_s; /* in the minute */
+    } jobs;
+    struct memory memory;
     const struct rule *rule;
     int64_t rule_until_s, rule_since_s, release_s; /* release_s: 0: none */
     double boot_s;
@@ -32,10 +43,10 @@ struct run {
     double part_noise[MINUTE_S / LEAST_TICK_S];
 };
 
-int trial_tick_s(const struct rule_process *process, int minutes) {
+int trial_tick_s(const struct rule_process *process, int minutes, bool jobs) {
     static const int apart[] = {10, 15, 20, 30, 60};
     bool automatic = false;
-    for (int i = 0; i < process->rule_count; i++)
+    for (int i = 0; i < process->rule_count && !jobs; i++)
         automatic = automatic || process->rules[i].method == RULE_AUTOMATIC;
     int i = 0;
     while (automatic && i < 4 && minutes * (MINUTE_S / apart[i]) > QUICK_DECISIONS) i++;
@@ -44,28 +55,15 @@ int trial_tick_s(const struct rule_process *process, int minutes) {
 
 /* ---- Chance, the same for all rules that are tried ------------------------------------------- */
 
-static double uniform(int64_t moment_s, uint64_t which) {
-    uint64_t x = (uint64_t)moment_s * 0x9E3779B97F4A7C15u + which * 0xD1B54A32D192ED03u;
-    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ x >> 27) * 0x94D049BB133111EBu;
-    x ^= x >> 31;
-    return ((double)(x >> 11) + .5) / 9007199254740992.;
-}
-
-static double normal(int64_t moment_s, uint64_t which) {
-    double angle = 6.283185307179586 * uniform(moment_s, which + 1);
-    return sqrt(-2 * log(uniform(moment_s, which))) * cos(angle);
-}
-
 /* So many times the slow requests that are to be expected come by chance, in clusters: Poisson's
  * distribution over its mean. */
 static double chance_times(double clusters, int64_t moment_s) {
     if (clusters < 1e-6) return 1;
     if (clusters > 40) {
-        double times = 1 + normal(moment_s, 20) / sqrt(clusters);
+        double times = 1 + chance_normal(moment_s, 20) / sqrt(clusters);
         return times > 0 ? times : 0;
     }
-    double u = uniform(moment_s, 20), term = exp(-clusters), sum = term;
+    double u = chance_uniform(moment_s, 20), term = exp(-clusters), sum = term;
     int count = 0;
     while (u > sum && count < 200) {
         term *= clusters / ++count;
@@ -113,7 +111,7 @@ static double requests_of(const struct history *history, int minute, int part, i
 static void draw_parts(struct run *run, int64_t begin_s, int parts) {
     double sum = 0;
     for (int i = 0; i < parts; i++) {
-        run->part_noise[i] = run->noise * normal(begin_s + i * (MINUTE_S / parts), 0);
+        run->part_noise[i] = run->noise * chance_normal(begin_s + i * (MINUTE_S / parts), 0);
         sum += run->part_noise[i];
     }
     for (int i = 0; i < parts; i++) run->part_noise[i] -= sum / parts;
@@ -150,6 +148,30 @@ static void pass_time(struct run *run, int minute, int64_t now_s, int part) {
     waits_sum(&run->minute, &tick->waits, 1);
 }
 
+/* How many jobs come in a step varies by chance; where few came in a minute, each is seen. */
+static double jobs_of(struct run *run, const struct history_minute *past, int64_t now_s) {
+    double mean = past->known ? past->came * JOBS_STEP_S / MINUTE_S : 0;
+    if (past->came >= FEW_CAME) return chance_poisson(mean, now_s, CHANCE_CAME);
+    run->jobs.owed += mean;
+    double came = floor(run->jobs.owed);
+    run->jobs.owed -= came;
+    return came;
+}
+
+static void pass_time_of_jobs(struct run *run, const struct history_minute *past, int64_t now_s) {
+    const struct trial *trial = run->trial;
+    struct jobs_queue *queue = &run->jobs.queue;
+    for (int i = 0; i < trial->tick_s / JOBS_STEP_S; i++) {
+        int64_t step_s = now_s + (i + 1) * JOBS_STEP_S;
+        fleet_pass(&run->fleet, (double)step_s);
+        double slots = (double)run->fleet.up * trial->capacity->slots, begun = queue->begun;
+        run->jobs.late += jobs_queue_pass(queue, step_s, slots, jobs_of(run, past, step_s));
+        run->jobs.begun += queue->begun - begun;
+        if (queue->oldest_s > run->jobs.oldest_s) run->jobs.oldest_s = queue->oldest_s;
+    }
+    jobs_watch_read(&run->jobs.watch, now_s + trial->tick_s, queue, past->known);
+}
+
 static void tell(const struct run *run, int64_t now_s, struct situation *situation) {
     const struct trial *trial = run->trial;
     situation_clear(situation);
@@ -167,7 +189,8 @@ static void tell(const struct run *run, int64_t now_s, struct situation *situati
     situation->boot_s = (int64_t)(run->boot_s + .5);
     situation->boot_mean_ms = (int64_t)(run->boot_s * 1000);
     if (run->release_s) situation->release_age = now_s - run->release_s;
-    watch_tell(&run->watch, run->rule, trial->capacity->busy_known, situation);
+    if (trial->history->jobs) jobs_watch_tell(&run->jobs.watch, run->rule, situation);
+    else watch_tell(&run->watch, run->rule, trial->capacity->busy_known, situation);
 }
 
 static void act(struct run *run, int64_t now_s, const struct decision *decision) {
@@ -197,12 +220,26 @@ static bool slow_if(const struct run *run, int minute, const struct trial_minute
     return 1000 * queue_longer(&wait, history->slow_ms / 1000.) > history->slow_per_mille;
 }
 
-static void end_minute(struct run *run, int minute, struct trial_minute *now, int ticks) {
+/* A minute is late by its jobs that began; where none did, by one that waits. Surely, where many
+ * more were late than make it so. */
+static void end_minute_of_jobs(struct run *run, const struct history_minute *past,
+                               struct trial_minute *now) {
+    const struct history *history = run->trial->history;
+    bool none = run->jobs.begun < 1 && run->jobs.oldest_s > run->jobs.queue.late_s;
+    now->requests = none ? 1 : run->jobs.begun;
+    now->above = none ? 1 : run->jobs.late;
+    now->known = past->known;
+    now->p95_ms = now->known ? 1000 * run->jobs.oldest_s : -1;
+    double limit = now->requests * history->slow_per_mille / 1000;
+    now->slow = now->known && now->above > limit && now->requests > .5;
+    now->surely = now->slow && now->above > 4 * limit;
+    now->maybe = now->known && (now->slow || run->jobs.oldest_s > .7 * run->jobs.queue.late_s);
+    run->jobs.begun = run->jobs.late = run->jobs.oldest_s = 0;
+}
+
+static void end_minute(struct run *run, int minute, struct trial_minute *now) {
     struct trial *trial = run->trial;
     const struct history *history = trial->history;
-    now->wanted /= ticks;
-    now->ordered /= ticks;
-    now->up /= ticks;
     now->requests = run->minute.requests;
     now->above = waits_above(&run->minute, history->slow_ms);
     now->known = history->minutes[minute].known;
@@ -220,7 +257,8 @@ static void begin_minute(struct run *run, int minute, int64_t now_s) {
     const struct history_minute *past = &run->trial->history->minutes[minute];
     if (past->releasing) run->release_s = now_s;
     /* Switched off: what really ran. */
-    if (!run->trial->process->scaling && past->ordered > .5)
+    bool ran = past->ordered > .5 || (run->trial->history->jobs && past->ordered >= 0);
+    if (!run->trial->process->scaling && ran)
         fleet_order(&run->fleet, (int)(past->ordered + .5), (double)now_s + run->boot_s);
     if (past->restart) fleet_restart(&run->fleet, (double)now_s + run->boot_s);
 }
@@ -229,8 +267,9 @@ static void note_range(struct run *run, const struct situation *situation) {
     struct trial *trial = run->trial;
     const struct rule *rule = run->rule;
     int64_t limit_ms = rule->method == RULE_AUTOMATIC ? rule->goal_ms : rule->up.threshold_ms;
+    int least = trial->history->jobs ? rule->min : rule->min > 1 ? rule->min : 1;
     if (situation->heard_age <= trial->tick_s) {
-        trial->least_s += (rule->min > 1 ? rule->min : 1) * trial->tick_s;
+        trial->least_s += least * trial->tick_s;
         trial->most_s += rule->max * trial->tick_s;
     }
     if (run->fleet.ordered >= rule->max && situation->value_ms > limit_ms)
@@ -244,12 +283,14 @@ static void run_minute(struct run *run, int minute) {
     struct trial_minute *now = &trial->minutes[minute];
     *now = (struct trial_minute){.p95_ms = -1};
     begin_minute(run, minute, begin_s);
-    draw_parts(run, begin_s, ticks);
+    const struct history_minute *past = &trial->history->minutes[minute];
+    if (!trial->history->jobs) draw_parts(run, begin_s, ticks);
     for (int i = 0; i < ticks; i++) {
         int64_t now_s = begin_s + (i + 1) * trial->tick_s;
         struct situation situation;
         struct decision decision;
-        pass_time(run, minute, now_s - trial->tick_s, i);
+        if (trial->history->jobs) pass_time_of_jobs(run, past, now_s - trial->tick_s);
+        else pass_time(run, minute, now_s - trial->tick_s, i);
         follow_week(run, now_s);
         now->ordered += run->fleet.ordered;
         now->up += run->fleet.up;
@@ -263,27 +304,46 @@ static void run_minute(struct run *run, int minute) {
         now->wanted += decision.to < 0 ? run->fleet.ordered : decision.to;
         note_range(run, &situation);
     }
-    end_minute(run, minute, now, ticks);
+    now->wanted /= ticks;
+    now->ordered /= ticks;
+    now->up /= ticks;
+    if (trial->history->jobs) end_minute_of_jobs(run, past, now);
+    else end_minute(run, minute, now);
 }
 
 /* ---- The whole ------------------------------------------------------------------------------ */
 
-static void begin(struct run *run, struct trial *trial) {
+/* What was learned before, but nothing of that time's wishes. */
+static void remember(struct memory *memory, const struct memory *began) {
+    memory->learned = began->learned;
+    memory->job_starts = began->job_starts;
+    memory->job_worker_s = began->job_worker_s;
+    memory->job_slots = began->job_slots;
+    memory->job_full = began->job_full;
+    memory->job_worked = began->job_worked;
+    memory->job_changes = began->job_changes;
+}
+
+/* False: no memory. */
+static bool begin(struct run *run, struct trial *trial) {
     const struct history *history = trial->history;
     run->trial = trial;
     run->boot_s = history->boot_s > 0 ? history->boot_s : USUAL_BOOT_S;
-    run->noise = noise_of(history);
-    run->watch.tick_s = trial->tick_s;
+    run->watch.tick_s = run->jobs.watch.tick_s = trial->tick_s;
     memory_clear(&run->memory);
-    if (trial->learned) run->memory.learned = *trial->learned;
+    if (trial->began) remember(&run->memory, trial->began);
     follow_week(run, history->from_s);
-    int dynos = history->first_dynos > 0 ? history->first_dynos : run->rule->min;
+    int dynos = history->first_dynos, least = history->jobs ? 0 : 1;
+    if (dynos < least) dynos = run->rule->min;
     if (trial->process->scaling) {
         if (dynos > run->rule->max) dynos = run->rule->max;
         if (dynos < run->rule->min) dynos = run->rule->min;
     }
-    fleet_begin(&run->fleet, trial->capacity, dynos < 1 ? 1 : dynos);
+    fleet_begin(&run->fleet, trial->capacity, dynos < least ? least : dynos);
     trial->most = run->fleet.ordered;
+    if (!history->jobs) run->noise = noise_of(history);
+    return !history->jobs || jobs_queue_begin(&run->jobs.queue, trial->capacity->service_s,
+                                              history->slow_ms / 1000., history->count);
 }
 
 bool trial_run(struct trial *trial) {
@@ -292,13 +352,16 @@ bool trial_run(struct trial *trial) {
     trial->scalings = trial->most = 0;
     trial->least_s = trial->most_s = trial->cut_minutes = 0;
     trial->automatic = false;
-    begin(run, trial);
-    bool goes_on = true;
+    trial->late = 0;
+    bool goes_on = begin(run, trial);
     for (int i = 0; i < trial->history->count && goes_on; i++) {
         run_minute(run, i);
+        if (trial->minutes[i].known) trial->late += trial->minutes[i].above;
         if (trial->progress && i % PROGRESS_MINUTES == PROGRESS_MINUTES - 1)
             goes_on = trial->progress(trial->context, (i + 1.) / trial->history->count);
     }
+    if (trial->history->jobs && goes_on) trial->late += jobs_queue_late(&run->jobs.queue);
+    jobs_queue_end(&run->jobs.queue);
     free(run);
     return goes_on;
 }

@@ -207,12 +207,20 @@ static void threads(struct made_app *made, double rate) {
     part_free(&slots);
 }
 
-/* A level of a job queue: ready jobs, jobs being worked on. */
-static void level(struct made_app *made, const char *source, const char *signal, double value) {
+static void read_as(struct made_app *made, const char *queue, const char *signal, double value) {
     struct part part = PART_EMPTY(part_start(wall_s));
     part_add(&part, 0, (uint32_t)value);
-    put(made, source, signal, &part);
+    put(made, queue, signal, &part);
     part_free(&part);
+}
+
+/* A reading of a job queue: how long its oldest job has waited, ready jobs, jobs being worked on.
+ */
+static void reading(struct made_app *made, const char *queue, double ms, double working) {
+    double ready = floor(ms / 90);
+    read_as(made, queue, "wait", ready > 0 ? ms * (0.7 + 0.6 * chance()) : 0);
+    read_as(made, queue, "depth", ready);
+    read_as(made, queue, "working", working);
 }
 
 /* A dyno answers so many a second; what is more waits, and is worked off later. */
@@ -237,11 +245,9 @@ static void worker(struct made_app *made) {
     static const double share[QUEUES] = {1.0, 0.6, 2.5, 6.0};
     double work = demand(made) * 0.5 * (wall_s % 3600 < 420 ? 2.2 : 1.0);
     double ms = 20.0 * wait_of(&made->worker, work, made->dyno_rate);
-    for (int i = 0; i < QUEUES; i++) {
-        samples(made, names[i], 0.4, ms * share[i]);
-        level(made, names[i], "depth", ms * share[i] / 90);
-        level(made, names[i], "working", fmin(5.0 * made->worker.up, 1 + ms * share[i] / 120));
-    }
+    for (int i = 0; i < QUEUES; i++)
+        reading(made, names[i], ms * share[i],
+                fmin(5.0 * made->worker.up, 1 + ms * share[i] / 120));
     hear(made, &made->worker);
 }
 
