@@ -11,6 +11,7 @@ int ds_py_state_init(ds_py_state *state) {
     state->key_server_software = PyUnicode_InternFromString("SERVER_SOFTWARE");
     state->key_uwsgi = PyUnicode_InternFromString("uwsgi.version");
     state->name_uvicorn = PyUnicode_InternFromString("uvicorn.server");
+    state->name_twisted = PyUnicode_InternFromString("twisted.internet.reactor");
     state->name_headers = PyUnicode_InternFromString("headers");
     state->name_body = PyUnicode_InternFromString("body");
     state->name_entered = PyUnicode_InternFromString("_dynoscale_entered");
@@ -18,8 +19,8 @@ int ds_py_state_init(ds_py_state *state) {
                 state->key_queue_time != NULL && state->key_type != NULL &&
                 state->text_http != NULL && state->key_server_software != NULL &&
                 state->key_uwsgi != NULL && state->name_uvicorn != NULL &&
-                state->name_headers != NULL && state->name_body != NULL &&
-                state->name_entered != NULL;
+                state->name_twisted != NULL && state->name_headers != NULL &&
+                state->name_body != NULL && state->name_entered != NULL;
     if (!made) return -1;
     return ds_py_entry_points_init(&state->entry_points, state->key_request_start,
                                    state->key_queue_start);
@@ -44,6 +45,7 @@ void ds_py_state_clear(ds_py_state *state) {
     Py_CLEAR(state->key_server_software);
     Py_CLEAR(state->key_uwsgi);
     Py_CLEAR(state->name_uvicorn);
+    Py_CLEAR(state->name_twisted);
     Py_CLEAR(state->name_headers);
     Py_CLEAR(state->name_body);
     Py_CLEAR(state->name_entered);

@@ -35,7 +35,7 @@ typedef struct ds_py_state {
     PyObject *key_queue_time;                      /* in environ and in scope */
     PyObject *key_type, *text_http;                /* in scope, and its value there */
     PyObject *key_server_software, *key_uwsgi;     /* in environ; the latter uWSGI's alone */
-    PyObject *name_uvicorn;                        /* a module */
+    PyObject *name_uvicorn, *name_twisted;         /* modules */
     PyObject *name_headers, *name_body; /* in gunicorn's request; "headers" in scope, too */
     PyObject *name_entered;             /* our attribute of gunicorn's request */
     ds_py_inside inside;

@@ -76,12 +76,14 @@ int ds_py_wrapper_find_slots(ds_py_wrapper *self, PyObject *const *args, size_t 
     return ds_py_find_slots("find_slots", args[0], args[answer]);
 }
 
-/* At the first request, when the server is there. In a forked process it is cheap without uvicorn:
- * each page that Python writes to is copied. -1 with an exception that is not an Exception:
- * propagate it. */
+/* At the first request, when the server is there. In a forked process it is cheap without these
+ * servers: each page that Python writes to is copied. -1 with an exception that is not an
+ * Exception: propagate it. */
 static int follow_server(ds_py_state *state) {
     if ((ds_py_entry_points_flags(&state->entry_points) & DS_PY_SERVER_UNKNOWN) == 0) return 0;
-    int loaded = PyDict_Contains(PyImport_GetModuleDict(), state->name_uvicorn);
+    PyObject *modules = PyImport_GetModuleDict();
+    int loaded = PyDict_Contains(modules, state->name_uvicorn);
+    if (loaded == 0) loaded = PyDict_Contains(modules, state->name_twisted);
     if (loaded <= 0) return loaded < 0 ? ds_py_swallow() : 0;
     return ds_py_call_agent("follow_server", NULL);
 }

@@ -186,7 +186,7 @@ def _open(options: _native.Options) -> None:
 
 def follow_server() -> None:
     """Also before processes are forked: otherwise each would import this at its first request. The
-    extension module calls it then, if uvicorn is there.
+    extension module calls it then, if uvicorn or Twisted is there.
     """
     from dynoscale import _servers
 

@@ -36,11 +36,27 @@ def reads_bodies(environ: dict[str, object]) -> bool:
 
 
 def follow_end() -> None:
-    """Report when uvicorn has stopped serving, if it is loaded.
+    """Report when uvicorn or Twisted has stopped serving, if it is loaded.
 
-    Since 0.29 it then raises the signal that stopped it again, which ends the process without its
-    exit functions. Apps with lifespan report there, but Django, mounted apps and those under
-    ``--lifespan off`` have none.
+    They then raise the signal that stopped them again (uvicorn since 0.29), which ends the process
+    without its exit functions.
+    """
+    _follow_end_of_uvicorn()
+    _follow_end_of_twisted()
+
+
+def _follow_end_of_twisted() -> None:
+    reactor: Any = sys.modules.get("twisted.internet.reactor")
+    if not hasattr(reactor, "callFromThread") or hasattr(reactor, "_dynoscale"):
+        return
+    reactor._dynoscale = True
+    trigger = ("after", "shutdown", _agent.send_before_exit)
+    reactor.callFromThread(reactor.addSystemEventTrigger, *trigger)
+
+
+def _follow_end_of_uvicorn() -> None:
+    """Apps with lifespan report there, but Django, mounted apps and those under ``--lifespan off``
+    have none.
     """
     server: Any = getattr(sys.modules.get("uvicorn.server"), "Server", None)
     shutdown: Any = getattr(server, "shutdown", None)
