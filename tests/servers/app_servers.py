@@ -213,9 +213,9 @@ class Unicorn(RubyServer):
 
 
 class Webrick(RubyServer):
-    subtracts_bodies = True
     """As `rackup` starts it: in development, and so behind Rack::Lint."""
 
+    subtracts_bodies = True
     package = "ruby-webrick"
     gem = "rack"
     program = "rackup"
@@ -228,11 +228,13 @@ class Webrick(RubyServer):
 class Classic(RubyServer):
     """Sinatra's classic style, where the server lives in an at_exit block."""
 
+    subtracts_bodies = True
     package = "ruby-sinatra"
     gem = "sinatra"
 
     def __init__(self, name: str, server: str) -> None:
         super().__init__(name, app="classic.rb")
+        self.exit_statuses = Puma.exit_statuses if server == "puma" else (0,)
         self._server = server
 
     def installed(self) -> bool:
@@ -243,14 +245,33 @@ class Classic(RubyServer):
 
 
 class Thin(RubyServer):
-    subtracts_bodies = True
     """On EventMachine: one request at a time."""
 
+    subtracts_bodies = True
     package = gem = program = "thin"
 
     def command(self, port: int, directory: Path) -> List[str]:
         address = ["--address", "127.0.0.1", "--port", str(port)]
         return self.ruby("start", *address, "--environment", "production", "--rackup", self.app)
+
+
+class Rainbows(Unicorn):
+    """Unicorn's processes, with threads."""
+
+    package = "rainbows"
+
+    def __init__(self, name: str, model: str) -> None:
+        super().__init__(name, preload=True)
+        self._model = model
+
+    def installed(self) -> bool:
+        return shutil.which("rainbows") is not None
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = super().command(port, directory)
+        with (directory / "unicorn.rb").open("a") as config:
+            config.write(f"Rainbows! {{ use :{self._model} }}\n")
+        return [RUBY, shutil.which("rainbows") or "rainbows", *command[2:]]
 
 
 class Falcon(RubyServer):
@@ -338,11 +359,18 @@ class Gunicorn(PythonServer):
         self, name: str, worker: str, preload: bool, wrapper: bool, hook: str, app: str = ""
     ) -> None:
         super().__init__(name)
+        self._worker = worker
         self._arguments = ["--worker-class", worker, "--workers", "2"]
         self._arguments += ["--threads", "2"] if worker == "gthread" else []
         self._arguments += ["--preload"] if preload else []
         self._arguments += ["--config", str(APPS / hook)] if hook else []
         self._arguments += [app or ("wrapped_app:app" if wrapper else "bare_app:app")]
+
+    def installed(self) -> bool:
+        if not super().installed():
+            return False
+        known = output(PYTHON, "-c", "import gunicorn.workers as w; print(*w.SUPPORTED_WORKERS)")
+        return "." in self._worker or self._worker in (known or "").split()
 
     def tries(self) -> int:
         # A worker loses a SIGTERM that comes between its fork and its handlers: told to end within
@@ -411,6 +439,32 @@ class Waitress(PythonServer):
     def command(self, port: int, directory: Path) -> List[str]:
         command = [PYTHON, "-m", "waitress", "--host", "127.0.0.1", "--port", str(port)]
         return [*command, "wrapped_app:app"]
+
+
+class Cheroot(PythonServer):
+    """CherryPy's server: it reads headers and bodies in the threads that call the app."""
+
+    package = "python3-cheroot"
+    module = "cheroot"
+    handles_term = False
+    stop_signal = signal.SIGINT
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = [PYTHON, "-m", "cheroot", "--bind", f"127.0.0.1:{port}", "--threads", "2"]
+        return [*command, "wrapped_app:app"]
+
+
+class Twisted(PythonServer):
+    """Its reactor reads the body, and its threads call the app."""
+
+    package = "python3-twisted"
+    module = "twisted"
+    counts_bodies = False
+    exit_statuses = (-signal.SIGTERM,)
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = [PYTHON, "-m", "twisted", "web", "--wsgi", "wrapped_app.app"]
+        return [*command, "--listen", f"tcp:{port}:interface=127.0.0.1"]
 
 
 class Uvicorn(PythonServer):
@@ -688,6 +742,8 @@ FRAMEWORKS: List[AppServer] = [
     Classic("sinatra classic webrick", "webrick"),
     Classic("sinatra classic thin", "thin"),
     Thin("thin"),
+    Rainbows("rainbows thread pool", "ThreadPool"),
+    Rainbows("rainbows thread spawn", "ThreadSpawn"),
     Passenger("passenger smart", "smart"),
     Passenger("passenger direct", "direct"),
     Puma("newest puma single", gems=NEWEST),
@@ -723,6 +779,8 @@ FRAMEWORKS: List[AppServer] = [
     ),
     Daphne("daphne", "wrapped_asgi_app:app"),
     Daphne("daphne django", "django_project.asgi:application").with_django(),
+    Cheroot("cheroot"),
+    Twisted("twisted"),
     PassengerForPython("passenger for python"),
     ModWsgi("mod_wsgi embedded"),
     ModWsgi(

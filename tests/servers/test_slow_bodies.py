@@ -12,10 +12,12 @@ import pytest
 from app_servers import (
     DJANGO_ASGI,
     AppServer,
+    Cheroot,
     Daphne,
     Flask,
     Gunicorn,
     Hypercorn,
+    Twisted,
     Uvicorn,
     Uwsgi,
     Waitress,
@@ -46,6 +48,7 @@ CALL_THE_APP_AT_ONCE: List[Any] = [
 FRAMEWORKS: List[Any] = [
     gunicorn("gevent").needing("gevent"),
     gunicorn("eventlet").needing("eventlet"),
+    Cheroot("cheroot"),
     Hypercorn("hypercorn", "wrapped_asgi_app:app"),
 ]
 READ_BODIES_FIRST: List[Any] = [
@@ -57,6 +60,7 @@ FRAMEWORKS_THAT_READ_BODIES_FIRST: List[Any] = [
     Daphne("daphne", "wrapped_asgi_app:app"),
     Uvicorn("uvicorn wsgi", "--interface", "wsgi", "wrapped_app:app"),
     gunicorn("tornado").needing("tornado"),
+    Twisted("twisted"),
 ]
 
 
