@@ -1,9 +1,13 @@
-// A change in words, "web, rule office: dynos max 10 → 12", with the old value struck out.
+// A change in words, "web, rule office: wait after adding 60 s → 5 s", with the old value struck out.
 
 import { el } from './dom.js';
 
+// What may stand before the arrow: a list of names, a list of rules after "order", or one value.
+const OLD = /^(.*?)((?<=: order ).+|(?:\S+, )*\S+(?: (?:ms|s|%))?)$/;
+
 export function difference(change) {
-  const arrow = change.lastIndexOf(' → '), before = change.slice(0, Math.max(0, arrow)).lastIndexOf(' ');
-  if (arrow < 0 || before < 0) return el('span', {}, change);
-  return el('span', {}, el('em', {}, change.slice(0, before + 1)), el('del', {}, change.slice(before + 1, arrow)), ' ', el('ins', {}, change.slice(arrow + 3)));
+  const arrow = change.lastIndexOf(' → '), found = arrow < 0 ? null : OLD.exec(change.slice(0, arrow));
+  if (!found) return el('span', {}, change);
+  const [, before, old] = found;
+  return el('span', {}, el('em', {}, before), el('del', {}, old), ' ', el('ins', {}, change.slice(arrow + 3)));
 }

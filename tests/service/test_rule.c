@@ -716,12 +716,12 @@ static void each_difference_is_a_line_of_words(void **state) {
                       "web, rule office: days mon → mon, sun\n"
                       "web, rule office: from 08:00 → 09:00\n"
                       "web, rule office: to 24:00 → 23:00\n"
-                      "web, rule office: dynos max 10 → 12\n"
-                      "web, rule office: up wait 60 s → 5 s\n"
-                      "web, rule office: statistic p95 → mean\n"
+                      "web, rule office: maximum 10 → 12\n"
+                      "web, rule office: wait after adding 60 s → 5 s\n"
+                      "web, rule office: looks at p95 → mean\n"
                       "web, rule office: queues all → a, b\n"
-                      "web, rule office: automatic share 5 % → 0.5 %\n"
-                      "web, rule office: hold_while_jobs_run on → off\n");
+                      "web, rule office: share that may wait longer 5 % → 0.5 %\n"
+                      "web, rule office: waits for running jobs on → off\n");
     expect_difference(web,
                       "processes: {web: {rules: [{name: night, days: [sun]}, {name: office, days: "
                       "[mon], from: '08:00', to: '24:00', dynos: {max: 10}}, {}]}}",

@@ -8,33 +8,36 @@ static const char *const cares[] = {"lean", "balanced", "strict", NULL};
 const char *const rule_days[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun", NULL};
 
 #define AT(member) offsetof(struct rule, member)
-#define STEP(group)                                                            \
-    {                                                                          \
-        #group, "threshold_ms",    RULE_LONG, AT(group.threshold_ms),          \
-        0,      RULE_THRESHOLD_MS, " ms",     NULL},                           \
-        {#group, "step", RULE_INT, AT(group.step), 1, RULE_DYNOS, "", NULL}, { \
-#group, "wait", RULE_INT, AT(group.wait_s), 0, RULE_WAIT_S, " s", NULL \
-    }
+/* clang-format off */
+#define STEP(group, above, dynos, pause)                                                           \
+    {#group, "threshold_ms", RULE_LONG, AT(group.threshold_ms), 0, RULE_THRESHOLD_MS, " ms", NULL, \
+     above},                                                                                       \
+    {#group, "step", RULE_INT, AT(group.step), 1, RULE_DYNOS, "", NULL, dynos},                    \
+    {#group, "wait", RULE_INT, AT(group.wait_s), 0, RULE_WAIT_S, " s", NULL, pause}
 
 const struct rule_field rule_fields[] = {
-    {"", "name", RULE_NAME, AT(name), 1, RULE_NAME_SIZE - 1, "", NULL},
-    {"", "days", RULE_DAYS, AT(days), 1, 7, "", NULL},
-    {"", "from", RULE_FROM, AT(from_minute), 0, 1439, "", NULL},
-    {"", "to", RULE_TO, AT(to_minute), 0, 1440, "", NULL},
-    {"dynos", "min", RULE_INT, AT(min), 0, RULE_DYNOS, "", NULL},
-    {"dynos", "max", RULE_INT, AT(max), 0, RULE_DYNOS, "", NULL},
-    {"", "method", RULE_WORD, AT(method), 0, 0, "", methods},
-    STEP(up),
-    STEP(down),
-    {"", "statistic", RULE_WORD, AT(statistic), 0, 0, "", statistics},
-    {"", "window", RULE_INT, AT(window_s), 10, 600, " s", NULL},
-    {"", "queues", RULE_LIST, AT(queues), 0, RULE_QUEUES, "", NULL},
-    {"automatic", "goal_ms", RULE_LONG, AT(goal_ms), 1, RULE_THRESHOLD_MS, " ms", NULL},
-    {"automatic", "share", RULE_SHARE, AT(goal_per_mille), 1, 500, " %", NULL},
-    {"automatic", "care", RULE_WORD, AT(care), 0, 0, "", cares},
-    {"", "hold_while_jobs_run", RULE_SWITCH, AT(hold_while_jobs_run), 0, 1, "", NULL},
-    {"", "drain_by", RULE_INT, AT(drain_by_s), 0, RULE_WAIT_S, " s", NULL},
+    {"", "name", RULE_NAME, AT(name), 1, RULE_NAME_SIZE - 1, "", NULL, "name"},
+    {"", "days", RULE_DAYS, AT(days), 1, 7, "", NULL, "days"},
+    {"", "from", RULE_FROM, AT(from_minute), 0, 1439, "", NULL, "from"},
+    {"", "to", RULE_TO, AT(to_minute), 0, 1440, "", NULL, "to"},
+    {"dynos", "min", RULE_INT, AT(min), 0, RULE_DYNOS, "", NULL, "minimum"},
+    {"dynos", "max", RULE_INT, AT(max), 0, RULE_DYNOS, "", NULL, "maximum"},
+    {"", "method", RULE_WORD, AT(method), 0, 0, "", methods, "method"},
+    STEP(up, "adds above", "dynos added at once", "wait after adding"),
+    STEP(down, "removes below", "dynos removed at once", "wait before removing"),
+    {"", "statistic", RULE_WORD, AT(statistic), 0, 0, "", statistics, "looks at"},
+    {"", "window", RULE_INT, AT(window_s), 10, 600, " s", NULL, "looks at the last"},
+    {"", "queues", RULE_LIST, AT(queues), 0, RULE_QUEUES, "", NULL, "queues"},
+    {"automatic", "goal_ms", RULE_LONG, AT(goal_ms), 1, RULE_THRESHOLD_MS, " ms", NULL, "goal"},
+    {"automatic", "share", RULE_SHARE, AT(goal_per_mille), 1, 500, " %", NULL,
+     "share that may wait longer"},
+    {"automatic", "care", RULE_WORD, AT(care), 0, 0, "", cares, "care"},
+    {"", "hold_while_jobs_run", RULE_SWITCH, AT(hold_while_jobs_run), 0, 1, "", NULL,
+     "waits for running jobs"},
+    {"", "drain_by", RULE_INT, AT(drain_by_s), 0, RULE_WAIT_S, " s", NULL,
+     "waits for running jobs at most"},
 };
+/* clang-format on */
 const int rule_field_count = sizeof rule_fields / sizeof *rule_fields;
 
 _Static_assert(sizeof(enum rule_method) == sizeof(int), "an enum is read as an int");

@@ -28,6 +28,7 @@ struct rule_field {
     int64_t low, high;
     const char *unit;         /* " s", or "" */
     const char *const *words; /* of RULE_WORD, ended by NULL */
+    const char *said;         /* what differences call it: "maximum" */
 };
 
 /* In the order in which they are written; fields of a group stand together. */

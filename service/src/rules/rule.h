@@ -95,7 +95,7 @@ void rule_write_json_one(struct text *text, const struct rule *rule); /* one rul
 /* NULL where the set has no such process. */
 const struct rule_process *rule_process(const struct rule_set *set, const char *name);
 
-/* Each difference as a line of words: "web, rule office: dynos max 10 → 12". `before` NULL: there
+/* Each difference as a line of words: "web, rule office: maximum 10 → 12". `before` NULL: there
  * were none. Nothing where they are the same. */
 void rule_difference(struct text *text, const struct rule_set *before,
                      const struct rule_set *after);

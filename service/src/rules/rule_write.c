@@ -247,8 +247,7 @@ static void differ_rule(struct text *text, const char *process, const struct rul
     for (int i = 0; i < rule_field_count; i++) {
         const struct rule_field *field = &rule_fields[i];
         if (rule_field_equal(field, before, after)) continue;
-        text_format(text, "%s, rule %s: %s%s%s ", process, after->name, field->group,
-                    *field->group ? " " : "", field->name);
+        text_format(text, "%s, rule %s: %s ", process, after->name, field->said);
         put_words(text, before, field);
         text_put(text, " → ");
         put_words(text, after, field);

@@ -347,7 +347,7 @@ static void events(int64_t left_s) {
     struct made_app *shop = &apps[0];
     if (left_s == 9 * 3600)
         set_rules(shop, "anna", shop_rules[1],
-                  "web, rule working hours: dynos max 6 → 8\nweb, rule campaign: added at place 1");
+                  "web, rule working hours: maximum 6 → 8\nweb, rule campaign: added at place 1");
     if (left_s == 5 * 3600) pause_down(shop, "ben", 3600);
     if (left_s % 86400 == 7 * 3600 || left_s % 86400 == 3 * 3600) shop->release_s = wall_s;
     if (left_s == 2 * 3600) shop->web.ordered = shop->web.up = shop->web.ordered == 6 ? 5 : 6;
