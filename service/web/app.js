@@ -3,8 +3,8 @@
 
 import { $, $$, announce, el, note } from './dom.js';
 import { get, live } from './api.js';
-import { appName, appPath, chosenProcess, connection, frame, notice, processLinks, setLive, shown, trying } from './shell.js';
-import { count, day, dynos, hour, money, now, stamp, time, timeTag, unit, wait } from './words.js';
+import { appName, appPath, chosenProcess, connection, findApp, frame, notice, processLinks, setLive, shown, trying } from './shell.js';
+import { count, day, dynos, hour, money, now, span, stamp, time, timeTag, unit, wait } from './words.js';
 import { known, mean, measure, signalsOf } from './measured.js';
 import { counts, queueNames, showQueues } from './queues.js';
 import { Board, apart, area, colour, drawGap, gutter, hatch, hidden, isNarrow, line, readItem, steps, verticalLine, waitLabels, waitSplits } from './chart.js';
@@ -34,7 +34,7 @@ async function chooseSources() {
 const load = (a, b) => measure({ app: app.name, process: process.process, sources, signals, a, b });
 function use(found) {
   data = Object.assign(found, found.queues[0]);
-  marks = [...marksOf(data.events, process.process), ...ruleMarks(data.ticks)].sort((x, y) => x.t - y.t);
+  marks = [...marksOf(data.events, process.process, app.name), ...ruleMarks(data.ticks)].sort((x, y) => x.t - y.t);
   Object.assign($('#scrub'), { min: data.t[0], max: data.t.at(-1), step: data.step });
 }
 
@@ -105,9 +105,13 @@ function outsideIn(u) {
     ctx.rotate(-Math.PI / 4);
     ctx.font = `600 ${11.5 * r}px ${getComputedStyle(document.body).fontFamily}`;
     ctx.textBaseline = 'bottom';
-    const right = x < bbox.left + 130 * r;
+    const right = x < bbox.left + 130 * r, words = [`set to ${mark.to} from outside`, (right ? 9 : -9) * r, 4 * r];
     ctx.textAlign = right ? 'left' : 'right';
-    ctx.fillText(`set to ${mark.to} from outside`, (right ? 9 : -9) * r, 4 * r);
+    ctx.lineJoin = 'round'; // what stands behind the words must not run through them
+    ctx.lineWidth = 4 * r;
+    ctx.strokeStyle = colour('card');
+    ctx.strokeText(...words);
+    ctx.fillText(...words);
     ctx.restore();
   }
 }
@@ -174,8 +178,8 @@ function build() {
 function queueSummary({ p95: values }) {
   const p95 = known(values), slow = values.filter((v, i) => v !== null && data.above[i] !== null && v > data.above[i]).length;
   if (!p95.length) return 'Nothing was reported in this range.';
-  const worst = Math.max(...p95), where = data.t[values.indexOf(worst)], length = data.step < 60 ? `${data.step} s` : data.step < HOUR ? `${data.step / 60} min` : `${data.step / HOUR} h`;
-  return `${slow ? `p95 was above the threshold in ${slow} of ${p95.length} spans of ${length}` : 'p95 was never above the threshold'}; the worst had ${wait(worst)}, at ${stamp(where)}. The scale is squeezed above ${wait(knee())}.`;
+  const worst = Math.max(...p95), where = data.t[values.indexOf(worst)], length = span(data.step);
+  return `${slow ? `p95 was above the threshold for ${span(slow * data.step)} of ${span(Math.min(p95.length * data.step, to - from))}` : 'p95 was never above the threshold'}; the worst ${length} had ${wait(worst)}, at ${stamp(where)}. The scale is squeezed above ${wait(knee())}.`;
 }
 function summaries() {
   sources.forEach((source, n) => { $(n ? `#q${n}-sum` : '#q-sum').textContent = queueSummary(data.queues[n]); });
@@ -276,7 +280,7 @@ function take(changed) {
   if (range && (range <= HOUR || now() - to > 60)) refreshing ??= showLatest({ quietly: true }).catch(() => {}).finally(() => { refreshing = null; });
 }
 
-const measuredSignals = signalsOf(appName());
+const measuredSignals = findApp(appName()).then(({ name }) => signalsOf(name));
 measuredSignals.catch(() => {});
 app = await frame({ app: appName(), page: '' });
 process = chosenProcess(app);

@@ -65,12 +65,18 @@ function fleet(app, process) {
   return [el('b', {}, String(up)), ` ${process.process}${others.length ? `, ${others.join(', ')}` : ''}`, el('br'), pips(process)];
 }
 
+// The ledger's sentence as this page says it.
+function sentenceOf(app, process) {
+  const words = process.sentence.replace(/^(would )?hold (\d+)/, (all, would, n) => (would ? `would hold at ${n}` : `holding at ${n}`));
+  return app.processes.length > 1 ? `${process.process}: ${words}` : words[0].toUpperCase() + words.slice(1);
+}
+
 function build(app) {
   const process = mainProcess(app), waiting = app.state === 'waiting';
   return el('li', { class: `app ${app.state}`, 'data-app': app.name },
     el('div', { class: 'name' },
       el('div', { class: 'title' }, el('h2', {}, el('a', { href: waiting ? appPath(app.name, 'start') : appPath(app.name) }, app.name)), stateOf(app)),
-      el('p', { class: 'why' }, process?.sentence && !waiting ? `${process.process}: ${process.sentence}` : app.words)),
+      el('p', { class: 'why' }, process?.sentence && !waiting ? sentenceOf(app, process) : app.words)),
     el('div', { class: 'p95' }, process?.queue_time ? big(process.queue_time.ms) : el('span', { class: 'faint' }, '–'), el('small', {}, process ? `${process.process}, ${process.queue_time?.statistic ?? 'p95'} now` : '')),
     el('div', { class: 'graph' }, process ? graph(app, process) : null),
     el('div', { class: 'count' }, fleet(app, process)));

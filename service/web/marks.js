@@ -2,13 +2,14 @@
 // scalings above dynos. What is too close becomes one mark that says how many.
 
 import { $, $$, el, glyph, renew } from './dom.js';
-import { hour, stamp, timeTag } from './words.js';
+import { brief, hour, stamp, timeTag } from './words.js';
 
 const RANK = ['act', 'outside', 'release', 'up', 'down', 'pause', 'rule', 'edit'];
 const isScaling = (mark) => mark.kind === 'up' || mark.kind === 'down';
 
-// Events of the API as marks of a process: {t, kind, text}.
-export function marksOf(events, process) {
+// Events of the API as marks of a process: {t, kind, text}. What people did is told without the app's
+// name, which stands above.
+export function marksOf(events, process, app) {
   return events.filter((event) => event.process === undefined || event.process === process).map((event) => {
     const { t } = event;
     switch (event.kind) {
@@ -16,7 +17,7 @@ export function marksOf(events, process) {
       case 'shadow': return { t, kind: event.to > event.from ? 'up' : 'down', shadow: true, text: `Scaling was off, else ${event.sentence}` };
       case 'outside': return { t, kind: 'outside', text: `somebody else set ${event.dynos} dynos`, to: event.dynos };
       case 'release': return { t, kind: 'release', text: 'a release' };
-      case 'change': return { t, kind: event.what.includes('pause') || event.what.includes('boost') ? 'pause' : 'edit', text: `${event.who} ${event.what}${event.changes.length ? `: ${event.changes.join('; ')}` : ''}` };
+      case 'change': return { t, kind: event.what.includes('pause') || event.what.includes('boost') ? 'pause' : 'edit', text: `${event.who} ${event.what.replace(` of ${app}`, '')}${event.changes.length ? `: ${event.changes.join('; ')}` : ''}` };
       case 'act': return event.trouble ? { t, kind: 'act', text: `the platform: ${event.trouble}` } : null;
       default: return null;
     }
@@ -124,7 +125,7 @@ export function showList(board, marks, why) {
   $('#e-sum').textContent = list.length ? `${times(number('up'), 'up')}, ${times(number('down'), 'down')}, ${number('outside')} from outside.` : 'Nothing in this range.';
   renew($('#events'), ...list.slice(0, 300).map((mark) => {
     const [head, ...rest] = mark.text.split(': ');
-    const li = el('li', { 'data-t': mark.t, class: mark.shadow && 'shadow' }, glyphOf(mark.kind), el('div', {}, el('div', { class: 'line' }, el('span', { class: 'what' }, head[0].toUpperCase() + head.slice(1)), MADE.includes(mark.kind) ? el('a', { href: why(mark.t), title: 'Why' }, timeTag(mark.t, stamp(mark.t))) : timeTag(mark.t, stamp(mark.t))), rest.length ? el('div', {}, rest.join(': ')) : null));
+    const li = el('li', { 'data-t': mark.t, class: mark.shadow && 'shadow' }, glyphOf(mark.kind), el('div', {}, el('div', { class: 'line' }, el('span', { class: 'what' }, head[0].toUpperCase() + head.slice(1)), MADE.includes(mark.kind) ? el('a', { href: why(mark.t), title: 'Why' }, timeTag(mark.t, brief(mark.t))) : timeTag(mark.t, brief(mark.t))), rest.length ? el('div', {}, rest.join(': ')) : null));
     li.addEventListener('mouseenter', () => board.mark(mark.t));
     li.addEventListener('mouseleave', () => board.mark(null));
     return li;

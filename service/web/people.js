@@ -24,7 +24,7 @@ async function people() {
       people();
       audit();
     });
-    const link = el('button', { class: 'b small plain', type: 'button', 'aria-label': `New password link for ${person.name}` }, 'Link');
+    const link = el('button', { class: 'b small plain', type: 'button', 'aria-label': `New link for ${person.name}, to set a password` }, 'New link');
     link.addEventListener('click', async () => showLink(await trying(post(`/people/${person.id}/link`, {})), person.name));
     return el('tr', {}, el('th', { scope: 'row' }, el('div', { class: 'who' }, el('span', { class: 'avatar', 'aria-hidden': 'true' }, [...person.name].slice(0, 2).join('').toUpperCase()), el('div', {}, person.name, own ? [' ', el('span', { class: 'tag' }, 'you')] : null))),
       el('td', { 'data-word': 'May' }, role), el('td', { 'data-word': 'Last here' }, when(person.seen, 'never')), el('td', { class: 'n' }, own ? null : [link, out]));

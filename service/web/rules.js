@@ -3,25 +3,25 @@
 
 import { $, $$, announce, el, icon, note } from './dom.js';
 import { get, may, post, put } from './api.js';
-import { appName, appPath, chosenProcess, frame, processLinks, setLive, shown, trying } from './shell.js';
-import { Board, apart, area, colour, hidden, isNarrow, line, readItem, waitLabels, waitSplits } from './chart.js';
+import { appName, appPath, chosenProcess, findApp, frame, processLinks, setLive, shown, trying } from './shell.js';
+import { Board, apart, area, colour, gutter, hidden, isNarrow, line, readItem, steps, waitLabels, waitSplits } from './chart.js';
 import { squeezed } from './spark.js';
 import { difference } from './difference.js';
-import { dynos, now, span, stamp, timeTag, wait } from './words.js';
+import { dynos, money, now, span, stamp, timeTag, wait } from './words.js';
 import { changeInWords, clockChanges, nightOf } from './clocks.js';
-import { DAYS, DAY_LONG, DAY_NAMES, isDefault, whenInWords } from './week.js';
+import { DAYS, DAY_LONG, DAY_NAMES, hoursAWeek, isDefault, whenInWords } from './week.js';
 import { drawWeek } from './week-view.js';
 import { signalsOf } from './measured.js';
 import { counts, queueNames } from './queues.js';
 import { bindTrial } from './trial.js';
 
-const STEP = 180, DAY = 86400;
+const STEP = 180, DAY = 86400, WEEK_H = 168, MONTH_H = 730;
 const name = appName(), path = appPath(name);
-const sources = signalsOf(name).catch(() => new Map());
+const sources = findApp(name).then(() => signalsOf(name)).catch(() => new Map());
 const app = await frame({ app: name, page: 'rules' });
 const mayChange = await may('operate');
 const reported = queueNames(await sources);
-let etag, saved, rules, process, open = 0, how = 'form', chart, data = null;
+let etag, saved, rules, process, open = 0, how = 'form', chart, data = null, price = null;
 const current = () => rules.processes[process].rules[open];
 const list = () => rules.processes[process].rules;
 const tone = (i) => (isDefault(list()[i]) ? 'tone3' : `tone${i % 3}`);
@@ -197,6 +197,12 @@ function jobs(rule) {
   return [el('label', {}, box, 'remove none while a job would be cut off,'), word(' for at most '), number('Longest wait for running jobs, seconds', rule.drain_by, (v) => { rule.drain_by = v; }, { max: 86400 }), word(' s')];
 }
 
+function nameEditor() {
+  const rule = current(), whole = how === 'yaml';
+  $('#edit-head').textContent = whole ? 'All rules' : rule.name;
+  $('#edit-hint').textContent = whole ? 'Of all process types of the app.' : `Rule ${open + 1} of ${list().length}: ${whenInWords(rule)}.`;
+}
+
 function form() {
   const rule = current(), isWeb = process === 'web';
   const nameBox = el('input', { type: 'text', value: rule.name, maxlength: 80, 'aria-label': 'The rule’s name' });
@@ -206,12 +212,11 @@ function form() {
   const picker = isWeb ? null : queuePicker(rule, queues);
   const drop = el('button', { class: 'b small plain', type: 'button' }, 'Remove this rule');
   drop.addEventListener('click', () => { list().splice(open, 1); open = 0; draw(); changed(); });
-  $('#edit-head').textContent = rule.name;
-  $('#edit-hint').textContent = `Rule ${open + 1} of ${list().length}: ${whenInWords(rule)}.`;
+  nameEditor();
   $('#form').replaceChildren(...[
     part('', 'Name', nameBox),
     isDefault(rule) ? null : part('', 'When', el('div', { class: 'days' }, DAYS.map((_, i) => dayBox(rule, i))), el('div', {}, word('from '), clockBox(rule, 'From', 'from', '00:00'), word(' to '), clockBox(rule, 'To', 'to', '24:00'), word(` in ${rules.zone}`))),
-    part('', 'How many', word('from '), number('At least so many dynos', rule.dynos.min, (v) => { rule.dynos.min = v; }, { max: 1000 }), word(' to '), number('At most so many dynos', rule.dynos.max, (v) => { rule.dynos.max = v; }, { max: 1000 }), word(' dynos')),
+    part('', 'How many', word('from '), number('At least so many dynos', rule.dynos.min, (v) => { rule.dynos.min = v; }, { max: 1000 }), word(' to '), number('At most so many dynos', rule.dynos.max, (v) => { rule.dynos.max = v; }, { max: 1000 }), word(' dynos'), el('p', { class: 'hint', id: 'takes' })),
     part('', 'How', method(rule)),
     ...(isAutomatic(rule) ? byItself(rule, isWeb) : inSteps(rule)),
     isWeb ? null : part('', 'Queues', queues, picker, el('p', { class: 'hint' }, 'The one that waits longest decides. Names, and patterns with *, between commas; none: all of them.')),
@@ -219,6 +224,21 @@ function form() {
     isDefault(rule) ? null : el('p', {}, drop),
   ].filter(Boolean));
   $('#form').inert = !mayChange;
+  sayTaken();
+}
+
+// What the least and the most of the rule take in a month, for the hours in which it counts.
+function sayTaken() {
+  const { dynos: { min, max } } = current(), hours = hoursAWeek(list())[list().indexOf(current())];
+  const taken = (n) => {
+    const monthly = n * hours / WEEK_H * MONTH_H;
+    return price ? money(monthly * price.cents_a_month / 100 / MONTH_H, price.currency) : `${Math.round(monthly).toLocaleString('en-US')} dyno-hours`;
+  };
+  $('#takes').textContent = `It counts for ${Math.round(hours)} of the ${WEEK_H} hours of a week. In these, ${dynos(min)} ${price ? 'cost' : 'take'} ${taken(min)} a month, ${dynos(max)} ${taken(max)}.`;
+}
+async function findPrice() {
+  ({ price } = await get(`${path}/processes/${encodeURIComponent(process)}/usage?from=-1m&to=now&step=60`));
+  sayTaken();
 }
 
 // ---------------------------------------------------------------- the chart of the last day
@@ -228,6 +248,8 @@ const flat = (value) => data.t.map(() => value);
 // The lines of the rule: what is above the first is slow.
 const upper = () => (isAutomatic(current()) ? current().automatic.goal_ms : current().up.threshold_ms);
 const lower = () => (isAutomatic(current()) ? null : current().down.threshold_ms);
+const fleetData = () => [data.t, data.ordered, flat(current().dynos.max), flat(current().dynos.min)];
+let fleetChart;
 const chartData = () => [data.t, data.p95, data.p95.map((v) => (v === null ? null : Math.max(v, upper()))), flat(upper()), flat(lower())];
 
 // The queue that decides, or the first that counts.
@@ -241,20 +263,30 @@ async function sourceOf(name) {
 async function loadChart() {
   const source = await sourceOf(process), to = Math.floor(now() / STEP) * STEP + STEP;
   const { points } = await get(`${path}/series?source=${encodeURIComponent(source)}&from=${to - DAY}&to=${to}&step=${STEP}`);
-  data = { t: points.map((p) => p.t), p95: points.map((p) => (p.count ? p.p95 : null)) };
+  const fleet = new Map((await get(`${path}/processes/${encodeURIComponent(process)}/chart?from=${to - DAY}&to=${to}&step=${STEP}`)).points.map((p) => [Math.floor(p.t / STEP) * STEP, p.ordered]));
+  data = { t: points.map((p) => p.t), p95: points.map((p) => (p.count ? p.p95 : null)), ordered: points.map((p) => fleet.get(p.t) ?? null) };
   const narrow = isNarrow(), knee = () => Math.max(20, upper() * 1.2);
   board.clear();
   chart = board.add($('#c-chart'), {
-    height: narrow ? 240 : 400, margin: narrow ? 66 : 134, data: chartData(),
+    height: narrow ? 220 : 330, margin: narrow ? 66 : 156, data: chartData(), xLabels: false,
     y: { ...squeezed(knee()), range: (u, min, max) => [0, Math.max(2.2 * knee(), (max || 0) * 1.05)] },
     yAxis: { splits: waitSplits, filter: apart, values: waitLabels },
     series: [area('queue-soft', 'queue', { dot: 'queue' }), hidden, line('ink', { dash: [6, 4], width: 1.4 }), line('ink', { dash: [2, 4], width: 1.4 })],
     bands: [{ series: [2, 3], fill: () => colour('attention-fill') }],
     read: (i) => { $('#c-read').replaceChildren(readItem('p95', 'p95', wait(data.p95[i ?? data.t.length - 1])), el('span', {}, i === null ? 'now' : stamp(data.t[i]))); },
   });
+  fleetChart = board.add($('#f-chart'), {
+    height: narrow ? 150 : 200, margin: narrow ? 66 : 156, data: fleetData(),
+    y: { range: (u, min, max) => [0, Math.max(4, Math.ceil(max) + 0.6)] },
+    yAxis: { incrs: [1, 2, 5, 10, 20, 50, 100, 200], space: 26, values: (u, v) => v.map(String) },
+    series: [area('dyno-soft', 'dyno', { ...steps, dot: 'dyno' }), line('ink-2', { dash: [6, 4], width: 1.2 }), line('ink-2', { dash: [2, 4], width: 1.2 })],
+    read: (i) => { $('#f-read').replaceChildren(readItem('up', 'dynos', data.ordered[i ?? data.ordered.findLastIndex((v) => v !== null)] ?? '–')); },
+    after: (u) => { const { min, max } = current().dynos; gutter(u, [[max, 'at most', String(max)], [min, 'at least', String(min)]]); },
+  });
   board.resized = () => requestAnimationFrame(handles);
   requestAnimationFrame(handles);
   sums();
+  sumFleet();
 }
 
 // The two thresholds, to drag at the chart's right. The same numbers stand in the form.
@@ -291,11 +323,16 @@ function sums() {
     : least === null ? `${above}, and not for ${span((known.length - over) * STEP)}. Drag the goal at the chart’s right, or type it.`
       : `${above}, below ${wait(least)} for ${span(under * STEP)}, between them for ${span((known.length - over - under) * STEP)}. Drag the two values at the chart’s right, or type them.`;
 }
+function sumFleet() {
+  const known = data.ordered.filter((v) => v !== null), { min, max } = current().dynos, lasting = (fits) => span(known.filter(fits).length * STEP);
+  $('#f-sum').textContent = known.length ? `As it was: ${max} or more for ${lasting((v) => v >= max)}, ${min} or fewer for ${lasting((v) => v <= min)}.` : 'Nothing is known of the dynos in the last 24 h.';
+}
 function redraw() {
   $('#list').replaceChildren(...list().map(row));
   calendar();
-  $('#edit-head').textContent = current().name;
-  if (data && chart) { chart.setData(chartData()); handles(); sums(); }
+  nameEditor();
+  if ($('#takes')) sayTaken();
+  if (data && chart) { chart.setData(chartData()); fleetChart.setData(fleetData()); handles(); sums(); sumFleet(); }
 }
 
 // ---------------------------------------------------------------- YAML
@@ -327,6 +364,7 @@ $('#how').addEventListener('click', async (event) => {
   for (const button of $$('#how button')) button.setAttribute('aria-pressed', String(button.dataset.how === how));
   $('.edit').hidden = how === 'yaml';
   $('#yaml').hidden = how !== 'yaml';
+  nameEditor();
   if (how === 'yaml') await showYaml().catch(() => {}); else draw();
 });
 
@@ -411,7 +449,7 @@ async function start() {
   processLinks(app, process);
   draw();
   if (how === 'yaml') await showYaml();
-  await Promise.all([loadChart(), past()]).catch(() => {});
+  await Promise.all([loadChart(), past(), findPrice()]).catch(() => {});
 }
 
 process = chosenProcess(app)?.process;

@@ -83,22 +83,24 @@ function clockOf(t) {
 
 function byDay() {
   const list = new Map();
+  for (let t = from; t <= to; t += HOUR) list.set(day(t), list.get(day(t)) ?? { t, seconds: 0, slow: 0, known: 0 });
   for (const point of used.points) {
-    const name = day(point.t), one = list.get(name) ?? { t: point.t, seconds: 0, slow: 0 };
+    const one = list.get(day(point.t));
+    if (!one) continue;
     one.seconds += point.dyno_s;
     one.slow += point.slow_s;
-    list.set(name, one);
+    one.known += point.known_s;
   }
-  const all = [...list.values()], top = Math.max(1, ...all.map((one) => one.seconds)), dearest = all.find((one) => one.seconds === top);
+  const all = [...list.values()], seen = all.filter((one) => one.known), top = Math.max(1, ...seen.map((one) => one.seconds)), dearest = seen.find((one) => one.seconds === top);
   $('#day-chart').replaceChildren(...all.map((one, i) => {
-    const bar = el('i', { class: one === all.at(-1) && 'part', title: `${shortDay(one.t)}: ${cost(one.seconds)}, ${slowWords(one.slow)}` });
-    bar.style.height = `${Math.max(1, one.seconds / top * 100)}%`;
-    return el('div', {}, bar, el('span', {}, all.length <= 8 || i % 7 === 0 ? shortDay(one.t) : ''));
+    const bar = el('i', { class: one.known ? one === all.at(-1) && 'part' : 'none', title: one.known ? `${shortDay(one.t)}: ${cost(one.seconds)}, ${slowWords(one.slow)}` : `${shortDay(one.t)}: nothing is known` });
+    bar.style.height = one.known ? `${Math.max(1, one.seconds / top * 100)}%` : '100%';
+    return el('div', {}, bar, el('span', {}, all.length <= 8 ? [shortDay(one.t).slice(0, 3), el('br'), shortDay(one.t).slice(4)] : i % 7 === 0 ? shortDay(one.t) : ''));
   }));
-  const whole = all.slice(1, -1);
-  $('#day-sum').textContent = `${whole.length ? `${cost(sum(whole, (one) => one.seconds) / whole.length)} a day on average. ` : ''}${dearest ? `The most on ${shortDay(dearest.t)}: ${cost(dearest.seconds)}. ` : ''}Today is not over.`;
+  const whole = seen.slice(1, -1);
+  $('#day-sum').textContent = `${seen.length < all.length ? 'Hatched: nothing is known. ' : ''}${whole.length > 1 ? `${cost(sum(whole, (one) => one.seconds) / whole.length)} a day on average. ` : ''}${dearest ? `The most on ${shortDay(dearest.t)}: ${cost(dearest.seconds)}. ` : ''}Today is not over.`;
   $('#day-table').replaceChildren(el('table', {}, el('thead', {}, el('tr', {}, ['Day', priced() ? 'Cost' : 'Dyno-hours', 'Slow minutes'].map((word, i) => el('th', { scope: 'col', class: i && 'n' }, word)))),
-    el('tbody', {}, all.toReversed().map((one) => el('tr', {}, el('th', { scope: 'row' }, shortDay(one.t)), el('td', { class: 'n' }, cost(one.seconds)), el('td', { class: 'n' }, String(minutes(one.slow))))))));
+    el('tbody', {}, seen.toReversed().map((one) => el('tr', {}, el('th', { scope: 'row' }, shortDay(one.t)), el('td', { class: 'n' }, cost(one.seconds)), el('td', { class: 'n' }, String(minutes(one.slow))))))));
 }
 
 function byWeek() {
@@ -108,17 +110,18 @@ function byWeek() {
     cell.dyno += point.dyno_s;
     cell.known += point.known_s;
   }
-  // The mean number of dynos in a part of the week, for all of its six hours.
-  const mean = hours.map((row) => row.map((cell) => (cell.known ? cell.dyno / cell.known * 6 * HOUR : null)));
+  // The mean number of dynos in a part of the week, for all of its six hours; an hour of it must be
+  // known to tell.
+  const mean = hours.map((row) => row.map((cell) => (cell.known >= HOUR ? cell.dyno / cell.known * 6 * HOUR : null)));
   const flat = mean.flat().filter((v) => v !== null), low = Math.min(...flat), high = Math.max(...flat);
   const shade = (v) => `h${Math.min(4, Math.floor((v - low) / (high - low + 1e-9) * 5))}`;
   const missing = mean.flat().length - flat.length;
-  $('#week-sum').textContent = `${cost(sum(flat, (v) => v))}${missing ? ` for what is known; ${count(missing, 'part')} of the week not seen yet` : ' in all'}. Darker is more. Times are those of ${zoneName()}.`;
+  $('#week-sum').textContent = `${cost(sum(flat, (v) => v))}${missing ? ` for what is known; hatched ${missing === 1 ? 'is the part' : `are the ${missing} parts`} of the week not seen yet` : ' in all'}. Darker is more. Times are those of ${zoneName()}.`;
   $('#heat').replaceChildren(
     el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, el('span', { class: 'unseen' }, 'Day')), PARTS.map(([name, a, b]) => el('th', { scope: 'col' }, name, el('div', { class: 'faint' }, `${a}–${b}`))), el('th', { scope: 'col' }, 'Day'))),
     el('tbody', {}, mean.map((row, i) => el('tr', {}, el('th', { scope: 'row' }, el('span', { class: 'hide-narrow' }, DAY_LONG[i]), el('span', { class: 'only-narrow' }, DAY_NAMES[i])),
-      row.map((v) => (v === null ? el('td', { class: 'num' }, '–') : el('td', { class: `num ${shade(v)}` }, cost(v)))),
-      el('td', { class: 'num sum' }, row.every((v) => v !== null) ? cost(sum(row, (v) => v)) : '–')))));
+      row.map((v) => (v === null ? el('td', { class: 'none' }, el('span', { class: 'unseen' }, 'not seen yet')) : el('td', { class: `num ${shade(v)}` }, cost(v)))),
+      el('td', { class: 'num sum' }, row.every((v) => v !== null) ? cost(sum(row, (v) => v)) : '')))));
 }
 
 // ---------------------------------------------------------------- what scaling took, and the price

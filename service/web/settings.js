@@ -8,7 +8,7 @@ import { dynos, stamp, timeTag } from './words.js';
 
 const name = appName(), path = appPath(name);
 const KINDS = { command: 'a program on the service’s machine', ecs: 'Amazon ECS', fly: 'Fly.io', heroku: 'Heroku', kubernetes: 'Kubernetes', railway: 'Railway', render: 'Render', scalingo: 'Scalingo', webhook: 'a webhook' };
-let app = await frame({ app: name, page: 'settings' });
+let app = await frame({ app: name, page: 'settings' }).then(() => get(path));
 const admin = await may('admin');
 
 const pairs = (list) => list.filter(Boolean).flatMap(([key, value]) => [el('dt', {}, key), el('dd', {}, value)]);
@@ -27,6 +27,9 @@ async function platform() {
   }
   $('#platform-form').replaceChildren(admin ? form(set) : '');
 }
+
+// What the settings of platforms are called, by their names in the API.
+const SETTINGS = { app: 'App there', ca: 'Certificates', cluster: 'Cluster', command: 'Program', directory: 'Its folder', environment: 'Environment', namespace: 'Namespace', processes: 'Names there', region: 'Region', server: 'Server', url: 'Address' };
 
 // Lists as words, and {web: 'shop-web'} as web=shop-web.
 function inWords(value) {
@@ -54,7 +57,7 @@ function health(set) {
         : note('attention', 'warn', 'The number of dynos was not read yet.', ''), ' ', test);
   $('#platform-pairs').replaceChildren(...pairs([
     ['Platform', KINDS[set.kind] ?? set.kind],
-    ...Object.entries(set.settings).map(([key, value]) => [key, el('code', {}, inWords(value))]),
+    ...Object.entries(set.settings).map(([key, value]) => [SETTINGS[key] ?? key, el('code', {}, inWords(value))]),
     ['Credential', set.has_secret ? 'Kept encrypted, and never shown again.' : 'None is needed or set.'],
   ]));
 }
@@ -139,7 +142,7 @@ function report() {
   const heard = app.processes.map((p) => p.queue_time?.heard_age).filter((age) => age !== null && age !== undefined);
   $('#report-pairs').replaceChildren(...pairs([
     ['Last report', heard.length ? `${Math.min(...heard)} s ago` : 'none yet'],
-    ...app.report_tokens.map((token) => [`…${token.hint}`, ['made ', timeTag(token.created, stamp(token.created)), token.expires ? [', works until ', timeTag(token.expires, stamp(token.expires))] : ', in use']]),
+    ...app.report_tokens.map((token) => [`Address …${token.hint}`, ['made ', timeTag(token.created, stamp(token.created)), token.expires ? [', works until ', timeTag(token.expires, stamp(token.expires))] : ', in use']]),
   ]));
 }
 $('#rotate').addEventListener('click', async () => {

@@ -2,7 +2,7 @@
 // foot with the clock and the colours, and the sign that says whether the page is live.
 
 import { $, $$, el, icon, note, renew } from './dom.js';
-import { get, may, remove, whoami } from './api.js';
+import { Problem, get, may, remove, whoami } from './api.js';
 import { time, useZone } from './words.js';
 
 // The name of the app in the path: /apps/NAME/...
@@ -101,6 +101,16 @@ function tabs(name, page) {
   $('#tabs').append(el('div', { class: 'wide' }, el('ul', {}, TABS.map(([path, word]) => el('li', {}, el('a', { href: appPath(name, path), 'aria-current': path === page && 'page' }, word))))));
 }
 
+// All apps, asked for once a page; and one of them. Whether an app exists is read from the list, so
+// that a mistyped address is no failed request.
+let listed = null;
+const allApps = () => { listed ??= get('/apps'); return listed; };
+export async function findApp(name) {
+  const { apps } = await allApps(), found = apps.find((one) => one.name === name);
+  if (!found) throw new Problem(404, `There is no app ${name}.`);
+  return found;
+}
+
 // A page that can't be shown: nothing of it is there, or this one may not see it. In its place stands
 // why, and where to go on.
 function instead(problem, name) {
@@ -108,17 +118,18 @@ function instead(problem, name) {
     : problem.status === 403 ? ['This is not yours to see', problem.message]
       : ['This page can’t be shown', problem.message];
   document.title = `${title} · Dynoscale`;
-  $('#tabs')?.replaceChildren();
+  $('#tabs')?.remove();
   $('#main').replaceChildren(el('div', { class: 'wide' }, el('div', { class: 'card empty' }, el('h1', {}, title), el('p', {}, words), el('p', { class: 'after' }, el('a', { class: 'b primary', href: '/' }, 'All apps')))));
   shown();
   return new Promise(() => {}); // whoever waits for the page waits for ever
 }
 
-// Builds the frame. `needs`: the role without which there is nothing to see. With the name of an app it gives that app, as the API shows it; `page` is its tab.
+// Builds the frame. `needs`: the role without which there is nothing to see. With the name of an app
+// it gives that app, as the API's list shows it; `page` is its tab.
 export async function frame({ app: name, page, needs } = {}) {
   let who, app, apps;
   try {
-    [who, app, { apps }] = await Promise.all([whoami(), name ? get(appPath(name)) : null, name ? get('/apps') : { apps: [] }]);
+    [who, app, { apps }] = await Promise.all([whoami(), name ? findApp(name) : null, name ? allApps() : { apps: [] }]);
   } catch (problem) {
     bareFrame();
     return instead(problem, name);

@@ -38,6 +38,13 @@ export function stretches(rules, day) {
   return { top, under };
 }
 
+// Hours of a week for which each rule counts.
+export function hoursAWeek(rules) {
+  const minutes = rules.map(() => 0);
+  DAYS.forEach((_, day) => { for (const { from, to, rule } of stretches(rules, day).top) minutes[rules.indexOf(rule)] += to - from; });
+  return minutes.map((m) => m / 60);
+}
+
 export function daysInWords(days) {
   const key = (days ?? DAYS).map((d) => DAYS.indexOf(d)).sort().join('');
   if (key === '0123456') return 'every day';

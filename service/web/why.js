@@ -95,7 +95,7 @@ function row(entry) {
 const ago = (v) => (v < 1 ? 'just then' : `${span(v)} before`);
 const yes = (v) => (v ? 'yes' : null);
 const KNOWN = {
-  value_ms: ['The rule’s statistic', wait], samples: ['Requests or jobs in the window', number], samples_above: ['Of these, above the threshold', number],
+  value_ms: [({ rule_in_force: rule }) => (rule ? `${rule.statistic} of the last ${rule.window} s` : 'The wait that was measured'), wait], samples: ['Requests or jobs in the window', number], samples_above: ['Of these, above the threshold', number],
   ordered: ['Dynos ordered', number], up: ['Of these up', number], booting: ['Of these booting', (v) => (v ? number(v) : null)], dynos_heard: ['Dynos that reported', number],
   heard_age: ['Newest report', ago], formation_age: ['Dynos last read', ago], limit: ['The platform allows', number], boot_s: ['A dyno takes to start', span],
   releasing: ['A release was under way', yes], release_age: ['Last release', ago], outside_age: ['Last change from outside', ago], act_age: ['Last order', ago],
@@ -109,12 +109,13 @@ const REMEMBERED = {
 function number(v) { return v.toLocaleString('en-US'); }
 function moment(v) { return v ? timeTag(v, `${isToday(v) ? '' : `${day(v)}, `}${time(v)}`) : null; }
 
-// `words`: name → [label, format]; a format gives null for what is not worth a line.
-function inputs(list, words) {
+// `words`: name → [label, format]; a format gives null for what is not worth a line. A label may depend
+// on the whole decision.
+function inputs(list, words, all) {
   const rows = Object.entries(words).map(([name, [label, format]]) => {
     const found = list.find((one) => one.name === name);
     const shown = found && found.value !== -1 ? format(found.value) : null;
-    return shown === null ? null : [el('dt', {}, label), el('dd', {}, shown)];
+    return shown === null ? null : [el('dt', {}, typeof label === 'function' ? label(all) : label), el('dd', {}, shown)];
   }).filter(Boolean);
   return rows.length ? el('dl', { class: 'pairs' }, rows) : el('p', { class: 'hint' }, 'Nothing yet.');
 }
@@ -166,9 +167,9 @@ async function fill(box) {
     entry.all.length > 1 ? el('div', { class: 'row' }, el('span', { class: 'quiet' }, `Decision ${which + 1} of ${entry.all.length} alike`), turn(-1, 'The one before', '‹'), turn(1, 'The one after', '›')) : null,
     el('div', {}, el('p', { class: 'quiet when' }, glyph(glyphOf(entry)), timeTag(tick.t, `${day(tick.t)}, ${time(tick.t)}`)), el('p', { class: 'sentence' }, tick.sentence[0].toUpperCase() + tick.sentence.slice(1)), tick.scaling ? null : el('p', { class: 'hint' }, 'Scaling was off: this was not done.'), all.next ? el('p', { class: 'hint' }, `Next: ${all.next}`) : null),
     all.trouble ? note('attention', 'warn', 'The platform said:', all.trouble) : null,
-    el('div', {}, el('h2', {}, 'What was known'), all.queue ? el('p', { class: 'hint' }, `The queue that decided: ${all.queue}`) : null, inputs(all.situation, KNOWN)),
+    el('div', {}, el('h2', {}, 'What was known'), all.queue ? el('p', { class: 'hint' }, `The queue that decided: ${all.queue}`) : null, inputs(all.situation, KNOWN, all)),
     el('div', {}, el('h2', {}, 'The rule that counted'), ruleOf(all)),
-    el('div', {}, el('h2', {}, 'What was remembered'), inputs(all.memory, REMEMBERED)),
+    el('div', {}, el('h2', {}, 'What was remembered'), inputs(all.memory, REMEMBERED, all)),
     everything(all.situation, all.memory),
     again(tick),
     el('div', { class: 'row' }, json, el('a', { class: 'b small plain', href: `${appPath(app.name)}?process=${encodeURIComponent(process.process)}#at=${tick.t}` }, 'See it on the chart')),

@@ -59,6 +59,8 @@ export const day = (t) => format({ weekday: 'long', day: 'numeric', month: 'long
 export const shortDay = (t) => format({ weekday: 'short', day: 'numeric', month: 'short' }).format(t * 1000);
 export const isToday = (t) => day(t) === day(now());
 export const stamp = (t) => (isToday(t) ? hour(t) : `${shortDay(t)}, ${hour(t)}`);
+// 14:32, Sun 14:32, 2 Nov 14:32: for lists, whose times say the whole in their title.
+export const brief = (t) => (isToday(t) ? hour(t) : `${now() - t < 6 * 86400 ? format({ weekday: 'short' }).format(t * 1000) : format({ day: 'numeric', month: 'short' }).format(t * 1000)} ${hour(t)}`);
 export function timeTag(t, text = time(t)) {
   return el('time', { datetime: new Date(t * 1000).toISOString(), title: `${day(t)}, ${time(t)} (${zone})` }, text);
 }

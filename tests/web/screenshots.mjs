@@ -28,7 +28,7 @@ async function keepAlive() {
   }));
   await send();
   setInterval(send, 5000).unref();
-  await until('an app is heard', async () => (await service.api('GET', '/apps/shop-production')).processes.every((one) => Number.isFinite(one.queue_time?.ms)));
+  await until('an app is heard', async () => (await service.api('GET', '/apps/shop-production')).processes.every((one) => Number.isFinite(one.queue_time?.ms) && !/no report/i.test(one.sentence)));
 }
 try {
   await furnish(service);

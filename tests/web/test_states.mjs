@@ -43,6 +43,59 @@ test('what one tab changes, another shows by itself', { skip }, () => visit(APP,
   await page.waitForSelector('#boost:has-text("Boost…")');
 }));
 
+test('an app that there is not: the page says so, and nothing that it asks for fails', { skip }, async () => {
+  for (const path of ['', '/rules', '/why', '/savings', '/settings', '/start']) {
+    const { context, page, faults } = await open(chromium, service, {}), refused = [];
+    page.on('response', (answer) => { if (answer.status() >= 400) refused.push(`${answer.status()} ${answer.url()}`); });
+    await page.goto(`${service.url}/apps/nothing-here${path}`);
+    await page.waitForSelector('h1:has-text("There is no app nothing-here")');
+    await settled(page);
+    await context.close();
+    assert.deepEqual([...refused, ...faults], []);
+  }
+  assert.equal((await fetch(`${service.url}/api/v1/apps/nothing-here`, { headers: { Cookie: service.cookie } })).status, 404);
+});
+
+test('what happened is as long as the charts beside it, and tells no name that stands above', { skip }, () => visit(APP, {}, async (page) => {
+  await settled(page);
+  const [charts, list] = await Promise.all(['#charts', '.rail'].map(async (place) => (await page.$(place)).boundingBox()));
+  assert.ok(Math.abs(charts.height - list.height) < 1, `${charts.height} and ${list.height} px`);
+  assert.doesNotMatch(await page.textContent('#events'), /shop-production/);
+}));
+
+test('a change is told in words, with what it was before struck out', { skip }, () => visit(`${APP}/rules`, {}, async (page) => {
+  await page.click('#list button:has-text("default")');
+  await page.fill('[aria-label="Add above, ms"]', '60');
+  await page.waitForSelector('#changes ins');
+  assert.match(await page.textContent('#changes .diff'), /^web, rule default: adds above 100 ms 60 ms$/);
+  assert.equal(await page.textContent('#changes del'), '100 ms');
+}));
+
+test('a rule says what its least and its most take in a month', { skip }, async (t) => {
+  const price = `${APP}/processes/web/price`;
+  t.after(() => service.api('DELETE', price));
+  const said = (page) => page.textContent('#takes');
+  await visit(`${APP}/rules`, {}, async (page) => {
+    await page.click('#list button:has-text("working hours")');
+    assert.equal(await said(page), 'It counts for 55 of the 168 hours of a week. In these, 2 dynos take 478 dyno-hours a month, 6 dynos 1,434 dyno-hours.');
+    await page.fill('[aria-label="At least so many dynos"]', '3');
+    assert.match(await said(page), /3 dynos take 717 dyno-hours a month/);
+  });
+  await service.api('PUT', price, { cents_a_month: 2500, currency: 'USD' });
+  await visit(`${APP}/rules`, {}, async (page) => {
+    await page.click('#list button:has-text("working hours")');
+    await page.waitForSelector('#takes:has-text("2 dynos cost $16.37 a month, 6 dynos $49.11")');
+  });
+});
+
+test('days and parts of the week that nothing is known of are drawn as such', { skip }, () => visit(`${APP}/savings`, {}, async (page) => {
+  await page.waitForSelector('#day-chart i.none');
+  const known = await page.$$eval('#day-chart i:not(.none)', (bars) => bars.length), rows = await page.$$eval('#day-table tbody tr', (list) => list.length);
+  assert.equal(known, rows);
+  assert.match(await page.textContent('#day-sum'), /^Hatched: nothing is known\./);
+  assert.ok((await page.$$('#heat td.none')).length >= 26);
+}));
+
 test('rules that somebody else changed meanwhile are not written over', { skip }, () => visit(`${APP}/rules`, {}, async (page) => {
   await page.click('#list button:has-text("default")');
   await page.fill('[aria-label="At most so many dynos"]', '7');

@@ -8,7 +8,7 @@ export const PAGES = [
   ['app', APP],
   ['app-worker', `${APP}?process=worker`],
   ['rules', `${APP}/rules`],
-  ['rules-yaml', `${APP}/rules`, { prepare: async (page) => { await page.click('[data-how="yaml"]'); await page.waitForFunction(() => document.querySelector('#text').value); } }],
+  ['rules-yaml', `${APP}/rules`, { prepare: async (page) => { await page.click('[data-how="yaml"]'); await page.waitForFunction(() => document.querySelector('#text').value); await page.evaluate(() => scrollTo(0, 0)); } }],
   ['rules-trial', `${APP}/rules`, { prepare: async (page) => {
     await page.click('#list button:has-text("default")');
     await page.fill('[aria-label="Add above, ms"]', '60');
