@@ -443,11 +443,26 @@ static void put_capacity(struct line *line, const struct view *view) {
     line_ms(line, view->rule->goal_ms);
 }
 
+/* "with 5, 9 % of minutes would be slow, and one is worth 20 dyno-minutes": where traffic and
+ * capacity alone would give another number. */
+static void put_price(struct line *line, const struct view *view) {
+    const struct advice *advice = &view->advice;
+    if (advice->asked <= 0) return;
+    line_put(line, "; with %d, %" PRId64 " %% of minutes would be slow", advice->asked,
+             advice->asked_slow_per_cent);
+    if (advice->asked == advice->need)
+        line_put(line, ", and one more would change that by less than it costs");
+    else if (advice->need > view->now.ordered)
+        line_put(line, ", and one is worth %d dyno-minutes", advice->worth);
+}
+
 static void say_traffic(struct line *line, const struct view *view, const struct outcome *outcome) {
     put_traffic(line, &view->advice);
     put_capacity(line, view);
+    put_price(line, view);
     if (outcome->to > view->now.ordered && outcome->would > outcome->to)
-        line_put(line, "; %d would be right, and %d is the %s", outcome->would, view->ceiling,
+        line_put(line, "; at least %d would be right, and %d is the %s", outcome->would,
+                 view->ceiling,
                  view->ceiling < view->rule->max ? "platform's limit" : "rule's maximum");
     if (view->now.left_out > 0)
         line_put(line, "; %" PRId64 " dyno%s far slower than the others, and %s set aside",
@@ -458,7 +473,11 @@ static void say_traffic(struct line *line, const struct view *view, const struct
 static void say_backlog(struct line *line, const struct view *view, const struct outcome *outcome) {
     line_put(line, "requests wait ");
     put_measured(line, view, view->advice.wait_ms);
-    line_put(line, " on average, and what waits is to be worked off in %d s; ", AUTOMATIC_DRAIN_S);
+    line_put(line, " on average, and what waits is to be worked off");
+    /* Of what waits longer, as much as came in that time. */
+    if (view->advice.wait_ms <= 1000 * AUTOMATIC_DRAIN_S)
+        line_put(line, " in %d s", AUTOMATIC_DRAIN_S);
+    line_put(line, "; ");
     say_traffic(line, view, outcome);
 }
 
@@ -504,7 +523,7 @@ static void say_trial(struct line *line, const struct view *view, const struct o
 
 static void say_automatic_most(struct line *line, const struct view *view,
                                const struct outcome *outcome) {
-    line_put(line, "%d would be right, and %d is the %s; ", outcome->would, view->ceiling,
+    line_put(line, "at least %d would be right, and %d is the %s; ", outcome->would, view->ceiling,
              view->ceiling < view->rule->max ? "platform's limit" : "rule's maximum");
     say_traffic(line, view, outcome);
 }

@@ -86,13 +86,21 @@ static void put_goal(struct line *line, const struct view *view) {
     line_ms(line, view->rule->goal_ms);
 }
 
+/* Beyond the maximum it is not reckoned how many. */
+static void put_needed(struct line *line, const struct view *view, int need) {
+    if (need > view->ceiling && need > view->now.ordered)
+        line_put(line, "more than %d are needed", need - 1);
+    else line_put(line, "%d %s needed", need, need == 1 ? "is" : "are");
+}
+
 static void put_load(struct line *line, const struct view *view) {
     const struct jobs_advice *jobs = &view->advice.jobs;
     if (jobs->load <= 0) return;
     line_put(line, "what comes keeps ");
     line_rate(line, jobs->load);
-    line_put(line, " workers busy, and %d %s needed that not more than ", view->advice.need,
-             view->advice.need == 1 ? "is" : "are");
+    line_put(line, " workers busy, and ");
+    put_needed(line, view, view->advice.need);
+    line_put(line, " that not more than ");
     put_goal(line, view);
     line_put(line, "; ");
 }
@@ -108,9 +116,10 @@ static void put_why_more(struct line *line, const struct view *view,
                  advice->would);
     else if (jobs->why == JOBS_BACKLOG) {
         line_put(line,
-                 "%" PRId64 " will wait when a worker ordered now is up (%" PRId64
-                 " s), and %d begin them in %" PRId64 " s; ",
-                 jobs->later, advice->boot_s, outcome->would, jobs->drain_s);
+                 "%" PRId64 " will wait when a worker ordered now is up (%" PRId64 " s), and ",
+                 jobs->later, advice->boot_s);
+        put_needed(line, view, outcome->would);
+        line_put(line, " to begin them in %" PRId64 " s; ", jobs->drain_s);
     } else if (jobs->why == JOBS_UNLEARNED) {
         line_put(line, "how fast a worker works is not known yet, so %s tried; ",
                  view->now.ordered == 0 ? "one is" : "twice as many are");
@@ -126,7 +135,7 @@ static void put_why_more(struct line *line, const struct view *view,
 }
 
 static void put_most(struct line *line, const struct view *view, const struct outcome *outcome) {
-    line_put(line, "%d would be right, and %d is the %s; ", outcome->would, view->ceiling,
+    line_put(line, "at least %d would be right, and %d is the %s; ", outcome->would, view->ceiling,
              view->ceiling < view->rule->max ? "platform's limit" : "rule's maximum");
 }
 
@@ -152,11 +161,16 @@ static void put_ceiling(struct line *line, const struct view *view) {
 }
 
 static void put_last(struct line *line, const struct view *view) {
-    line_put(line, "no job has been seen for ");
-    line_age(line, view->advice.jobs.idle_s);
-    line_put(line, ", and the last worker stays for ");
-    line_wait(line, view->advice.jobs.keep_s);
-    line_put(line, ", since a job that comes without one waits for a start; ");
+    const struct jobs_advice *jobs = &view->advice.jobs;
+    if (jobs->idle_s > 0) {
+        line_put(line, "no job has been seen for ");
+        line_age(line, jobs->idle_s);
+        line_put(line, ", and ");
+    }
+    line_put(line, "the last worker stays for ");
+    line_wait(line, jobs->keep_s);
+    line_put(line, "%s, since a job that comes without one waits for a start; ",
+             jobs->idle_s > 0 ? "" : " after the last job");
 }
 
 void jobs_say(struct line *line, const struct view *view, const struct outcome *outcome) {

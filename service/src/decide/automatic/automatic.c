@@ -14,6 +14,22 @@ static double price_of(enum rule_care care) {
 
 static int64_t thousandths(double x) { return (int64_t)number_within(x * 1000 + .5, 0, 1e15); }
 
+/* What a reader would ask who divides the traffic by the capacity: why so many, or so few? It is
+ * the price: the share of minutes that would be slow with the others. */
+static void answer(const struct learned *learned, const struct moment *moment,
+                   struct advice *advice) {
+    int need = advice->need, ordered = moment->ordered;
+    double per_dyno = number_larger((double)advice->capacity, 1);
+    double by_traffic = (double)advice->high / per_dyno;
+    advice->worth = (int)moment->price;
+    if (!learned->has_outcomes || advice->why != ADVICE_TRAFFIC) return;
+    if (need >= ordered && need - 1 >= by_traffic) advice->asked = need - 1;
+    if (need < by_traffic) advice->asked = need;
+    if (advice->asked <= 0) return;
+    double chance = price_chance(learned, moment, advice->asked);
+    advice->asked_slow_per_cent = (int64_t)number_within(100 * chance + .5, 1, 100);
+}
+
 /* The traffic that `dynos` take, one at a time taking `capacity`. */
 static void describe(const struct view *view, const struct moment *moment, struct advice *advice) {
     const struct learned *learned = &view->memory->learned;
@@ -31,6 +47,7 @@ static void describe(const struct view *view, const struct moment *moment, struc
     double paid = learned->surplus / (AUTOMATIC_PATIENCE * moment->boot);
     advice->surplus_per_cent = (int64_t)number_within(paid * 100, 0, 100);
     if (learned->surplus_since) advice->surplus_s = moment->now - learned->surplus_since;
+    answer(learned, moment, advice);
 }
 
 static int smaller(int one, int other) { return one < other ? one : other; }

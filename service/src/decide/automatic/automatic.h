@@ -83,6 +83,9 @@ struct advice {
     int64_t traffic, high, boot_s; /* requests in 1000 s */
     int64_t capacity;              /* the same of one dyno at the goal */
     int64_t enough;                /* that the dynos which are ordered take */
+    int asked;                     /* dynos of which the traffic and the capacity don't tell why */
+    int64_t asked_slow_per_cent;   /* of minutes that would be slow with them */
+    int worth;                     /* dyno-minutes that a slow minute is worth */
     int64_t wait_ms, slow_per_mille;
     int64_t surplus_per_cent; /* of what it may cost */
     int64_t surplus_s;        /* since when there is one */
@@ -118,6 +121,8 @@ double outlook_expect(const struct learned *learned, const struct moment *moment
 /* price.c: dynos that are worth their price, at most moment->most + 1. */
 int price_dynos(const struct learned *learned, const struct moment *moment, double service,
                 double corrected);
+/* Chance that the minute after the next start is slow with so many. */
+double price_chance(const struct learned *learned, const struct moment *moment, int dynos);
 
 /* backlog.c: raises a need while requests wait; then limits what traffic does not explain. */
 int backlog_need(const struct learned *learned, const struct moment *moment, int need,

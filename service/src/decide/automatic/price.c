@@ -44,6 +44,11 @@ static struct question ask(const struct learned *learned, const struct moment *m
     return question;
 }
 
+double price_chance(const struct learned *learned, const struct moment *moment, int dynos) {
+    struct question question = ask(learned, moment, moment->service, moment->corrected);
+    return chance_of_slow(&question, dynos);
+}
+
 /* Dynos for a load without knowing what may come. */
 static int plain_need(double load, double capacity, int most) {
     double need = number_within(load / capacity, 0, most);
