@@ -47,6 +47,23 @@ class LogTest < DynoscaleTests::AgentTest
     assert_match(/\AWARN \[dynoscale\] publish_frequency/, err)
   end
 
+  # As Timeout's with a class of the app's own, which comes while a logger waits for its file.
+  def test_an_exception_from_another_thread_is_not_swallowed_with_the_loggers
+    writing = Queue.new
+    logger = Object.new
+    %i[debug info error].each { |level| logger.define_singleton_method(level) { |_text| nil } }
+    logger.define_singleton_method(:warn) do |_text|
+      writing << true
+      Thread.pass until Thread.current.pending_interrupt?
+    end
+    start_agent(logger: logger)
+    request = Thread.new { DynoscaleRuby::Log.add(:warn, 'a line') }
+    request.report_on_exception = false
+    writing.pop
+    request.raise(ArgumentError, 'too slow')
+    assert_equal 'too slow', assert_raises(ArgumentError) { request.value }.message
+  end
+
   def test_a_closed_stderr_stops_nothing
     result = DynoscaleTests::Script.ruby(<<~RUBY)
       $stderr.close

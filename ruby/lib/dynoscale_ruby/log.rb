@@ -53,12 +53,15 @@ module DynoscaleRuby
         ::Rails.logger if defined?(::Rails.logger)
       end
 
-      # Whether the logger took the line.
+      # Whether the logger took the line. An exception that another thread raises here meanwhile, as
+      # Timeout does, is raised afterwards: it is not the logger's.
       def write(logger, level, line)
-        logger.public_send(level, line)
-        true
-      rescue StandardError
-        false
+        Thread.handle_interrupt(StandardError => :never) do
+          logger.public_send(level, line)
+          true
+        rescue StandardError
+          false
+        end
       end
     end
   end
