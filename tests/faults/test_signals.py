@@ -198,7 +198,7 @@ def runs_at_once(
     possible = [case for case in selected(request, "case") if case.server.missing() is None]
     directories = {case: tmp_path_factory.mktemp("signals") for case in possible}
     with AtOnce(
-        lambda case: case.server.tried(lambda: live(case, directories[case])), possible, AT_ONCE
+        lambda case: case.server.retried(lambda: live(case, directories[case])), possible, AT_ONCE
     ) as outcomes:
         yield outcomes
 

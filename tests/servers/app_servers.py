@@ -27,14 +27,14 @@ RUBY = os.environ.get("RUBY") or "/usr/bin/ruby"
 PYTHONPATH = os.environ.get("TEST_PYTHONPATH", str(ROOT / "python"))
 RUBYLIB = os.environ.get("TEST_RUBYLIB", str(ROOT / "ruby" / "lib"))
 
-# Nothing of the machine's own settings decides what a test sees.
+# Variables of the machine that would change what a test sees.
 LEFT_OUT = frozenset(
     "DYNO HEROKU_APP_NAME SKIP_DYNOSCALE_AGENT PYTHONPATH RUBYLIB RUBYOPT RACK_ENV RAILS_ENV"
     " GUNICORN_CMD_ARGS WEB_CONCURRENCY PORT FLASK_APP FLASK_ENV FLASK_DEBUG"
     " HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY".split()
 )
 
-Life = TypeVar("Life")
+Result = TypeVar("Result")
 
 
 class AppServer:
@@ -44,29 +44,29 @@ class AppServer:
     interpreter = ""
     package = ""  # Debian's
     stop_signal = signal.SIGTERM
-    handles_term = True  # or leaves it to the system
-    counts_bodies = True  # or gives no sample of a request with a body, which it reads first
-    subtracts_bodies = False  # the time that a body took, which a hop before it may not see
+    handles_term = True  # False: the default action ends it
+    counts_bodies = True  # False: reads bodies first, and such requests give no sample
+    subtracts_bodies = False  # the wait for a body, which a proxy in front of it may not see
     exit_statuses: Sequence[int] = (0,)
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def tries(self) -> int:
-        """More than one of a server that is known not to end now and then."""
+        """More than 1 for a server that sometimes does not end."""
         return 1
 
-    def tried(self, life: Callable[[], Life]) -> Life:
-        """What a life of the server gives, from its start to its end: of the first that ends."""
+    def retried(self, run: Callable[[], Result]) -> Result:
+        """The result of the first run in which the server ends."""
         for _ in range(self.tries() - 1):
             try:
-                return life()
+                return run()
             except DidNotEnd as failure:
                 repeated.append(f"{self.name}: {str(failure).splitlines()[0]}")
-        return life()
+        return run()
 
     def missing(self) -> Optional[str]:
-        """What has to be installed first, None where nothing is."""
+        """What must be installed first; None if nothing."""
         if find_nginx() is None:
             return "nginx is not installed; on Debian: apt-get install nginx"
         if not self.installed():
@@ -89,7 +89,7 @@ class AppServer:
 
 @functools.lru_cache(maxsize=None)
 def output(*command: str) -> Optional[str]:
-    """What a command prints, None where it fails or doesn't exist."""
+    """What a command prints; None if it fails or does not exist."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except FileNotFoundError:
@@ -105,7 +105,7 @@ def environment(settings: Dict[str, str]) -> Dict[str, str]:
     }
     paths = {"PYTHONPATH": PYTHONPATH, "RUBYLIB": RUBYLIB}
     kept.update({name: value for name, value in paths.items() if value})
-    # Nothing is left in the checkout.
+    # Without .pyc files in the checkout.
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1", **settings}
 
 
@@ -113,7 +113,7 @@ def environment(settings: Dict[str, str]) -> Dict[str, str]:
 
 
 def gem_program(gem: str, program: str) -> Optional[str]:
-    """The path of a gem's program, None where this Ruby doesn't have the gem."""
+    """The path of a gem's program; None if this Ruby lacks the gem."""
     path = output(RUBY, "-e", f"puts Gem.bin_path({gem!r}, {program!r})")
     # Debian's unicorn has its programs in /usr/bin only.
     return path if path is None or os.path.exists(path) else shutil.which(program)
@@ -135,7 +135,7 @@ class RubyServer(AppServer):
         super().__init__(name)
         self.app = str(APPS / app)
         self._requires = requires
-        self._gems = gems  # Debian's where there are none
+        self._gems = gems  # None: Debian's
 
     def missing(self) -> Optional[str]:
         reason = super().missing()
@@ -292,7 +292,7 @@ class Passenger(RubyServer):
 
     package = gem = program = "passenger"
     counts_bodies = False
-    exit_statuses = (2,)  # whatever ends it
+    exit_statuses = (2,)  # always
 
     def __init__(self, name: str, spawn_method: str) -> None:
         super().__init__(name)
@@ -328,7 +328,7 @@ class PythonServer(AppServer):
         return output(PYTHON, "-c", f"import {self.module}") is not None
 
     def needing(self: Needing, *modules: str) -> Needing:
-        """Also needs these, whose packages are called so in Debian."""
+        """Also needs these modules; Debian's packages are named after them."""
         self.module = ", ".join([self.module, *modules])
         self.package = " ".join([self.package, *(f"python3-{module}" for module in modules)])
         return self
@@ -338,7 +338,7 @@ class PythonServer(AppServer):
         return self
 
     def with_django(self: Needing, **variables: str) -> Needing:
-        """Serves the Django project, whose settings say what the app is called."""
+        """Serves the Django project, whose settings name the app."""
         self.variables = {
             "DJANGO_SETTINGS_MODULE": "django_project.settings",
             "HEROKU_APP_NAME": "not-this-one",
@@ -385,7 +385,7 @@ UWSGI = ("uwsgi", "--plugin", "python3")
 
 
 class Uwsgi(PythonServer):
-    """Without `enable-threads`, unless told otherwise. It embeds a Python of its own."""
+    """Without `enable-threads`, unless it is an argument. Embeds its own Python."""
 
     interpreter = ""
     package = "uwsgi-plugin-python3"
@@ -545,13 +545,13 @@ WSGIScriptAlias / "{script}"
 """
 
 
-# Started by root, Apache would serve as somebody who can't read this checkout: in here it is not
-# root, by its own reckoning.
+# If root starts Apache, it serves as a user who can't read this checkout. In a user namespace it is
+# not root.
 NOT_ROOT = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 
 
 class ModWsgi(PythonServer):
-    """Apache in the foreground, with a configuration of its own. It embeds a Python of its own."""
+    """Apache in the foreground, with its own configuration. Embeds its own Python."""
 
     interpreter = ""
     package = "apache2-bin libapache2-mod-wsgi-py3"
@@ -591,7 +591,7 @@ class ModWsgi(PythonServer):
 
 
 class Wsgiref(PythonServer):
-    """The standard library's server: one request at a time."""
+    """The standard library's server. One request at a time."""
 
     package = "python3"
     module = "wsgiref.simple_server"
@@ -607,7 +607,7 @@ class PassengerForPython(PythonServer):
 
     package = "passenger"
     module = "wsgiref"
-    exit_statuses = (2,)  # whatever ends it
+    exit_statuses = (2,)  # always
 
     def installed(self) -> bool:
         return shutil.which("passenger") is not None
@@ -626,7 +626,7 @@ class PassengerForPython(PythonServer):
 # ---- All of them -----------------------------------------------------------------------------
 
 
-DOORS: Dict[str, Tuple[bool, str]] = {
+ENTRY_POINTS: Dict[str, Tuple[bool, str]] = {
     "wrapper": (True, ""),
     "hook": (False, "gunicorn_hook.py"),
 }
@@ -635,7 +635,7 @@ DOORS: Dict[str, Tuple[bool, str]] = {
 def _gunicorns() -> List[AppServer]:
     servers: List[AppServer] = [
         Gunicorn(
-            f"gunicorn {worker}{' preload' if preload else ''} {door}",
+            f"gunicorn {worker}{' preload' if preload else ''} {entry_point}",
             worker,
             preload,
             wrapper,
@@ -643,7 +643,7 @@ def _gunicorns() -> List[AppServer]:
         )
         for worker in ("sync", "gthread")
         for preload in (False, True)
-        for door, (wrapper, hook) in DOORS.items()
+        for entry_point, (wrapper, hook) in ENTRY_POINTS.items()
     ]
     return [
         *servers,
@@ -731,8 +731,8 @@ NEWEST_RAILS = GemSet("railties", "railties", "puma")
 HANAMI = GemSet("hanami", "hanami-router", "hanami-controller", "puma")  # with Rack 2
 FALCON = GemSet("falcon", "falcon")
 
-# All workers are forked from the first one; and anew, once it has had so many requests. Puma 5
-# loses a connection now and then while it does that, with the agent and without: 0 is never.
+# Workers are forked from the first one, and again after that many requests of it (0: never). Puma 5
+# sometimes loses a connection then, with and without the agent.
 FORK_WORKER = "fork_worker {}".format
 
 FRAMEWORKS: List[AppServer] = [
@@ -763,9 +763,9 @@ FRAMEWORKS: List[AppServer] = [
     ),
     Falcon("falcon", gems=FALCON),
     *(
-        Gunicorn(f"gunicorn {worker} {door}", worker, False, wrapper, hook).needing(worker)
+        Gunicorn(f"gunicorn {worker} {entry_point}", worker, False, wrapper, hook).needing(worker)
         for worker in ("gevent", "eventlet")
-        for door, (wrapper, hook) in DOORS.items()
+        for entry_point, (wrapper, hook) in ENTRY_POINTS.items()
     ),
     Uvicorn("uvicorn fastapi", "fastapi_app:app").needing("fastapi"),
     Uvicorn("uvicorn workers", "--workers", "2", "wrapped_asgi_app:app"),

@@ -1,4 +1,4 @@
-"""Puts what all suites share within reach, and sees to it that no server outlives the tests."""
+"""Makes tests/support importable, and ends the servers with the tests."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "frameworks: of `make test-frameworks`, not `make test`")
-    # Ends like Ctrl-C, which leaves every `with` block in order.
+    # As Ctrl-C: every `with` block is left.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -1,5 +1,5 @@
-"""Gems that Debian lacks, or has in older versions only, for the servers and frameworks under test:
-sets, each fetched from the gem registry when a test first needs it, into build/gems."""
+"""Gems that Debian lacks or has in older versions only, in sets. Each set is installed from the gem
+registry into build/gems when a test first needs it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def ruby_version() -> str:
 
 
 class GemSet:
-    """The newest versions that RUBY runs, used as an app does: under Bundler. Other gems need
-    another name: what is there is not fetched again."""
+    """The newest versions that RUBY runs, under Bundler. A set that is installed stays as it is, so
+    other gems need another name."""
 
     def __init__(self, name: str, *gems: str) -> None:
         self._name = name
@@ -34,7 +34,7 @@ class GemSet:
 
     @functools.lru_cache(maxsize=None)
     def missing(self) -> Optional[str]:
-        """Why it can't be had, None where it can."""
+        """Why it is not available; None if it is."""
         done = self.home / "complete"
         if not done.exists():
             reason = self._install()
@@ -46,13 +46,13 @@ class GemSet:
         return None
 
     def environment(self) -> Dict[str, str]:
-        """What a program is given to find these gems, and no others of the machine's."""
+        """The variables with which a program finds these gems, and no others."""
         home = str(self.home)
         return {
             "GEM_HOME": home,
             "GEM_PATH": home,
             "BUNDLE_GEMFILE": str(self._gemfile),
-            # Debian's libraries are where Ruby looks first, unless Bundler puts the gems there.
+            # Otherwise Ruby finds Debian's libraries first.
             "RUBYOPT": "-rbundler/setup",
         }
 
@@ -74,7 +74,7 @@ class GemSet:
                 capture_output=True,
                 text=True,
                 timeout=INSTALL_SECONDS,
-                # A `make` around us does not set the variables of theirs.
+                # Without the flags of a `make` that runs this.
                 env={**os.environ, **places, "MAKEFLAGS": ""},
             )
         except subprocess.TimeoutExpired:

@@ -1,5 +1,5 @@
-"""With the settings queue_time and server_timing on, answers of every kind that Rack knows come
-through as the app gave them, and each request is one row."""
+"""With queue_time and server_timing on, every kind of Rack answer arrives unchanged, and each
+request is one row."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ DELAY_MS = 40
 TOLERANCE_MS = 5
 STOP_SECONDS = 10
 
-# Reports leave while requests come in, and what is left leaves at the end.
+# Reports are sent during the load, and the rest at the end.
 SETTINGS = {"DYNO": "web.1", "HEROKU_APP_NAME": "tested", "DYNOSCALE_PUBLISH_FREQUENCY": "1"}
 
 
@@ -55,10 +55,10 @@ def server(request: pytest.FixtureRequest) -> AppServer:
 @pytest.fixture(scope="module")
 def outcome(server: AppServer, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """The load on one server from its start to its graceful stop."""
-    return server.tried(lambda: lived(server, tmp_path_factory.mktemp("server")))
+    return server.retried(lambda: run_under_load(server, tmp_path_factory.mktemp("server")))
 
 
-def lived(server: AppServer, directory: Path) -> Outcome:
+def run_under_load(server: AppServer, directory: Path) -> Outcome:
     port = free_port()
     with ReceiverProcess() as receiver, DelayProxy(port, DELAY_MS) as hop:
         settings = {**SETTINGS, "DYNOSCALE_URL": f"{receiver.url}/reports/token"}
@@ -81,7 +81,7 @@ def lived(server: AppServer, directory: Path) -> Outcome:
 
 
 def ask_without_stamp(port: int) -> None:
-    """A health check past the router, also to wait until the server has booted a worker."""
+    """A health check without the router; also waits until a worker has started."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("GET", "/", headers={"Connection": "close"})
     answer = connection.getresponse()

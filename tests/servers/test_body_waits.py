@@ -1,5 +1,5 @@
-"""A client that sends its request's body slowly keeps no request waiting for the app: that time is in
-no queue time, also where the server reads the body before it calls the app."""
+"""The time that a client takes to send a body is not part of the queue time, also if the server reads
+the body before it calls the app."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PART = b"x" * 10_000
 PAUSE_SECONDS = 0.1
 SETTINGS = {"DYNO": "web.1", "DYNOSCALE_PUBLISH_FREQUENCY": "600"}
 
-# Those that tell no wait: a request with a large body gives no sample.
+# Their wait is unknown: a request with a large body gives no sample.
 UNKNOWN = ("passenger smart", "passenger direct")
 NAMES = ("puma single", "unicorn", "webrick", "thin", "falcon", *UNKNOWN)
 SERVERS = [
@@ -30,7 +30,7 @@ SERVERS = [
 
 
 def upload(port: int) -> Tuple[float, float]:
-    """Sends a request bit by bit. The ms that its body took, and those from its stamp to the end."""
+    """Sends a body slowly. Returns the ms that it took, and the ms from the stamp to the answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         stamped = time.time()
         connection.sendall(

@@ -40,7 +40,7 @@ class Visit:
         reason = server.missing()
         if reason:
             pytest.skip(reason)
-        server.tried(lambda: self._pay(server, directory, settings, nginx))
+        server.retried(lambda: self._pay(server, directory, settings, nginx))
 
     def _pay(
         self, server: AppServer, directory: Path, settings: Dict[str, str], nginx: bool

@@ -1,5 +1,5 @@
-"""A platform stops a dyno: it sends TERM to every process of it at once, perhaps again a moment later.
-What was recorded arrives, under every server."""
+"""A platform stops a dyno: it sends SIGTERM to all of its processes, maybe twice. What was recorded
+arrives, under every server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETTINGS = {"DYNO": "web.1", "DYNOSCALE_PUBLISH_FREQUENCY": "600"}
 # A server in an at_exit block serves for longer than an exit may take.
 CLASSIC_SECONDS = 2.5
 
-# Frameworks add nothing to how their server ends.
+# Without Rails, which does not change how its server ends.
 SERVERS = [
     pytest.param(server, id=server.name, marks=marks)
     for servers, marks in ((BASIC, ()), (FRAMEWORKS, pytest.mark.frameworks))
@@ -47,7 +47,7 @@ def ask(port: int) -> None:
 
 
 def parents() -> Dict[int, int]:
-    """Of each process that runs, its parent."""
+    """Running process => its parent."""
     found = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -63,7 +63,7 @@ def parents() -> Dict[int, int]:
 
 
 def dyno_of(pid: int) -> Set[int]:
-    """A process that runs, and all that descend from it."""
+    """The running processes among this one and its descendants."""
     all_parents = parents()
     dyno = {pid} & all_parents.keys()
     while True:
@@ -73,7 +73,7 @@ def dyno_of(pid: int) -> Set[int]:
         dyno |= children
 
 
-def tell(pids: Set[int]) -> None:
+def send_term(pids: Set[int]) -> None:
     for pid in pids:
         try:
             os.kill(pid, signal.SIGTERM)
@@ -82,7 +82,7 @@ def tell(pids: Set[int]) -> None:
 
 
 def wait_for_end(process: Process, pids: Set[int]) -> None:
-    """Waits until none of the processes runs: workers may outlive the one that started them."""
+    """Waits until none of the processes runs: workers may outlive their master."""
     deadline = time.monotonic() + STOP_SECONDS
     while living := pids & parents().keys():
         if process.running is False and living == {process.pid}:
@@ -93,20 +93,20 @@ def wait_for_end(process: Process, pids: Set[int]) -> None:
 
 
 def once(process: Process, pids: Set[int]) -> None:
-    tell(pids)
+    send_term(pids)
 
 
 def twice(process: Process, pids: Set[int]) -> None:
-    tell(pids)
+    send_term(pids)
     time.sleep(AGAIN_SECONDS)
-    tell(pids)
+    send_term(pids)
 
 
 Stop = Callable[[Process, Set[int]], None]
 
 
 def rows_of(server: AppServer, directory: Path, stop: Stop, first: bool) -> int:
-    """How many rows arrive of REQUESTS requests, with `first` where the server is PID 1."""
+    """The number of rows that arrive for REQUESTS requests. `first`: the server is PID 1."""
     port = free_port()
     with ReceiverProcess() as receiver:
         receiver.behave("ok", delay=ANSWER_SECONDS)
@@ -132,30 +132,30 @@ def rows(server: AppServer, tmp_path: Path, stop: Stop, first: bool = False) -> 
         pytest.skip(reason)
     directories: Iterator[Path] = (tmp_path / str(number) for number in itertools.count())
 
-    def life() -> int:
+    def run() -> int:
         directory = next(directories)
         directory.mkdir()
         return rows_of(server, directory, stop, first)
 
-    return server.tried(life)
+    return server.retried(run)
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_every_row_arrives_when_all_processes_are_told(
+def test_every_row_arrives_when_all_processes_get_sigterm(
     server: AppServer, tmp_path: Path
 ) -> None:
     assert rows(server, tmp_path, once) == REQUESTS
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_every_row_arrives_when_all_processes_are_told_twice(
+def test_every_row_arrives_when_all_processes_get_sigterm_twice(
     server: AppServer, tmp_path: Path
 ) -> None:
     assert rows(server, tmp_path, twice) == REQUESTS
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_every_row_arrives_when_the_server_is_process_1_and_told_twice(
+def test_every_row_arrives_when_the_server_is_process_1_and_gets_sigterm_twice(
     server: AppServer, tmp_path: Path
 ) -> None:
     if os.geteuid() != 0:

@@ -1,4 +1,4 @@
-"""What starts and stops the servers tells what went wrong, and leaves nothing behind."""
+"""Process, which starts and stops servers, says what went wrong and leaves no process behind."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What the service asks for, from real servers: sums of what the app itself measured, the numbers of
-threads that the server was given, each once and nothing unasked."""
+"""The signals that the service asks for, from real servers: the times are those that the app
+measured, the slots the server's threads. Without being asked they send none."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class UnicornOfOne(RubyServer):
 
 
 class Slotted:
-    """As its class has it, with an app that sleeps."""
+    """The server of the other class, with an app that sleeps."""
 
     slots: int
     app: str
@@ -147,7 +147,7 @@ def values(receiver: ReceiverProcess, name: str) -> list[int]:
 
 
 def drive(port: int, receiver: ReceiverProcess, process: Process) -> float:
-    """Requests until the server knows what is asked, then such as sleep. Gives their ms."""
+    """Requests until the agent knows what is asked, then slow ones. Their ms in the app."""
     measured = 0.0
 
     def asked() -> bool:
@@ -155,7 +155,7 @@ def drive(port: int, receiver: ReceiverProcess, process: Process) -> float:
         measured += get(port, 0)
         return len(values(receiver, "slots")) > 0
 
-    until(asked, f"no slots were told: {receiver.rows()} {process.log}")
+    until(asked, f"no slots were sent: {receiver.rows()} {process.log}")
     with ThreadPoolExecutor(3) as pool:
         measured += sum(pool.map(lambda ms: get(port, ms), [1200, 700, 500, 400, 300, 200, 900]))
     measured += sum(get(port, 20, stamped=False) for _ in range(5))
@@ -163,7 +163,7 @@ def drive(port: int, receiver: ReceiverProcess, process: Process) -> float:
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.name)
-def test_a_server_tells_what_is_asked(server: AppServer, tmp_path: Path) -> None:
+def test_a_server_sends_what_is_asked(server: AppServer, tmp_path: Path) -> None:
     if server.missing():
         pytest.skip(str(server.missing()))
     port = free_port()
@@ -187,7 +187,7 @@ def test_a_server_tells_what_is_asked(server: AppServer, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.name)
-def test_a_server_tells_nothing_that_is_not_asked(server: AppServer, tmp_path: Path) -> None:
+def test_a_server_sends_nothing_that_is_not_asked(server: AppServer, tmp_path: Path) -> None:
     if server.missing():
         pytest.skip(str(server.missing()))
     port = free_port()

@@ -1,5 +1,5 @@
-"""The time that a client takes to send a request's body is none that the request waited for the app:
-either the server calls the app meanwhile, or the agent knows that it does not."""
+"""The time that a client takes to send a body is not part of the queue time: either the server
+calls the app before the body is there, or the request gives no sample."""
 
 from __future__ import annotations
 

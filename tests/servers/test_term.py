@@ -1,6 +1,6 @@
-"""SIGTERM reaches every process of a dyno at once, as platforms send it, also a second time 50 ms
-later, also where the server is the first process of a container: what was recorded arrives. So it
-does where a server's other signals end it."""
+"""All processes of a dyno get SIGTERM at once, as platforms send it: what was recorded arrives.
+Also if it comes twice, 50 ms apart; if the server is PID 1 of a container; and with the server's
+other signals."""
 
 from __future__ import annotations
 
@@ -102,14 +102,14 @@ FRAMEWORKS: List[AppServer] = [
     Hypercorn("hypercorn workers", "--workers", "2", "wrapped_asgi_app:app"),
     PassengerForPython("passenger"),
 ]
-WAYS = [(1, False), (2, False), (2, True)]
+TIMES_AND_FIRST = [(1, False), (2, False), (2, True)]
 # gunicorn's quick stop, which sends its workers SIGQUIT; and Ctrl-C, which all get.
 QUICK = [(signal.SIGQUIT, False), (signal.SIGINT, True)]
 
 def parameters() -> Iterator[object]:
     for servers, marks in ((BASIC, ()), (FRAMEWORKS, (pytest.mark.frameworks,))):
         for server in servers:
-            for times, first in WAYS:
+            for times, first in TIMES_AND_FIRST:
                 case = Case(server, times, first)
                 yield pytest.param(case, id=case.name, marks=marks)
     for server in BASIC:
@@ -129,7 +129,7 @@ def parent_of(pid: int) -> int:
 
 
 def with_descendants(top: int) -> List[int]:
-    """The living ones."""
+    """The running processes among this one and its descendants."""
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
     parents = {pid: parent_of(pid) for pid in pids}
     found = [top]
@@ -147,7 +147,7 @@ def ask(port: int, stamped: bool = True) -> None:
     connection.close()
 
 
-def tell(pids: List[int], number: int) -> None:
+def send_signal(pids: List[int], number: int) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
@@ -177,7 +177,7 @@ def rows_after(case: Case, directory: Path) -> int:
             for number in range(case.times):
                 time.sleep(APART_SECONDS if number else 0)
                 pids = with_descendants(process.pid) if case.to_all else [process.pid]
-                tell(pids[1:] if case.first else pids, case.number)
+                send_signal(pids[1:] if case.first else pids, case.number)
             if not case.first or case.server.handles_term:  # else the kernel lets it go on
                 await_end(process)
             # Workers may outlive what they belong to.
@@ -192,7 +192,7 @@ def runs(
     possible = [case for case in selected(request, "case") if case.missing() is None]
 
     def run(case: Case) -> int:
-        return case.server.tried(lambda: rows_after(case, tmp_path_factory.mktemp("term")))
+        return case.server.retried(lambda: rows_after(case, tmp_path_factory.mktemp("term")))
 
     with AtOnce(run, possible, AT_ONCE) as outcomes:
         yield outcomes
