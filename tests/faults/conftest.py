@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes minutes; run with --slow")
-    # Ends like Ctrl-C, which leaves every `with` block in order.
+    # As Ctrl-C: every `with` block is left.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 

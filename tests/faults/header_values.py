@@ -1,5 +1,5 @@
-"""Header values of every kind, and a second reading of how they are to be read: slow, exact, and
-with nothing in common with the core's."""
+"""Header values of every kind, and a second implementation of how they are read: slow, exact, and
+independent of the core's."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Iterator, List, NamedTuple, Optional, Tuple, Union
 SECOND = 10**9  # ns
 YEAR_2000 = 946_684_800 * SECOND
 OLDEST, AHEAD = 600 * SECOND, 1 * SECOND
-REASONS = ["missing", "malformed", "stale", "future"]  # the later, the nearer to a time
+REASONS = ["missing", "malformed", "stale", "future"]  # a later one wins
 
-Outcome = Union[int, str]  # whole ms, or why there are none
+Outcome = Union[int, str]  # whole ms, or the reason why there is no sample
 
 
 class Case(NamedTuple):
@@ -23,11 +23,11 @@ class Case(NamedTuple):
     body_wait: Union[int, float, None]  # ms
 
 
-# ---- The second reading ----------------------------------------------------------------------
+# ---- The second implementation ---------------------------------------------------------------
 
 
 def moment(element: str) -> Optional[Fraction]:
-    """The time that an element says, in ns; None where it says none."""
+    """The time of an element in ns; None if it is not a time."""
     match = re.fullmatch(r"(?:[tT]=)?([0-9]+(?:\.[0-9]+)?)", element.strip(" \t"))
     if match is None:
         return None
@@ -55,7 +55,7 @@ def read(case: Case, now: int) -> Outcome:
 
 
 def read_header(header: Optional[str], now: int) -> Tuple[List[Fraction], str]:
-    """Its plausible times, and what the others lack."""
+    """Its plausible times, and the reasons against the others."""
     plausible, reason = [], "missing"
     for element in elements(header):
         at = moment(element)
@@ -73,7 +73,7 @@ def read_header(header: Optional[str], now: int) -> Tuple[List[Fraction], str]:
 
 
 class Expected(NamedTuple):
-    """What may become of a request that was made between two moments."""
+    """The possible outcomes of a request that was made between two moments."""
 
     reasons: List[str]
     ranges: List[range]  # of ms
@@ -118,7 +118,7 @@ WAITS = (None, None, 0, 1, 7, 250, 0.5, 99.99, 250.25, -3, -0.5, 10**6, 1e15, 2*
 
 
 class Values:
-    """Cases about a moment; the same dice give the same ones."""
+    """Cases about a moment, drawn from `dice`."""
 
     def __init__(self, seed: int) -> None:
         self._dice = random.Random(seed)

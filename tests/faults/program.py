@@ -1,7 +1,7 @@
 """A program of either language that reports to a receiver: one of tests/faults/programs, or code.
 
 with Program("ruby", "record(3); say; record(4)", directory, reporting_to(receiver.url)) as program:
-    program.hear()   # what it says
+    program.hear()   # the next line that it prints
     program.go_on()
     program.end()    # the rest of what it prints
 """
@@ -37,7 +37,7 @@ def reporting_to(url: str, **settings: str) -> Dict[str, str]:
 
 
 class Program:
-    """Its standard error goes to `program.log` in the directory, which it runs in."""
+    """Runs in the directory; its standard error goes to `program.log` there."""
 
     def __init__(
         self,
@@ -86,20 +86,20 @@ class Program:
         return self
 
     def hear(self) -> str:
-        """The next line that it says."""
+        """Returns the next line that it prints."""
         assert self._process is not None and self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, f"it ended before it said anything:\n{self.log}"
         return line.rstrip("\n")
 
     def go_on(self, text: str = "") -> None:
-        """Gives it the line that it waits for."""
+        """Sends it the line that it waits for."""
         assert self._process is not None and self._process.stdin is not None
         self._process.stdin.write(f"{text}\n")
         self._process.stdin.flush()
 
     def end(self, seconds: float = 120, status: int = 0) -> str:
-        """Waits until it has ended, and gives what it has printed."""
+        """Waits until it has ended. Returns what it printed."""
         assert self._process is not None
         printed, _ = self._process.communicate(timeout=seconds)
         self._printed.write_text(printed)
@@ -108,7 +108,7 @@ class Program:
         return printed
 
     def run(self, seconds: float = 120) -> str:
-        """From its start to its end."""
+        """Starts it and waits until it has ended."""
         with self:
             return self.end(seconds)
 

@@ -17,11 +17,11 @@ from processes import free_port
 APPS = Path(__file__).resolve().parent / "apps"
 RACK_APP = str(APPS / "config.ru")
 
-# What no log, message or list of processes may show: the last test looks for it.
+# The last test looks for these: no log, message or process list may show them.
 TOKEN = "tok3n-that-nobody-may-see"
 PASSWORD = "passw0rd-that-nobody-may-see"
 
-# Debug: whatever the agent has to say is said, and looked through.
+# Debug, so that the logs have all lines that the agent can log.
 SETTINGS = {
     "DYNO": "web.1",
     "DYNOSCALE_LOG_LEVEL": "debug",
@@ -29,15 +29,15 @@ SETTINGS = {
     "PYTHONPATH": f"{APPS}:{PYTHONPATH}",
 }
 
-# A request's number travels as so many times these ms in its queue time. Puma's wait for the body is
-# taken off, and a busy machine adds something, seconds even. Beyond 10 minutes it is no queue time.
+# The queue time of request N is N times these ms, which identifies its row. Puma's body wait lowers
+# it, and a busy machine adds up to some seconds. It must stay below 10 minutes.
 MS_EACH = 3500
 MS_SPARE = 500
 MOST_NUMBERS = 160
 
 
 class OneGunicorn(Gunicorn):
-    """With one worker, so that its counters are those of all."""
+    """With one worker, whose counters are those of the server."""
 
     def __init__(self) -> None:
         super().__init__("gunicorn", "sync", preload=False, wrapper=True, hook="")
@@ -51,7 +51,7 @@ SERVERS: Dict[str, AppServer] = {"ruby": Puma("puma", app=RACK_APP), "python": O
 
 
 class Served:
-    """The app of a language, served: on one lasting connection where the server has those.
+    """The app of a language in its server, asked over one keep-alive connection where possible.
 
     settings  the agent's and the connection's, beside SETTINGS
     wrapper   a command that runs the one that is appended to it
@@ -77,7 +77,7 @@ class Served:
         return self
 
     def ask(self, path: str, stamp_ms: int = 0) -> bytes:
-        """The answer to a request, stamped where a stamp is given."""
+        """The answer to a request, with the stamp unless it is 0."""
         headers = {"X-Request-Start": str(stamp_ms)} if stamp_ms else {}
         self._connection.request("GET", path, headers=headers)
         answer = self._connection.getresponse()
@@ -86,11 +86,11 @@ class Served:
         return body
 
     def reconnect(self) -> None:
-        """With the next request: servers close a connection that was quiet for long."""
+        """At the next request: servers close connections that were idle for long."""
         self._connection.close()
 
     def request(self, number: int) -> float:
-        """The seconds that request `number` took; AssertionError for a wrong answer."""
+        """Returns the seconds that request `number` took. A wrong answer raises AssertionError."""
         started = time.monotonic()
         body = self.ask(f"/{number}", int(time.time() * 1000) - number * MS_EACH - MS_SPARE)
         seconds = time.monotonic() - started
@@ -107,7 +107,7 @@ class Served:
         return stats
 
     def wait_until(self, what: str, seconds: float = 40, **numbers: int) -> Dict[str, int]:
-        """Returns the counters once each of those named has reached its number."""
+        """Waits until these counters have reached these numbers. Returns all counters."""
 
         def reached() -> bool:
             stats = self.stats()
@@ -117,7 +117,7 @@ class Served:
         return self.stats()
 
     def stop(self) -> float:
-        """The seconds that a graceful stop takes."""
+        """Stops the server gracefully. Returns the seconds that it took."""
         self._connection.close()
         server = self.server
         return self.process.stop(server.stop_signal, 30, server.exit_statuses)
@@ -131,7 +131,7 @@ class Served:
 
 
 def numbers_of(rows: Sequence[Mapping[str, Any]]) -> List[int]:
-    """The numbers of the requests that rows are of."""
+    """The numbers of the requests of these rows."""
     return [row["metric"] // MS_EACH for row in rows]
 
 
@@ -175,7 +175,7 @@ class Pair(NamedTuple):
 
 
 def alternate(on: Served, off: Served, numbers: Sequence[int]) -> List[Pair]:
-    """Asks both in turn, each as often first."""
+    """Asks both by turns; each is first in half of the pairs."""
     pairs = []
     on.reconnect()
     off.reconnect()

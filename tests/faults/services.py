@@ -1,4 +1,4 @@
-"""Ways to reach the service, each with a way in which it falls ill and gets well again."""
+"""Ways to reach the service, each with a way in which it fails and recovers."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ WELL: Behaviour = {"mode": "ok"}
 
 
 class Service:
-    """Over HTTP, on an address of IPv4. `behaviour` is how the receiver answers while it is ill."""
+    """Over HTTP, on an IPv4 address. `behaviour`: how the receiver answers while it fails."""
 
     host = "127.0.0.1"
-    wrapper: Sequence[str] = ()  # what the app has to be run by to reach it
+    wrapper: Sequence[str] = ()  # the command that must run the app
 
     def __init__(self, behaviour: Behaviour = WELL) -> None:
         self.behaviour = behaviour
@@ -33,17 +33,17 @@ class Service:
 
     @staticmethod
     def missing() -> Optional[str]:
-        """Why this machine can't have it; None where it can."""
+        """Why this machine can't have it; None if it can."""
         return None
 
     def start(self, directory: Path, certificates: Certificates) -> None:
         self.receiver = ReceiverProcess(self.host)
         self.receiver.start()
 
-    def fall_ill(self) -> None:
+    def fail(self) -> None:
         self.receiver.behave(**self.behaviour)
 
-    def get_well(self) -> None:
+    def recover(self) -> None:
         self.receiver.behave(**WELL)
 
     def stop(self) -> None:
@@ -71,8 +71,8 @@ class OverIpv6(Service):
 
 
 class OverTls(Service):
-    """The authority is known by SSL_CERT_FILE, or by SSL_CERT_DIR. With a bad certificate it gets
-    well by a good one."""
+    """SSL_CERT_FILE or SSL_CERT_DIR names the authority. A service that fails by a bad certificate
+    recovers by a good one."""
 
     def __init__(
         self, behaviour: Behaviour = WELL, bad: str = "", known_by: str = "SSL_CERT_FILE"
@@ -99,17 +99,17 @@ class OverTls(Service):
         self.receiver = ReceiverProcess(port=port, tls=pair)
         self.receiver.start()
 
-    def fall_ill(self) -> None:
+    def fail(self) -> None:
         if self._bad:
             self._show(self._bad)
         else:
-            super().fall_ill()
+            super().fail()
 
-    def get_well(self) -> None:
+    def recover(self) -> None:
         if self._bad:
             self._show("valid")
         else:
-            super().get_well()
+            super().recover()
 
     @property
     def settings(self) -> Dict[str, str]:
@@ -120,7 +120,7 @@ class OverTls(Service):
 
 
 class ByProxy(Service):
-    """A host that has no address, by a proxy of http, which is the receiver itself."""
+    """A host without an address, through an HTTP proxy, which is the receiver itself."""
 
     variable = "http_proxy"
 
@@ -135,7 +135,7 @@ class ByAnyProxy(ByProxy):
 
 
 class PastProxy(Service):
-    """By no_proxy; the proxy would refuse."""
+    """With no_proxy; the proxy would refuse."""
 
     @property
     def settings(self) -> Dict[str, str]:
@@ -144,7 +144,7 @@ class PastProxy(Service):
 
 
 class ByTunnel(OverTls):
-    """https by a proxy's CONNECT."""
+    """HTTPS through a proxy's CONNECT."""
 
     def start(self, directory: Path, certificates: Certificates) -> None:
         super().start(directory, certificates)
@@ -161,7 +161,7 @@ class ByTunnel(OverTls):
 
 
 class Tunnels:
-    """A proxy that knows CONNECT alone, and takes every name for 127.0.0.1."""
+    """A proxy for CONNECT only, which connects to 127.0.0.1 whatever the name."""
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -204,7 +204,7 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
     except OSError:
-        pass  # either side hung up
+        pass  # one side closed the connection
 
 
 # ---- Names -----------------------------------------------------------------------------------
@@ -217,8 +217,8 @@ shift && exec "$@"
 
 
 class ByName(Service):
-    """By a name that a name server of our own knows. While it is ill, the server gives `rcode`
-    after some seconds, or with None says nothing at all."""
+    """By a name that our own name server resolves. While it fails, it answers with `rcode` after
+    some seconds; None: it does not answer."""
 
     def __init__(
         self, rcode: Optional[int], host: str = "127.0.0.1", after_seconds: float = 0
@@ -243,11 +243,11 @@ class ByName(Service):
         (directory / "nsswitch.conf").write_text("hosts: dns\n")
         self.wrapper = [*own_mounts(), "sh", "-c", IN_NAMESPACE, "sh", str(directory)]
 
-    def fall_ill(self) -> None:
+    def fail(self) -> None:
         self._names.rcode = self._rcode
         self._names.after_seconds = self._after_seconds
 
-    def get_well(self) -> None:
+    def recover(self) -> None:
         self._names.rcode = 0
         self._names.after_seconds = 0
 
@@ -262,8 +262,8 @@ class ByName(Service):
 
 
 class NameServer:
-    """Gives every name one address (RFC 1035). With an `rcode` other than 0 it gives that instead
-    (3: there is no such name), with None nothing."""
+    """Resolves every name to one address (RFC 1035). An `rcode` other than 0 is answered instead
+    (3: no such name); None: no answer."""
 
     TYPES = {socket.AF_INET: 1, socket.AF_INET6: 28}
 
@@ -278,7 +278,7 @@ class NameServer:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _bind(self) -> str:
-        """To an address of its own: resolvers ask no port but 53."""
+        """Binds an address of its own, since resolvers only ask port 53."""
         for number in range(1, 255):
             host = f"127.53.0.{number}"
             with contextlib.suppress(OSError):
@@ -313,6 +313,6 @@ class NameServer:
 
 
 def all_of(behaviours: List[Behaviour]) -> Behaviour:
-    """One behaviour after the other, for a report each, the last for all that follow."""
+    """One behaviour for each report; the last one for all further reports."""
     first, *rest = behaviours
     return {**first, "times": 1, "then": all_of(rest)} if rest else first

@@ -35,7 +35,7 @@ CONNECTIONS = 4
 REQUESTS_A_SECOND = 200  # of each server
 SAMPLES = 120
 SETTLED_SECONDS = 600
-FLAT_MIB = 1.0  # what the agent's server may have grown more than the other
+FLAT_MIB = 1.0  # the most MiB that the agent's server may grow more than the other
 
 FAILURES = [
     *[{"mode": "ok"}] * 12,
@@ -158,7 +158,7 @@ def watch(
 
 
 def growth(samples: List[float]) -> float:
-    """Of the last third over the first, by their medians."""
+    """The median of the last third minus that of the first."""
     third = max(1, len(samples) // 3)
     return statistics.median(samples[-third:]) - statistics.median(samples[:third])
 

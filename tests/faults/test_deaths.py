@@ -17,7 +17,8 @@ from receiver import ReceiverProcess
 from under_load import Load, Run, UwsgiOfEitherTerm, gunicorn, puma, unicorn
 
 STOP_SECONDS = 2.5
-NOISE_SECONDS = 1.0
+# A busy machine may delay a process for that long. A report that hangs would take 15 s.
+NOISE_SECONDS = 8.0
 AT_ONCE = 4
 
 GRACEFUL: Dict[str, Tuple[Callable[[], AppServer], int]] = {
@@ -124,7 +125,7 @@ def test_a_worker_that_exceeds_the_server_s_time_out(
     calls = run.calls()
     lost = sum(n for pid, n in calls.items() if pid in before and pid != survivor)
     assert lost > 0
-    # The native thread goes on while the interpreter hangs: it may have sent them all the same.
+    # The native thread runs while the interpreter hangs, so it may have sent them.
     assert total(calls) - (0 if own_too else lost) <= rows <= total(calls)
 
 
@@ -142,7 +143,7 @@ def hang(port: int, path: str) -> None:
 class Stops(NamedTuple):
     """How long a graceful stop took, in seconds."""
 
-    well: float
+    answering: float
     hanging: float
 
 
@@ -177,4 +178,4 @@ def stops(
 def test_a_service_that_hangs_holds_no_server_up(name: str, stops: AtOnce[str, Stops]) -> None:
     server_of(name)
     seconds = stops[name]
-    assert seconds.hanging - seconds.well <= STOP_SECONDS + NOISE_SECONDS
+    assert seconds.hanging - seconds.answering <= STOP_SECONDS + NOISE_SECONDS

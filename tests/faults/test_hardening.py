@@ -1,4 +1,4 @@
-"""Both extensions are built with what the platform has against their own mistakes."""
+"""Both extensions are built with the platform's hardening options."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Tens of thousands of header values, by way of both agents, against a second reading of the rules.
-They come from dice that always fall alike; another SEED is another set."""
+"""Tens of thousands of header values through both agents, compared with a second implementation of
+the rules. They are random, from a fixed SEED."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def printed(directory: Path) -> Iterator[Path]:
                 yield path
 
 
-# All that there is to be shown and to be raised.
+# Everything that can be printed or raised.
 TELLS_ALL: Dict[str, str] = {
     "ruby": """
         def tell(thing) = puts(thing.inspect, thing.to_s, thing.instance_variables.inspect)

@@ -2,8 +2,7 @@
 to be kept is kept and arrives once, what is dropped is counted, memory stays within its bound, and
 the app stops when it is told to.
 
-A fault is a row of FAULTS. Each is suffered by an app of each language, beside the same app with
-the agent off.
+Each row of FAULTS is tried with an app of each language, beside the same app with the agent off.
 """
 
 from __future__ import annotations
@@ -46,15 +45,16 @@ from services import (
 AT_ONCE = 8
 EACH = 50  # requests in each part of a run
 STOP_SECONDS = 2.5
-NOISE_SECONDS = 1.0  # for which a busy machine may leave a process waiting
+# A busy machine may delay a process for that long. A report that hangs would take 15 s.
+NOISE_SECONDS = 8.0
 
-# What the agent may take beside what libcurl and the TLS library take when all is well, in KiB:
-# core/README.md has the sum.
+# The KiB that the agent may use beside what libcurl and the TLS library use without a fault. The sum
+# is in core/README.md.
 BOUND_KB = 11 * 1024
-# An answer of 100 MB, a report and TLS records are in there for moments.
+# For a short time it holds an answer of 100 MB, a report and TLS records.
 LIBRARIES_KB = 10 * 1024
 
-# What becomes of the samples that were taken while the service was ill.
+# The fate of samples that were taken while the service failed.
 LATE = "arrives late"
 DROPPED = "is dropped"
 SENT = "arrives"
@@ -185,9 +185,9 @@ CASES: List[Case] = [(fault, language) for fault in FAULTS for language in SERVE
 
 
 class Outcome(NamedTuple):
-    pairs: List[Pair]  # while the service was ill
-    stats_ill: Dict[str, int]  # the agent's counters just before the service got well
-    stats_well: Dict[str, int]
+    pairs: List[Pair]  # while the service failed
+    stats_failing: Dict[str, int]  # the agent's counters just before the service recovered
+    stats_after: Dict[str, int]
     numbers: List[int]  # of the requests whose rows arrived, in the order of the reports
     reports: List[Dict[str, Any]]
     malformed: int
@@ -198,41 +198,41 @@ class Outcome(NamedTuple):
     stop_seconds: float
 
 
-def suffer(case: Case, directory: Path, certificates: Certificates, bare: Bare) -> Outcome:
-    """An app's life: the service is ill from the start, gets well, and is ill again at the end."""
+def outcome_of(case: Case, directory: Path, certificates: Certificates, bare: Bare) -> Outcome:
+    """Runs an app. The service fails from the start, recovers, and fails again at the end."""
     fault, language = case
     with contextlib.ExitStack() as stack:
         elsewhere = stack.enter_context(ReceiverProcess())
         service = fresh(fault.service, f"{elsewhere.url}/{TOKEN}")
         service.start(directory, certificates)
         stack.callback(service.stop)
-        service.fall_ill()
+        service.fail()
         on = Served(language, directory / "on", service.settings, service.wrapper)
         stack.enter_context(on).start()
         off = stack.enter_context(bare.lent(language))
 
         pairs = alternate(on, off, range(EACH))
-        stats_ill = until_suffered(fault, on)
+        stats_failing = until_noticed(fault, on)
         pairs += alternate(on, off, range(EACH, 2 * EACH))
         if fault.fate == DROPPED:
-            stats_ill = on.wait_until("have it refused", dropped_rejected=2 * EACH)
+            stats_failing = on.wait_until("have it refused", dropped_rejected=2 * EACH)
         log = on.process.log
 
-        service.get_well()
+        service.recover()
         alternate(on, off, range(2 * EACH, 3 * EACH))
         arriving = (1 if fault.fate == DROPPED else 3) * EACH
         service.receiver.wait(rows=arriving, seconds=40)
-        stats_well = on.wait_until("be told so", sent=arriving)
+        stats_after = on.wait_until("count them as sent", sent=arriving)
         reports = service.receiver.reports()
         malformed = service.receiver.summary()["malformed"]
 
-        service.fall_ill()
+        service.fail()
         alternate(on, off, range(EACH))
         peaks = [one.agent()["peak_kb"] for one in (on, off)]
         return Outcome(
             pairs,
-            stats_ill,
-            stats_well,
+            stats_failing,
+            stats_after,
             numbers_in(reports),
             reports,
             malformed,
@@ -255,7 +255,7 @@ def numbers_in(reports: List[Dict[str, Any]]) -> List[int]:
     return [number for numbers in accepted.values() for number in numbers]
 
 
-def until_suffered(fault: Fault, on: Served) -> Dict[str, int]:
+def until_noticed(fault: Fault, on: Served) -> Dict[str, int]:
     """Waits until the service has done its worst, and gives the agent's counters then."""
     if fault.fate == DROPPED:
         return on.wait_until("have it refused", dropped_rejected=1)
@@ -290,7 +290,7 @@ def runs(
     directories = {case: tmp_path_factory.mktemp("service") for case in possible}
 
     def run(case: Case) -> Outcome:
-        return suffer(case, directories[case], certificates, bare)
+        return outcome_of(case, directories[case], certificates, bare)
 
     with Bare(tmp_path_factory.mktemp("bare")) as bare, AtOnce(run, possible, AT_ONCE) as runs:
         yield runs
@@ -355,17 +355,17 @@ def test_a_report_that_is_sent_again_is_the_same_under_its_key(outcome: Outcome)
 
 
 def test_what_happened_is_counted(outcome: Outcome, fault: Fault) -> None:
-    ill, well = outcome.stats_ill, outcome.stats_well
-    for stats in (ill, well):
+    failing, after = outcome.stats_failing, outcome.stats_after
+    for stats in (failing, after):
         dropped = sum(number for name, number in stats.items() if name.startswith("dropped_"))
         assert stats["recorded"] == stats["sent"] + stats["pending"] + dropped
-    assert well["recorded"] == 3 * EACH
-    assert well["dropped_rejected"] == (2 * EACH if fault.fate == DROPPED else 0)
-    assert well["sent"] == 3 * EACH - well["dropped_rejected"]
-    assert (well["pending"], well["thread_starts"], well["thread_failures"]) == (0, 1, 0)
-    assert well["publish_frequency_ms"] == 1000
-    assert (ill["reports_failed"] > 0) == (fault.fate != SENT)
-    assert (ill["sent"] > 0) == (fault.fate == SENT)
+    assert after["recorded"] == 3 * EACH
+    assert after["dropped_rejected"] == (2 * EACH if fault.fate == DROPPED else 0)
+    assert after["sent"] == 3 * EACH - after["dropped_rejected"]
+    assert (after["pending"], after["thread_starts"], after["thread_failures"]) == (0, 1, 0)
+    assert after["publish_frequency_ms"] == 1000
+    assert (failing["reports_failed"] > 0) == (fault.fate != SENT)
+    assert (failing["sent"] > 0) == (fault.fate == SENT)
 
 
 def test_it_is_said_once_and_clearly(outcome: Outcome, fault: Fault) -> None:
@@ -403,7 +403,7 @@ def test_a_service_that_is_down_for_minutes_gets_everything(language: str, tmp_p
     with contextlib.ExitStack() as stack:
         service = Service({"mode": "status", "status": 503})
         service.receiver = stack.enter_context(ReceiverProcess())
-        service.fall_ill()
+        service.fail()
         on = stack.enter_context(Served(language, tmp_path / "on", service.settings)).start()
         started, number = time.monotonic(), 0
         while time.monotonic() < started + DOWN_SECONDS:
@@ -412,7 +412,7 @@ def test_a_service_that_is_down_for_minutes_gets_everything(language: str, tmp_p
             number += 1
             time.sleep(0.05)
         assert on.stats()["reports_failed"] > 10
-        service.get_well()
+        service.recover()
         on.wait_until("have it all accepted", sent=number)
         assert service.receiver.summary()["rows"] == number
         assert service.receiver.summary()["repeated"] == 0

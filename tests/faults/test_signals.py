@@ -1,4 +1,4 @@
-"""Servers are told to stop or to reload, under load, and what they had recorded arrives."""
+"""Servers get signals to stop or to reload under load, and what was recorded arrives."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ AT_ONCE = 6
 TERM, INT, QUIT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP
 USR1, USR2 = signal.SIGUSR1, signal.SIGUSR2
 
-# ---- What happens to a server ----------------------------------------------------------------
+# ---- Scenarios -------------------------------------------------------------------------------
 
-Story = Callable[[Run, int], None]  # what is done to a server with so many workers
+Scenario = Callable[[Run, int], None]  # with the number of workers
 
 
-def ends_by(number: int) -> Story:
-    def story(run: Run, workers: int) -> None:
+def ends_by(number: int) -> Scenario:
+    def scenario(run: Run, workers: int) -> None:
         run.wait_for_workers(workers)
         run.end(number)
 
-    return story
+    return scenario
 
 
-def reloads_by(number: int, then: int, same_processes: bool = False) -> Story:
-    """Told to reload, it goes on with new workers (or after an exec, with the same process)."""
+def reloads_by(number: int, then: int, same_processes: bool = False) -> Scenario:
+    """It reloads, with new workers, or with the same process after an exec."""
 
-    def story(run: Run, workers: int) -> None:
+    def scenario(run: Run, workers: int) -> None:
         before = run.wait_for_workers(workers)
         calls = run.calls()
         run.tell(number)
@@ -63,13 +63,13 @@ def reloads_by(number: int, then: int, same_processes: bool = False) -> Story:
             run.wait_for_workers(workers, other_than=before)
         run.end(then)
 
-    return story
+    return scenario
 
 
-def is_replaced(ends_old: int, ends_new: int) -> Story:
-    """USR2 starts a new master beside the old one, which is then told to go."""
+def is_replaced(ends_old: int, ends_new: int) -> Scenario:
+    """USR2 starts a new master beside the old one, which then gets a signal to end."""
 
-    def story(run: Run, workers: int) -> None:
+    def scenario(run: Run, workers: int) -> None:
         before = run.wait_for_workers(workers)
         run.tell(signal.SIGUSR2)
         run.wait_for_workers(workers, other_than=before)
@@ -79,7 +79,7 @@ def is_replaced(ends_old: int, ends_new: int) -> Story:
         os.kill(new_master.pop(), ends_new)
         wait_for_group(run.process)
 
-    return story
+    return scenario
 
 
 # ---- The table -------------------------------------------------------------------------------
@@ -87,16 +87,16 @@ def is_replaced(ends_old: int, ends_new: int) -> Story:
 
 @dataclass(frozen=True)
 class Case:
-    """workers  that many have to be busy before something happens
-    exact    requests in flight are finished first: else some may have been recorded, and the app
-             not yet called, when the process was ended
-    serves   threads go on to serve while the process is already ending: what they do last is lost
+    """workers  how many must be busy before the signal
+    exact    requests in flight are finished first. Otherwise some may be recorded but not counted
+             as calls, because the process ended in between
+    serves   threads go on to serve while the process ends: their last requests are lost
     """
 
     name: str
     server: AppServer
     workers: int
-    story: Story
+    scenario: Scenario
     exact: bool = True
     serves: bool = False
 
@@ -185,7 +185,7 @@ def live(case: Case, directory: Path) -> Outcome:
         with run.process:
             run.process.start().wait_for_port(run.port)
             with Load(run.port):
-                case.story(run, case.workers)
+                case.scenario(run, case.workers)
         summary = receiver.summary()
         calls = sum(run.calls().values())
         return Outcome(calls, summary["rows"], summary["malformed"], summary["repeated"])

@@ -1,5 +1,5 @@
-"""Real servers under load, and the truth about what their apps were called for: each process
-writes a byte for each call, which outlives it."""
+"""Real servers under load. Each process of an app writes a byte to a file for each call, so the
+number of calls is known even if the process is killed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from processes import Process, free_port
 from served import RACK_APP, SETTINGS, TOKEN
 
 CONNECTIONS = 4
-CALLS_EACH = 40  # of each process, before something happens to it
+CALLS_EACH = 40  # of each process, before it gets a signal
 STOP_SECONDS = 20
-LONG_INTERVAL = "60"  # so that all that arrives was sent for the sake of the end
+LONG_INTERVAL = "60"  # so that what arrives was sent because the process ends
 
 
 class Load:
-    """Requests without a pause, some in flight at every moment. Errors are the servers' to make:
-    they cut connections when they are told to stop at once."""
+    """Requests without a pause, several at a time. Errors are expected: a server that is told to
+    stop at once closes its connections."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -53,7 +53,7 @@ class Load:
 
 
 class Run:
-    """A server under load, and what can be done to it."""
+    """A server under load, and the signals that it can get."""
 
     def __init__(self, server: AppServer, directory: Path, url: str, **settings: str) -> None:
         self.directory = directory
@@ -78,7 +78,7 @@ class Run:
         return {int(file.name): file.stat().st_size for file in self._calls.iterdir()}
 
     def wait_for_workers(self, count: int, other_than: Collection[int] = ()) -> List[int]:
-        """The ids of that many processes that have answered some requests each."""
+        """Waits for that many processes with CALLS_EACH requests. Returns their ids."""
         busy: List[int] = []
 
         def all_are_busy() -> bool:
@@ -101,7 +101,7 @@ class Run:
         self.process.send_signal(number)
 
     def end(self, number: int) -> None:
-        """Sends the signal and waits until all is over."""
+        """Sends the signal and waits until the whole group has ended."""
         self.process.stop(number, STOP_SECONDS, (0, -number, 128 + number))
         wait_for_group(self.process)
 
@@ -132,7 +132,7 @@ def parent_of(pid: int) -> int:
 
 
 def wait_for_group(process: Process) -> None:
-    """Waits until nothing of a process's group runs: workers may outlive what they belong to."""
+    """Waits until no process of the group runs: workers may outlive their master."""
     deadline = time.monotonic() + STOP_SECONDS
     while living := [pid for pid in group_of(process.pid) if runs(pid)]:
         assert time.monotonic() < deadline, f"{process.name}: {living} go on"

@@ -1,5 +1,5 @@
-"""The time that a client takes to send a body is not part of the queue time, also if the server reads
-the body before it calls the app."""
+"""The time that a client takes to send a body is not part of the queue time, also if the server
+reads the body before it calls the app."""
 
 from __future__ import annotations
 
