@@ -3,6 +3,7 @@
  * real thread; the clock stands still.
  */
 #define _GNU_SOURCE /* a whole POSIX */
+#include "../core/support/false_clock.h"
 #include "../core/support/suite.h"
 
 #include <pthread.h>
@@ -28,7 +29,9 @@ struct world {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int done, groups, called;
-    bool hold; /* the thread stays in `called` */
+    bool hold;    /* the thread stays in `called` */
+    int takes_ms; /* each group */
+    int group_ms; /* that it may take */
 };
 
 static struct world world;
@@ -36,6 +39,7 @@ static struct world world;
 static void done(void *context, struct commit_item *first) {
     (void)context;
     pthread_mutex_lock(&world.lock);
+    false_clock_advance_ms(world.takes_ms);
     world.groups++;
     for (; first; first = first->next) world.done++;
     pthread_cond_broadcast(&world.changed);
@@ -58,6 +62,7 @@ static void start_with(int commit_ms) {
                                        .commit_ms = commit_ms,
                                        .waiting_bytes = WAITING_BYTES,
                                        .group_bytes = GROUP_BYTES,
+                                       .group_ms = world.group_ms,
                                        .done = done,
                                        .called = called};
     world.live = live_new();
@@ -321,6 +326,38 @@ static void a_report_waits_for_few_of_another_app_however_many_wait(void **unuse
     free_item(other);
 }
 
+/* How many groups so many reports of one app take. */
+static int groups_of(int count, int first) {
+    struct commit_item *items[WAITING_BYTES / ITEM_BYTES];
+    int before = world.groups, done_before = world.done;
+    for (int i = 0; i < count; i++) items[i] = sized_item(1, first + i);
+    hold_thread();
+    for (int i = 0; i < count; i++) assert_true(commit_add(world.commit, items[i]));
+    let_go();
+    wait_for(&world.done, done_before + count);
+    for (int i = 0; i < count; i++) {
+        commit_release(world.commit, items[i]);
+        free_item(items[i]);
+    }
+    return world.groups - before;
+}
+
+static void groups_that_take_too_long_become_smaller_until_they_do_not(void **unused) {
+    (void)unused;
+    stop();
+    world.group_ms = 100;
+    world.takes_ms = 101;
+    start();
+    /* Of 10, 5, 3, 2 reports and then one each. */
+    assert_int_equal(groups_of(50, 0), 4 + 30);
+    world.takes_ms = 60; /* not so little that they grow */
+    assert_int_equal(groups_of(10, 100), 10);
+    world.takes_ms = 0; /* 1, 1, 1, 2, 3, 5, 10, 10 ... */
+    assert_true(groups_of(50, 200) < 12);
+    assert_int_equal(groups_of(50, 300), 5);
+    world.group_ms = world.takes_ms = 0;
+}
+
 static void an_app_may_have_as_much_waiting_as_is_free(void **unused) {
     (void)unused;
     struct commit_item *items[WAITING_BYTES / ITEM_BYTES], *more = sized_item(1, 0);
@@ -405,6 +442,7 @@ int main(void) {
         TEST(an_app_has_only_so_many_series),
         TEST(what_waits_is_committed_at_the_end),
         TEST(a_report_waits_for_few_of_another_app_however_many_wait),
+        TEST(groups_that_take_too_long_become_smaller_until_they_do_not),
         TEST(an_app_may_have_as_much_waiting_as_is_free),
         TEST(a_call_comes_with_the_store),
         TEST(what_a_store_refuses_is_told_and_comes_through_later),

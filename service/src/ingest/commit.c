@@ -18,6 +18,7 @@ enum {
     CALL_MS = 1000,
     FIRST_PLACES = 256,
     FORGET_SERIES_MS = 3600 * 1000,
+    LEAST_GROUP = 32, /* a group is no smaller than this part of the largest */
 };
 
 /* Numbers of series that were looked up. */
@@ -38,6 +39,7 @@ struct commit {
     struct known_series *known;
     size_t known_places, known_count;
     int64_t known_since_ms;
+    size_t group_bytes; /* of the next transaction, at most */
 
     struct tally *tally; /* empty: puts parts in order */
 
@@ -279,18 +281,36 @@ static bool take_call(struct commit *commit) {
     return true;
 }
 
+/* What a byte costs depends on how many series it is of, and on the disk: under a flood a report
+ * waits for about one group, so groups that take longer than they should become smaller. */
+static void adapt_group(struct commit *commit, int64_t took_ms) {
+    int most_ms = commit->settings.group_ms;
+    if (most_ms <= 0) return;
+    if (took_ms > most_ms) commit->group_bytes /= 2;
+    else if (took_ms < most_ms / 2) commit->group_bytes *= 2;
+    size_t most = commit->settings.group_bytes;
+    if (commit->group_bytes < most / LEAST_GROUP) commit->group_bytes = most / LEAST_GROUP;
+    if (commit->group_bytes > most) commit->group_bytes = most;
+}
+
+static void commit_timed(struct commit *commit, struct commit_item *first) {
+    int64_t began_ms = ds_clock_monotonic_ms();
+    commit_all(commit, first);
+    adapt_group(commit, ds_clock_monotonic_ms() - began_ms);
+}
+
 static void *run(void *context) {
     struct commit *commit = context;
     pthread_mutex_lock(&commit->lock);
     for (;;) {
         wait_for_work(commit);
         bool call = take_call(commit);
-        struct commit_item *first = waiting_take(commit->waiting, commit->settings.group_bytes);
+        struct commit_item *first = waiting_take(commit->waiting, commit->group_bytes);
         if (first) commit->next_at = later(monotonic(), commit->settings.commit_ms);
         if (!first && !call && commit->stop) break;
         pthread_mutex_unlock(&commit->lock);
         if (call) commit->settings.called(commit->settings.context, commit->store);
-        if (first) commit_all(commit, first);
+        if (first) commit_timed(commit, first);
         pthread_mutex_lock(&commit->lock);
     }
     pthread_mutex_unlock(&commit->lock);
@@ -397,6 +417,7 @@ struct commit *commit_new(struct live *live, const struct commit_settings *setti
     commit->waiting = waiting;
     commit->tally = tally;
     commit->settings = *settings;
+    commit->group_bytes = settings->group_bytes;
     commit->live = live;
     commit->called_at = monotonic();
     pthread_mutex_init(&commit->lock, NULL);

@@ -2,8 +2,9 @@
  * The thread that makes reports durable: one transaction for all that came since the last one,
  * then the live windows, then `done` for all of them. A transaction begins `commit_ms` after the
  * one before, so a report after a pause does not wait; it takes no more than `group_bytes`, one
- * report of each app in turn (waiting.h), so that neither other apps nor other writers wait for the
- * flood of one. A report that came before is not counted again.
+ * report of each app in turn (waiting.h), and fewer where such a one takes longer than `group_ms`,
+ * so that neither other apps nor other writers wait for the flood of one. A report that came before
+ * is not counted again.
  */
 #ifndef COMMIT_H
 #define COMMIT_H
@@ -32,6 +33,7 @@ struct commit_settings {
     const char *folder; /* or a URL: what store_open is given */
     int commit_ms;      /* from the begin of one transaction to that of the next, at least */
     size_t waiting_bytes, group_bytes; /* of all reports that wait; of those of one transaction */
+    int group_ms;                      /* that it may take, about; 0: as long as it takes */
     /* On the thread: items, those of an app in the order in which they were added. */
     void (*done)(void *context, struct commit_item *first);
     /* On the thread, after commit_call. */

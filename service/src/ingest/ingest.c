@@ -21,6 +21,7 @@ enum {
     UNKNOWN = 1000, /* requests with unknown tokens that wait for a look into the store */
     ANSWER_SIZE = 512,
     GROUP_BYTES = 2 << 20, /* of a transaction: some hundred reports, tens of ms */
+    GROUP_MS = 100,
 };
 
 static const char retry_later[] = "Retry-After: 5\r\n";
@@ -341,6 +342,7 @@ struct ingest *ingest_new(struct loop *loop, struct live *live,
         .commit_ms = settings->commit_ms,
         .waiting_bytes = settings->waiting_bytes,
         .group_bytes = GROUP_BYTES,
+        .group_ms = GROUP_MS,
         .done = committed,
         .called = read_tokens,
         .context = ingest,
