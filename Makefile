@@ -31,7 +31,7 @@ both = log=$$(mktemp) && { $(1) >$$log 2>&1 & one=$$!; }; trap 'kill $$one' INT 
         test-python test-jobs test-jobs-ruby test-jobs-python test-jobs-ruby-smoke test-jobs-python-smoke \
         test-servers test-frameworks test-faults build-service test-service test-service-asan \
         test-service-http test-service-postgresql test-machines \
-        soak-service tsan-service coverage-service run-covered-http test-kills test-faults-service test-loop \
+        soak-service soak-overload tsan-service coverage-service run-covered-http test-kills test-faults-service test-loop \
         test-published test-heroku-clients test-kubernetes-clients \
         test-web web-tests-ready screenshots lighthouse bench-web \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
@@ -391,6 +391,9 @@ run-covered-http: $(OUT)/dynoscaled $(WEB_PAST)
 
 soak-service: build-service ## the service for MINUTES=60: 200 apps, a platform that fails, people, restarts
 	@$(PYTHON) tests/service/soak/soak.py --minutes $(or $(MINUTES),60) $(APPS:%=--apps %)
+
+soak-overload: build-service ## ten times the reports that the service can take, for SECONDS=120, beside usual apps
+	@$(PYTHON) tests/service/soak/overload.py --seconds $(or $(SECONDS),120)
 
 # Minutes: SECONDS_OF_KILLS=600 for ten of kills alone.
 test-machines: build-service ## several services on one PostgreSQL: kills, failover, pgbouncer, stops, clocks

@@ -3,6 +3,7 @@ behave as agents do."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -184,6 +185,37 @@ max_client_conn = 500
         super().start()
         self.wait_for_port(self.port)
         return self
+
+
+class SmallDisk:
+    """A file system of its own in memory, which can be filled."""
+
+    def __init__(self, folder: Path, mib: int = 128) -> None:
+        self.folder = folder
+        self.folder.mkdir()
+        self.mib = mib
+
+    def __enter__(self) -> SmallDisk:
+        size = f"size={self.mib}m"
+        mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(self.folder)]
+        if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+            pytest.skip("a disk of one's own takes root")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", "-l", str(self.folder)], check=True)
+
+    def fill(self) -> None:
+        with (self.folder / "filling").open("wb") as file:
+            try:
+                while True:
+                    file.write(bytes(65536))
+                    file.flush()
+            except OSError as error:
+                assert error.errno == errno.ENOSPC, error
+
+    def clear(self) -> None:
+        (self.folder / "filling").unlink()
 
 
 class Senders:

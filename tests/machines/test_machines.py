@@ -10,17 +10,27 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Dict
 
 import pytest
 
 from conftest import SECONDS
-from fleet import PATIENCE, Fleet, HAProxy, PgBouncer, Scaled, Senders
+from fleet import PATIENCE, Fleet, HAProxy, PgBouncer, Scaled, Senders, SmallDisk
 from postgresql import Cluster
 from processes import free_port
 from service import PROGRAM
 
 Fleets = Callable[..., Fleet]
+
+
+def clock_off(by: str) -> Dict[str, str]:
+    """The environment of a process whose wall clock is off."""
+    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    if not libraries:
+        pytest.skip("libfaketime is not installed (apt-get install libfaketime)")
+    return {"LD_PRELOAD": str(libraries[0]), "FAKETIME": by, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
 MOMENTS = random.Random(1)
 
 
@@ -114,6 +124,80 @@ def test_each_report_is_there_once_though_the_database_fails_over_to_a_replica(
                 print(senders.finish(unbroken=True))
 
 
+def test_each_report_is_there_once_though_the_database_stands_still_for_half_a_minute(
+    tmp_path: Path, cluster: Cluster, fleet: Fleets
+) -> None:
+    """All of its processes are stopped (SIGSTOP): connections stay open and nobody answers."""
+    receivers = fleet(cluster.database(), 2, "--tick-s", "1")
+    scaled = Scaled(receivers)
+    with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
+        senders = Senders(receivers, front.port)
+        senders.wait_for_more()
+        with cluster.stopped():
+            time.sleep(30)
+            for service in receivers.services:
+                assert service.get("/healthz").status == 200
+                assert service.get("/signin").status in (200, 503)
+        senders.wait_for_more()
+        scaled.rules(3)
+        scaled.wait_for_call("end", 3)
+        print(senders.finish(unbroken=True))
+    assert scaled.overlaps() == []
+
+
+def test_each_report_is_there_once_though_the_databases_disk_is_full(tmp_path: Path, fleet: Fleets) -> None:
+    """It can write no log any more, and ends with all connections until there is room."""
+    with Cluster(tmp_path, "min_wal_size=32MB", "max_wal_size=32MB") as cluster:
+        cluster.start()
+        url = cluster.database()
+        with SmallDisk(cluster.folder / "disk") as disk:
+            cluster.log_on(disk.folder)
+            receivers = fleet(url, 2, "--tick-s", "1")
+            scaled = Scaled(receivers)
+            with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
+                senders = Senders(receivers, front.port)
+                senders.wait_for_more()
+                disk.fill()
+                until = time.monotonic() + PATIENCE
+                while cluster.answers() and time.monotonic() < until:
+                    cluster.run("psql", "-c", "SELECT pg_switch_wal()", cluster.url("postgres"), check=False)
+                answered = senders.answered
+                for service in receivers.services:
+                    assert service.get("/healthz").status == 200
+                disk.clear()
+                while cluster.running and not cluster.answers():
+                    time.sleep(0.1)
+                if not cluster.running:  # it could not even recover then
+                    cluster.start()
+                senders.wait_for_more()
+                scaled.rules(3)
+                scaled.wait_for_call("end", 3)
+                print(f"{answered} reports before; {senders.finish(unbroken=True)}")
+            assert scaled.overlaps() == []
+
+
+def test_each_report_is_there_once_though_pgbouncer_is_restarted(
+    tmp_path: Path, cluster: Cluster, fleet: Fleets
+) -> None:
+    url = cluster.database()
+    pool = PgBouncer(tmp_path, cluster)
+    with pool.start():
+        receivers = fleet(url.replace(f":{cluster.port}/", f":{pool.port}/"), 2, "--tick-s", "1")
+        scaled = Scaled(receivers)
+        with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
+            senders = Senders(receivers, front.port)
+            for number in range(2, 5):
+                senders.wait_for_more()
+                pool.kill()
+                time.sleep(MOMENTS.random())
+                pool.start()
+                senders.wait_for_more()
+                scaled.rules(number)
+                scaled.wait_for_call("end", number)
+            print(senders.finish(unbroken=True))
+        assert scaled.overlaps() == []
+
+
 def test_a_holder_that_stands_still_in_the_middle_of_an_act_is_followed_by_one_that_waits_for_it(
     cluster: Cluster, fleet: Fleets
 ) -> None:
@@ -150,12 +234,8 @@ def test_a_holder_that_stands_still_in_the_middle_of_an_act_is_followed_by_one_t
 def test_the_clock_of_the_database_counts_where_that_of_a_machine_is_an_hour_off(
     cluster: Cluster, fleet: Fleets
 ) -> None:
-    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    if not libraries:
-        pytest.skip("libfaketime is not installed (apt-get install libfaketime)")
-    wrong = {"LD_PRELOAD": str(libraries[0]), "FAKETIME": "+1h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     services = fleet(cluster.database(), 0, "--tick-s", "1")
-    off = services.add(env=wrong)
+    off = services.add(env=clock_off("+1h"))
     right = services.add()
     scaled = Scaled(services)
     scaled.rules(2)
@@ -170,6 +250,31 @@ def test_the_clock_of_the_database_counts_where_that_of_a_machine_is_an_hour_off
     scaled.wait_for_call("end", 3)
     assert scaled.overlaps() == []
     assert "the clock was set" not in right.log
+
+
+def test_two_services_whose_clocks_are_two_hours_apart_decide_on_the_same(
+    cluster: Cluster, fleet: Fleets
+) -> None:
+    """One is an hour ahead, the other an hour behind; both receive, and each acts once."""
+    services = fleet(cluster.database(), 0, "--tick-s", "1")
+    ahead, behind = (services.add(env=clock_off(by)) for by in ("+1h", "-1h"))
+    scaled = Scaled(services)
+    senders = Senders(services, ahead.port, count=2)
+    more = Senders(services, behind.port, count=2, app="shop-2")
+    senders.wait_for_more(50)
+    more.wait_for_more(50)
+    for number, holder in enumerate((ahead, behind), start=2):
+        if holder is behind:
+            ahead.kill()
+            behind.wait_until(lambda: services.is_holder(behind), "take over", PATIENCE)
+        scaled.rules(number)
+        scaled.wait_for_call("end", number)
+    ahead.start()
+    print(senders.finish(), more.finish())
+    assert re.search(r"database's clock is -3[56]\d\d s ahead", ahead.log)
+    assert re.search(r"database's clock is 3[56]\d\d s ahead", behind.log)
+    assert "the clock was set" not in ahead.log + behind.log
+    assert scaled.overlaps() == []
 
 
 def test_a_service_is_replaced_on_its_port_without_a_report_lost_or_a_page_broken(

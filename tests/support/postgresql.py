@@ -14,11 +14,13 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import Iterator, List, Optional, Sequence
 
 from processes import Directory, Process, free_port
 
@@ -111,6 +113,33 @@ class Cluster(Process):
         power, the next start recovers from the log."""
         self.run("pg_ctl", "stop", "-m", how, "-D", str(self.data))
         self.stop(expected=(0, 1, 2))
+
+    def processes(self) -> List[int]:
+        """Of the server, its own first."""
+        first = int((self.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+        found = subprocess.run(["pgrep", "-P", str(first)], capture_output=True, text=True, check=False)
+        return [first, *map(int, found.stdout.split())]
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """All of it stands still meanwhile: nobody is answered, nothing is closed."""
+        processes = self.processes()
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
+    def log_on(self, folder: Path) -> None:
+        """What is committed is written into this folder from now on."""
+        self.end("fast")
+        if unprivileged():
+            shutil.chown(folder, "postgres")
+        run = [*unprivileged(), "sh", "-c", 'mv pg_wal "$0" && ln -s "$0/pg_wal" pg_wal', str(folder)]
+        subprocess.run(run, cwd=self.data, check=True)
+        self.start()
 
 
 def main(command: Sequence[str]) -> int:
