@@ -333,7 +333,7 @@ static void a_day_of_jobs_is_decided_to_the_same_bit_on_any_machine(void **state
         size_t length = memory_encode(bytes, &world.memory);
         for (size_t n = 0; n < length; n++) hash = (hash ^ bytes[n]) * 0x100000001B3u;
     }
-    assert_int_equal(hash, 0x64474E6E4040AEB7u);
+    assert_int_equal(hash, 0x1504233738d395b1u);
 }
 
 int main(void) {

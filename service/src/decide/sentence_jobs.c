@@ -95,10 +95,10 @@ static void put_needed(struct line *line, const struct view *view, int need) {
 
 static void put_load(struct line *line, const struct view *view) {
     const struct jobs_advice *jobs = &view->advice.jobs;
-    if (jobs->load <= 0) return;
+    if (jobs->load <= 0 || view->advice.need == 0) return;
     line_put(line, "what comes keeps ");
     line_rate(line, jobs->load);
-    line_put(line, " workers busy, and ");
+    line_put(line, " worker%s busy, and ", jobs->load >= 950 && jobs->load < 1050 ? "" : "s");
     put_needed(line, view, view->advice.need);
     line_put(line, " that not more than ");
     put_goal(line, view);
@@ -111,9 +111,9 @@ static void put_why_more(struct line *line, const struct view *view,
     const struct jobs_advice *jobs = &advice->jobs;
     if (advice->limited == ADVICE_TRIAL)
         line_put(line,
-                 "%d would be right, and whether more help is seen first with half as many more, "
+                 "%s%d would be right, and whether more help is seen first with half as many more, "
                  "since they did not a while ago; ",
-                 advice->would);
+                 advice->would > view->ceiling ? "at least " : "", advice->would);
     else if (jobs->why == JOBS_BACKLOG) {
         line_put(line,
                  "%" PRId64 " will wait when a worker ordered now is up (%" PRId64 " s), and ",
@@ -155,9 +155,9 @@ static void put_down(struct line *line, const struct view *view, const struct ou
 
 static void put_ceiling(struct line *line, const struct view *view) {
     line_put(line,
-             "%d would be right, but more workers did not help: no more jobs began, or each "
+             "%s%d would be right, but more workers did not help: no more jobs began, or each "
              "took longer; what does not scale is often a database, a lock or another service; ",
-             view->advice.would);
+             view->advice.would > view->ceiling ? "at least " : "", view->advice.would);
 }
 
 static void put_last(struct line *line, const struct view *view) {
