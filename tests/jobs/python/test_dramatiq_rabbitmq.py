@@ -167,7 +167,7 @@ def test_an_impossible_address_is_logged_once(
 ) -> None:
     from dynoscale import _agent
 
-    monkeypatch.setattr(_agent, "_told", set())
+    monkeypatch.setattr(_agent, "_warned", set())
     monkeypatch.setenv(_pika.MANAGER, given)
     for _ in range(3):
         assert read_all(adapter, turn) == {queue: 0.0}

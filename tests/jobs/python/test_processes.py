@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -118,8 +119,11 @@ def assert_reads_once_a_second(dyno: Dyno, process: Process) -> None:
 
 def waits_to_lead(pid: int) -> bool:
     """Whether it holds a descriptor of another process, as one that waits for its end does."""
-    files = Path(f"/proc/{pid}/fd").iterdir()
-    return any("pidfd" in os.readlink(file) for file in files)
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if "pidfd" in os.readlink(file):
+                return True
+    return False
 
 
 @pytest.fixture
