@@ -34,7 +34,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 @pytest.fixture
 def redis_url(redis_server: Redis) -> str:
-    """Of a server that runs and holds nothing."""
+    """The URL of a running Redis server, which is empty."""
     redis = pytest.importorskip("redis")
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
@@ -57,7 +57,7 @@ def service() -> Iterator[ReceiverProcess]:
 
 @pytest.fixture
 def receiver(service: ReceiverProcess) -> ReceiverProcess:
-    """The service, well and with nothing stored."""
+    """The receiver, which accepts reports and has none yet."""
     service.behave()
     service.clear()
     return service
@@ -65,13 +65,13 @@ def receiver(service: ReceiverProcess) -> ReceiverProcess:
 
 @pytest.fixture
 def report_url(receiver: ReceiverProcess) -> str:
-    """A URL of its own: processes that share one are of one dyno."""
+    """A URL for this test: processes with the same one belong to one dyno."""
     return f"{receiver.url}/token{os.getpid()}-{next(numbers)}"
 
 
 @pytest.fixture
 def agent(report_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """An agent of this process, which has said nothing yet."""
+    """The agent of this process, which has logged nothing yet."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # where the leader's lock is
     monkeypatch.setattr(_reader, "_logged_at", {})
     monkeypatch.setattr(_reader, "_logged_cut", set())
@@ -88,7 +88,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 class EveryTurn:
-    """A turn in which every queue is read and nothing goes wrong unseen. It keeps what is counted."""
+    """A Turn that reads every queue, raises every failure, and keeps the counts."""
 
     def __init__(self) -> None:
         self.counts: dict[str, dict[str, int]] = {"depth": {}, "working": {}}
@@ -113,6 +113,6 @@ def turn() -> EveryTurn:
 
 
 def read_all(adapter: Any, turn: Any) -> dict[str, float]:
-    """What an adapter reads of all its sources."""
+    """What an adapter reads from all its sources."""
     ages: dict[str, float] = adapter.read(turn, adapter.sources())
     return ages

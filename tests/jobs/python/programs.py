@@ -1,4 +1,4 @@
-"""The programs that the tests start, and what they are started with."""
+"""The programs that the tests start, and their environment."""
 
 from __future__ import annotations
 

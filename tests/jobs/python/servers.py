@@ -1,4 +1,4 @@
-"""Real Redis, PostgreSQL and RabbitMQ servers on loopback, each in a folder of its own."""
+"""Real Redis, PostgreSQL and RabbitMQ servers on loopback, each in its own folder."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ class RedisCluster(Redis):
     def start(self) -> RedisCluster:
         super().start()
         if self._keys:
-            self._tell("CLUSTER ADDSLOTSRANGE 0 16383")
-            self.wait_until(lambda: "cluster_state:ok" in self._tell("CLUSTER INFO"), "be whole")
+            self._ask("CLUSTER ADDSLOTSRANGE 0 16383")
+            self.wait_until(lambda: "cluster_state:ok" in self._ask("CLUSTER INFO"), "be a cluster")
         return self
 
-    def _tell(self, command: str) -> str:
+    def _ask(self, command: str) -> str:
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             connection.sendall(f"{command}\r\n".encode())
             return connection.recv(4096).decode()
@@ -122,7 +122,7 @@ class PostgreSQL(Process):
 
 
 def find_rabbitmq() -> Optional[str]:
-    """Its own script: Debian's on the PATH changes the user and asks for a system's folders."""
+    """RabbitMQ's own script. Debian's on the PATH changes the user."""
     versions = Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*")
     for version in sorted(versions, reverse=True):
         return str(version / "sbin" / "rabbitmq-server")
@@ -173,7 +173,7 @@ class RabbitMQ(Process):
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
     def start(self) -> RabbitMQ:
-        # Erlang's name server, which would else be started as a daemon, and stay.
+        # Erlang's name server, which otherwise starts as a daemon and stays.
         epmd = shutil.which("epmd")
         if epmd is None:
             raise ProcessError("there is no epmd: install erlang-base")
@@ -189,8 +189,8 @@ class RabbitMQ(Process):
         if self._names is not None:
             self._names.kill()
 
-    def tell(self, *arguments: str) -> str:
-        """What rabbitmqctl says to these arguments."""
+    def ctl(self, *arguments: str) -> str:
+        """The output of rabbitmqctl."""
         command = [str(Path(self.command[0]).with_name("rabbitmqctl")), *arguments]
         return subprocess.run(
             command,

@@ -1,4 +1,4 @@
-"""arq: what is read of a real Redis server that a real arq fills and empties."""
+"""arq: readings of a real Redis server that a real arq fills and empties."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUEUE = "arq:queue"
 
 @pytest.fixture
 def adapter() -> Iterator[Any]:
-    """The one that follows arq's clients, without those of tests before."""
+    """The adapter that follows arq's clients, without those of earlier tests."""
     adapter = adapter_module.adapter
     adapter.prepare()
     adapter.sources()
@@ -45,7 +45,7 @@ def client(redis_url: str) -> Any:
 
 @pytest.fixture
 def app(redis_url: str, adapter: Any) -> Iterator[Any]:
-    """The app's pool, in a loop that runs only while the app does something."""
+    """The app's pool, in an event loop that runs only while the app uses it."""
     with App(RedisSettings.from_dsn(redis_url)) as app:
         yield app
 
@@ -60,7 +60,7 @@ class App:
         return self.loop.run_until_complete(something)
 
     def enqueue(self, minutes_ago: float = 0, **options: Any) -> Any:
-        """As if it had been enqueued by then."""
+        """Sets the time at which it was enqueued."""
         job = self.run(self.pool.enqueue_job("nothing", **options))
         queue = options.get("_queue_name", QUEUE)
         self.run(self.pool.zincrby(queue, -minutes_ago * MINUTE_MS, job.job_id))

@@ -1,4 +1,4 @@
-"""Celery on RabbitMQ: what can be read of a real server without taking a message out."""
+"""Celery on RabbitMQ: readings of a real server that take no message out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def adapter() -> Iterator[Any]:
 
 @pytest.fixture
 def make_app(rabbitmq: RabbitMQ) -> Iterator[Callable[..., Any]]:
-    """Makes apps that are gone after the test, each with a queue of its own, which is emptied."""
+    """Makes apps, each with its own queue, which is emptied after the test."""
     apps = []
 
     def make(**settings: Any) -> Any:
@@ -63,7 +63,7 @@ def declare(app: Any) -> None:
 def read_until(
     adapter: Any, turn: EveryTurn, queue: str, wanted: Callable[[Any], bool]
 ) -> dict[str, float]:
-    """The management API tells what was true a moment ago."""
+    """The management API is a moment late."""
     deadline = time.monotonic() + 30
     while True:
         ages: dict[str, float] = read_all(adapter, turn)
@@ -90,8 +90,8 @@ def test_a_queue_that_is_not_empty_has_no_age(
     app.send_task("nothing")
     assert read_all(adapter, turn) == {}
     assert turn.counts["depth"] == {app.conf.task_default_queue: 1}
-    told = rabbitmq.tell("list_queues", "--silent", "name", "messages_ready", "messages")
-    assert f"{app.conf.task_default_queue}\t1\t1" in told.splitlines()  # nothing was taken
+    listed = rabbitmq.ctl("list_queues", "--silent", "name", "messages_ready", "messages")
+    assert f"{app.conf.task_default_queue}\t1\t1" in listed.splitlines()  # nothing was taken
 
 
 def test_a_queue_that_does_not_exist_is_neither_empty_nor_made(
@@ -100,7 +100,7 @@ def test_a_queue_that_does_not_exist_is_neither_empty_nor_made(
     app = make_app(task_routes={"one": "queue_of_nobody"})
     declare(app)
     assert read_all(adapter, turn) == {app.conf.task_default_queue: 0.0}
-    assert "queue_of_nobody" not in rabbitmq.tell("list_queues", "--silent", "name")
+    assert "queue_of_nobody" not in rabbitmq.ctl("list_queues", "--silent", "name")
 
 
 def test_the_management_api_tells_the_age_where_the_app_names_it(
@@ -140,7 +140,7 @@ def test_a_password_that_is_wrong_fails(
 
 @pytest.fixture
 def make_quorum_app(make_app: Callable[..., Any]) -> Callable[..., Any]:
-    """Of any Celery: newer ones have a setting for it."""
+    """With any Celery; newer ones have a setting for it."""
 
     def make(**settings: Any) -> Any:
         app = make_app(**settings)
@@ -167,7 +167,7 @@ def test_of_a_quorum_queue_the_depth_is_known_and_whether_it_is_empty(
     options = through_the_manager(rabbitmq) if through_manager else {}
     app = make_quorum_app(broker_transport_options=options)
     queue = app.conf.task_default_queue
-    assert "quorum" in rabbitmq.tell("list_queues", "--silent", "name", "type")
+    assert "quorum" in rabbitmq.ctl("list_queues", "--silent", "name", "type")
     read_until(adapter, turn, queue, lambda age: age == 0.0)
     app.send_task("nothing")
     app.send_task("nothing")
@@ -182,7 +182,7 @@ def test_of_a_quorum_queue_the_depth_is_known_and_whether_it_is_empty(
 def test_a_task_that_rabbitmq_itself_delays_is_not_waiting(
     make_quorum_app: Callable[..., Any], adapter: Any, turn: EveryTurn, rabbitmq: RabbitMQ
 ) -> None:
-    """Celery has it wait in queues of its own, ``celery_delayed_27`` for example."""
+    """It waits in Celery's own queues, for example ``celery_delayed_27``."""
     app = make_quorum_app(broker_transport_options=through_the_manager(rabbitmq))
     queue = app.conf.task_default_queue
     with app.connection_for_write() as connection:
@@ -190,7 +190,7 @@ def test_a_task_that_rabbitmq_itself_delays_is_not_waiting(
         delivery.declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
     app.send_task("nothing", countdown=3600)
     deadline = time.monotonic() + 60
-    while "celery_delayed_11\t1" not in rabbitmq.tell("list_queues", "--silent", "name", "messages"):
+    while "celery_delayed_11\t1" not in rabbitmq.ctl("list_queues", "--silent", "name", "messages"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     ages = read_until(adapter, turn, queue, lambda age: age == 0.0)
@@ -200,7 +200,7 @@ def test_a_task_that_rabbitmq_itself_delays_is_not_waiting(
 def test_a_task_with_an_eta_has_that_time_in_the_management_api(
     make_app: Callable[..., Any], adapter: Any, turn: EveryTurn, rabbitmq: RabbitMQ
 ) -> None:
-    """It comes to its queue when it is due where RabbitMQ itself delays it."""
+    """If RabbitMQ delays it, it enters its queue when it is due."""
     app = make_app(broker_transport_options=through_the_manager(rabbitmq))
     queue = app.conf.task_default_queue
     declare(app)

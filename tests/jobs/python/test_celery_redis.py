@@ -1,4 +1,4 @@
-"""Celery on Redis: what is read of a real Redis server that a real Celery fills."""
+"""Celery on Redis: readings of a real Redis server that a real Celery fills."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ names = itertools.count(1)
 
 @pytest.fixture
 def adapter() -> Iterator[Any]:
-    """A new one, which stamps what is sent for the time of a test."""
+    """A new adapter, which stamps what is sent during the test."""
     adapter = adapter_module.Celery()
     adapter.prepare()
     yield adapter
@@ -38,7 +38,7 @@ def adapter() -> Iterator[Any]:
 
 @pytest.fixture
 def make_app() -> Iterator[Callable[..., Any]]:
-    """Makes apps that are gone after the test."""
+    """Makes apps that exist during the test."""
     apps = []
 
     def make(broker: str, **settings: Any) -> Any:
@@ -69,7 +69,7 @@ def client(redis_url: str) -> Any:
 
 
 def send(app: Any, minutes_ago: float = 0, key: str = "celery", **options: Any) -> None:
-    """As if it had been sent by then."""
+    """Sets the time at which it was sent."""
     app.send_task("nothing", **options)
     with redis.Redis.from_url(app.conf.broker_url) as client:
         message = json.loads(client.lindex(key, 0))
@@ -150,7 +150,7 @@ def test_a_task_with_an_eta_ages_from_then(app: Any, adapter: Any, turn: EveryTu
 def test_an_eta_without_a_zone_is_utc_s(
     zone: str, app: Any, adapter: Any, turn: EveryTurn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As Celery's workers have it."""
+    """As Celery's workers do."""
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
@@ -210,7 +210,7 @@ def test_a_key_of_another_type_hides_only_its_own_queue(
 
 
 def received_bytes(client: Any, read: Callable[[], Any]) -> int:
-    """What the server sent while something was read, as it counts it itself."""
+    """The bytes that the server sent during a reading, by its own counter."""
     before = client.info("stats")["total_net_output_bytes"]
     read()
     return int(client.info("stats")["total_net_output_bytes"] - before)
@@ -344,7 +344,7 @@ def test_reading_takes_as_many_round_trips_for_many_queues_as_for_one(
     app.conf.task_routes = {f"task{number}": f"q{number}" for number in range(40)}
     for number in range(40):
         send(app, 1, key=f"q{number}", queue=f"q{number}")
-    # A long pipeline is sent in pieces, which are no round trips.
+    # A long pipeline is sent in pieces, which are not round trips.
     assert trips() <= one + 6
 
 
@@ -356,7 +356,7 @@ def test_reading_changes_nothing(
     client: Any,
     turn: EveryTurn,
 ) -> None:
-    """With a user who may only read."""
+    """With a user who is only allowed to read."""
     may = ["on", ">secret", "~*", "+@read", "+@connection"]
     client.execute_command("ACL", "SETUSER", "reader", *may)
     for minutes in (3, 2, 1):

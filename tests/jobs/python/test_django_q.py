@@ -1,4 +1,4 @@
-"""Django-Q: what is read of a real Redis server or a real database that a real Django-Q fills."""
+"""Django-Q: readings of a real Redis server or database that a real Django-Q fills."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytest.importorskip("django_q")
 
 MINUTE_MS = 60_000
 
-# Django has one configuration a process: each test is a process.
+# Django is configured once in a process, so each test is a process.
 BEFORE = """
     import sys, time, django
     from datetime import timedelta
@@ -114,7 +114,7 @@ IN_DATABASE = """
     from django.test.utils import CaptureQueriesContext
     assert adapter.sources()
     assert read() == {"cluster": 0.0}
-    # From 1.4 on a task that is taken is locked until later, before that from now on.
+    # Since 1.4 the lock of a taken task is the time when it ends; before, the time when it began.
     AHEAD = timedelta(seconds=Conf.RETRY if hasattr(Conf, "CLUSTER_NAME") else 0)
     for minutes in (3, 2, 1):
         async_task("math.sqrt", 4)

@@ -1,4 +1,4 @@
-"""Dramatiq on RabbitMQ: what can be read of a real server without taking a message out."""
+"""Dramatiq on RabbitMQ: readings of a real server that take no message out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def queue() -> str:
 
 @pytest.fixture
 def broker(rabbitmq: RabbitMQ, adapter: Any, queue: str) -> Iterator[Any]:
-    """With a queue of its own."""
+    """A broker with its own queue."""
     broker = RabbitmqBroker(url=f"{rabbitmq.url.rstrip('/')}/%2F")
     dramatiq.actor(nothing, actor_name="nothing", queue_name=queue, broker=broker)
     broker.declare_queue(queue, ensure=True)
@@ -61,14 +61,14 @@ def manager(rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def depths(rabbitmq: RabbitMQ) -> dict[str, str]:
-    told = rabbitmq.tell("list_queues", "--silent", "name", "messages_ready", "messages")
-    return dict(line.split("\t", 1) for line in told.splitlines())
+    listed = rabbitmq.ctl("list_queues", "--silent", "name", "messages_ready", "messages")
+    return dict(line.split("\t", 1) for line in listed.splitlines())
 
 
 def read_until(
     adapter: Any, queue: str, wanted: Callable[[Any, Any], bool]
 ) -> tuple[Any, EveryTurn]:
-    """The management API tells what was true a moment ago."""
+    """The management API is a moment late."""
     deadline = time.monotonic() + 60
     while True:
         turn = EveryTurn()
@@ -192,7 +192,7 @@ def test_a_password_that_is_wrong_fails(
 def test_nothing_stays_connected_between_two_readings(
     broker: Any, queue: str, adapter: Any, turn: EveryTurn, rabbitmq: RabbitMQ
 ) -> None:
-    """And the app's own connection is as it was."""
+    """And the app's own connection is unchanged."""
     before, of_all = set(broker.connections), connections(rabbitmq)
     for _ in range(3):
         read_all(adapter, turn)
@@ -203,7 +203,7 @@ def test_nothing_stays_connected_between_two_readings(
 
 
 def connections(rabbitmq: RabbitMQ) -> list[str]:
-    return rabbitmq.tell("list_connections", "--silent", "pid").splitlines()
+    return rabbitmq.ctl("list_connections", "--silent", "pid").splitlines()
 
 
 def test_a_server_that_says_nothing_is_given_up(
@@ -212,7 +212,7 @@ def test_a_server_that_says_nothing_is_given_up(
     log: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Without a word of pika's in the app's log."""
+    """And pika logs nothing in the app's log."""
     monkeypatch.setattr(_pika, "limited", lambda seconds: 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         broker = RabbitmqBroker(host="127.0.0.1", port=silent.getsockname()[1])

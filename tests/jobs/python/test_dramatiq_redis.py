@@ -1,4 +1,4 @@
-"""Dramatiq on Redis: what is read of a real Redis server that a real Dramatiq fills and empties."""
+"""Dramatiq on Redis: readings of a real Redis server that a real Dramatiq fills and empties."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MINUTE_MS = 60_000
 
 @pytest.fixture
 def adapter() -> Iterator[Any]:
-    """The one that follows Dramatiq's brokers, without those of tests before."""
+    """The adapter that follows Dramatiq's brokers, without those of earlier tests."""
     adapter = adapter_module.adapter
     adapter.prepare()
     adapter.sources()
@@ -56,7 +56,7 @@ def nothing(*_: Any) -> None:
 def send(
     broker: Any, minutes_ago: float = 0, queue: str = "default", **options: Any
 ) -> None:
-    """As if it had been sent by then."""
+    """Sets the time at which it was sent."""
     then = time.time() - minutes_ago * 60
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(time, "time", lambda: then)
@@ -70,7 +70,7 @@ def assert_age(measured: Optional[float], minutes: float) -> None:
 
 
 def work(broker: Any) -> None:
-    """A real worker, until the queues are empty."""
+    """Runs a real worker until the queues are empty."""
     worker = dramatiq.Worker(broker, worker_timeout=100, worker_threads=1)
     worker.start()
     broker.join("default", timeout=60_000)

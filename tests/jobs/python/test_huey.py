@@ -1,4 +1,4 @@
-"""Huey on each of its storages: what is read of what a real Huey fills and empties."""
+"""Huey on each of its storages: readings of what a real Huey fills and empties."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MINUTE_MS = 60_000
 
 @pytest.fixture
 def adapter() -> Iterator[Any]:
-    """The one that follows Hueys, without those of tests before."""
+    """The adapter that follows Hueys, without those of earlier tests."""
     adapter = adapter_module.adapter
     adapter.prepare()
     adapter.sources()
@@ -95,7 +95,7 @@ def huey(make: Callable[..., Any]) -> Any:
 
 
 def send(huey: Any, minutes_ago: float = 0, *arguments: Any, **options: Any) -> Any:
-    """As if it had been enqueued by then."""
+    """Sets the time at which it was enqueued."""
     then = time.time() - minutes_ago * 60
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(time, "time", lambda: then)
@@ -103,7 +103,7 @@ def send(huey: Any, minutes_ago: float = 0, *arguments: Any, **options: Any) -> 
 
 
 def work(huey: Any) -> int:
-    """As its consumer does; how many tasks that were."""
+    """Runs the tasks as the consumer does. Returns their number."""
     for task in huey.read_schedule():
         huey.enqueue(task)
     done = 0
@@ -222,7 +222,7 @@ def test_a_huey_that_runs_its_tasks_at_once_has_no_queue(
 
 
 class JsonSerializer(serializers.Serializer):
-    """An app's own."""
+    """A class of the app's."""
 
     def _serialize(self, data: Any) -> bytes:
         return json.dumps(data).encode()

@@ -1,4 +1,4 @@
-"""Workers of Dramatiq, Huey and arq, as their own programs start them, and what sends to them."""
+"""Workers of Dramatiq, Huey and arq, started by their own programs, and processes that enqueue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sees_a_queue_fill_and_empty(dyno: Dyno, worker: Process, source: str, send: 
 
 
 def test_dramatiq_worker(dyno: Dyno) -> None:
-    """Its first process knows nothing of the app: one of those that work reads."""
+    """Its first process does not load the app, so one of its workers reads."""
     pytest.importorskip("dramatiq")
     options = ["-p", "2", "-t", "1", "--skip-logging", "dramatiq_app"]
     worker = dyno.start(*python_program("dramatiq"), *options)
@@ -43,7 +43,7 @@ def test_dramatiq_worker(dyno: Dyno) -> None:
 
 
 def test_what_actors_of_dramatiq_record_is_sent(dyno: Dyno) -> None:
-    """Its processes are multiprocessing's, which end past all exit functions."""
+    """Its processes are multiprocessing's, which end without exit functions."""
     pytest.importorskip("dramatiq")
     options = ["-p", "2", "-t", "1", "dramatiq_app"]
     worker = dyno.start(*python_program("dramatiq"), *options, DYNOSCALE_PUBLISH_FREQUENCY="60")
@@ -73,7 +73,7 @@ def huey_consumer(dyno: Dyno, kind: str, **variables: str) -> Process:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_huey_consumer(dyno: Dyno, kind: str) -> None:
-    """Its first process reads; those that work only help it."""
+    """Its first process reads. The workers are its helpers."""
     worker = huey_consumer(dyno, kind)
     send = """
         import huey_app

@@ -1,4 +1,4 @@
-"""Which processes read job queues, and that only one of a dyno does: real workers, real servers."""
+"""Which processes read job queues, and that one of each dyno does. Real workers and servers."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def python_program(name: str) -> list[str]:
 
 
 def need_django_rq() -> None:
-    """It can't be imported without a site's settings."""
+    """Needs a site's settings to be imported."""
     if importlib.util.find_spec("django_rq") is None:
         pytest.skip("there is no django_rq")
 
 
 class Dyno:
-    """A dyno whose processes are started by hand."""
+    """A dyno whose processes the test starts."""
 
     def __init__(self, directory: Path, report_url: str, redis_url: str, receiver: Any) -> None:
         self.directory = directory
@@ -77,7 +77,7 @@ class Dyno:
         return self.start(sys.executable, str(program), name=f"program{number}", **variables)
 
     def run(self, process: Process) -> str:
-        """What it printed, once it has ended well by itself."""
+        """What it printed, once it has ended by itself with status 0."""
         process.stop(signal.SIGCONT, seconds=60)
         return process.log.strip()
 
@@ -86,7 +86,7 @@ class Dyno:
             process.kill()
 
     def leader(self) -> Optional[int]:
-        """The process that holds the lock, as the kernel has it."""
+        """The process that holds the lock, according to the kernel."""
         files = list(self.directory.glob("dynoscale-*.lock"))
         inodes = {f":{file.stat().st_ino}" for file in files}
         for line in Path("/proc/locks").read_text().splitlines():
@@ -110,7 +110,7 @@ class Dyno:
 
 
 def assert_reads_once_a_second(dyno: Dyno, process: Process) -> None:
-    """Not once for each of its processes."""
+    """Checks that the rows are not repeated for each process."""
     started, rows = time.monotonic(), len(dyno.rows("rq:default"))
     dyno.wait_for_rows(process, "rq:default", 4)
     more = len(dyno.rows("rq:default")) - rows
@@ -118,7 +118,7 @@ def assert_reads_once_a_second(dyno: Dyno, process: Process) -> None:
 
 
 def waits_to_lead(pid: int) -> bool:
-    """Whether it holds a descriptor of another process, as one that waits for its end does."""
+    """Whether it has a descriptor of another process, which it needs to wait for its end."""
     for file in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
             if "pidfd" in os.readlink(file):
@@ -147,7 +147,7 @@ def test_rq_worker(dyno: Dyno) -> None:
     dyno.wait_until(worker, lambda: any(dyno.rows("rq:default")), "report a job that waits")
     assert dyno.leader() == worker.pid
     dyno.wait_until(worker, lambda: dyno.rows("rq:default")[-1:] == [0], "report an empty queue")
-    # A job's process does not read, though its module imports dynoscale, and RQ too.
+    # A job's process does not read, although its module imports dynoscale and RQ.
     seen = json.loads(dyno.redis.lpop("seen"))
     assert THREAD not in seen["threads"]
     assert "helps another" in seen["off_reason"]
@@ -232,7 +232,7 @@ READINGS = 20
 
 
 def test_what_jobs_of_rq_record_is_sent(dyno: Dyno) -> None:
-    """Each in a process of its own, which ends past all exit functions."""
+    """Each in its own process, which ends without exit functions."""
     import rq_tasks
 
     for number in range(READINGS):
@@ -520,7 +520,7 @@ def test_where_the_system_does_not_tell_of_a_leaders_end_one_that_waits_asks(dyn
 
 
 def test_one_that_waits_asks_again_in_case_the_leader_has_stopped_and_lives_on(dyno: Dyno) -> None:
-    """The system tells of the end of its process only."""
+    """The system only reports the end of a process."""
     code = """
         from dynoscale import _native
         from dynoscale.jobs import _reader
@@ -628,7 +628,7 @@ def test_settings_in_code_are_enough(dyno: Dyno) -> None:
 
 
 def test_the_lead_stays_with_one_that_has_queues(dyno: Dyno) -> None:
-    """A process without any does not keep it from one that has."""
+    """A process without queues does not take the lead from one with queues."""
     idle = dyno.python("import dynoscale, rq, time; print('up', flush=True); time.sleep(60)")
     dyno.wait_until(idle, lambda: "up" in idle.log, "start")
     dyno.queue.enqueue("time.sleep", 0)
@@ -804,7 +804,7 @@ def test_a_command_of_the_users_own_can_start_it(dyno: Dyno) -> None:
 
 
 def test_it_is_off_in_a_sub_interpreter(dyno: Dyno) -> None:
-    """It could not end, as mod_wsgi's do, while a thread runs in it."""
+    """A sub-interpreter, such as mod_wsgi's, could not end while a thread runs in it."""
     code = f"""
         import _xxsubinterpreters as interpreters
         one = interpreters.create()
@@ -820,7 +820,7 @@ def test_it_is_off_in_a_sub_interpreter(dyno: Dyno) -> None:
 
 
 def test_it_holds_no_process_up(dyno: Dyno) -> None:
-    """Not even while a server does not answer."""
+    """Also while a server does not answer."""
     code = """
         import os, time, redis, rq, dynoscale
         queue = rq.Queue("default", connection=redis.Redis(port=int(os.environ["PORT"])))

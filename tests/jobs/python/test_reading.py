@@ -29,7 +29,7 @@ from servers import Redis  # noqa: E402
 
 @pytest.fixture
 def adapter(agent: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[rq_module.RQ]:
-    """The one backend that this process reads; it knows no queues yet."""
+    """The only backend that this process reads. It has no queues yet."""
     monkeypatch.setattr(rq.Queue, "__init__", rq.Queue.__init__)
     adapter = rq_module.RQ()
     monkeypatch.setattr(rq_module, "adapter", adapter)
@@ -52,7 +52,7 @@ def make_queues(redis_url: str, adapter: rq_module.RQ) -> Callable[..., Any]:
 
 
 def look() -> None:
-    """A reading, as the reader's thread makes it once in an interval."""
+    """One reading, as the reader's thread does it in each interval."""
     assert _reader.Reader()._look()[0] is True
 
 

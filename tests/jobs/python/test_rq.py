@@ -1,4 +1,4 @@
-"""RQ: what is read of a real Redis server that a real RQ fills."""
+"""RQ: readings of a real Redis server that a real RQ fills."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ MINUTE_MS = 60_000
 
 
 class UrgentQueue(rq.Queue):
-    """An app's own."""
+    """A class of the app's."""
 
 
 @pytest.fixture
 def adapter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A new one, which follows RQ's queues for the time of a test."""
+    """A new adapter, which follows RQ's queues during the test."""
     monkeypatch.setattr(rq.Queue, "__init__", rq.Queue.__init__)
     monkeypatch.setattr(rq.Queue, "push_job_id", rq.Queue.push_job_id)
     yield adapter_module.RQ()
@@ -58,7 +58,7 @@ def enqueue(queue: Any, minutes_ago: float = 0, **options: Any) -> Any:
 
 
 def age(job: Any, minutes: float) -> Any:
-    """As if it had been enqueued by then."""
+    """Sets the time at which it was enqueued."""
     job.enqueued_at = job.enqueued_at - timedelta(minutes=minutes)
     job.save()
     return job
@@ -231,7 +231,7 @@ def test_queues_that_other_processes_made_are_found(
 
 
 class FalseWorkerPool:
-    """What RQ 2's has, for where there is an RQ without pools."""
+    """What RQ 2's pool has, for an RQ without pools."""
 
     def __init__(
         self, queues: Any, connection: Any, num_workers: int = 1, queue_class: Any = rq.Queue
@@ -242,7 +242,7 @@ class FalseWorkerPool:
 
 @pytest.fixture
 def pool_class(adapter: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """RQ's, or a false one, followed for the time of a test as queues are."""
+    """RQ's pool, or a false one, followed during the test as queues are."""
     try:
         module: Any = importlib.import_module("rq.worker_pool")
     except ImportError:
@@ -297,7 +297,7 @@ def test_a_queue_that_was_made_before_is_found_by_its_use(client: Any, adapter: 
 
 
 def test_no_object_of_the_app_is_looked_at(client: Any, adapter: Any) -> None:
-    """However many there are: to ask the collector for them takes seconds in a large process."""
+    """Asking the garbage collector for all objects takes seconds in a large process."""
     queue = rq.Queue("default", connection=client)
     adapter.prepare()
     asked: list[str] = []
@@ -373,7 +373,7 @@ def test_reading_takes_as_many_round_trips_for_many_queues_as_for_one(
 def test_reading_changes_nothing(
     redis_url: str, client: Any, adapter: Any, turn: EveryTurn
 ) -> None:
-    """With a user who may only read."""
+    """With a user who is only allowed to read."""
     may = ["on", ">secret", "~*", "+@read", "+@connection"]
     client.execute_command("ACL", "SETUSER", "reader", *may)
     adapter.sources()

@@ -2,7 +2,7 @@
 
 require_relative 'support/database_cases'
 
-# Each test with each Delayed Job that can be had.
+# Each test with each Delayed Job that is available.
 module DelayedJobCases
   include JobTests::DatabaseCases
 

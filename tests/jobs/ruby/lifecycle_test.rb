@@ -34,7 +34,7 @@ class LifecycleTest < JobTests::Case
     JobTests::Gems.debian(self, 'sidekiq', '>= 6.4')
   end
 
-  # Its connection can be given anew while it runs.
+  # Its connection can be replaced while it runs.
   def need_sidekiq6
     JobTests::Gems.debian(self, 'sidekiq', '~> 6.4')
   end
@@ -43,7 +43,7 @@ class LifecycleTest < JobTests::Case
     child(code, env: gems.merge('REDIS_URL' => redis.url(port), **reporting(**settings)))
   end
 
-  # As `process`, but the receiver keeps what it has.
+  # Like `process`, but does not clear the receiver.
   def another
     child(LOAD, env: gems.merge('REDIS_URL' => redis.url, 'DYNO' => 'worker.1',
                                 'DYNOSCALE_PUBLISH_FREQUENCY' => '1',
@@ -119,7 +119,7 @@ class LifecycleTest < JobTests::Case
     end
   end
 
-  # Two intervals at least.
+  # Takes at least two intervals.
   def three_readings_of_another_app
     other = another
     other.run("#{COUNT_READS}; DynoscaleRuby.configure { |c| c.url += '/other' }; serve")
@@ -144,7 +144,7 @@ class LifecycleTest < JobTests::Case
 
   # ---- Once a dyno ----
 
-  # One that reads.
+  # A process that reads.
   def process_that_reads
     process.tap do |first|
       first.run("put('default', 90); serve")
@@ -163,14 +163,14 @@ class LifecycleTest < JobTests::Case
     wait_until('the second reads') { recorded(second).positive? }
   end
 
-  # How often its thread was woken.
+  # The number of times that its thread was woken.
   def wakes(child)
     tasks = Dir["/proc/#{child.pid}/task/*"].select { |task| File.read("#{task}/comm") == "dynoscale-jobs\n" }
     assert_equal 1, tasks.size
     File.read("#{tasks.first}/status").scan(/ctxt_switches:\s*(\d+)/).flatten.sum(&:to_i)
   end
 
-  # What was reported since is no more than three intervals of the leader.
+  # Wakes of a process during three intervals of the leader.
   def wakes_in_three_intervals(child, leader)
     asked = recorded(leader)
     before = wakes(child)
@@ -189,7 +189,7 @@ class LifecycleTest < JobTests::Case
     wait_until('the second reads') { recorded(second).positive? }
   end
 
-  # Of the one way and of the other to find out who leads.
+  # Counts both ways to find out who leads.
   COUNT_QUESTIONS = <<~RUBY
     LEADS = []
     WATCHES = []
@@ -199,7 +199,7 @@ class LifecycleTest < JobTests::Case
     end)
   RUBY
 
-  # As before Linux 5.3, and on other systems.
+  # As on Linux before 5.3 and on other systems.
   def test_without_a_signal_of_a_leaders_end_a_waiting_process_asks_once_an_interval
     first = process_that_reads
     second = another
@@ -214,7 +214,7 @@ class LifecycleTest < JobTests::Case
     wait_until('the second reads') { recorded(second).positive? }
   end
 
-  # The system tells of the end of its process only.
+  # The system only reports the end of a process.
   def test_one_that_waits_asks_again_in_case_the_leader_has_stopped_and_lives_on
     first = process_that_reads
     second = another

@@ -13,7 +13,7 @@ class ResqueTest < JobTests::Case
     end
     ADAPTER = DynoscaleRuby::Jobs.adapters.fetch('resque')
     def ages; ADAPTER.queues { |names| names }; end
-    # Of the queues that there are.
+    # Ages of all queues.
     def counts(signal)
       names = ADAPTER.queues([signal]) { |found| found }.keys
       names.to_h { |name| [name, ADAPTER.counts[signal] && ADAPTER.counts[signal][name]] }
@@ -285,7 +285,7 @@ class ResqueTest < JobTests::Case
     end
   end
 
-  # Nothing but the Sentinel says where the server is.
+  # Only the Sentinel knows where the server is.
   def test_a_server_behind_a_sentinel_is_found_as_resque_finds_it
     sentinel = JobTests::RedisSentinel.new(redis)
     child = resque

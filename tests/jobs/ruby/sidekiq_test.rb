@@ -2,7 +2,7 @@
 
 require_relative 'test_helper'
 
-# Each test with each Sidekiq that can be had.
+# Each test with each Sidekiq that is available.
 module SidekiqCases
   LOAD = <<~RUBY
     require 'json'
@@ -17,7 +17,7 @@ module SidekiqCases
       .compact.each { |sidekiq| sidekiq.logger.level = 4 }
     ADAPTER = DynoscaleRuby::Jobs.adapters.fetch('sidekiq')
     def ages; ADAPTER.queues { |names| names }; end
-    # Of the queues that there are.
+    # Ages of all queues.
     def counts(signal)
       ADAPTER.queues([signal]) { |names| names }.to_h { |name, _| [name, ADAPTER.counts[signal] && ADAPTER.counts[signal][name]] }
     end
@@ -302,7 +302,7 @@ module SidekiqCases
     end
   end
 
-  # Nothing but the Sentinel says where the server is.
+  # Only the Sentinel knows where the server is.
   def test_a_server_behind_a_sentinel_is_found_as_sidekiq_finds_it
     sentinel = JobTests::RedisSentinel.new(redis)
     child = child(self.class::PRELUDE + LOAD + <<~RUBY, env: gems)
@@ -341,7 +341,7 @@ module SidekiqCases
     pids&.each { |pid| Process.kill(:KILL, pid) }
   end
 
-  # As the kernel has it.
+  # According to the kernel.
   def leads?(pid)
     File.readlines('/proc/locks').any? do |line|
       _, kind, _, _, owner = line.split

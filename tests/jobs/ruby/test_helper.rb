@@ -6,7 +6,7 @@ require 'minitest/autorun'
 require 'tempfile'
 require 'io/wait'
 
-# A setting of whoever runs the tests is none of theirs.
+# Without the settings of the shell that runs the tests.
 ENV.delete_if { |name, _| name.match?(/DYNOSCALE|\ADYNO\z|HEROKU_APP_NAME|_proxy\z|_URL\z/i) }
 
 require_relative '../../ruby/support/receiver'
@@ -19,7 +19,7 @@ require_relative 'support/servers'
 module JobTests
   UUID = '0b5f7a52-1f0f-4c53-9d0c-2f5b8c6f1c11'
 
-  # Ends the children of a test, and waits for what they do.
+  # Ends the children of a test, and waits for conditions.
   class Case < Minitest::Test
     def setup
       @children = []
@@ -49,7 +49,7 @@ module JobTests
       DynoscaleTests::Receiver.shared
     end
 
-    # An account of its own for each test, so that no other's lock is its own.
+    # Each test has its own account, and so its own lock.
     def reporting(**more)
       receiver.clear
       receiver.behave('ok')
@@ -88,7 +88,7 @@ module JobTests
       end
     end
 
-    # The age is what it must be, give or take how long the test itself takes.
+    # The age is as expected, plus the time that the test takes.
     def assert_age(expected_ms, age, message = nil)
       assert_kind_of Numeric, age, message
       assert_includes (expected_ms - 50)..(expected_ms + 20_000), age, message

@@ -3,7 +3,7 @@
 require 'rbconfig'
 
 module JobTests
-  # A Ruby process that runs what it is told and says what became of it, until it is told to stop.
+  # A Ruby process that runs code and returns its value, until it is stopped.
   class Child
     class Failure < StandardError; end
 
@@ -24,7 +24,7 @@ module JobTests
       [theirs_in, theirs_out].each(&:close)
     end
 
-    # The value of the code; nil where it is none of Ruby's own types.
+    # The value of the code; nil if its class is not one of Ruby's.
     def run(code)
       Marshal.dump(code, @out)
       raise Failure, "no answer in #{SECONDS} s to: #{code}\n#{log}" unless @in.wait_readable(SECONDS)

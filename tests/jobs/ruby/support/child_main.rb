@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
-# What runs in a Child: code comes on standard input, answers leave on the third descriptor, and
-# standard output is free for what the libraries print.
+# The program of a Child. Reads code from standard input and writes answers to descriptor 3, since
+# libraries may print to standard output.
 answers = IO.for_fd(3)
 answers.close_on_exec = true
 
-# What the other process can make something of: it has not loaded what this one has.
+# Only classes that the other process has loaded, too.
 PLAIN = lambda do |value|
   case value
   when Array then value.map(&PLAIN)

@@ -2,8 +2,8 @@
 
 require_relative '../test_helper'
 
-# What holds for each backend that keeps jobs in PostgreSQL. A class says how to load it, how to
-# make its tables, and how a job comes there.
+# Tests for all backends that keep jobs in PostgreSQL. A class says how to load the backend, make its
+# tables and enqueue a job.
 module JobTests
   class DatabaseCase < Case
     COMMON = <<~'RUBY'

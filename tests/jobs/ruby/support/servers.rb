@@ -107,13 +107,13 @@ module JobTests
       end
     end
 
-    # Of all that it holds: the same if and only if nothing was changed or moved.
+    # A digest of all data: the same if and only if nothing was changed or moved.
     def digest
       call('DEBUG', 'DIGEST')
     end
   end
 
-  # Speaks TLS on another port, with a certificate that signs itself.
+  # TLS on another port, with a self-signed certificate.
   class RedisTLSServer < RedisServer
     attr_reader :certificate
 
@@ -137,7 +137,7 @@ module JobTests
     end
   end
 
-  # Knows where a Redis server is, under the name NAME, and has no password of its own.
+  # Knows the address of a Redis server as NAME. Has no password itself.
   class RedisSentinel < RedisServer
     NAME = 'mymaster'
 
@@ -158,7 +158,7 @@ module JobTests
       [super.first, config, '--sentinel']
     end
 
-    # What a client of either kind is told.
+    # The answer to a client of either kind.
     def settings
       { url: "redis://:#{PASSWORD}@#{NAME}/0", sentinels: [{ host: '127.0.0.1', port: port }] }
     end
@@ -298,8 +298,8 @@ module JobTests
     end
   end
 
-  # Between a client and a server: counts the client's turns to speak, and can fall silent. A turn
-  # is over when the client says no more until it is answered, however many writes it took.
+  # A proxy that counts the client's round trips, and can stop answering. A round trip may take several
+  # writes; it ends when the client waits for the answer.
   class Proxy
     attr_reader :port
 
@@ -317,12 +317,12 @@ module JobTests
       @silent = true
     end
 
-    # How often a client spoke after it had listened, since it was last asked.
+    # The number of round trips since the last call.
     def turns
       @turns.tap { @turns = 0 }
     end
 
-    # How many bytes the server has sent since this was last asked.
+    # The bytes that the server has sent since the last call.
     def bytes
       @bytes.tap { @bytes = 0 }
     end
