@@ -21,7 +21,7 @@ from dynoscale.jobs import celery as adapter_module  # noqa: E402
 from kombu import Exchange, Queue  # noqa: E402
 from servers import Redis, Sentinel  # noqa: E402
 
-SLACK_MS = 5000
+SLACK_MS = 50_000  # what a busy machine may add to an age
 MINUTE_MS = 60_000
 
 names = itertools.count(1)

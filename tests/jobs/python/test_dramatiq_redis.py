@@ -17,7 +17,7 @@ from dramatiq.brokers.redis import RedisBroker  # noqa: E402
 from dynoscale.jobs import dramatiq as adapter_module  # noqa: E402
 from servers import RedisCluster  # noqa: E402
 
-SLACK_MS = 5000
+SLACK_MS = 50_000  # what a busy machine may add to an age
 MINUTE_MS = 60_000
 
 

@@ -19,7 +19,7 @@ from huey import serializer as serializers  # noqa: E402
 from huey import signals  # noqa: E402
 from servers import PostgreSQL, find_postgresql  # noqa: E402
 
-SLACK_MS = 5000
+SLACK_MS = 50_000  # what a busy machine may add to an age
 MINUTE_MS = 60_000
 
 

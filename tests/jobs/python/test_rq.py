@@ -24,7 +24,7 @@ from dynoscale.jobs import rq as adapter_module  # noqa: E402
 from processes import Process  # noqa: E402
 from servers import Redis, RedisCluster, Sentinel  # noqa: E402
 
-SLACK_MS = 5000  # what a slow machine may add to an age
+SLACK_MS = 50_000  # what a busy machine may add to an age
 MINUTE_MS = 60_000
 
 
