@@ -8,7 +8,9 @@ Each app has one dyno and five series (requests, two signals of them, two job qu
 once each ten seconds over connections that last, with a key of its own for each report. Printed for
 each number of receivers: reports and parts a second, CPU time of the services and of PostgreSQL for
 each report and part, what PostgreSQL wrote to its log for each report, the memory of each service, the
-slowest answers, ticks and those that were late. --to writes that as machines.txt and machines.svg. Services, database and senders share
+slowest answers, ticks, those that were late (more than 3 s), how long they took, and how old the oldest part
+is: those are folded when they are 15 to 25 minutes old, so a run that tells of that lasts for half an hour.
+--to writes that as machines.txt and machines.svg. Services, database and senders share
 this machine: a number of receivers that takes no more than fewer do says that the machine is full.
 """
 
@@ -19,6 +21,7 @@ import collections
 import hashlib
 import multiprocessing
 import os
+import queue
 import random
 import re
 import selectors
@@ -182,6 +185,25 @@ def write(to: Path, given: argparse.Namespace, rows: List[Dict[str, float]]) -> 
     plot.lines(to / "machines.svg", title, "receivers", "CPU time of a report, µs", series)
 
 
+def gather(
+    results: "multiprocessing.Queue[Tuple[int, int, List[float]]]", senders: int, services: List[Service]
+) -> Tuple[List[Tuple[int, int, List[float]]], List[float]]:
+    """What each sender counted, and meanwhile how long each tick took."""
+    found: List[Tuple[int, int, List[float]]] = []
+    ticks: List[float] = []
+    seen: Dict[str, float] = {}
+    while len(found) < senders:
+        try:
+            found.append(results.get(timeout=2))
+        except queue.Empty:
+            for service in services:
+                at = own_metric(service, "last_tick_timestamp_seconds")
+                if at and seen.get(service.name) != at:
+                    ticks.append(own_metric(service, "last_tick_seconds"))
+                seen[service.name] = at
+    return found, sorted(ticks) or [0.0]
+
+
 def measure(cluster: Cluster, receivers: int, given: argparse.Namespace) -> Dict[str, float]:
     url = cluster.database()
     database = url.rsplit("/", 1)[1]
@@ -212,7 +234,7 @@ def measure(cluster: Cluster, receivers: int, given: argparse.Namespace) -> Dict
         ]  # fmt: skip
         for sender in senders:
             sender.start()
-        gathered = [results.get() for _ in senders]
+        gathered, took_ticks = gather(results, len(senders), services)
         for sender in senders:
             sender.join()
         took = time.monotonic() - before
@@ -221,6 +243,7 @@ def measure(cluster: Cluster, receivers: int, given: argparse.Namespace) -> Dict
         waits = sorted(wait for result in gathered for wait in result[2])
         parts = int(cluster.sql("SELECT count(*) FROM part", database)) or 1
         log = log_bytes(cluster) - log
+        oldest = int(cluster.sql("SELECT extract(epoch FROM now())::bigint - min(start_s) FROM part", database) or 0)
         late, ticks = (sum(own_metric(service, name) for service in services) for name in ("ticks_late_total", "ticks_total"))
         memory = max(own_metric(service, "resident_bytes") for service in services)
         found = {
@@ -231,7 +254,8 @@ def measure(cluster: Cluster, receivers: int, given: argparse.Namespace) -> Dict
             "MiB each": memory / 2**20,
             "p50 ms": waits[len(waits) // 2] * 1e3 if waits else 0,
             "p99 ms": waits[len(waits) * 99 // 100] * 1e3 if waits else 0, "ticks": ticks,
-            "late": late,
+            "late": late, "tick p50 ms": took_ticks[len(took_ticks) // 2] * 1e3, "longest tick ms": took_ticks[-1] * 1e3,
+            "oldest part s": oldest,
         }  # fmt: skip
     return found
 

@@ -54,12 +54,14 @@ def _belongs(call: Set, order: Order) -> bool:
 
 
 def _was_done(order: Order, sets: List[Set]) -> bool:
-    """By a call of its own; or, where a reading showed its number before there was one, by the last
-    call that was done, of an order that was void."""
+    """By a call of its own; or, where a reading showed its number before there was one, by an earlier call
+    of an order that was void: the number counted at some moment between the order and its end."""
     if order.tries > 0:
         return any(call.done and _belongs(call, order) for call in sets)
-    before = [call for call in sets if call.done and call.began_s <= order.ended_s + CLOCK_SLACK_S]
-    return bool(before) and before[-1].wanted == order.number
+    began, ended = order.ordered_s - CLOCK_SLACK_S, order.ended_s + CLOCK_SLACK_S
+    done = [call for call in sets if call.done and call.began_s <= ended]
+    before = [call for call in done if call.began_s < began][-1:]
+    return any(call.wanted == order.number for call in before + [call for call in done if call.began_s >= began])
 
 
 def ledger_against_platform(
