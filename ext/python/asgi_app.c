@@ -40,12 +40,13 @@ static int look_closer(PyObject *pair, const ds_py_header *header, PyObject **fo
     return result;
 }
 
-/* Skips plain pairs whose names have another length: nearly all. */
+/* Skips plain pairs with other names: nearly all. */
 static inline int look_at(PyObject *pair, const ds_py_header *header, PyObject **found) {
     if (DS_LIKELY(PyTuple_CheckExact(pair)) && DS_LIKELY(PyTuple_GET_SIZE(pair) == 2)) {
         PyObject *name = PyTuple_GET_ITEM(pair, 0);
         if (DS_LIKELY(PyBytes_CheckExact(name)) &&
-            DS_LIKELY(PyBytes_GET_SIZE(name) != header->length))
+            (DS_LIKELY(PyBytes_GET_SIZE(name) != header->length) ||
+             DS_LIKELY(!ds_py_ends_like(PyBytes_AS_STRING(name), header))))
             return 0;
     }
     return look_closer(pair, header, found);
@@ -65,26 +66,10 @@ DS_COLD static int scan_other(PyObject *headers, const ds_py_header *header, PyO
     return result == 0 && PyErr_Occurred() != NULL ? ds_py_swallow() : result;
 }
 
-/* No Python code runs here, so with the interpreter's lock the list can't change. */
 static int scan(PyObject *headers, const ds_py_header *header, PyObject **found) {
-    if (DS_LIKELY(PyList_CheckExact(headers))) {
-        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
-#ifdef Py_GIL_DISABLED
-            PyObject *pair = PyList_GetItemRef(headers, i);
-            if (pair == NULL) return ds_py_swallow();
-            int result = look_at(pair, header, found);
-            Py_DECREF(pair);
-            if (result < 0) return -1;
-#else
-            if (DS_UNLIKELY(look_at(PyList_GET_ITEM(headers, i), header, found) < 0)) return -1;
-#endif
-        }
-        return 0;
-    }
-    if (!PyTuple_CheckExact(headers)) return scan_other(headers, header, found);
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(headers); i++)
-        if (look_at(PyTuple_GET_ITEM(headers, i), header, found) < 0) return -1;
-    return 0;
+    bool listed = DS_LIKELY(PyList_CheckExact(headers)) || PyTuple_CheckExact(headers);
+    return DS_LIKELY(listed) ? ds_py_stamps_scan(headers, look_at, header, found)
+                             : scan_other(headers, header, found);
 }
 
 /* ---- Servers that read bodies first ------------------------------------------------------- */

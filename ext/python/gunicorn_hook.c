@@ -21,37 +21,24 @@ static int look_closer(PyObject *header, const ds_py_header *wanted, PyObject **
     return ds_py_stamps_keep(found, PyTuple_GET_ITEM(header, 1));
 }
 
-/* Skips plain pairs whose names have another length: nearly all. Comparing types, not their flags,
- * saves a load for each header. */
+/* Skips plain pairs with other names: nearly all. Comparing types, not their flags, saves a load
+ * for each header. */
 static inline int look_at(PyObject *header, const ds_py_header *wanted, PyObject **found) {
     if (DS_LIKELY(PyTuple_CheckExact(header)) && DS_LIKELY(PyTuple_GET_SIZE(header) == 2)) {
         PyObject *name = PyTuple_GET_ITEM(header, 0);
-        if (DS_LIKELY(PyUnicode_CheckExact(name)) &&
-            DS_LIKELY(((PyASCIIObject *)name)->length != wanted->length))
-            return 0;
+        if (DS_LIKELY(PyUnicode_CheckExact(name))) {
+            if (DS_LIKELY(((PyASCIIObject *)name)->length != wanted->length)) return 0;
+            if (PyUnicode_IS_COMPACT_ASCII(name) &&
+                DS_LIKELY(!ds_py_ends_like((const char *)((PyASCIIObject *)name + 1), wanted)))
+                return 0;
+        }
     }
     return look_closer(header, wanted, found);
 }
 
-/* No Python code runs here, so with the interpreter's lock the list can't change. */
 static int scan(PyObject *headers, const ds_py_header *wanted, PyObject **found) {
-    if (PyList_Check(headers)) {
-        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); i++) {
-#ifdef Py_GIL_DISABLED
-            PyObject *header = PyList_GetItemRef(headers, i);
-            if (header == NULL) return ds_py_swallow();
-            int result = look_at(header, wanted, found);
-            Py_DECREF(header);
-            if (result < 0) return -1;
-#else
-            if (DS_UNLIKELY(look_at(PyList_GET_ITEM(headers, i), wanted, found) < 0)) return -1;
-#endif
-        }
-    } else if (PyTuple_Check(headers)) {
-        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(headers); i++)
-            if (look_at(PyTuple_GET_ITEM(headers, i), wanted, found) < 0) return -1;
-    }
-    return 0;
+    bool listed = PyList_Check(headers) || PyTuple_Check(headers);
+    return DS_LIKELY(listed) ? ds_py_stamps_scan(headers, look_at, wanted, found) : 0;
 }
 
 /* `stamp` is the value of the header that counted, or NULL. */

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "calls.h"
-
 bool ds_py_is_name(const char *text, const ds_py_header *header) {
     for (Py_ssize_t i = 0; i < header->length; i++)
         if (text[i] != header->capitals[i] && text[i] != header->lower[i]) return false;
