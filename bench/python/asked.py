@@ -38,8 +38,13 @@ def hooks() -> Callable[[], None]:
 
 def wsgi() -> Callable[[], Any]:
     wrapped, start_response = DynoscaleWsgiApp(wsgi_environ.app), wsgi_environ.start_response
-    environ = wsgi_environ.environ()
-    return lambda: wrapped(environ.copy(), start_response)
+    environ, stamps = wsgi_environ.environ(), wsgi_environ.stamps()
+
+    def call() -> None:
+        environ[wsgi_environ.STAMP] = next(stamps)
+        wrapped(environ.copy(), start_response)
+
+    return call
 
 
 def asgi() -> Callable[[], None]:

@@ -36,7 +36,7 @@ def timers(kind: str, values: Dict[str, Any]) -> Dict[str, Timer]:
             "passthrough": reference.Passthrough(app),
             "middleware": DynoscaleWsgiApp(app),
         }
-        statement = "call(environ.copy(), start_response)"
+        statement = "environ[name] = next(stamps); call(environ.copy(), start_response)"
     elif kind == "asgi":
         from dynoscale.asgi import DynoscaleAsgiApp
 
@@ -68,6 +68,8 @@ def fresh() -> Dict[str, Any]:
     """What is called with, with a fresh stamp."""
     return {
         "environ": wsgi_environ.environ(),
+        "name": wsgi_environ.STAMP,
+        "stamps": wsgi_environ.stamps(),
         "start_response": wsgi_environ.start_response,
         "worker": object(),
         "request": wsgi_environ.Request(),

@@ -28,8 +28,9 @@ while rate == 0:
 
 due = time.monotonic()
 while True:
-    environ = wsgi_environ.environ()
+    environ, stamps = wsgi_environ.environ(), wsgi_environ.stamps()
     for _ in range(round(rate * BURST_S)):
+        environ[wsgi_environ.STAMP] = next(stamps)
         app(environ.copy(), wsgi_environ.start_response)
     due += BURST_S
     time.sleep(max(0.0, due - time.monotonic()))

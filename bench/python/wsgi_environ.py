@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from typing import Any, Callable, Dict, Iterable, List, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
 
 ANSWER = [b"hello"]
 
@@ -19,6 +20,15 @@ def start_response(status: str, headers: List[Tuple[str, str]]) -> None:
 def stamp() -> str:
     """20 ms ago, in the text that a server makes of a header: not interned."""
     return "".join(list(str(int(time.time() * 1000) - 20)))
+
+
+STAMP = "HTTP_X_REQUEST_START"
+
+
+def stamps() -> Iterator[str]:
+    """For an environ that is used again: another one for each request, as from a server, and so many
+    that the wrapper does not take a request for one that came before."""
+    return itertools.cycle([stamp() for _ in range(256)])
 
 
 def headers() -> List[Tuple[str, str]]:

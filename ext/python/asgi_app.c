@@ -235,6 +235,7 @@ static PyObject *get_call(PyObject *object) {
 static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *scope, int64_t *entered_ns,
                                           int64_t *queue_time_ms) {
     ds_py_entry_points *entry_points = &self->state->entry_points;
+    ds_py_entry_points_mark_no_more(entry_points); /* an ASGI wrapper marks in any case */
     if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_UNKNOWN) != 0)
         ds_py_entry_points_know_server(entry_points, self->app != NULL && reads_bodies(self->app));
     int late = 0;

@@ -13,7 +13,7 @@ int ds_py_entry_points_init(ds_py_entry_points *entry_points, PyObject *key_requ
     entry_points->key_asgi = PyUnicode_InternFromString("asgi");
     entry_points->key_content_length = PyUnicode_InternFromString("CONTENT_LENGTH");
     entry_points->key_chunked = PyUnicode_InternFromString("HTTP_TRANSFER_ENCODING");
-    atomic_store(&entry_points->open, DS_PY_SERVER_UNKNOWN);
+    atomic_store(&entry_points->open, DS_PY_SERVER_UNKNOWN | DS_PY_MARKS);
     bool made = entry_points->mark_name != NULL && entry_points->key_counted != NULL &&
                 entry_points->key_input != NULL && entry_points->key_asgi != NULL &&
                 entry_points->key_content_length != NULL && entry_points->key_chunked != NULL;
@@ -30,6 +30,7 @@ void ds_py_entry_points_clear(ds_py_entry_points *entry_points) {
     Py_XDECREF(atomic_exchange(&entry_points->body_type, NULL));
     for (int i = 0; i < DS_PY_REMEMBERED; i++)
         Py_XDECREF(atomic_exchange(&entry_points->remembered[i], NULL));
+    for (int i = 0; i < DS_PY_REMEMBERED; i++) Py_CLEAR(entry_points->last[i]);
     Py_CLEAR(entry_points->mark_name);
     Py_CLEAR(entry_points->key_counted);
     Py_CLEAR(entry_points->key_input);
@@ -174,4 +175,30 @@ ds_py_counted_by ds_py_entry_points_mark_again(ds_py_entry_points *entry_points,
     }
     atomic_store(&entry_points->counted_last, wrapper);
     return DS_PY_COUNTED_BY_NONE;
+}
+
+ds_py_counted_by ds_py_entry_points_mark_old(ds_py_entry_points *entry_points, const void *wrapper,
+                                             PyObject *environ, PyObject *stamp) {
+    PyObject *key_of_server = entry_points->key_input;
+    PyObject **place = ds_py_entry_points_place(entry_points, stamp);
+    bool again = place != NULL && *place == stamp;
+    ds_py_counted_by counted_by =
+        ds_py_entry_points_mark(entry_points, wrapper, environ, key_of_server, stamp);
+    if (!again) return counted_by;
+    atomic_store(&entry_points->marked, DS_PY_MARKED); /* for good */
+    atomic_fetch_or(&entry_points->open, DS_PY_MARKS);
+    if (counted_by != DS_PY_COUNTED_BY_NONE) return counted_by;
+    int of_server = is_of_server(environ, key_of_server);
+    if (of_server < 0) return DS_PY_COUNTED_RAISED;
+    return of_server ? DS_PY_COUNTED_BY_WRAPPER : DS_PY_COUNTED_BY_NONE;
+}
+
+void ds_py_entry_points_marked(ds_py_entry_points *entry_points, PyObject *stamp,
+                               ds_py_counted_by counted_by) {
+    if (counted_by == DS_PY_COUNTED_BY_WRAPPER) atomic_store(&entry_points->marked, DS_PY_MARKED);
+    if (counted_by != DS_PY_COUNTED_BY_NONE || atomic_load(&entry_points->marked) >= DS_PY_MARKED)
+        return;
+    ds_py_entry_points_is_new(entry_points, stamp);
+    if (atomic_fetch_add(&entry_points->marked, 1) + 1 == DS_PY_MARKED)
+        ds_py_entry_points_mark_no_more(entry_points);
 }

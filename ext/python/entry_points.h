@@ -2,14 +2,21 @@
  * Counts a request once, through however many entry points it comes. An entry point is a wrapper,
  * for WSGI or ASGI, or gunicorn's hook once it has been called.
  *
- *   wrapper -> wrapper   The wrapper that counts stores the stamp itself in environ, or in ASGI's
- *                        scope. If the request's own stamp is there, it was counted: by an outer
- *                        wrapper, by an earlier one (a cascade), or by this one (a retry or a
- *                        forward, maybe with a copy of environ). Another stamp belongs to an
- * earlier request from which the dict was made. hook -> wrapper      The hook stores the queue time
- * as an attribute of the request's body, which gunicorn passes on as environ['wsgi.input']. The
- * wrapper looks for this mark and removes it. If a body can't be marked, or was replaced, the
- * hook's memory of the header's value decides: gunicorn puts the same str object into environ.
+ * From wrapper to wrapper: the wrapper that counts stores the stamp itself in environ, or in ASGI's
+ * scope. If the request's own stamp is there, it was counted: by an outer wrapper, by an earlier
+ * one (a cascade), or by this one (a retry or a forward, maybe with a copy of environ). Another
+ * stamp belongs to an earlier request from which the dict was made.
+ *
+ * A single WSGI wrapper stops doing that, which is a fifth of what a request costs, after
+ * DS_PY_MARKED requests of which none came again. It remembers the last stamps instead: no server
+ * gives one str object to two requests. The first request that comes again is known by that, and
+ * all later ones are marked. (A program may send its requests with one str: then this is one that
+ * is not counted.)
+ *
+ * From hook to wrapper: the hook stores the queue time as an attribute of the request's body, which
+ * gunicorn passes on as environ['wsgi.input']. The wrapper looks for this mark and removes it. If a
+ * body can't be marked, or was replaced, the hook's memory of the header's value decides: gunicorn
+ * puts the same str object into environ.
  *
  * A server's environ has 'wsgi.input', and its scope has 'asgi'. Programs that make one by hand use
  * it for many requests: then the wrapper that counted last counts again.
@@ -24,9 +31,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-enum { DS_PY_REMEMBERED = 16 };
+enum { DS_PY_REMEMBERED = 16, DS_PY_MARKED = 64 };
 
 enum {
+    /* A WSGI wrapper marks requests, although it is the only entry point. */
+    DS_PY_MARKS = 1 << 25,
     /* Unknown whether the server reads bodies before it calls the app; the first request finds out.
      * If so, the stamp of a request with a body includes the wait for its client. */
     DS_PY_SERVER_UNKNOWN = 1 << 26,
@@ -35,7 +44,7 @@ enum {
     DS_PY_SHOW_APP = 1 << 28,
     DS_PY_SHOW_BROWSER = 1 << 29,
     DS_PY_SHOW = DS_PY_SHOW_APP | DS_PY_SHOW_BROWSER,
-    DS_PY_FLAGS = DS_PY_SHOW | DS_PY_SERVER_UNKNOWN | DS_PY_SERVER_READS_BODIES,
+    DS_PY_FLAGS = DS_PY_SHOW | DS_PY_SERVER_UNKNOWN | DS_PY_SERVER_READS_BODIES | DS_PY_MARKS,
 };
 
 typedef struct ds_py_entry_points {
@@ -48,11 +57,13 @@ typedef struct ds_py_entry_points {
     _Atomic(PyTypeObject *) body_type;  /* of bodies that can be marked; strong */
     atomic_uint next;
     _Atomic(PyObject *) remembered[DS_PY_REMEMBERED]; /* header values; strong */
-    PyObject *mark_name;                              /* of the attribute on a body */
-    PyObject *key_counted, *key_input;                /* in environ; the first in scope, too */
-    PyObject *key_content_length, *key_chunked;       /* in environ */
-    PyObject *key_asgi;                               /* in scope */
-    PyObject *key_request_start, *key_queue_start;    /* in environ; borrowed */
+    PyObject *last[DS_PY_REMEMBERED];  /* stamps that a WSGI wrapper counted last; strong */
+    atomic_int marked;                 /* requests, up to DS_PY_MARKED */
+    PyObject *mark_name;               /* of the attribute on a body */
+    PyObject *key_counted, *key_input; /* in environ; the first in scope, too */
+    PyObject *key_content_length, *key_chunked;    /* in environ */
+    PyObject *key_asgi;                            /* in scope */
+    PyObject *key_request_start, *key_queue_start; /* in environ; borrowed */
 } ds_py_entry_points;
 
 /* Returns 0, or -1 with an exception. The keys must live as long. */
@@ -61,8 +72,8 @@ int ds_py_entry_points_init(ds_py_entry_points *entry_points, PyObject *key_requ
 int ds_py_entry_points_traverse(ds_py_entry_points *entry_points, visitproc visit, void *arg);
 void ds_py_entry_points_clear(ds_py_entry_points *entry_points);
 
-/* Whether a request needs more than counting: several entry points, a queue time to show, or a
- * server that was not checked. */
+/* Whether a request needs more than counting: several entry points, a mark, a queue time to show,
+ * or a server that was not checked. */
 static inline bool ds_py_entry_points_need_slow_path(ds_py_entry_points *entry_points) {
     return atomic_load_explicit(&entry_points->open, memory_order_relaxed) > 1;
 }
@@ -90,12 +101,17 @@ static inline void ds_py_entry_points_know_server(ds_py_entry_points *entry_poin
     atomic_fetch_and(&entry_points->open, ~(long)DS_PY_SERVER_UNKNOWN);
 }
 
+static inline void ds_py_entry_points_mark_no_more(ds_py_entry_points *entry_points) {
+    atomic_fetch_and(&entry_points->open, ~(long)DS_PY_MARKS);
+}
+
 /* Registers the hook, once. */
 static inline void ds_py_entry_points_open_hook(ds_py_entry_points *entry_points) {
     if (DS_LIKELY(atomic_load_explicit(&entry_points->hook_called, memory_order_relaxed))) return;
     if (atomic_exchange(&entry_points->hook_called, true)) return;
     atomic_fetch_add(&entry_points->open, 1);
     ds_py_entry_points_know_server(entry_points, false); /* it is gunicorn */
+    ds_py_entry_points_mark_no_more(entry_points);       /* but with a wrapper, as several */
 }
 
 static inline bool ds_py_entry_points_hook_times(ds_py_entry_points *entry_points) {
@@ -138,6 +154,41 @@ static inline ds_py_counted_by ds_py_entry_points_mark(ds_py_entry_points *entry
     atomic_store_explicit(&entry_points->counted_last, wrapper, memory_order_relaxed);
     return DS_PY_COUNTED_BY_NONE;
 }
+
+/* Where a stamp is remembered; NULL if it can't be told from others. */
+static inline PyObject **ds_py_entry_points_place(ds_py_entry_points *entry_points,
+                                                  PyObject *stamp) {
+#ifdef Py_GIL_DISABLED
+    return (void)entry_points, (void)stamp, NULL; /* threads would share the places */
+#else
+    /* There is one str of each single character. */
+    if (DS_UNLIKELY(stamp == NULL) || DS_UNLIKELY(!PyUnicode_CheckExact(stamp)) ||
+        DS_UNLIKELY(PyUnicode_GET_LENGTH(stamp) < 2))
+        return NULL;
+    return &entry_points->last[((uintptr_t)stamp >> 6) % DS_PY_REMEMBERED];
+#endif
+}
+
+/* For the only WSGI wrapper, instead of a mark: remembers the stamp, and returns whether it is
+ * surely a new one. */
+static inline bool ds_py_entry_points_is_new(ds_py_entry_points *entry_points, PyObject *stamp) {
+    PyObject **place = ds_py_entry_points_place(entry_points, stamp);
+    if (DS_UNLIKELY(place == NULL) || DS_UNLIKELY(*place == stamp)) return false;
+    PyObject *before = *place;
+    *place = Py_NewRef(stamp);
+    Py_XDECREF(before);
+    return true;
+}
+
+/* The same after `is_new` returned false: marks the request, and all later ones if it came
+ * again. */
+DS_COLD ds_py_counted_by ds_py_entry_points_mark_old(ds_py_entry_points *entry_points,
+                                                     const void *wrapper, PyObject *environ,
+                                                     PyObject *stamp);
+
+/* After a WSGI wrapper has marked a request: whether it will go on doing so. */
+void ds_py_entry_points_marked(ds_py_entry_points *entry_points, PyObject *stamp,
+                               ds_py_counted_by counted_by);
 
 /* Returns 1 if the hook counted the request and sets *queue_time_ms, 0 if not, -1 with an exception
  * that is not an Exception: propagate it. */

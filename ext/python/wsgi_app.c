@@ -78,28 +78,30 @@ static int has_body(ds_py_entry_points *entry_points, PyObject *environ) {
 
 /* ---- A request ---------------------------------------------------------------------------- */
 
-/* `several`: the hook may have counted the request. `late`: its stamp may be from before the body
- * arrived, so it gives no sample. */
-static inline ds_py_counted_by measure(ds_py_wrapper *self, PyObject *environ, bool several,
-                                       bool late, int64_t *entered_ns, int64_t *queue_time_ms) {
+/* Records a request that was not counted. `late`: its stamp may be from before the body arrived, so
+ * it gives no sample. -1 with an exception that is not an Exception: propagate it. */
+static inline int record(ds_py_state *state, PyObject *environ, PyObject *start, bool late,
+                         int64_t *entered_ns, int64_t *queue_time_ms) {
+    int result = ds_py_record_start(state, late ? NULL : start, entered_ns, queue_time_ms);
+    if (late && result == 0) ds_py_record(state, NULL, NULL, queue_time_ms);
+    else if (DS_UNLIKELY(*queue_time_ms < 0) && result == 0)
+        result = measure_by_both(state, environ, start, queue_time_ms);
+    return result;
+}
+
+static inline ds_py_counted_by measure(ds_py_wrapper *self, PyObject *environ, int64_t *entered_ns,
+                                       int64_t *queue_time_ms) {
     ds_py_state *state = self->state;
     PyObject *start;
     if (ds_py_lookup(environ, state->key_request_start, &start) < 0) return DS_PY_COUNTED_RAISED;
-    ds_py_counted_by counted_by = ds_py_entry_points_mark(&state->entry_points, self, environ,
-                                                          state->entry_points.key_input, start);
-    int hooked = 0, result = 0;
-    if (several && counted_by == DS_PY_COUNTED_BY_NONE)
-        hooked = ds_py_entry_points_counted_by_hook(&state->entry_points, environ, queue_time_ms);
-    if (DS_UNLIKELY(hooked != 0))
-        counted_by = hooked < 0 ? DS_PY_COUNTED_RAISED : DS_PY_COUNTED_BY_HOOK;
-    if (DS_LIKELY(counted_by == DS_PY_COUNTED_BY_NONE)) {
-        result = ds_py_record_start(state, late ? NULL : start, entered_ns, queue_time_ms);
-        if (late && result == 0) ds_py_record(state, NULL, NULL, queue_time_ms);
-        else if (DS_UNLIKELY(*queue_time_ms < 0) && result == 0)
-            result = measure_by_both(state, environ, start, queue_time_ms);
-    }
+    ds_py_counted_by counted_by = DS_PY_COUNTED_BY_NONE;
+    if (DS_UNLIKELY(!ds_py_entry_points_is_new(&state->entry_points, start)))
+        counted_by = ds_py_entry_points_mark_old(&state->entry_points, self, environ, start);
+    if (DS_LIKELY(counted_by == DS_PY_COUNTED_BY_NONE) &&
+        DS_UNLIKELY(record(state, environ, start, false, entered_ns, queue_time_ms) < 0))
+        counted_by = DS_PY_COUNTED_RAISED;
     Py_XDECREF(start);
-    return DS_LIKELY(result == 0) ? counted_by : DS_PY_COUNTED_RAISED;
+    return counted_by;
 }
 
 /* Where the service asks something of requests. */
@@ -113,7 +115,7 @@ __attribute__((noinline)) DS_FLAT static PyObject *call_asked(ds_py_wrapper *sel
     int64_t entered_ns = -1, queue_time_ms;
     PyObject *result = NULL;
     int64_t *timed = (asked & DYNOSCALE_ASKED_BUSY) != 0 ? &entered_ns : NULL;
-    if (DS_LIKELY(measure(self, args[0], false, false, timed, &queue_time_ms) >= 0))
+    if (DS_LIKELY(measure(self, args[0], timed, &queue_time_ms) >= 0))
         result = PyObject_Vectorcall(self->app, args, flagged_count, names);
     ds_py_slot_request_leaves(&self->state->slot, entered_ns);
     return result;
@@ -132,25 +134,44 @@ DS_FLAT static PyObject *call(PyObject *object, PyObject *const *args, size_t fl
         if (DS_UNLIKELY(ds_py_entry_points_need_slow_path(&state->entry_points)))
             return ds_py_wrapper_call_slow_path(self, args, flagged_count, names);
         if (DS_UNLIKELY(asked != 0)) return call_asked(self, args, flagged_count, names, asked);
-        if (DS_UNLIKELY(measure(self, args[0], false, false, NULL, &queue_time_ms) < 0))
-            return NULL;
+        if (DS_UNLIKELY(measure(self, args[0], NULL, &queue_time_ms) < 0)) return NULL;
         return PyObject_Vectorcall(self->app, args, flagged_count, names);
     }
     return ds_py_wrapper_call_app(self, args, flagged_count, names);
 }
 
+/* The hook may have counted the request, or another wrapper. */
+static ds_py_counted_by mark(ds_py_wrapper *self, PyObject *environ, PyObject *start,
+                             int64_t *queue_time_ms) {
+    ds_py_entry_points *entry_points = &self->state->entry_points;
+    ds_py_counted_by counted_by =
+        ds_py_entry_points_mark(entry_points, self, environ, entry_points->key_input, start);
+    ds_py_entry_points_marked(entry_points, start, counted_by);
+    if (counted_by != DS_PY_COUNTED_BY_NONE || !ds_py_entry_points_several(entry_points))
+        return counted_by;
+    int hooked = ds_py_entry_points_counted_by_hook(entry_points, environ, queue_time_ms);
+    if (hooked < 0) return DS_PY_COUNTED_RAISED;
+    return hooked > 0 ? DS_PY_COUNTED_BY_HOOK : DS_PY_COUNTED_BY_NONE;
+}
+
 static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *environ,
                                           int64_t *entered_ns, int64_t *queue_time_ms) {
-    ds_py_entry_points *entry_points = &self->state->entry_points;
-    if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_UNKNOWN) != 0 &&
-        look_at_server(self->state, environ) < 0)
+    ds_py_state *state = self->state;
+    long flags = ds_py_entry_points_flags(&state->entry_points);
+    if ((flags & DS_PY_SERVER_UNKNOWN) != 0 && look_at_server(state, environ) < 0)
         return DS_PY_COUNTED_RAISED;
     int late = 0;
-    if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_READS_BODIES) != 0)
-        late = has_body(entry_points, environ);
-    if (late < 0) return DS_PY_COUNTED_RAISED;
-    return measure(self, environ, ds_py_entry_points_several(entry_points), late > 0, entered_ns,
-                   queue_time_ms);
+    if ((ds_py_entry_points_flags(&state->entry_points) & DS_PY_SERVER_READS_BODIES) != 0)
+        late = has_body(&state->entry_points, environ);
+    PyObject *start;
+    if (late < 0 || ds_py_lookup(environ, state->key_request_start, &start) < 0)
+        return DS_PY_COUNTED_RAISED;
+    ds_py_counted_by counted_by = mark(self, environ, start, queue_time_ms);
+    if (counted_by == DS_PY_COUNTED_BY_NONE &&
+        record(state, environ, start, late > 0, entered_ns, queue_time_ms) < 0)
+        counted_by = DS_PY_COUNTED_RAISED;
+    Py_XDECREF(start);
+    return counted_by;
 }
 
 static const ds_py_wrapper_kind kind = {

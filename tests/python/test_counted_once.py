@@ -192,6 +192,99 @@ def test_with_a_request_without_a_stamp_that_comes_again(receiver: Any) -> None:
     )
 
 
+# Of a wrapper that has stopped marking requests.
+KNOWN = """
+application = DynoscaleWsgiApp(app)
+for _ in range(200):
+    serve(application, hooked=False)
+before = recorded()
+"""
+
+
+def test_when_none_came_again_environ_is_left_alone(receiver: Any) -> None:
+    run(
+        KNOWN
+        + """
+environ = received()[1]
+before = dict(environ)
+application(environ, start_response)
+assert environ == before
+""",
+        receiver,
+        201,
+    )
+
+
+@pytest.mark.parametrize("after", [0, 20, 63, 64, 65, 200])
+def test_with_requests_that_come_again_after_some_that_did_not(after: int, receiver: Any) -> None:
+    """Also at the moment when the wrapper stops marking them."""
+    run(
+        f"""
+        application = DynoscaleWsgiApp(app)
+        for _ in range({after}):
+            serve(application, hooked=False)
+        for _ in range(3):
+            environ = received()[1]
+            for _ in range(3):
+                application(environ, start_response)
+            application({{**environ, "wsgi.input": Body()}}, start_response)
+            application(received()[1], start_response)
+        assert recorded() == {after} + 6, recorded()
+        """,
+        receiver,
+        after + 6,
+    )
+
+
+def test_with_an_environ_of_a_program_after_many_requests_of_a_server(receiver: Any) -> None:
+    run(
+        KNOWN
+        + """
+environ = agent_tools.stamped()
+for _ in range(30):
+    application(environ, start_response)
+assert recorded() == before + 30
+""",
+        receiver,
+        230,
+    )
+
+
+def test_with_one_str_in_environs_of_their_own_after_many_requests(receiver: Any) -> None:
+    """The second is taken for the first, once in a process."""
+    run(
+        KNOWN
+        + """
+stamp = agent_tools.stamp()
+for _ in range(30):
+    application(received(stamp)[1], start_response)
+assert recorded() == before + 29
+""",
+        receiver,
+        229,
+    )
+
+
+@pytest.mark.parametrize("stamp", [None, "", "0", "no time"])
+def test_with_no_time_that_comes_again_after_many_requests(stamp: Any, receiver: Any) -> None:
+    run(
+        KNOWN
+        + f"""
+for n in range(5):
+    environ = {{"wsgi.input": Body()}}
+    if {stamp!r} is not None:
+        environ["HTTP_X_REQUEST_START"] = "".join(list({stamp!r}))
+    application(environ, start_response)
+    application(environ, start_response)
+counts = dynoscale.stats()
+assert counts["stamp_missing"] + counts["stamp_malformed"] == 5, counts
+assert recorded() == before
+""",
+        receiver,
+        200,
+    )
+
+
 def test_by_one_wrapper_after_the_other(receiver: Any) -> None:
     """A cascade: the first says that it knows nothing of it."""
     run(
