@@ -21,6 +21,8 @@ static inline ds_py_text ds_py_text_of(PyObject *value) {
     if (DS_LIKELY(PyUnicode_CheckExact(value)) && DS_LIKELY(PyUnicode_IS_COMPACT_ASCII(value)))
         return (ds_py_text){(const char *)((PyASCIIObject *)value + 1),
                             (size_t)((PyASCIIObject *)value)->length};
+    if (DS_LIKELY(PyBytes_CheckExact(value)))
+        return (ds_py_text){PyBytes_AS_STRING(value), (size_t)PyBytes_GET_SIZE(value)};
     return ds_py_text_of_other(value);
 }
 

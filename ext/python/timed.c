@@ -14,6 +14,7 @@ typedef struct timed {
     PyObject *module;               /* keeps the state */
     ds_py_state *state;
     int64_t entered_ns; /* -1: the request has left */
+    bool tracked;
 } timed;
 
 static void leave(timed *self) {
@@ -31,22 +32,43 @@ static bool is_awaitable(PyObject *answer) {
     return is_own_iterator(answer) || (methods != NULL && methods->am_await != NULL);
 }
 
+/* The garbage collector knows it from the first wait on: many answers are done without one. Before,
+ * it only refers to a coroutine that servers begin at once, or that is done and refers to nothing.
+ */
+static void track(timed *self) {
+    if (self->tracked) return;
+    self->tracked = true;
+    PyObject_GC_Track((PyObject *)self);
+}
+
 /* -1 with what the answer's __await__ raised. */
 static int begin(timed *self) {
     if (DS_LIKELY(self->steps != NULL)) return 0;
-    if (DS_LIKELY(is_own_iterator(self->answer))) self->steps = Py_NewRef(self->answer);
-    else self->steps = Py_TYPE(self->answer)->tp_as_async->am_await(self->answer);
+    if (DS_LIKELY(is_own_iterator(self->answer))) {
+        self->steps = Py_NewRef(self->answer);
+        return 0;
+    }
+    track(self);
+    self->steps = Py_TYPE(self->answer)->tp_as_async->am_await(self->answer);
     return self->steps != NULL ? 0 : -1;
 }
 
 /* ---- Steps --------------------------------------------------------------------------------- */
 
 #if PY_VERSION_HEX >= 0x030A0000
-static PySendResult step(PyObject *object, PyObject *value, PyObject **result) {
+/* PyIter_Send would look whether there is a function for it: these have it. */
+static inline PySendResult send_to(PyObject *steps, PyObject *value, PyObject **result) {
+    if (DS_LIKELY(is_own_iterator(steps)))
+        return Py_TYPE(steps)->tp_as_async->am_send(steps, value, result);
+    return PyIter_Send(steps, value, result);
+}
+
+DS_FLAT static PySendResult step(PyObject *object, PyObject *value, PyObject **result) {
     timed *self = (timed *)object;
     *result = NULL;
-    PySendResult found = begin(self) == 0 ? PyIter_Send(self->steps, value, result) : PYGEN_ERROR;
-    if (found != PYGEN_NEXT) leave(self);
+    PySendResult found = begin(self) == 0 ? send_to(self->steps, value, result) : PYGEN_ERROR;
+    if (found == PYGEN_NEXT) track(self);
+    else leave(self);
     return found;
 }
 #else
@@ -61,7 +83,10 @@ static PySendResult step(PyObject *object, PyObject *value, PyObject **result) {
             *result = Py_TYPE(self->steps)->tp_iternext(self->steps);
         else *result = PyObject_CallMethod(self->steps, "send", "O", value);
     }
-    if (*result != NULL) return PYGEN_NEXT;
+    if (*result != NULL) {
+        track(self);
+        return PYGEN_NEXT;
+    }
     leave(self);
     return PYGEN_ERROR;
 }
@@ -117,7 +142,8 @@ static PyObject *throw_in(PyObject *object, PyObject *args) {
         if (PyExceptionInstance_Check(type)) PyErr_SetObject((PyObject *)Py_TYPE(type), type);
         else PyErr_SetObject(type, value);
     } else if (missing) PyErr_SetString(PyExc_TypeError, "throw expected at least 1 argument");
-    if (result == NULL) leave(self);
+    if (result != NULL) track(self);
+    else leave(self);
     return result;
 }
 
@@ -174,11 +200,11 @@ void ds_py_timed_clear(ds_py_state *state) {
     Py_CLEAR(state->timed_type); /* from now on none is kept */
 }
 
-static void end(PyObject *object) {
+DS_FLAT static void end(PyObject *object) {
     timed *self = (timed *)object;
     PyTypeObject *type = Py_TYPE(object);
     PyObject *module = self->module;
-    PyObject_GC_UnTrack(object);
+    if (self->tracked) PyObject_GC_UnTrack(object);
     leave(self);
     Py_XDECREF(self->steps);
     Py_DECREF(self->answer);
@@ -204,7 +230,7 @@ PyObject *ds_py_timed_new(ds_py_state *state, PyObject *answer, int64_t entered_
     self->module = Py_NewRef(state->module);
     self->state = state;
     self->entered_ns = entered_ns;
-    PyObject_GC_Track((PyObject *)self);
+    self->tracked = false;
     return (PyObject *)self;
 }
 

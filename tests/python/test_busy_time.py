@@ -4,6 +4,7 @@ returns, raises, waits, forks or runs at once. Bounds are what the apps and thei
 from __future__ import annotations
 
 import asyncio
+import gc
 import glob
 import os
 import shutil
@@ -255,6 +256,28 @@ def test_one_that_is_closed_or_dropped_has_left(spent: Spent) -> None:
     answer.send(None)
     assert is_inside(spent)
     del answer
+    assert not is_inside(spent)
+
+
+def begin_in_a_cycle() -> None:
+    holder: list[Any] = []
+
+    async def app(*args: Any) -> None:
+        await waits(*args)
+        holder.clear()
+
+    holder.append(answer_of(app))
+    assert holder[0].send(None) == "step"
+
+
+def test_one_in_a_cycle_has_left_once_it_is_collected(spent: Spent) -> None:
+    gc.disable()
+    try:
+        begin_in_a_cycle()
+        assert is_inside(spent)
+    finally:
+        gc.enable()
+    gc.collect()
     assert not is_inside(spent)
 
 
