@@ -20,6 +20,7 @@
 #include "ingest/live.h"
 #include "ingest/report.h"
 #include "series/part.h"
+#include "store/addon.h"
 #include "support/folder.h"
 
 static char *folder, error[512];
@@ -495,6 +496,88 @@ static void an_order_that_is_refused_waits_for_a_person(void **state) {
     assert_int_equal(last_tick().situation.act_state, ACT_REFUSED);
     write_file("on-set", "");
     set_platform(", \"note\": 2");
+    pass(12, 20);
+    assert_string_equal(calls(), "web 3\nweb 3\n");
+    assert_int_equal(last_act().state, ACT_DONE);
+}
+
+static void a_change_of_another_app_is_no_reason_to_try_what_was_refused_again(void **state) {
+    (void)state;
+    struct app other = {.name = "other", .zone = "Europe/Berlin", .created_s = now_s()};
+    assert_true(store_begin(store));
+    assert_true(app_add(store, &other));
+    assert_true(store_commit(store));
+    pass(12, 20);
+    write_file("on-set", "exit 77\n");
+    set_rules(min_three);
+    for (int i = 0; i < 10; i++) {
+        assert_true(store_begin(store));
+        assert_true(rules_put(store, other.id, min_three, "anna", now_s()) > 0);
+        assert_true(store_commit(store));
+        pass(12, 20);
+    }
+    assert_string_equal(calls(), "web 3\n");
+    assert_int_equal(last_act().state, ACT_REFUSED);
+}
+
+/* Orders by a person that change nothing of what is wanted. */
+static void pause_down(void) {
+    const struct process_orders orders = {.paused = 1, .paused_by = "anna", .boost = -1};
+    assert_true(store_begin(store));
+    assert_true(orders_put(store, app.id, "web", &orders));
+    assert_true(store_commit(store));
+}
+
+static void set_the_same_rules(void) { set_rules(min_three); }
+
+static void set_the_zone(void) {
+    assert_true(store_begin(store));
+    assert_true(app_set_zone(store, app.id, "Europe/Vienna"));
+    assert_true(store_commit(store));
+}
+
+static void buy_a_plan(void) {
+    struct addon_resource resource = {.uuid = "01234567-89ab-cdef-0123-456789abcdef",
+                                      .state = "ready",
+                                      .plan = "pro",
+                                      .app = app.id,
+                                      .dynos = 50};
+    assert_true(store_begin(store));
+    assert_true(addon_add(store, &resource, NULL, 0));
+    assert_true(store_commit(store));
+}
+
+static void each_change_of_the_app_is_a_reason_to_try_what_was_refused_again(void **state) {
+    (void)state;
+    void (*const changes[])(void) = {pause_down, set_the_same_rules, set_the_zone, buy_a_plan};
+    pass(12, 20);
+    write_file("on-set", "exit 77\n");
+    set_rules(min_three);
+    pass(12, 20);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        size_t before = strlen(calls());
+        changes[i]();
+        pass(12, 20);
+        assert_int_equal(strlen(calls()), before + strlen("web 3\n"));
+        pass(60, 20);
+        assert_int_equal(strlen(calls()), before + strlen("web 3\n"));
+    }
+}
+
+static void a_change_that_comes_while_an_order_is_being_refused_counts(void **state) {
+    (void)state;
+    pass(12, 20);
+    write_file("on-set", "while ! [ -e go ]; do sleep 0.01; done; exit 77\n");
+    set_rules(min_three);
+    false_clock_advance_ms(1000);
+    control_step(control); /* the order is under way */
+    set_platform(", \"note\": 2");
+    false_clock_advance_ms(1000);
+    control_step(control); /* the change is known */
+    write_file("go", "");
+    control_wait_for_calls(control);
+    assert_string_equal(calls(), "web 3\n");
+    write_file("on-set", "");
     pass(12, 20);
     assert_string_equal(calls(), "web 3\nweb 3\n");
     assert_int_equal(last_act().state, ACT_DONE);
@@ -976,6 +1059,9 @@ int main(void) {
         TEST(an_order_that_fails_and_is_wanted_no_more_is_not_tried_again),
         TEST(an_order_that_fails_is_replaced_where_another_number_is_wanted),
         TEST(an_order_that_is_refused_waits_for_a_person),
+        TEST(a_change_of_another_app_is_no_reason_to_try_what_was_refused_again),
+        TEST(each_change_of_the_app_is_a_reason_to_try_what_was_refused_again),
+        TEST(a_change_that_comes_while_an_order_is_being_refused_counts),
         TEST(an_order_that_is_locked_out_by_a_release_is_kept),
         TEST(a_lock_of_ten_minutes_loses_no_wish_and_makes_few_calls),
         TEST(a_platform_that_does_not_do_what_it_says_is_found_out),

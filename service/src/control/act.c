@@ -191,6 +191,8 @@ void act_called(struct control *control, struct process *process, const struct c
         break;
     case PLATFORM_REFUSED:
         failed(control, process, ACT_REFUSED, &call->answer);
+        /* A change that came meanwhile may be what mends it. */
+        if (call->changes != process->app->changes) process->act.state = ACT_FAILED;
         break;
     case PLATFORM_LOCKED:
         failed(control, process, ACT_LOCKED, &call->answer);

@@ -144,6 +144,7 @@ struct call *call_new(struct control *control, struct process *process, enum cal
     call->platform = app->platform;
     call->settings = strdup(app->settings);
     call->act_id = process->act.id;
+    call->changes = app->changes;
     call->dynos = process->act.to;
     call->formation = platform_unknown;
     memcpy(call->app_name, app->name, sizeof app->name);

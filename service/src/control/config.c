@@ -14,8 +14,6 @@
 #include "log.h"
 #include "store/addon.h"
 
-static const int64_t REFUSED_LEAST_MS = 5000; /* between two tries of what was refused */
-
 /* ---- Processes ------------------------------------------------------------------------------ */
 
 static struct process *process_new(struct app_state *app, const char *name) {
@@ -79,6 +77,7 @@ static bool same_text(const char *one, const char *other) {
 
 /* A platform that was set anew is read at once, and what failed before is tried again. */
 static void platform_changed(struct app_state *app) {
+    app->changes++;
     for (int i = 0; i < app->process_count; i++) {
         struct process *process = app->processes[i];
         process->next_read_ms = 0;
@@ -87,13 +86,12 @@ static void platform_changed(struct app_state *app) {
     }
 }
 
-/* What was refused may be tried again once a person did something, if only set the same anew. */
+/* What was refused may be tried again once something of the app was changed. */
 static void reconsider_refused(struct app_state *app) {
     for (int i = 0; i < app->process_count; i++) {
         struct process *process = app->processes[i];
         bool refused = process->phase == PHASE_ASK && process->act.state == ACT_REFUSED;
-        if (refused && ds_clock_monotonic_ms() - process->act_ms >= REFUSED_LEAST_MS)
-            process->act.state = ACT_FAILED;
+        if (refused) process->act.state = ACT_FAILED;
     }
 }
 
@@ -271,6 +269,7 @@ static void take_rules(struct app_state *app, const struct found_app *found) {
     app->rules = rules;
     app->rules_version = found->rules_version;
     app->rules_s = found->rules_s;
+    app->changes++;
     if (!match_processes(app))
         log_line(LOG_ERROR, "control", "%s: no memory for its processes", app->name);
     rule_free(before);
@@ -294,6 +293,13 @@ static void take_platform(struct app_state *app, struct found_app *found) {
     platform_changed(app);
 }
 
+static bool same_orders(const struct process_orders *one, const struct process_orders *other) {
+    return one->paused == other->paused && one->paused_until_s == other->paused_until_s &&
+           one->boost == other->boost && one->boost_until_s == other->boost_until_s &&
+           strcmp(one->paused_by, other->paused_by) == 0 &&
+           strcmp(one->boost_by, other->boost_by) == 0;
+}
+
 /* Notes when a person ended a pause, which decisions go by. */
 static void take_orders(struct process *process, const struct found_app *found) {
     struct process_orders orders = {.boost = -1};
@@ -303,6 +309,7 @@ static void take_orders(struct process *process, const struct found_app *found) 
     bool was = process->orders.paused &&
                (process->orders.paused_until_s == 0 || process->orders.paused_until_s > now_s);
     if (was && !orders.paused) process->person_s = now_s;
+    if (!same_orders(&orders, &process->orders)) process->app->changes++;
     process->orders = orders;
 }
 
@@ -314,12 +321,14 @@ static void name_app(struct app_state *state, const struct app *app) {
 }
 
 static void take_app(struct app_state *app, struct found_app *found) {
+    int64_t before = app->changes;
     name_app(app, &found->app);
     take_rules(app, found);
     take_platform(app, found);
+    if (found->plan_dynos != app->plan_dynos) app->changes++;
     app->plan_dynos = found->plan_dynos;
     for (int i = 0; i < app->process_count; i++) take_orders(app->processes[i], found);
-    reconsider_refused(app);
+    if (app->changes != before) reconsider_refused(app);
 }
 
 static struct app_state *app_new(struct control *control, const struct app *app) {

@@ -86,7 +86,8 @@ struct app_state {
     char *platform_kind, *settings;  /* settings: JSON */
     void *sealed;
     size_t sealed_length;
-    int plan_dynos; /* of a process type, at most, by the add-on's plan; -1: no limit */
+    int plan_dynos;  /* of a process type, at most, by the add-on's plan; -1: no limit */
+    int64_t changes; /* counts changes of all that, and of orders by people */
     struct process **processes;
     int process_count;
     bool busy;       /* a call is under way */
@@ -111,6 +112,7 @@ struct call {
     void *sealed;
     size_t sealed_length;
     int64_t act_id;
+    int64_t changes; /* of the app, when it began */
     int dynos;
     char reason[DECISION_SENTENCE_SIZE];
     struct call *also; /* orders of other processes of the app, given in the same call */
