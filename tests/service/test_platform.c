@@ -303,19 +303,20 @@ static void settings_of_a_command_are_checked_by_field(void **state) {
 
 /* ---- A receiver ----------------------------------------------------------------------------- */
 
-/* Takes one request on a port of loopback and answers it with a text. */
+/* Takes requests on a port of loopback and answers each with a text, as many as there are. */
+enum { ANSWERS = 4 };
 struct receiver {
-    int listening, port;
-    const char *answer;
-    char request[8192];
+    int listening, port, taken;
+    const char *answers[ANSWERS]; /* the first one NULL: says nothing until the client gives up */
+    char request[8192];           /* the last one */
     pthread_t thread;
 };
 
-static void *receive(void *context) {
-    struct receiver *receiver = context;
+static bool receive_one(struct receiver *receiver, const char *answer) {
     int connection = accept(receiver->listening, NULL, NULL);
     size_t length = 0;
-    if (connection < 0) return NULL;
+    if (connection < 0) return false;
+    receiver->taken++;
     for (;;) {
         ssize_t some =
             read(connection, receiver->request + length, sizeof receiver->request - 1 - length);
@@ -326,17 +327,24 @@ static void *receive(void *context) {
         const char *announced = strcasestr(receiver->request, "content-length:");
         if (body && strlen(body + 4) >= (size_t)(announced ? atoi(announced + 15) : 0)) break;
     }
-    if (receiver->answer && write(connection, receiver->answer, strlen(receiver->answer)) < 0)
-        perror("write");
-    if (!receiver->answer) /* says nothing until the client gives up */
+    if (answer && write(connection, answer, strlen(answer)) < 0) perror("write");
+    if (!answer)
         while (read(connection, receiver->request, 1) > 0) {
         }
     close(connection);
+    return true;
+}
+
+static void *receive(void *context) {
+    struct receiver *receiver = context;
+    for (int i = 0; i < ANSWERS && (i == 0 || receiver->answers[i]); i++)
+        if (!receive_one(receiver, receiver->answers[i])) break;
     return NULL;
 }
 
-static void receiver_start(struct receiver *receiver, const char *answer) {
-    *receiver = (struct receiver){.answer = answer};
+static void receiver_start_with(struct receiver *receiver, const char *const *answers, int count) {
+    *receiver = (struct receiver){0};
+    for (int i = 0; i < count; i++) receiver->answers[i] = answers[i];
     receiver->listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
@@ -345,6 +353,10 @@ static void receiver_start(struct receiver *receiver, const char *answer) {
     getsockname(receiver->listening, (struct sockaddr *)&address, &size);
     receiver->port = ntohs(address.sin_port);
     assert_int_equal(pthread_create(&receiver->thread, NULL, receive, receiver), 0);
+}
+
+static void receiver_start(struct receiver *receiver, const char *answer) {
+    receiver_start_with(receiver, &answer, 1);
 }
 
 static void receiver_end(struct receiver *receiver) {
@@ -461,6 +473,160 @@ static void a_receivers_status_says_whether_it_passes(void **state) {
         receiver_end(&receiver);
         json_decref(app.settings);
     }
+}
+
+/* ---- The platforms' APIs, by what they answer ----------------------------------------------- */
+
+#define OK   "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+#define PAGE "<html><body>Please sign in to the proxy</body></html>"
+
+/* `read`, `set`: what comes before the answer that counts. */
+struct api {
+    const char *kind, *settings, *secret, *before_set, *wrong_number;
+};
+
+static const struct api apis[] = {
+    {"heroku", "{\"app\": \"shop\"}", "HRKU-0123456789", NULL, "{\"quantity\": 7}"},
+    {"kubernetes", "{\"server\": \"%s\"}", "token",
+     OK "{\"metadata\": {\"resourceVersion\": \"1\"}}", "{\"spec\": {\"replicas\": 7}}"},
+    {"ecs", "{\"region\": \"eu-west-1\", \"api\": \"%s\"}", "AKIA0:secret", NULL,
+     "{\"service\": {\"desiredCount\": 7}}"},
+    {"scalingo", "{\"api\": \"%s\"}", "{\"token\": \"tk-us-1\", \"bearer\": \"b\"}", NULL,
+     "{\"containers\": [{\"name\": \"web\", \"amount\": 7}]}"},
+    {"railway", "{\"environment\": \"e\", \"processes\": {\"web\": \"s\"}, \"api\": \"%s\"}",
+     "token", NULL, "{\"data\": {\"serviceInstanceUpdate\": false}}"},
+    {"render", "{\"processes\": {\"web\": \"srv-1\"}, \"api\": \"%s\"}", "rnd_1",
+     OK "{\"serviceDetails\": {\"numInstances\": 1}}", PAGE},
+    {"fly", "{\"api\": \"%s\"}", "token",
+     OK "[{\"id\": \"m1\", \"state\": \"stopped\", \"config\": {\"metadata\": "
+        "{\"fly_process_group\": \"web\"}}}]",
+     PAGE},
+};
+enum { APIS = sizeof apis / sizeof *apis };
+
+/* An app whose API is the receiver. */
+static struct platform_app api_app(const struct api *api, const struct receiver *receiver) {
+    static char url[64];
+    char settings[256];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d", receiver->port);
+    snprintf(settings, sizeof settings, api->settings, url);
+    const struct platform_operator operator= {.heroku_api = url, .heroku_id = url};
+    platform_configure(&operator);
+    struct platform_app app = {.app = "shop",
+                               .settings = json_loads(settings, 0, NULL),
+                               .secret = api->secret,
+                               .deadline_ms = 60000,
+                               .private_addresses = true};
+    char error[256];
+    if (!platform_find(api->kind)->check(app.settings, app.secret, error, sizeof error))
+        fail_msg("%s: %s", api->kind, error);
+    return app;
+}
+
+static struct platform_answer api_read(const struct api *api, const char *answer,
+                                       struct platform_formation *formation) {
+    struct receiver receiver;
+    receiver_start(&receiver, answer);
+    struct platform_app app = api_app(api, &receiver);
+    struct platform_answer result = platform_find(api->kind)->read(&app, "web", formation);
+    receiver_end(&receiver);
+    json_decref(app.settings);
+    return result;
+}
+
+static struct platform_answer api_set(const struct api *api, const char *answer, int *taken) {
+    struct receiver receiver;
+    const char *answers[2] = {api->before_set, answer};
+    if (api->before_set) receiver_start_with(&receiver, answers, 2);
+    else receiver_start(&receiver, answer);
+    struct platform_app app = api_app(api, &receiver);
+    struct platform_answer result = platform_find(api->kind)->set(&app, "web", 1 + 1, "why");
+    *taken = receiver.taken;
+    receiver_end(&receiver);
+    json_decref(app.settings);
+    return result;
+}
+
+static void what_is_no_answer_of_the_api_tells_no_number_of_dynos(void **state) {
+    (void)state;
+    static const char *const answers[] = {
+        OK,
+        OK PAGE,
+        OK "{\"a\": ",
+        OK "null",
+        OK "7",
+        OK "{}",
+        OK "[7]",
+        OK "{\"spec\": {\"replicas\": \"3\"}, \"containers\": 3, \"data\": []}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n[]",
+    };
+    for (size_t i = 0; i < APIS; i++)
+        for (size_t j = 0; j < sizeof answers / sizeof *answers; j++) {
+            struct platform_formation formation;
+            struct platform_answer answer = api_read(&apis[i], answers[j], &formation);
+            /* Fly lists machines, and Heroku types: of what is neither there are none. */
+            bool empty = answer.result == PLATFORM_REFUSED && strcmp(answers[j], OK "[7]") == 0;
+            if ((answer.result != PLATFORM_FAILED && !empty) || formation.ordered != -1)
+                fail_msg("%s reads %d of “%s”: %d, %s", apis[i].kind, formation.ordered, answers[j],
+                         answer.result, answer.trouble);
+        }
+}
+
+static void an_order_is_done_only_where_the_api_says_so(void **state) {
+    (void)state;
+    char wrong[512];
+    for (size_t i = 0; i < APIS; i++) {
+        snprintf(wrong, sizeof wrong, OK "%s", apis[i].wrong_number);
+        const char *const answers[] = {OK PAGE, OK "{\"a\": ", wrong};
+        for (size_t j = 0; j < sizeof answers / sizeof *answers; j++) {
+            int taken;
+            struct platform_answer answer = api_set(&apis[i], answers[j], &taken);
+            if (answer.result != PLATFORM_FAILED || taken != (apis[i].before_set ? 2 : 1))
+                fail_msg("%s takes “%s”: %d after %d requests, %s", apis[i].kind, answers[j],
+                         answer.result, taken, answer.trouble);
+        }
+    }
+}
+
+static void a_redirect_is_not_followed_and_told(void **state) {
+    (void)state;
+    for (size_t i = 0; i < APIS; i++) {
+        int taken;
+        struct platform_answer answer = api_set(
+            &apis[i],
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+            &taken);
+        if (answer.result != PLATFORM_REFUSED || !strstr(answer.trouble, "redirect"))
+            fail_msg("%s: %d, %s", apis[i].kind, answer.result, answer.trouble);
+    }
+}
+
+static void
+a_rate_limit_is_waited_for_as_long_as_it_says_and_no_longer_than_is_sensible(void **state) {
+    (void)state;
+    static const struct {
+        const char *header;
+        int wait_s;
+    } cases[] = {{"Retry-After: 7", 7},
+                 {"Retry-After: 86400", 900},
+                 {"Retry-After: 99999999999999999999", 900},
+                 {"Retry-After: Tue, 14 Nov 2023 22:14:20 GMT", 60},
+                 {"Retry-After: Thu, 31 Dec 2099 23:59:59 GMT", 900},
+                 {"Retry-After: Mon, 01 Jan 2001 00:00:00 GMT", 0},
+                 {"Retry-After: -7", 60},
+                 {"Retry-After: soon", 60},
+                 {"X: y", 60}};
+    for (size_t i = 0; i < APIS; i++)
+        for (size_t j = 0; j < sizeof cases / sizeof *cases; j++) {
+            char text[256];
+            int taken;
+            snprintf(text, sizeof text, "HTTP/1.1 429 No\r\n%s\r\nContent-Length: 0\r\n\r\n",
+                     cases[j].header);
+            struct platform_answer answer = api_set(&apis[i], text, &taken);
+            if (answer.result != PLATFORM_BUSY || answer.wait_s != cases[j].wait_s)
+                fail_msg("%s, %s: %d, waits %d s", apis[i].kind, cases[j].header, answer.result,
+                         answer.wait_s);
+        }
 }
 
 static void a_receiver_that_says_nothing_fails_at_the_deadline(void **state) {
@@ -613,6 +779,11 @@ int main(void) {
         cmocka_unit_test(a_webhook_posts_the_number_and_the_sentence_signed),
         cmocka_unit_test(a_webhook_asks_for_the_formation_signed),
         cmocka_unit_test(a_receivers_status_says_whether_it_passes),
+        cmocka_unit_test(what_is_no_answer_of_the_api_tells_no_number_of_dynos),
+        cmocka_unit_test(an_order_is_done_only_where_the_api_says_so),
+        cmocka_unit_test(a_redirect_is_not_followed_and_told),
+        cmocka_unit_test(
+            a_rate_limit_is_waited_for_as_long_as_it_says_and_no_longer_than_is_sensible),
         cmocka_unit_test(a_receiver_that_says_nothing_fails_at_the_deadline),
         cmocka_unit_test(an_answer_without_end_is_not_read),
         cmocka_unit_test(a_private_address_is_not_connected_to_whatever_names_it),

@@ -16,6 +16,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "url.h"
 
 enum { LONGEST_URL = 2000 };
@@ -148,15 +149,27 @@ static bool header_value(char *value, size_t size, const char *data, size_t leng
     return true;
 }
 
+/* Seconds, or a date (RFC 9110, 10.2.3); -1: neither. */
+static int retry_after(const char *value) {
+    char *end;
+    long long seconds = strtoll(value, &end, 10);
+    if (end == value || *end) {
+        time_t at_s = curl_getdate(value, NULL);
+        if (at_s == -1) return -1;
+        seconds = at_s - ds_clock_wall_ns() / 1000000000;
+        if (seconds < 0) seconds = 0;
+    }
+    if (seconds < 0) return -1;
+    return seconds < CLIENT_RETRY_S ? (int)seconds : CLIENT_RETRY_S;
+}
+
 static size_t take_header(char *data, size_t size, size_t count, void *context) {
     struct transfer *transfer = context;
     struct client_answer *answer = transfer->answer;
     size_t length = size * count;
-    char value[16], *end;
-    if (header_value(value, sizeof value, data, length, "retry-after:")) {
-        long seconds = strtol(value, &end, 10); /* a date is not understood: as if not said */
-        if (end != value && seconds >= 0 && seconds <= 86400) answer->retry_after_s = (int)seconds;
-    }
+    char value[64];
+    if (header_value(value, sizeof value, data, length, "retry-after:"))
+        answer->retry_after_s = retry_after(value);
     if (transfer->request->header)
         header_value(answer->header, sizeof answer->header, data, length,
                      transfer->request->header);

@@ -31,9 +31,11 @@ struct client_request {
     const char *key; /* "ID:SECRET", for signed_for */
 };
 
+enum { CLIENT_RETRY_S = 900 };
+
 struct client_answer {
     int status;        /* of HTTP; 0: there was no answer, and `reason` says why */
-    int retry_after_s; /* -1: not said */
+    int retry_after_s; /* 0 to CLIENT_RETRY_S, however long is said; -1: not said */
     bool address_refused;
     int64_t certificate_ends_s; /* as it was asked for; 0: not known */
     char header[64];            /* what the header that was asked for says; "" */

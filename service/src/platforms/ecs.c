@@ -198,6 +198,11 @@ static struct platform_answer ecs_set(const struct platform_app *app, const char
                       "service", place.service, "desiredCount", dynos),
             &got);
         answer = got.answer;
+        if (answer.result == PLATFORM_OK) {
+            const json_t *service = json_object_get(got.json, "service");
+            int told = rest_count(json_object_get(service, "desiredCount"));
+            answer = rest_confirm(&call, told, dynos);
+        }
         rest_free(&got);
     }
     sodium_memzero(&place, sizeof place);

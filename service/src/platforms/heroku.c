@@ -475,6 +475,31 @@ static bool is_type(const char *process) {
                length;
 }
 
+/* Whether the answer to an order tells the number that was ordered. */
+static struct platform_answer confirm(const json_t *formation, const char *process, int dynos) {
+    const json_t *quantity = json_object_get(formation, "quantity");
+    if (!json_is_integer(quantity))
+        return platform_trouble(PLATFORM_FAILED,
+                                "Heroku's answer does not say how many dynos of %.40s it runs now",
+                                process);
+    if (json_integer_value(quantity) == dynos) return platform_ok();
+    return platform_trouble(PLATFORM_FAILED,
+                            "Heroku was asked for %d dynos of %.40s, and answers that it runs %d",
+                            dynos, process, (int)json_integer_value(quantity));
+}
+
+/* The same of several at once. */
+static struct platform_answer confirm_one_of(const json_t *formations, const char *process,
+                                             int dynos) {
+    size_t i;
+    const json_t *one;
+    json_array_foreach(formations, i, one) {
+        const char *type = json_string_value(json_object_get(one, "type"));
+        if (type && strcmp(type, process) == 0) return confirm(one, process, dynos);
+    }
+    return confirm(NULL, process, dynos);
+}
+
 static struct platform_answer set_one(struct talk *talk, const char *process, int dynos) {
     struct heroku_reply reply;
     char path[128], body[48];
@@ -487,12 +512,7 @@ static struct platform_answer set_one(struct talk *talk, const char *process, in
     snprintf(body, sizeof body, "{\"quantity\":%d}", dynos);
     snprintf(talk->what, sizeof talk->what, "%.20s of the app %.30s", process, talk->name);
     ask(talk, "PATCH", path, body, NULL, &reply);
-    const json_t *quantity = json_object_get(reply.json, "quantity");
-    if (json_is_integer(quantity) && json_integer_value(quantity) != dynos)
-        reply.answer = platform_trouble(PLATFORM_FAILED,
-                                        "Heroku was asked for %d dynos, and says "
-                                        "it has %d",
-                                        dynos, (int)json_integer_value(quantity));
+    if (reply.answer.result == PLATFORM_OK) reply.answer = confirm(reply.json, process, dynos);
     note_order(talk, process, dynos, &reply.answer);
     heroku_reply_free(&reply);
     return reply.answer;
@@ -530,14 +550,20 @@ static void heroku_set_many(const struct platform_app *app, struct platform_chan
     if (began && text) {
         ask(&talk, "PATCH", "/formation", text, NULL, &reply);
         answer = reply.answer;
-        heroku_reply_free(&reply);
     }
     bool alone = began && (reply.status == 422 || reply.status == 404);
     for (int i = 0; i < count; i++) {
-        if (alone) changes[i].answer = set_one(&talk, changes[i].process, changes[i].dynos);
-        else changes[i].answer = answer;
-        if (began && !alone) note_order(&talk, changes[i].process, changes[i].dynos, &answer);
+        struct platform_change *change = &changes[i];
+        if (alone) {
+            change->answer = set_one(&talk, change->process, change->dynos);
+            continue;
+        }
+        change->answer = answer.result != PLATFORM_OK
+                             ? answer
+                             : confirm_one_of(reply.json, change->process, change->dynos);
+        if (began) note_order(&talk, change->process, change->dynos, &change->answer);
     }
+    heroku_reply_free(&reply);
     if (began) talk_end(&talk);
     free(text);
 }

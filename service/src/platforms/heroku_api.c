@@ -112,6 +112,11 @@ static struct platform_answer explain(const struct heroku_call *call,
     default:
         break;
     }
+    if (answer->status >= 300 && answer->status < 400)
+        return platform_trouble(PLATFORM_REFUSED,
+                                "Heroku answered %s with a redirect (%d), which is not followed: "
+                                "is the address of its API right?",
+                                call->method, answer->status);
     if (answer->status >= 500 || answer->status == 408)
         return platform_trouble(PLATFORM_FAILED, "Heroku has trouble of its own (%d)",
                                 answer->status);
@@ -136,7 +141,12 @@ static void take_answer(const struct heroku_call *call, const struct client_answ
     reply->remaining =
         end != answer->header && remaining >= 0 && remaining < 1000000 ? (int)remaining : -1;
     if (answer->status >= 200 && answer->status < 300) {
-        reply->answer = platform_ok();
+        bool read = json || answer->body.length == 0;
+        reply->answer = read ? platform_ok()
+                             : platform_trouble(PLATFORM_FAILED,
+                                                "Heroku's answer about %s is no "
+                                                "JSON: a proxy may have given it",
+                                                call->what);
         reply->json = json;
         return;
     }

@@ -200,6 +200,10 @@ static struct platform_answer patch(struct rest_call *call, const char *version,
     call->method = "PATCH", call->body = text, call->media_type = "application/merge-patch+json";
     rest_call(call, &got);
     call->body = NULL;
+    if (got.answer.result == PLATFORM_OK) {
+        const json_t *replicas = json_object_get(json_object_get(got.json, "spec"), "replicas");
+        got.answer = rest_confirm(call, got.json ? or_zero(replicas) : -1, dynos);
+    }
     rest_free(&got);
     free(text);
     return got.answer;

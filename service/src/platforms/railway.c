@@ -128,6 +128,10 @@ static struct platform_answer railway_set(const struct platform_app *app, const 
         "mutation($s:String!,$e:String!,$n:Int!){serviceInstanceUpdate(serviceId:$s,"
         "environmentId:$e,input:{numReplicas:$n})}",
         dynos, &got);
+    if (got.answer.result == PLATFORM_OK &&
+        !json_is_true(json_object_get(json_object_get(got.json, "data"), "serviceInstanceUpdate")))
+        got.answer = platform_trouble(PLATFORM_FAILED,
+                                      "Railway's answer does not say that it set the number");
     rest_free(&got);
     return got.answer;
 }

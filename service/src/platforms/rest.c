@@ -68,6 +68,11 @@ static struct platform_answer meaning(const struct rest_call *call, int status, 
     if (status >= 500 || status == 408)
         return platform_trouble(PLATFORM_FAILED, "%s has trouble of its own (%d)%s%s", name, status,
                                 colon, words);
+    if (status < 400)
+        return platform_trouble(PLATFORM_REFUSED,
+                                "%s answered %s with a redirect (%d), which is not followed: is "
+                                "its address right?",
+                                name, call->method, status);
     return platform_trouble(PLATFORM_REFUSED, "%s answered %s with %d%s%s", name, call->method,
                             status, colon, words);
 }
@@ -109,9 +114,14 @@ void rest_call(const struct rest_call *call, struct rest_answer *answer) {
     answer->status = got.status;
     answer->json = json_loadb(got.body.bytes ? got.body.bytes : "", got.body.length, 0, NULL);
     keep_words(answer->words, message_of(answer->json));
-    answer->answer = got.status >= 200 && got.status < 300
-                         ? platform_ok()
-                         : meaning(call, got.status, answer->words, &got);
+    if (got.status < 200 || got.status >= 300)
+        answer->answer = meaning(call, got.status, answer->words, &got);
+    else if (got.body.length > 0 && !answer->json)
+        answer->answer = platform_trouble(PLATFORM_FAILED,
+                                          "%s's answer about %s is no JSON: a proxy may have given "
+                                          "it",
+                                          call->name, call->what);
+    else answer->answer = platform_ok();
     if (got.body.bytes) sodium_memzero(got.body.bytes, got.body.length);
     client_answer_free(&got);
     sodium_memzero(bearer, sizeof bearer);
@@ -241,4 +251,11 @@ int rest_count(const json_t *json) {
 struct platform_answer rest_not_understood(const struct rest_call *call) {
     return platform_trouble(PLATFORM_FAILED, "%s's answer about %s does not say how many there are",
                             call->name, call->what);
+}
+
+struct platform_answer rest_confirm(const struct rest_call *call, int told, int dynos) {
+    if (told < 0) return rest_not_understood(call);
+    if (told == dynos) return platform_ok();
+    return platform_trouble(PLATFORM_FAILED, "%s was asked for %d, and answers that %s has %d",
+                            call->name, dynos, call->what, told);
 }

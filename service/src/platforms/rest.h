@@ -37,8 +37,8 @@ struct rest_answer {
 
 /* A call of `app` whose time begins now. */
 struct rest_call rest_begin(const struct platform_app *app, const char *name);
-/* 2xx with a JSON object or nothing is OK. 408, 5xx and no answer: failed. 409, 423: locked. 429:
- * busy. Anything else: refused. Always fills the answer. */
+/* 2xx with JSON or nothing is OK, with anything else failed. 408, 5xx and no answer: failed. 409,
+ * 423: locked. 429: busy. Anything else: refused. Always fills the answer. */
 void rest_call(const struct rest_call *call, struct rest_answer *answer);
 void rest_free(struct rest_answer *answer);
 
@@ -63,5 +63,7 @@ struct platform_answer rest_no_process(const struct platform_app *app, const cha
 int rest_count(const json_t *json);
 /* An answer that lacks what it should say. */
 struct platform_answer rest_not_understood(const struct rest_call *call);
+/* An order was answered well: whether the answer tells the number that was ordered; -1: none. */
+struct platform_answer rest_confirm(const struct rest_call *call, int told, int dynos);
 
 #endif

@@ -138,20 +138,30 @@ static void ask(const struct platform_app *app, const char *process, const char 
     json_decref(secret);
 }
 
+/* How many containers of a type an answer tells; -1: it does not. */
+static int amount_of(const json_t *json, const char *type) {
+    int amount = -1;
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(json, "containers"), i, one) {
+        const char *name = json_string_value(json_object_get(one, "name"));
+        if (name && type && strcmp(name, type) == 0)
+            amount = rest_count(json_object_get(one, "amount"));
+    }
+    return amount;
+}
+
 static struct platform_answer scalingo_read(const struct platform_app *app, const char *process,
                                             struct platform_formation *formation) {
     struct rest_answer got;
-    size_t i;
-    json_t *one;
     const char *type = rest_process(app, process, process);
     *formation = platform_unknown;
     ask(app, process, "GET", "containers", NULL, &got);
     struct platform_answer answer = got.answer;
-    json_array_foreach(json_object_get(got.json, "containers"), i, one) {
-        const char *name = json_string_value(json_object_get(one, "name"));
-        if (name && type && strcmp(name, type) == 0)
-            formation->ordered = rest_count(json_object_get(one, "amount"));
-    }
+    if (answer.result == PLATFORM_OK && !json_is_array(json_object_get(got.json, "containers")))
+        answer = platform_trouble(PLATFORM_FAILED,
+                                  "Scalingo's answer does not say which containers there are");
+    else if (answer.result == PLATFORM_OK) formation->ordered = amount_of(got.json, type);
     if (answer.result == PLATFORM_OK && formation->ordered < 0)
         answer = platform_trouble(PLATFORM_REFUSED,
                                   "Scalingo has no containers of the type %.60s: name it with "
@@ -172,6 +182,12 @@ static struct platform_answer scalingo_set(const struct platform_app *app, const
     json_decref(body);
     if (!text) return platform_trouble(PLATFORM_FAILED, "no memory to ask Scalingo");
     ask(app, process, "POST", "scale", text, &got);
+    int told = amount_of(got.json, type);
+    if (got.answer.result == PLATFORM_OK && told >= 0 && told != dynos)
+        got.answer = platform_trouble(PLATFORM_FAILED,
+                                      "Scalingo was asked for %d containers, and answers that "
+                                      "there are %d",
+                                      dynos, told);
     rest_free(&got);
     free(text);
     return got.answer;
