@@ -202,13 +202,35 @@ def bearer(api: Api, request: Request) -> None:
         raise Refused(401, api.error(401))
 
 
+class Failed(Exception):
+    """A test of a JSON Patch does not hold."""
+
+
+def json_patched(document: Any, operations: List[Json]) -> Any:
+    """A document as a JSON Patch (RFC 6902) of objects changes it."""
+    document = json.loads(json.dumps(document))
+    for one in operations:
+        *way, last = [part.replace("~1", "/").replace("~0", "~") for part in one["path"].split("/")[1:]]
+        place = document
+        for part in way:
+            place = place[part]
+        if one["op"] == "test" and place[last] != one["value"]:
+            raise Failed(one["path"])
+        if one["op"] in ("remove", "replace"):
+            del place[last]
+        if one["op"] in ("add", "replace"):
+            place[last] = one["value"]
+        check(one["op"] in ("test", "add", "remove", "replace"), f"the operation {one['op']}")
+    return document
+
+
 class Kubernetes(Api):
     """Deployments and StatefulSets of one namespace, and their scales. `strict`: a patch must be as
     the service makes it, with the version that it has read; other clients may leave that out."""
 
     name_space = "prod"
     path = re.compile(r"/apis/apps/v1/namespaces/([^/]+)/(deployments|statefulsets)/([^/]+?)(/scale)?")
-    patches = ("application/merge-patch+json", "application/strategic-merge-patch+json")
+    patches = ("application/merge-patch+json", "application/strategic-merge-patch+json", "application/json-patch+json")
 
     def __init__(self, strict: bool = True) -> None:
         super().__init__()
@@ -219,7 +241,7 @@ class Kubernetes(Api):
         self.kinds: Dict[str, str] = {}  # name: "statefulsets"
 
     def error(self, status: int) -> Json:
-        reasons = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict"}
+        reasons = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 422: "Invalid"}
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": status,
                 "reason": reasons.get(status, "InternalError"), "message": f"refused with {status}"}  # fmt: skip
 
@@ -247,8 +269,8 @@ class Kubernetes(Api):
         if name not in self.numbers or plural != self.kinds.get(name, "deployments"):
             raise Refused(404, self.error(404))
         check(name_space == self.name_space, "another namespace")
-        if request.method == "PATCH" and scale:
-            return Call("set", name, lambda: self._patch(name, request))
+        if request.method == "PATCH" and (scale or not self.strict):
+            return Call("set", name, lambda: self._patch(name, request, bool(scale)))
         if request.method == "PUT" and scale and not self.strict:
             return Call("set", name, lambda: self._set(name, request.json))
         check(request.method == "GET", "no such method")
@@ -273,7 +295,32 @@ class Kubernetes(Api):
                 {"name": "apps", "versions": [version], "preferredVersion": version}]},
             "/apis/apps/v1": {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "apps/v1",
                               "resources": resources},
+            "/openapi/v3": {"paths": {"apis/apps/v1": {"serverRelativeURL": "/openapi/v3/apis/apps/v1?hash=1"}}},
+            "/openapi/v3/apis/apps/v1": self.schema,
         }  # fmt: skip
+
+    @property
+    def schema(self) -> Json:
+        """OpenAPI of the two kinds, as far as replicas go: the rest of them is any object."""
+        schemas: Json = {}
+        paths: Json = {}
+        for plural, kind in self.kinds_of.items():
+            spec = {"type": "object", "description": f"What a {kind} is to be.", "properties": {
+                "replicas": {"type": "integer", "format": "int32", "description": "Number of desired pods."},
+                "selector": {"type": "object"}, "template": {"type": "object"},
+                "serviceName": {"type": "string"}}}  # fmt: skip
+            known = {"group": "apps", "version": "v1", "kind": kind}
+            schemas[f"io.k8s.api.apps.v1.{kind}"] = {
+                "type": "object", "description": f"{kind} has pods.", "x-kubernetes-group-version-kind": [known],
+                "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"},
+                               "metadata": {"type": "object"}, "spec": spec, "status": {"type": "object"}},
+            }  # fmt: skip
+            field_validation = {"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}
+            paths[f"/apis/apps/v1/namespaces/{{namespace}}/{plural}/{{name}}"] = {
+                "patch": {"x-kubernetes-group-version-kind": known, "parameters": [field_validation],
+                          "responses": {"200": {"description": "OK"}}}}  # fmt: skip
+        return {"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.32.0"}, "paths": paths,
+                "components": {"schemas": schemas}}  # fmt: skip
 
     kinds_of = {"deployments": "Deployment", "statefulsets": "StatefulSet"}
 
@@ -293,23 +340,34 @@ class Kubernetes(Api):
                          "serviceName": name, "template": template},
                 "status": {k: v for k, v in status.items() if v}}  # fmt: skip
 
-    def _patch(self, name: str, request: Request) -> Tuple[int, Json]:
+    def _patch(self, name: str, request: Request, scale: bool) -> Tuple[int, Json]:
         body, kind = request.json, request.headers.get("content-type")
         check(kind in self.patches, "the media type")
+        if kind == self.patches[2] and not self.strict:
+            try:
+                body = json_patched(self._shown(name, scale), body)
+            except (LookupError, Failed) as failed:
+                raise Refused(422, self.error(422)) from failed
         if self.strict:
             version, replicas = body["metadata"]["resourceVersion"], body["spec"]["replicas"]
             check(kind == self.patches[0], "the media type")
             check(body == {"metadata": {"resourceVersion": version}, "spec": {"replicas": replicas}}, "the body")
-        return self._set(name, body)
+        return self._set(name, body, scale)
 
-    def _set(self, name: str, body: Json) -> Tuple[int, Json]:
+    def _set(self, name: str, body: Json, scale: bool = True) -> Tuple[int, Json]:
         version = body.get("metadata", {}).get("resourceVersion")
-        replicas = body["spec"]["replicas"]
+        spec = body.get("spec", {})
+        if not scale:
+            known = self.schema["components"]["schemas"]["io.k8s.api.apps.v1.Deployment"]["properties"]["spec"]
+            for field in set(spec) - set(known["properties"]):
+                raise Refused(400, {**self.error(400), "reason": "BadRequest",
+                                    "message": f'strict decoding error: unknown field "spec.{field}"'})  # fmt: skip
+        replicas = spec.get("replicas", 0 if scale else self.numbers[name])
         check(type(replicas) is int and replicas >= 0, "the replicas")
         if version is not None and version != str(self.versions.get(name, 1)):
             raise Refused(409, self.error(409))
         self.change(name, replicas)
-        return 200, self._shown(name, True)
+        return 200, self._shown(name, scale)
 
 
 class Render(Api):
