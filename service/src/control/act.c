@@ -23,8 +23,7 @@
 enum {
     SETTLE_MOST_MS = 300 * 1000, /* so long may a reading show the number before */
     READ_AFTER_MS = 1000,        /* of an order: confirms it */
-    READ_BEFORE_TICK_MS = 3000,
-    READ_JITTER_MS = 1500,
+    USUAL_TICK_S = 10,           /* platforms say how often they are read with such ticks */
     BOOT_MOST_S = 1800,
     DOUBT_S = 300, /* after an order was void, it may be found done */
     PAUSE_MOST_MS = 60 * 1000,
@@ -267,12 +266,12 @@ static int judge(struct control *control, struct process *process, int ordered) 
 static void schedule_reading(struct control *control, struct process *process) {
     const struct platform *platform = process->app->platform;
     int64_t now_ms = ds_clock_monotonic_ms();
-    int64_t least =
-        now_ms + (platform ? platform->read_every_s : 60) * 1000 - 2 * READ_BEFORE_TICK_MS;
-    int64_t tick_ms = control->settings.tick_s * 1000LL;
+    int64_t tick_ms = control->settings.tick_s * 1000LL, before_ms = tick_ms * 3 / 10;
+    int64_t every_ms = (platform ? platform->read_every_s : 60) * tick_ms / USUAL_TICK_S;
+    int64_t least = now_ms + every_ms - 2 * before_ms;
     /* Shortly before a tick, so that it decides on what is new. */
     int64_t tick_at = now_ms + control->next_tick_s * 1000 - store_wall_ns() / 1000000;
-    int64_t at = tick_at - READ_BEFORE_TICK_MS + control_jitter(control, READ_JITTER_MS);
+    int64_t at = tick_at - before_ms + control_jitter(control, before_ms / 2);
     while (at < least) at += tick_ms;
     process->next_read_ms = at > least + 2 * tick_ms ? least : at; /* a clock that was set */
 }

@@ -90,7 +90,7 @@ struct platform_answer platform_read_answer(struct platform_formation *formation
 struct platform {
     const char *kind; /* "command" */
     bool local_only;  /* set by the command line on this machine alone: it runs programs */
-    int read_every_s; /* how often the formation may be read: 10 */
+    int read_every_s; /* how often the formation may be read: 10, which is each tick */
     /* Whether settings and secret are usable; false with a sentence that names the field. */
     bool (*check)(const json_t *settings, const char *secret, char *error, size_t size);
     struct platform_answer (*read)(const struct platform_app *app, const char *process,
