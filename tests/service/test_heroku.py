@@ -353,6 +353,22 @@ def test_a_budget_that_is_low_is_left_to_orders(world: World, heroku: Heroku) ->
     world.runs(2)
 
 
+def test_a_rate_limit_holds_for_another_number_too_and_not_for_another_credential(
+    world: World, heroku: Heroku
+) -> None:
+    heroku.behave("PATCH", FORMATION, refusal="rate_limit", times=1, headers={"Retry-After": "600"})
+    world.connected().rules(web=2)
+    world.trouble("rate limit")
+    world.rules(web=3)
+    wait_for(lambda: "to 3" in world.sentence() or "→ 3" in world.sentence(), "3 are wanted")
+    world.trouble("rate limit")
+    world.ticks(2)
+    assert len(world.orders()) == 1
+    heroku.key = heroku.new_token()
+    world.connected()
+    world.runs(3)
+
+
 def test_a_process_type_that_is_not_there_is_told_with_those_that_are(world: World) -> None:
     world.connected().rules(clock=1)
     wait_for(

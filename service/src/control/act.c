@@ -92,6 +92,23 @@ bool act_order(struct control *control, struct process *process) {
     return true;
 }
 
+/* A new order of an app whose rate limit is used up waits as the one before did, and says why. */
+static void begin_order(struct process *process) {
+    const struct app_state *app = process->app;
+    int64_t now_ms = ds_clock_monotonic_ms();
+    bool limited = app->limited_ms > now_ms && *process->act.trouble;
+    if (limited) {
+        process->ordered.state = ACT_FAILED;
+        memcpy(process->ordered.trouble, process->act.trouble, sizeof process->act.trouble);
+    }
+    process->act = process->ordered;
+    process->ordered.id = 0;
+    memcpy(process->act_reason, process->tick.decision.sentence, sizeof process->act_reason);
+    process->phase = PHASE_DUE;
+    process->act_ms = now_ms;
+    process->next_ms = app->limited_ms > now_ms ? app->limited_ms : now_ms;
+}
+
 void act_ordered(struct process *process) {
     int wanted = wanted_by(process);
     int64_t now_ms = ds_clock_monotonic_ms();
@@ -104,12 +121,7 @@ void act_ordered(struct process *process) {
         process->phase = PHASE_DUE;
         process->next_ms = now_ms;
     }
-    if (process->ordered.id == 0) return;
-    process->act = process->ordered;
-    process->ordered.id = 0;
-    memcpy(process->act_reason, process->tick.decision.sentence, sizeof process->act_reason);
-    process->phase = PHASE_DUE;
-    process->act_ms = process->next_ms = now_ms;
+    if (process->ordered.id != 0) begin_order(process);
 }
 
 /* ---- From the platform: an order ------------------------------------------------------------ */
@@ -196,8 +208,11 @@ void act_called(struct control *control, struct process *process, const struct c
     case PLATFORM_LOCKED:
         failed(control, process, ACT_LOCKED, &call->answer);
         break;
-    case PLATFORM_FAILED:
     case PLATFORM_BUSY:
+        failed(control, process, ACT_FAILED, &call->answer);
+        process->app->limited_ms = process->next_ms;
+        break;
+    case PLATFORM_FAILED:
         failed(control, process, ACT_FAILED, &call->answer);
     }
     store_act(control, process);

@@ -78,6 +78,7 @@ static bool same_text(const char *one, const char *other) {
 /* A platform that was set anew is read at once, and what failed before is tried again. */
 static void platform_changed(struct app_state *app) {
     app->changes++;
+    app->limited_ms = 0;
     for (int i = 0; i < app->process_count; i++) {
         struct process *process = app->processes[i];
         process->next_read_ms = 0;

@@ -90,9 +90,10 @@ struct app_state {
     int64_t changes; /* counts changes of all that, and of orders by people */
     struct process **processes;
     int process_count;
-    bool busy;       /* a call is under way */
-    int64_t hold_ms; /* no order is given to the platform before: another may be doing so */
-    bool gone;       /* removed, and stays until what is under way has ended */
+    bool busy;          /* a call is under way */
+    int64_t hold_ms;    /* no order is given to the platform before: another may be doing so */
+    int64_t limited_ms; /* until when its rate limit is used up: a new order waits, too */
+    bool gone;          /* removed, and stays until what is under way has ended */
 };
 
 enum call_verb { CALL_READ, CALL_SET };
