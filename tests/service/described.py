@@ -35,13 +35,23 @@ def routes() -> Dict[Operation, Route]:
     return found
 
 
-def operations() -> Dict[Operation, Any]:
+def described() -> Dict[Operation, Any]:
     return {
         (method.upper(), path): operation
         for path, item in DESCRIPTION["paths"].items()
         for method, operation in item.items()
         if method in METHODS
     }
+
+
+def operations() -> Dict[Operation, Any]:
+    """Those of the table of routes."""
+    return {key: operation for key, operation in described().items() if not key[1].startswith("/heroku/")}
+
+
+def heroku_operations() -> Dict[Operation, Any]:
+    """Those that Heroku calls."""
+    return {key: operation for key, operation in described().items() if key[1].startswith("/heroku/")}
 
 
 def resolve(value: Any) -> Any:

@@ -1,15 +1,20 @@
-"""schemathesis over openapi.yaml and a real service: as an admin, as one who may read, and as nobody. Run by
-`make test-schema`; $SCHEMATHESIS is the program, $SCHEMA_SECONDS the time for each of them."""
+"""schemathesis over openapi.yaml and a real service: as an admin, as one who may read, as nobody, and as Heroku,
+whose add-on the service is. Run by `make test-schema`; $SCHEMATHESIS is the program, $SCHEMA_SECONDS the time for
+each of them."""
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import subprocess
 import time
+from pathlib import Path
 from typing import Dict, List
 
 import pytest
 from conftest import Started
+from described import API
 from dynoscaled import RULES, Command, report, wait_for, write_scale
 from service import Service
 
@@ -36,22 +41,33 @@ def furnish(service: Service, command: Command) -> None:
     wait_for(lambda: command("explain", "shop", "web").returncode == 0, "a decision")
 
 
-@pytest.mark.parametrize("scope", ["admin", "read", ""])
-def test_the_service_does_as_openapi_yaml_says(serve: Started, scope: str) -> None:
+def heroku_settings(path: Path) -> Path:
+    """Of an add-on with one plan: any other is refused."""
+    manifest = {"id": "dynoscale", "api": {"password": "a password of Heroku's", "sso_salt": "a salt of twenty letters"}}
+    path.write_text(json.dumps({"manifest": manifest, "plans": {"free": {"dynos": 3}}}))
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize("scope", ["admin", "read", "", "heroku"])
+def test_the_service_does_as_openapi_yaml_says(serve: Started, tmp_path: Path, scope: str) -> None:
     program = os.environ.get("SCHEMATHESIS")
     if not program:
         pytest.skip("make test-schema runs this")
-    service = serve("--tick-s", "1")
+    service = serve("--tick-s", "1", "--heroku-addon", str(heroku_settings(tmp_path / "heroku.json")))
     command = Command(service.data)
     furnish(service, command)
     headers: List[str] = []
-    if scope:
+    if scope == "heroku":
+        pair = base64.b64encode(b"dynoscale:a password of Heroku's").decode()
+        headers = ["--header", f"Authorization: Basic {pair}", "--include-path-regex", "^/heroku/"]
+    elif scope:
         made: Dict[str, str] = {}
         for _ in range(TOKENS_BEFORE):
             made = command.json("token", "add", "--scope", scope)
         headers = ["--header", f"Authorization: Bearer {made['token']}"]
     run = subprocess.run(
-        [program, "run", f"{service.url}/api/v1/openapi.yaml", "--checks", "all", "--max-time", SECONDS,
+        [program, "run", str(API / "openapi.yaml"), "--url", service.url, "--checks", "all", "--max-time", SECONDS,
          "--continue-on-failure", "--no-color", "--workers", "1", *headers, *LEFT_OUT],
         cwd=service.data.parent, capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import time
+import uuid
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Set
+from urllib.parse import urlencode
 
 import jsonschema
 import pytest
-from described import DESCRIPTION, TEXT, Operation, operations, resolve, routes
+from conftest import Started
+from described import (
+    DESCRIPTION,
+    METHODS,
+    TEXT,
+    Operation,
+    described,
+    heroku_operations,
+    operations,
+    resolve,
+    routes,
+)
 from dynoscaled import RULES, Command, local_request, report, wait_for, write_scale
 from service import PATIENCE, Answer, Service
 
 def test_every_route_is_described_and_every_description_is_a_route() -> None:
-    described = {key: operation["x-least"] for key, operation in operations().items()}
-    assert len(described) > 40
-    assert described == {key: route.least for key, route in routes().items()}
+    found = {key: operation["x-least"] for key, operation in operations().items()}
+    assert len(found) > 40
+    assert found == {key: route.least for key, route in routes().items()}
 
 
 def test_every_place_in_a_path_is_described() -> None:
@@ -32,7 +47,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_what_needs_no_sign_in_says_so() -> None:
-    for key, operation in operations().items():
+    for key, operation in described().items():
         assert (operation.get("security") == []) == (operation["x-least"] == "nobody"), key
 
 
@@ -61,7 +76,7 @@ class Api:
         headers: Optional[Dict[str, str]] = None,
         **places: str,
     ) -> Any:
-        operation = operations()[method, template]
+        operation = described()[method, template]
         sent = dict(self.headers, **(headers or {}))
         data = None
         if isinstance(body, str):
@@ -85,13 +100,13 @@ class Api:
 
     def check(self, operation: Any, key: Operation, answer: Answer) -> Any:
         responses = operation["responses"]
-        described = resolve(responses.get(str(answer.status)) or responses["default"])
+        expected = resolve(responses.get(str(answer.status)) or responses["default"])
         if answer.status < 400:
             assert str(answer.status) in responses, (key, answer.status)
             self.seen.add(key)
-        for name in described.get("headers", {}):
+        for name in expected.get("headers", {}):
             assert name.lower() in answer.headers, (key, name)
-        content = described.get("content")
+        content = expected.get("content")
         if not content:
             assert answer.body == b"", key
             return answer
@@ -361,6 +376,100 @@ def the_end(api: Api) -> None:
     answer = api("DELETE", "/api/v1/session", expect=204)
     assert "Max-Age=0" in answer.headers["set-cookie"]
     api("GET", "/api/v1/session", expect=401)
+
+
+# ---- What the description allows, and what the API takes
+
+NAMES = ["anna", "7", "0123456789012345678901234567890123456789", "7a", "a 7", "７", " anna", "anna ", " ", "a\nb",
+         "a\x7f", "a\x85b", "Änna Łuk", "", "a" * 100, "a" * 101]  # fmt: skip
+KINDS = ["", "heroku ", "Heroku", "nope", "command"]
+
+
+def allows(schema: Any, value: Any) -> bool:
+    whole = {"allOf": [schema], "components": DESCRIPTION["components"]}
+    return bool(jsonschema.Draft202012Validator(whole).is_valid(value))
+
+
+def test_a_name_that_the_description_allows_is_taken_and_no_other(serve: Started) -> None:
+    service = serve()
+    schema = DESCRIPTION["components"]["schemas"]["PersonName"]
+    taken = {}
+    for name in NAMES:
+        body = json.dumps({"name": name, "role": "read"}).encode()
+        headers = {"Content-Type": "application/json"}
+        taken[name] = local_request(service.data, "POST", "/api/v1/people", body, headers).status
+    assert taken == {name: 201 if allows(schema, name) else 400 for name in NAMES}
+    assert set(taken.values()) == {201, 400}
+
+
+def test_the_kinds_of_the_description_are_those_of_the_api(serve: Started) -> None:
+    service, schema = serve(), DESCRIPTION["components"]["schemas"]["PlatformKind"]
+    command = Command(service.data)
+    command.done("app", "add", "shop")
+    listed = json.loads(local_request(service.data, "GET", "/api/v1/platforms", None, {}).text)["platforms"]
+    assert [one["kind"] for one in listed] == schema["enum"]
+    for kind in [*KINDS, *schema["enum"]]:
+        body = json.dumps({"kind": kind, "settings": {"nonsense": 1}}).encode()
+        headers = {"Content-Type": "application/json"}
+        put = local_request(service.data, "PUT", "/api/v1/apps/shop/platform", body, headers)
+        assert put.status == 400
+        assert ("there is no platform" in put.text) == (not allows(schema, kind)), put.text
+
+
+# ---- What Heroku calls
+
+
+def test_heroku_is_answered_as_described(serve: Started, tmp_path: Path) -> None:
+    manifest = {"id": "dynoscale", "api": {"config_vars": ["DYNOSCALE_URL", "DYNOSCALE_DYNOS"], "version": "3",
+                                           "password": "a password of Heroku's", "sso_salt": "a salt of twenty letters"}}  # fmt: skip
+    settings = tmp_path / "heroku.json"
+    settings.write_text(json.dumps({"manifest": manifest, "plans": {"free": {"dynos": 3}, "pro": {}}}))
+    settings.chmod(0o600)
+    api = Api(serve("--heroku-addon", str(settings)))
+    pair = base64.b64encode(b"dynoscale:a password of Heroku's").decode()
+    one, late = str(uuid.uuid4()), str(uuid.uuid4())
+    resources, resource = "/heroku/resources", "/heroku/resources/{uuid}"
+    api("POST", resources, {"uuid": one, "plan": "free"}, expect=401)
+    api("PUT", resource, {"plan": "free"}, uuid=one, expect=401)
+    api("DELETE", resource, uuid=one, expect=401)
+    api.headers = {"Authorization": f"Basic {pair}"}
+    assert api("POST", resources, {"uuid": one, "plan": "dynoscale:free", "of": ["tomorrow"]})["id"] == one
+    api("POST", resources, {"uuid": late, "plan": "gold"}, expect=422)
+    api("POST", resources, {"plan": "free"}, expect=422)
+    api("POST", resources, "no JSON", expect=400)
+    api("PUT", resource, {"plan": "pro"}, uuid=one)
+    api("PUT", resource, {"plan": "gold"}, uuid=one, expect=422)
+    api("PUT", resource, {"plan": "pro"}, uuid=late, expect=404)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    at, person = str(int(time.time())), str(uuid.uuid4())
+    token = hashlib.sha256(f"{one}:a salt of twenty letters:{at}:{person}:a@b.example".encode()).hexdigest()
+    fields = {"resource_id": one, "timestamp": at, "user_id": person, "email": "a@b.example", "resource_token": token}
+    assert api("POST", "/heroku/sso", urlencode(fields), headers=form, expect=303).body == b""
+    api("POST", "/heroku/sso", urlencode(fields), headers=form, expect=403)
+    api("POST", "/heroku/sso", "x=" + "y" * 20000, headers=form, expect=413)
+    api("POST", "/heroku/webhooks/{number}", {"resource": "dyno"}, number="1", expect=401)
+    for _ in range(2):
+        api("DELETE", resource, uuid=one, expect=204)
+    api("DELETE", resource, uuid=late, expect=410)
+    api("PUT", resource, {"plan": "pro"}, uuid=one, expect=410)
+    api("POST", resources, {"uuid": one, "plan": "free"}, expect=410)
+    # A webhook's 204 takes a platform: test_heroku.py.
+    assert set(heroku_operations()) - api.seen == {("POST", "/heroku/webhooks/{number}")}
+
+
+def test_heroku_has_no_other_methods(serve: Started, tmp_path: Path) -> None:
+    settings = tmp_path / "heroku.json"
+    manifest = {"id": "dynoscale", "api": {"password": "a password of Heroku's", "sso_salt": "a salt of twenty letters"}}
+    settings.write_text(json.dumps({"manifest": manifest, "plans": {"free": {}}}))
+    settings.chmod(0o600)
+    service = serve("--heroku-addon", str(settings))
+    headers = {"Authorization": "Basic " + base64.b64encode(b"dynoscale:a password of Heroku's").decode()}
+    for template in {path for _, path in heroku_operations()}:
+        taken = {method for method, path in heroku_operations() if path == template}
+        for method in {method.upper() for method in METHODS} - taken:
+            answer = service.request(method, template.format(uuid=uuid.uuid4(), number=1), b"", headers)
+            assert answer.status == 405, (method, template)
+            assert set(answer.headers["allow"].split(", ")) == taken, (method, template)
 
 
 def test_no_answer_and_no_line_of_the_log_holds_a_secret(tmp_path: Path) -> None:
