@@ -597,6 +597,23 @@ static void an_order_that_is_locked_out_by_a_release_is_kept(void **state) {
     assert_string_equal(slurp("dynos-web"), "3\n");
 }
 
+/* The lock may be that of somebody who changes the number. */
+static void after_a_lock_nothing_is_ordered_before_the_number_was_read(void **state) {
+    (void)state;
+    pass(12, 20);
+    write_file("on-set", "echo 5 >dynos-web; exit 75\n");
+    write_file("on-read", "exit 1\n");
+    set_rules(min_three);
+    pass(40, 20);
+    assert_string_equal(calls(), "web 3\n");
+    write_file("on-set", "");
+    write_file("on-read", "");
+    pass(20, 20);
+    assert_string_equal(calls(), "web 3\n");
+    assert_string_equal(slurp("dynos-web"), "5\n");
+    assert_int_equal(last_tick().situation.ordered, 5);
+}
+
 static void a_lock_of_ten_minutes_loses_no_wish_and_makes_few_calls(void **state) {
     (void)state;
     pass(12, 20);
@@ -1063,6 +1080,7 @@ int main(void) {
         TEST(each_change_of_the_app_is_a_reason_to_try_what_was_refused_again),
         TEST(a_change_that_comes_while_an_order_is_being_refused_counts),
         TEST(an_order_that_is_locked_out_by_a_release_is_kept),
+        TEST(after_a_lock_nothing_is_ordered_before_the_number_was_read),
         TEST(a_lock_of_ten_minutes_loses_no_wish_and_makes_few_calls),
         TEST(a_platform_that_does_not_do_what_it_says_is_found_out),
         TEST(a_platform_that_is_slow_to_show_a_change_is_believed),

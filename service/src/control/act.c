@@ -142,9 +142,11 @@ static void failed(struct control *control, struct process *process, enum act_st
     process->act_ms = now_ms;
     process->phase = state == ACT_REFUSED ? PHASE_ASK : PHASE_DUE;
     process->next_ms = now_ms + pause;
-    /* Its answer may be what was lost, not the order: a reading before the next try tells. */
-    if (answer->result == PLATFORM_FAILED && pause > READ_AFTER_MS &&
-        process->next_read_ms > now_ms + READ_AFTER_MS)
+    /* Its answer may be what was lost, not the order, and what held the formation may have changed
+     * it: a reading before the next try tells. */
+    process->read_first = state == ACT_LOCKED;
+    bool tells = answer->result == PLATFORM_FAILED && pause > READ_AFTER_MS;
+    if ((tells || process->read_first) && process->next_read_ms > now_ms + READ_AFTER_MS)
         process->next_read_ms = now_ms + READ_AFTER_MS;
     snprintf(process->act.trouble, sizeof process->act.trouble, "%s", answer->trouble);
     control->counts.failed_acts++;
@@ -228,6 +230,9 @@ static void note_outside(struct process *process, int now) {
              process->app->name, process->name, process->known, now);
     process->known = now;
     process->boot_target = 0;
+    /* An order that failed was decided on the number before. */
+    bool failed_before = process->act.state == ACT_FAILED || process->act.state == ACT_LOCKED;
+    if (process->phase == PHASE_DUE && failed_before) process->phase = PHASE_ASK;
 }
 
 /* An order failed, and was then void: the platform may have done it all the same, or may yet. */
@@ -328,6 +333,7 @@ void act_read(struct control *control, struct process *process, const struct cal
         return;
     }
     process->trouble[0] = '\0';
+    process->read_first = false;
     process->formation = call->formation;
     process->formation_ms = call->began_ms - call->formation.age_ms;
     note_price(control, process, &call->formation);
@@ -351,7 +357,8 @@ void act_learn_boot(struct control *control, struct process *process, int64_t no
 /* ---- Calls that are due --------------------------------------------------------------------- */
 
 static bool order_waits(const struct process *process) {
-    return process->phase == PHASE_DUE && process->rules && process->rules->scaling;
+    return process->phase == PHASE_DUE && process->rules && process->rules->scaling &&
+           !process->read_first;
 }
 
 static bool order_due(const struct process *process, int64_t now_ms) {

@@ -56,6 +56,7 @@ struct process {
     int64_t told_cents;                /* the price that the platform told last; -1: none */
     char trouble[SITUATION_TEXT_SIZE]; /* of the last reading; "" */
     bool reading;
+    bool read_first; /* no order before a reading: something else held the formation */
 
     struct act act;     /* the newest; id 0: none */
     struct act ordered; /* by a tick that is not committed yet */
