@@ -407,7 +407,7 @@ def test_a_grant_is_exchanged_and_its_token_renewed_ahead_of_time(
     wait_for(lambda: grants(heroku)[:2] == ["authorization_code", "refresh_token"], "renewed")
     assert "code-of-a-grant" not in world.service.log
     # One that lives is not renewed at each call.
-    world.ticks(8)
+    world.ticks(4)
     assert len(grants(heroku)) <= 3
 
 
@@ -433,8 +433,8 @@ def test_access_that_was_revoked_is_told(heroku: Heroku, serve: Started, tmp_pat
     heroku.revoke()
     world.trouble("revoked.*anew|401")
     count = len(heroku.calls)
-    world.ticks(8)
-    assert len(heroku.calls) - count <= 6
+    world.ticks(4)
+    assert len(heroku.calls) - count <= 4
 
 
 # ---- Webhooks

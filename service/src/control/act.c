@@ -126,9 +126,11 @@ void act_ordered(struct process *process) {
 
 /* ---- From the platform: an order ------------------------------------------------------------ */
 
-/* Growing, with jitter of a quarter either way, so that many apps do not come back at once. */
+/* Growing from 2 s, or for a lock a tick, with jitter of a quarter either way, so that many apps do
+ * not come back at once. */
 static int64_t pause_ms(struct control *control, enum act_state state, int tries) {
-    int64_t pause = (state == ACT_LOCKED ? 10000 : 2000) << (tries < 10 ? tries : 10);
+    int tick_s = control->settings.tick_s < USUAL_TICK_S ? control->settings.tick_s : USUAL_TICK_S;
+    int64_t pause = (state == ACT_LOCKED ? tick_s * 1000LL : 2000) << (tries < 10 ? tries : 10);
     if (pause > PAUSE_MOST_MS) pause = PAUSE_MOST_MS;
     return pause * 3 / 4 + control_jitter(control, pause / 2);
 }
