@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 
+from conftest import with_files
 from dynoscaled import Command, report, wait_for
 from heroku import Heroku, form
 from service import Answer, Service
@@ -165,6 +169,24 @@ def test_a_grant_that_heroku_does_not_take_at_first_is_exchanged_later(
     assert len([c for c in heroku.calls if "authorization_code" in c["body"]]) == 3
 
 
+@with_files
+def test_of_one_that_is_removed_while_its_grant_is_exchanged_no_credential_is_kept(
+    heroku: Heroku, serve: Started, tmp_path: Path
+) -> None:
+    exchange = threading.Event()
+    heroku.behave("POST", "/oauth/token", times=1, until=exchange)
+    addon = Addon(heroku, serve, tmp_path, asynchronous=True)
+    one = heroku.create_addon("shop", "free")
+    wait_for(lambda: heroku.asked("POST", "/oauth/token"), "the exchange has begun")
+    heroku.destroy_addon(one["id"])
+    exchange.set()
+    wait_for(lambda: heroku.asked("GET", "/addons/" + one["id"]), "the exchange is over")
+    with sqlite3.connect(addon.service.data / "dynoscaled.db") as database:
+        (row,) = database.execute("SELECT state, app, sealed FROM addon_resource").fetchall()
+    assert row == ("gone", 0, None)
+    assert addon.apps() == []
+
+
 def test_no_secret_of_the_add_on_is_in_files_or_the_log(addon: Addon, heroku: Heroku) -> None:
     one = heroku.create_addon("shop", "free")
     wait_for(lambda: addon.command("platform", "show", addon.apps()[0]).returncode == 0, "set up")
@@ -175,6 +197,58 @@ def test_no_secret_of_the_add_on_is_in_files_or_the_log(addon: Addon, heroku: He
     files = b"".join(path.read_bytes() for path in addon.service.data.rglob("*") if path.is_file())
     for secret in secrets:
         assert secret.encode() not in files and secret not in addon.service.log
+
+
+def at_once(calls: int, call: Callable[[], Any]) -> List[Any]:
+    with ThreadPoolExecutor(calls) as pool:
+        return [one.result() for one in [pool.submit(call) for _ in range(calls)]]
+
+
+def test_the_same_request_many_times_at_once_is_carried_out_once(addon: Addon, heroku: Heroku) -> None:
+    one = {"id": str(uuid.uuid4()), "name": "at-once", "plan": "free"}
+    body = heroku.provision_body(one)
+    answers = at_once(8, lambda: heroku.call_partner("POST", "", body))
+    good = [answer for status, answer in answers if status == 200]
+    assert good and all(answer == good[0] for answer in good)
+    assert {status for status, _ in answers} <= {200, 503}  # 503: Heroku tries again
+    assert addon.apps() == ["at-once"]
+    url = good[0]["config"]["DYNOSCALE_URL"]
+    assert report(addon.service, url, []).status == 200
+    at_once(8, lambda: heroku.call_partner("DELETE", "/" + one["id"], None))
+    assert heroku.call_partner("DELETE", "/" + one["id"], None)[0] == 204
+    assert addon.apps() == [] and report(addon.service, url, []).status == 401
+
+
+def test_a_token_of_single_sign_on_that_comes_twice_at_once_counts_once(addon: Addon, heroku: Heroku) -> None:
+    fields = heroku.sso(heroku.create_addon("shop", "free")["id"])
+    statuses = [answer.status for answer in at_once(8, lambda: addon.sso(fields))]
+    assert statuses.count(303) == 1 and set(statuses) <= {303, 403, 503}, statuses
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_grant_that_is_over_is_told_and_a_new_one_is_taken(
+    heroku: Heroku, serve: Started, tmp_path: Path, asynchronous: bool
+) -> None:
+    addon = Addon(heroku, serve, tmp_path, asynchronous=asynchronous)
+    heroku.code_s = -1.0
+    one = heroku.create_addon("shop", "free")
+    wait_for(lambda: "does not take the grant's code" in addon.service.log, "it is told")
+    first = len(heroku.asked("POST", "/oauth/token"))
+    before = addon.service.metric("ticks_total")
+    wait_for(lambda: addon.service.metric("ticks_total") >= before + 3, "some time passes")
+    assert len(heroku.asked("POST", "/oauth/token")) == first == 1
+    # Heroku asks again, with a code of its own: the one before was of no use.
+    heroku.code_s = 300.0
+    again = heroku.call_partner("POST", "", heroku.provision_body(one))
+    assert again[0] == (202 if asynchronous else 200)
+    wait_for(lambda: addon.command("platform", "show", addon.apps()[0]).returncode == 0, "set up")
+    # Once it is set up, another code is not looked at.
+    heroku.call_partner("POST", "", heroku.provision_body(one))
+    before = addon.service.metric("ticks_total")
+    wait_for(lambda: addon.service.metric("ticks_total") >= before + 3, "some time passes")
+    assert len(heroku.asked("POST", "/oauth/token")) == 2
+    if asynchronous:
+        assert heroku.addons[one["id"]]["state"] == "provisioned"
 
 
 # ---- Single sign-on

@@ -189,14 +189,16 @@ class Heroku:
 
     def behave(self, method: str, path: str, times: Optional[int] = None, refusal: Optional[str] = None,
                status: Optional[int] = None, body: Optional[Json] = None, drop: bool = False,
-               delay: float = 0, headers: Optional[Dict[str, str]] = None) -> None:  # fmt: skip
+               delay: float = 0, headers: Optional[Dict[str, str]] = None,
+               until: Optional[threading.Event] = None) -> None:  # fmt: skip
         """How the next `times` (None: all) requests of a method and a path (a regular expression)
-        are answered. drop: carried out, and the connection is closed without an answer."""
+        are answered. drop: carried out, and the connection is closed without an answer. until: it
+        has come, and is not looked at before."""
         if refusal:
             status, body = REFUSALS[refusal]
         self.behaviours.append({"method": method, "path": path, "times": times, "status": status,
                                 "body": body or {}, "drop": drop, "delay": delay,
-                                "headers": headers or {}})  # fmt: skip
+                                "headers": headers or {}, "until": until})  # fmt: skip
 
     def well(self) -> None:
         self.behaviours.clear()
@@ -338,13 +340,15 @@ class Heroku:
         request = urllib.request.Request(
             url, body, {"Content-Type": "application/json", "Heroku-Webhook-Hmac-SHA256": sign,
                         "User-Agent": "Heroku-Webhooks"})  # fmt: skip
+        delivery = {"url": url, "status": 0, "body": body.decode(), "sign": sign}
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
-                self.deliveries.append({"url": url, "status": answer.status})
+                delivery["status"] = answer.status
         except urllib.error.HTTPError as problem:
-            self.deliveries.append({"url": url, "status": problem.code})
+            delivery["status"] = problem.code
         except OSError as problem:
-            self.deliveries.append({"url": url, "status": 0, "why": str(problem)})
+            delivery["why"] = str(problem)
+        self.deliveries.append(delivery)
 
     def state(self) -> Json:
         return {
@@ -775,6 +779,8 @@ class _Handler(BaseHTTPRequestHandler):
             behaviour = self._behaviour(path)
         if behaviour and behaviour["delay"]:
             time.sleep(behaviour["delay"])
+        if behaviour and behaviour["until"]:
+            behaviour["until"].wait()
         try:
             status, answer, headers, after = self._run(path, text, behaviour)
         except Refused as problem:
@@ -863,6 +869,9 @@ class _Handler(BaseHTTPRequestHandler):
             shown_fields = {key: fields[key] for key in fields if key == "grant_type"}
             heroku.calls.append({"method": "POST", "path": "/oauth/token", "at": time.time(), "status": 0,
                                  "body": json.dumps(shown_fields)})  # fmt: skip
+        if behaviour and behaviour["until"]:
+            behaviour["until"].wait()
+        with heroku.lock:
             if behaviour and behaviour["status"]:
                 return self._answer(behaviour["status"], behaviour["body"], behaviour["headers"])
             if not self.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):

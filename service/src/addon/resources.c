@@ -145,6 +145,21 @@ static bool add_resource(struct api_call *call, const struct addon_resource *res
     return added;
 }
 
+/* Heroku asks again where the grant that came first was of no use: a code that comes now is tried.
+ * What is under way, or set up, is left as it is. */
+static bool take_grant(struct api_call *call, const json_t *body, struct addon_resource *resource) {
+    const char *code = text_of(json_object_get(body, "oauth_grant"), "code", 400);
+    size_t length = 0;
+    if (!code || resource->next_s != 0 || !resource->trouble[0]) return true;
+    void *sealed = keeper_seal_grant(call->keeper, resource->uuid, code, &length);
+    resource->next_s = call->now_s;
+    resource->tries = 0;
+    bool taken = sealed && addon_seal(call->store, resource->uuid, sealed, length) &&
+                 addon_update(call->store, resource);
+    free(sealed);
+    return taken;
+}
+
 static bool provision(struct api_call *call, const json_t *body, const char *uuid,
                       const struct addon_plan *plan) {
     const struct addon_settings *settings = addon_settings();
@@ -190,6 +205,7 @@ void resource_provision(struct api_call *call) {
             ok = false;
         } else {
             put_resource(call, &resource, made); /* it was asked for before */
+            ok = take_grant(call, body, &resource);
         }
         end(call, ok);
     }
@@ -255,16 +271,16 @@ static bool note_gone(struct api_call *call, const char *uuid) {
 static bool remove_all(struct api_call *call, struct addon_resource *resource) {
     char what[120];
     int64_t app = resource->app;
+    bool ok = addon_seal(call->store, resource->uuid, NULL, 0);
     memcpy(resource->state, "gone", 5);
     resource->ended_s = call->now_s;
     resource->next_s = 0;
     resource->name[0] = resource->heroku_app[0] = resource->trouble[0] = '\0';
     snprintf(what, sizeof what, "destroyed all data of the resource %s", resource->uuid);
     call->config_changed = call->tokens_changed = true;
-    bool ok = app == 0 || (addon_people_remove(call->store, app) && app_remove(call->store, app));
+    if (app) ok = ok && addon_people_remove(call->store, app) && app_remove(call->store, app);
     resource->app = 0;
     return ok && addon_update(call->store, resource) &&
-           addon_seal(call->store, resource->uuid, NULL, 0) &&
            audit_add(call->store, call->now_s, "Heroku", 0, what, "");
 }
 

@@ -121,7 +121,8 @@ void *addon_sealed(struct store *store, const char *uuid, size_t *length) {
 
 bool addon_seal(struct store *store, const char *uuid, const void *sealed, size_t length) {
     struct query query =
-        store_query(store, "UPDATE addon_resource SET sealed = ?2 WHERE uuid = ?1");
+        store_query(store, "UPDATE addon_resource SET sealed = ?2 WHERE uuid = ?1 AND "
+                           "state <> 'gone'");
     query_text(&query, 1, uuid);
     query_blob(&query, 2, sealed, length);
     return query_run(&query);
