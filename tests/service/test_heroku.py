@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import itertools
 import json
 import re
@@ -468,6 +471,45 @@ def test_a_delivery_without_the_right_signature_is_refused(world: World, heroku:
     for path in ("/heroku/webhooks/1", "/heroku/webhooks/999", "/heroku/webhooks/x", "/heroku/webhooks/"):
         assert world.service.request("POST", path, b"{}").status == 401
     world.settled(4)  # by a reading
+
+
+NO_DELIVERIES = [b"", b"{", b"[]", b"7", b'{"resource":"formation"}', b'{"resource":"formation","data":[]}',
+                 b'{"resource":"formation","data":{"type":"web","quantity":-5}}',
+                 b'{"resource":"formation","data":{"type":"web","quantity":1e9}}',
+                 b'{"resource":7,"data":null}', b'{"resource":"dyno","data":{}}']  # fmt: skip
+
+
+def test_deliveries_that_come_again_or_late_or_are_none_change_nothing(world: World, heroku: Heroku) -> None:
+    world.connected(webhooks=True).rules(web=1)
+    wait_for(lambda: heroku.webhooks, "the webhook is asked for")
+    hook = heroku.webhooks[0]
+    path = hook["url"][hook["url"].index("/heroku/") :]
+
+    def deliver(body: bytes, sign: str) -> int:
+        return world.service.request("POST", path, body, {"Heroku-Webhook-Hmac-SHA256": sign}).status
+
+    def signed(body: bytes) -> str:
+        return base64.b64encode(hmac.new(hook["secret"].encode(), body, hashlib.sha256).digest()).decode()
+
+    for number in (4, 2):
+        heroku.scale("shop", "web", number)
+        world.settled(number)
+    wait_for(lambda: len(heroku.deliveries) == 2, "both are delivered")
+    (old,) = [one for one in heroku.deliveries if json.loads(one["body"])["data"]["quantity"] == 4]
+    for _ in range(3):
+        assert deliver(old["body"].encode(), old["sign"]) == 204
+    assert deliver(old["body"].replace("4", "5").encode(), old["sign"]) == 401
+    for body in NO_DELIVERIES:
+        assert deliver(body, signed(body)) == 204, body
+        assert deliver(body, old["sign"]) == 401, body
+    world.ticks(3)
+    assert world.health()["ordered"] == 2 and world.orders() == []
+    assert world.service.log.count("somebody else changed the dynos") == 2
+    world.command.done("platform", "remove", "shop")
+    assert deliver(old["body"].encode(), old["sign"]) == 410
+    world.command.done("app", "remove", "shop", "--confirm", "shop")
+    assert deliver(old["body"].encode(), old["sign"]) == 410
+    assert deliver(old["body"].encode(), signed(b"")) == 401
 
 
 def test_a_webhook_that_falls_silent_is_trusted_no_more(world: World, heroku: Heroku) -> None:
