@@ -400,11 +400,12 @@ test-machines: build-service ## several services on one PostgreSQL: kills, failo
 	$(call install,test)
 	$(PYTEST) -s tests/machines
 
-# Heroku's waits for many ticks: it runs beside all the others.
+# The tests of Heroku wait for many ticks: they run beside all the others.
+SERVICE_HTTP = $(OWN_PROC) $(PYTEST) $(ONCE_MORE)
 test-service-http: build-service $(SERVICE_TESTS) $(WEB_PAST) ## the service over HTTP and by its command line
 	@export TEST_OBJECTS=$(abspath $(OUT)); \
-	$(call both,$(OWN_PROC) $(PYTEST) $(ONCE_MORE) tests/service/test_heroku.py,$(OWN_PROC) $(PYTEST) $(ONCE_MORE) tests/service \
-	    --ignore tests/service/test_heroku.py)
+	$(call both,( $(call both,$(SERVICE_HTTP) tests/service/test_heroku.py,$(SERVICE_HTTP) tests/service/test_heroku_access.py) ),\
+	    $(SERVICE_HTTP) tests/service --ignore tests/service/test_heroku.py --ignore tests/service/test_heroku_access.py)
 
 # The whole of both, but for what is about files alone, in a cluster of its own.
 test-service-postgresql: build-service $(SERVICE_TESTS) $(WEB_PAST) ## the suites of the service with its data in PostgreSQL

@@ -14,6 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
+from heroku import Heroku  # noqa: E402
 from service import Service  # noqa: E402
 
 Started = Callable[..., Service]
@@ -61,3 +62,12 @@ def serve(tmp_path: Path) -> Iterator[Started]:
 def service(serve: Started) -> Service:
     """One with the usual settings."""
     return serve()
+
+
+@pytest.fixture
+def heroku() -> Iterator[Heroku]:
+    """A false Heroku; the requests that it got were as its schema has them."""
+    false = Heroku().start()
+    yield false
+    false.stop()
+    assert false.violations == []

@@ -9,7 +9,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 
@@ -63,14 +63,6 @@ class Addon:
             method, path, json.dumps(body).encode() if body is not None else None,
             {"Cookie": cookie, "X-CSRF-Token": shown["csrf"], "Content-Type": "application/json"},
         )  # fmt: skip
-
-
-@pytest.fixture
-def heroku() -> Iterator[Heroku]:
-    false = Heroku().start()
-    yield false
-    false.stop()
-    assert false.violations == []
 
 
 @pytest.fixture

@@ -453,7 +453,7 @@ def test_heroku_is_answered_as_described(serve: Started, tmp_path: Path) -> None
     api("DELETE", resource, uuid=late, expect=410)
     api("PUT", resource, {"plan": "pro"}, uuid=one, expect=410)
     api("POST", resources, {"uuid": one, "plan": "free"}, expect=410)
-    # A webhook's 204 takes a platform: test_heroku.py.
+    # A webhook's 204 takes a platform: test_heroku_access.py.
     assert set(heroku_operations()) - api.seen == {("POST", "/heroku/webhooks/{number}")}
 
 
