@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -151,6 +152,21 @@ def keepers(service: Service) -> List[int]:
     (first,) = children(service.pid)
     (second,) = wait_for(lambda: children(first), "a second keeper")
     return [first, second]
+
+
+def forms(secret: str) -> List[bytes]:
+    """As it is, and as base64 and hex may show it."""
+    plain = secret.encode()
+    return [plain, base64.b64encode(plain).rstrip(b"=")[:-1], plain.hex().encode()]
+
+
+def of_processes(service: Service) -> Dict[str, bytes]:
+    """What others can see of the processes of a service: arguments and environment."""
+    return {
+        f"{name} of {pid}": Path(f"/proc/{pid}/{name}").read_bytes()
+        for pid in (service.pid, *keepers(service))
+        for name in ("cmdline", "environ")
+    }
 
 
 def is_there(pid: int) -> bool:
