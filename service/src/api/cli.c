@@ -29,7 +29,7 @@ const struct cli_command cli_commands[] = {
      "render "
      "TYPE=ID... --secret-stdin | APP fly|scalingo [TYPE=NAME...] [--app NAME] [--region NAME] "
      "--secret-stdin | APP ecs [TYPE=NAME...] --region NAME [--cluster NAME] --secret-stdin | APP "
-     "railway TYPE=ID... --environment ID --secret-stdin",
+     "railway TYPE=ID... --environment ID --secret-stdin | APP pull",
      "secret-stdin code-stdin force app= limit= no-webhooks namespace= server= ca-file= region= "
      "cluster= environment= api= auth=",
      2, 20, false,
@@ -37,8 +37,8 @@ const struct cli_command cli_commands[] = {
      "read TYPE` and `... set TYPE N`. A webhook's secret is made and shown this once, or read "
      "from "
      "standard input. Heroku's API key is read from standard input, or is HEROKU_API_KEY in the "
-     "environment; with --code-stdin an OAuth grant's code is read. --force sets it though the "
-     "platform refused.",
+     "environment; with --code-stdin an OAuth grant's code is read. With `pull` nothing is called: "
+     "another scaler asks for the number. --force sets it though the platform refused.",
      cli_platform_set},
     {"platform show", "APP", "", 1, 1, false, "Shows the platform, never its credential.",
      cli_platform_show},

@@ -116,6 +116,15 @@ static struct keeper_app app_of_setting(const struct api_call *call,
     return app_of(call, setting->kind, setting->settings, setting->sealed, setting->sealed_length);
 }
 
+/* Of a platform that is not called: what was ordered last. */
+static struct platform_answer recall(struct api_call *call, const char *process,
+                                     struct platform_formation *formation) {
+    struct ledger_tick tick;
+    if (ledger_last(call->store, call->app.id, process, call->now_s, &tick))
+        formation->ordered = (int)tick.situation.ordered;
+    return platform_ok();
+}
+
 /* One process; what is left of the time for all of them is `left_ms`. */
 static struct platform_answer try_process(struct api_call *call, const struct keeper_app *app,
                                           const char *process, int64_t left_ms,
@@ -123,6 +132,7 @@ static struct platform_answer try_process(struct api_call *call, const struct ke
     struct keeper_app tried = *app;
     if (left_ms < DEADLINE_MS) tried.deadline_ms = left_ms;
     *formation = platform_unknown;
+    if (platform_find(app->kind)->pulled) return recall(call, process, formation);
     if (left_ms <= 0)
         return platform_trouble(PLATFORM_FAILED, "not tried: the others took %d s",
                                 WHOLE_MS / 1000);

@@ -365,14 +365,18 @@ void processes_wanted(struct api_call *call) {
     const struct rule_process *process = api_process(call, &set);
     if (!process) return;
     find_status(&status, call->store, &call->app, set, process, call->now_s);
+    /* Where scaling is off, what is decided is shown and not done, by others neither. */
+    int64_t wanted = !status.ticked     ? -1
+                     : process->scaling ? status.tick.decision.to
+                                        : status.tick.situation.ordered;
     rule_free(set);
-    if (!status.ticked || status.tick.decision.to < 0) {
+    if (wanted < 0) {
         api_problem(call, 503, "how many dynos %s of %s should have is not known yet",
                     call->parameters[1], call->app.name);
     } else if (status.age_s > TICK_STALE_S) {
         api_problem(call, 503, "the last decision is %" PRId64 " s old", status.age_s);
     } else {
-        text_format(&call->answer, "{\"wanted\":%d,\"current\":", status.tick.decision.to);
+        text_format(&call->answer, "{\"wanted\":%" PRId64 ",\"current\":", wanted);
         api_put_known(&call->answer, status.tick.situation.ordered);
         text_put(&call->answer, ",\"reason\":");
         text_json(&call->answer, status.tick.decision.sentence);

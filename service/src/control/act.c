@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "control/state.h"
 #include "log.h"
+#include "rules/week.h"
 #include "store/prices.h"
 
 enum {
@@ -26,6 +27,7 @@ enum {
     USUAL_TICK_S = 10,           /* platforms say how often they are read with such ticks */
     BOOT_MOST_S = 1800,
     DOUBT_S = 300, /* after an order was void, it may be found done */
+    HEARD_S = 60,  /* a dyno that reported so long ago runs */
     PAUSE_MOST_MS = 60 * 1000,
 };
 
@@ -414,8 +416,55 @@ static void mark_called(struct control *control, struct call *call) {
     }
 }
 
+/* ---- A platform that is not called ---------------------------------------------------------- */
+
+/* Before anything was ordered: as many as report, or as few as the rules allow. */
+static int first_number(struct control *control, const struct process *process) {
+    const struct app_state *app = process->app;
+    int64_t now_s = control_now_s();
+    int heard = live_dynos(control->live, app->id, process->name, now_s - HEARD_S);
+    return heard > 0
+               ? heard
+               : process->rules->rules[week_rule(process->rules, app->rules->zone, now_s)].min;
+}
+
+/* What was ordered last counts as what runs. */
+static void read_pulled(struct control *control, struct process *process) {
+    int ordered = process->known >= 0 ? process->known : first_number(control, process);
+    process->formation = platform_unknown;
+    process->formation_ms = ds_clock_monotonic_ms();
+    process->formation.ordered = process->known = judge(control, process, ordered);
+    process->trouble[0] = '\0';
+    schedule_reading(control, process);
+}
+
+/* An order is done as soon as it is given: whoever runs the dynos asks for the number. */
+static void set_pulled(struct control *control, struct process *process) {
+    process->act.tries++;
+    control->counts.acts++;
+    done(process);
+    process->phase = PHASE_NONE;
+    store_act(control, process);
+}
+
+static void begin_pulled(struct control *control, struct app_state *app) {
+    int64_t now_ms = ds_clock_monotonic_ms();
+    if (now_ms >= atomic_load(&control->lease_until_ms)) return;
+    for (int i = 0; i < app->process_count; i++) {
+        struct process *process = app->processes[i];
+        if (order_due(process, now_ms)) set_pulled(control, process);
+        if (reading_due(process, now_ms)) read_pulled(control, process);
+    }
+}
+
+/* ---- All of them ---------------------------------------------------------------------------- */
+
 void act_begin(struct control *control, struct app_state *app) {
     if (app->busy || app->gone || !app->platform || control->standing_by) return;
+    if (app->platform->pulled) {
+        begin_pulled(control, app);
+        return;
+    }
     enum call_verb verb;
     struct process *process = most_due(app, ds_clock_monotonic_ms(), &verb);
     struct call *call = process ? call_new(control, process, verb) : NULL;

@@ -89,6 +89,7 @@ struct platform_answer platform_read_answer(struct platform_formation *formation
 
 struct platform {
     const char *kind; /* "command" */
+    bool pulled;      /* not called by control: who runs the dynos asks how many there should be */
     bool local_only;  /* set by the command line on this machine alone: it runs programs */
     int read_every_s; /* how often the formation may be read: 10, which is each tick */
     /* Whether settings and secret are usable; false with a sentence that names the field. */

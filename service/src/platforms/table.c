@@ -6,13 +6,20 @@
 #include "platforms/platform.h"
 
 extern const struct platform platform_command, platform_ecs, platform_fly, platform_heroku,
-    platform_kubernetes, platform_railway, platform_render, platform_scalingo, platform_webhook;
+    platform_kubernetes, platform_pull, platform_railway, platform_render, platform_scalingo,
+    platform_webhook;
 
-const struct platform *const platforms[] = {&platform_command,    &platform_ecs,
-                                            &platform_fly,        &platform_heroku,
-                                            &platform_kubernetes, &platform_railway,
-                                            &platform_render,     &platform_scalingo,
-                                            &platform_webhook,    NULL};
+const struct platform *const platforms[] = {&platform_command,
+                                            &platform_ecs,
+                                            &platform_fly,
+                                            &platform_heroku,
+                                            &platform_kubernetes,
+                                            &platform_pull,
+                                            &platform_railway,
+                                            &platform_render,
+                                            &platform_scalingo,
+                                            &platform_webhook,
+                                            NULL};
 
 const struct platform *platform_find(const char *kind) {
     for (size_t i = 0; platforms[i]; i++)
