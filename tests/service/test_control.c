@@ -754,6 +754,25 @@ static void the_time_a_dyno_takes_to_start_is_learned(void **state) {
     assert_in_range(last_tick().situation.boot_s, 20, 45);
 }
 
+static void dynos_that_all_take_as_long_to_start_are_learned_from(void **state) {
+    (void)state;
+    write_file("up", "1");
+    write_file("on-read",
+               "echo \"{\\\"ordered\\\": $(cat dynos-$2), \\\"up\\\": $(cat up)}\"; exit\n");
+    pass(12, 20);
+    for (int dynos = 2; dynos <= 8; dynos++) {
+        char rules[128], up[4];
+        snprintf(rules, sizeof rules,
+                 "processes: {web: {rules: [{name: default, dynos: {min: %d, max: 8}}]}}", dynos);
+        snprintf(up, sizeof up, "%d", dynos);
+        set_rules(rules);
+        pass(30, 20);
+        write_file("up", up);
+        pass(20, 20);
+        assert_in_range(last_tick().situation.boot_s, 20, 45);
+    }
+}
+
 /* ---- Restarts ------------------------------------------------------------------------------- */
 
 /* As if the process had been killed: nothing is written, nobody gives back the lease. The call that
@@ -1089,6 +1108,7 @@ int main(void) {
         TEST(a_change_by_somebody_else_is_noticed),
         TEST(a_formation_that_can_not_be_read_grows_old_and_is_told),
         TEST(the_time_a_dyno_takes_to_start_is_learned),
+        TEST(dynos_that_all_take_as_long_to_start_are_learned_from),
         TEST(an_order_that_was_carried_out_before_a_restart_is_not_repeated),
         TEST(an_order_that_was_not_carried_out_before_a_restart_is_not_forgotten),
         TEST(an_order_whose_end_was_written_before_a_restart_is_not_taken_for_anothers),

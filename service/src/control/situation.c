@@ -79,9 +79,11 @@ static void add_formation(const struct process *process, int64_t now_ms,
     situation->release_age = wall_age(situation->now, formation->release_s);
     int count = process->boot_count < BOOTS_JUDGED ? process->boot_count : BOOTS_JUDGED;
     for (int i = 0; i < count; i++) {
-        /* One boot that took unusually long is forgotten, once there are others to go by. */
+        /* One boot that took unusually long is forgotten, once there are others to go by. Of those
+         * that took as long, the one before counts as longer. */
         int64_t boot_s = process->boots_s[i], longer = 0;
-        for (int j = 0; j < count; j++) longer += process->boots_s[j] > boot_s;
+        for (int j = 0; j < count; j++)
+            longer += process->boots_s[j] > boot_s || (j < i && process->boots_s[j] == boot_s);
         if (longer == (count == BOOTS_JUDGED)) situation->boot_s = boot_s;
     }
     if (process->boot_count == 0) return;
