@@ -4,16 +4,16 @@
 import { $, $$, announce, el, note } from './dom.js';
 import { get, live } from './api.js';
 import { appName, appPath, chosenProcess, connection, findApp, frame, notice, processLinks, setLive, shown, trying } from './shell.js';
-import { count, day, dynos, hour, money, now, span, stamp, time, timeTag, unit, wait } from './words.js';
+import { day, dynos, hour, money, now, span, stamp, time, timeTag, unit, wait } from './words.js';
 import { known, mean, measure, signalsOf } from './measured.js';
 import { counts, queueNames, showQueues } from './queues.js';
-import { Board, apart, area, colour, drawGap, gutter, hatch, hidden, isNarrow, line, readItem, steps, verticalLine, waitLabels, waitSplits } from './chart.js';
+import { Board, apart, area, colour, dynoRange, drawGap, gutter, hatch, hidden, isNarrow, line, readItem, steps, verticalLine, waitLabels, waitSplits } from './chart.js';
 import { squeezed } from './spark.js';
 import { marksOf, ruleMarks, showLanes, showList } from './marks.js';
 import { bindControls, showAge, showNow } from './now.js';
 
 const HOUR = 3600, DAY = 86400, MONTH_H = 730, RANGES = { '1h': HOUR, '24h': DAY, '7d': 7 * DAY, '30d': 30 * DAY }; // as in #last=7d
-let app, process, data, price = null, marks = [], from, to, range = DAY, refreshing = null;
+let app, process, data, price = null, boot = null, marks = [], from, to, range = DAY, refreshing = null;
 const board = new Board({ slider: $('#scrub'), zoom: (a, b) => { if (b - a > 240) show(Math.floor(a), Math.ceil(b), { zoomed: true }); } });
 
 // ---------------------------------------------------------------- data
@@ -35,7 +35,16 @@ const load = (a, b) => measure({ app: app.name, process: process.process, source
 function use(found) {
   data = Object.assign(found, found.queues[0]);
   marks = [...marksOf(data.events, process.process, app.name), ...ruleMarks(data.ticks)].sort((x, y) => x.t - y.t);
+  for (const mark of marks) if (mark.kind === 'release') mark.text += besideRelease(mark.t);
   Object.assign($('#scrub'), { min: data.t[0], max: data.t.at(-1), step: data.step });
+}
+
+// Whether the wait was another one before and after a release, where the chart is fine enough to tell.
+const AROUND_S = 1800, FEWEST = 3;
+function besideRelease(t) {
+  const usual = (a, b) => { const list = known(data.p95.filter((v, i) => data.t[i] >= a && data.t[i] + data.step <= b)).sort((x, y) => x - y); return list.length < FEWEST ? null : list[Math.floor(list.length / 2)]; };
+  const [before, after] = [usual(t - AROUND_S, t), usual(t, t + AROUND_S)];
+  return before === null || after === null ? '' : `: p95 was mostly ${wait(before)} in the 30 min before, ${wait(after)} in those after`;
 }
 
 // Stretches without a tick: the service did not run, or nothing was known.
@@ -60,14 +69,13 @@ const few = (v) => (v === null || v === undefined ? '–' : v.toFixed(v < 10 ? 1
 // ---------------------------------------------------------------- charts
 
 function readers() {
-  const at = (i) => i ?? data.t.length - 1;
   return {
     ...Object.fromEntries(sources.map((source, n) => [`queue${n}`, (i) => {
-      const k = at(i), { p50, p95, p99 } = data.queues[n];
+      const { p50, p95, p99 } = data.queues[n], k = i ?? newest(p95);
       $(`#q${n}-read`).replaceChildren(readItem('p50', 'p50', wait(p50[k])), readItem('p95', 'p95', wait(p95[k])), readItem('p99', 'p99', wait(p99[k])), readItem('line', 'thresholds', data.above[k] === null ? '–' : `${wait(data.below[k])} and ${wait(data.above[k])}`));
     }])),
     dyno: (i) => {
-      const k = at(i), s = $('#scrub');
+      const k = i ?? newest(data.up), s = $('#scrub');
       $('#d-read').replaceChildren(readItem('up', 'up', data.up[k] ?? '–'), readItem('booting', 'booting', data.booting[k] ?? '–'), readItem('line', 'wanted', data.wanted[k] ?? '–'), readItem('range', 'allowed', data.min[k] === null ? '–' : `${data.min[k]} to ${data.max[k]}`));
       if (i !== null) $('#when').textContent = `${day(data.t[k])}, ${time(data.t[k])}`; else whenText();
       if (i !== null && document.activeElement !== s) s.value = data.t[k];
@@ -152,7 +160,7 @@ function build() {
   sources.forEach((source, n) => queueChart(n, read[`queue${n}`], narrow));
   board.add($('#d-chart'), {
     height: narrow ? 140 : 168, data: dynoData(), xLabels: !isWeb(), read: read.dyno,
-    y: { range: (u, min, max) => [0, Math.max(4, Math.ceil(max) + 0.6)] },
+    y: dynoRange,
     yAxis: { incrs: [1, 2, 5, 10, 20, 50, 100, 200], space: 26, values: (u, v) => v.map(String) },
     series: [{ ...steps, ...hidden }, { ...steps, ...hidden }, area(() => hatch('dyno', 'card'), null, steps), area('dyno-soft', 'dyno', { ...steps, dot: 'dyno' }), line('ink-2', { ...steps, dash: [4, 3], width: 1.2 })],
     bands: [{ series: [1, 2], fill: () => colour('range') }],
@@ -185,7 +193,8 @@ function summaries() {
   sources.forEach((source, n) => { $(n ? `#q${n}-sum` : '#q-sum').textContent = queueSummary(data.queues[n]); });
   $('#d-sum').textContent = dynoSummary();
   const rates = known(data.rate);
-  $('#r-sum').textContent = rates.length ? `${few(mean(rates))} a second on average, ${few(Math.max(...rates))} at most.` : '';
+  const busiest = Math.max(...rates);
+  $('#r-sum').textContent = rates.length ? `${few(mean(rates))} a second on average, ${few(busiest)} at most, at ${stamp(data.t[data.rate.indexOf(busiest)])}.` : '';
   if (data.load) $('#b-sum').textContent = loadSummary();
   table();
 }
@@ -193,7 +202,8 @@ function dynoSummary() {
   const list = known(data.ordered), hours = list.length * mean(list) * data.step / HOUR;
   if (!list.length) return 'Nothing is known of the dynos in this range.';
   const cost = price && money(hours * price.cents_a_month / 100 / MONTH_H, price.currency);
-  return `Between ${Math.min(...list)} and ${dynos(Math.max(...list))}, ${mean(list).toFixed(1)} on average: ${count(Math.round(hours), 'dyno-hour')}${cost ? `, ${cost}` : ''}.`;
+  const [least, most] = [Math.min(...list), Math.max(...list)];
+  return `${least === most ? `${dynos(most)} all the time` : `Between ${least} and ${dynos(most)}, ${mean(list).toFixed(1)} on average`}: ${hours < 10 ? hours.toFixed(1) : Math.round(hours).toLocaleString('en-US')} dyno-hours${cost ? `, ${cost}` : ''}.${boot === null ? '' : ` A dyno takes ${span(boot)} to start.`}`;
 }
 function loadSummary() {
   const share = known(data.load.share), atOnce = known(data.load.atOnce);
@@ -254,11 +264,24 @@ async function show(a, b, { zoomed = false, quietly = false } = {}) {
     if (place !== null) board.point(Number($('#scrub').value)); // the charts have their new axes now
   });
 }
-const showLatest = (options) => show(Math.floor(now()) - range, Math.floor(now()), options);
+// The last hour of an app that is younger begins with it: the rest would be empty.
+const LEAST_S = 900;
+function showLatest(options) {
+  const at = Math.floor(now()), young = range === HOUR ? Math.max(LEAST_S, at - Math.floor(app.created) + 60) : range;
+  return show(at - Math.min(range, young), at, options);
+}
 
-async function findPrice() {
-  ({ price } = await get(`${appPath(app.name)}/processes/${encodeURIComponent(process.process)}/usage?from=-1m&to=now&step=60`));
-  if (price && data) $('#d-sum').textContent = dynoSummary();
+// What a dyno costs, and how long it takes to start: told when the charts stand. A service that was
+// started since knows how long from the next start on; the last scaling knew it too.
+async function findDyno() {
+  const place = `${appPath(app.name)}/processes/${encodeURIComponent(process.process)}`;
+  ({ price } = await get(`${place}/usage?from=-1m&to=now&step=60`));
+  for (const t of [process.decided, marks.findLast(({ kind, shadow }) => (kind === 'up' || kind === 'down') && !shadow)?.t]) {
+    if (!t || boot !== null) continue;
+    const { situation } = await get(`${place}/explain?at=${t}`);
+    boot = situation.find(({ name, value }) => name === 'boot_s' && value > 0)?.value ?? null;
+  }
+  if (data) $('#d-sum').textContent = dynoSummary();
 }
 
 // ---------------------------------------------------------------- live
@@ -298,7 +321,7 @@ range = RANGES[/^#last=(\w+)$/.exec(location.hash)?.[1]] ?? range;
 await (asked ? show(Number(asked[1]) - 1800, Math.min(Math.floor(now()), Number(asked[1]) + 1800), { zoomed: true }) : showLatest()).catch(() => {});
 shown();
 showQueues(app.name, process, signals).catch(() => {});
-findPrice().catch(() => {});
+findDyno().catch(() => {});
 bindControls(app, () => process, async () => take(await get(appPath(app.name))));
 sayStale();
 live(app.name, take, (...state) => { connection(...state); if (state[0] === 'live') sayStale(); });

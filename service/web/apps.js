@@ -8,7 +8,7 @@ import { big, count, now, wait } from './words.js';
 import { pips } from './pips.js';
 import { sparkline } from './spark.js';
 
-const DAY = 86400, STEP = 900, FILTER_FROM = 8;
+const DAY = 86400, HOUR = 3600, FILTER_FROM = 8;
 const ORDER = ['trouble', 'stale', 'maximum', 'waiting', 'paused', 'boosted', 'off', 'ok', 'none'];
 // What may be filtered to: name, words, and the states that belong to it.
 const KINDS = [['all', 'All', ORDER], ['look', 'Need a look', ['trouble', 'stale', 'maximum']], ['held', 'Paused, boosted', ['paused', 'boosted']], ['off', 'Off', ['off', 'none']], ['waiting', 'No report yet', ['waiting']], ['ok', 'Work', ['ok']]];
@@ -32,14 +32,16 @@ const seen = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: '200px' });
 
+// A day, or the first hours of an app that is younger.
+const isYoung = (app) => now() - app.created < 2 * HOUR;
 async function loadSpark(app, process) {
-  const key = keyOf(app, process), to = Math.floor(now() / STEP) * STEP + STEP;
+  const [length, step] = isYoung(app) ? [HOUR, 60] : [DAY, 900], key = keyOf(app, process), to = Math.floor(now() / step) * step + step;
   if (sparks.has(key)) return;
   sparks.set(key, null);
   try {
-    const { points } = await get(`${appPath(app.name)}/series?source=${encodeURIComponent(sourceOf(process))}&from=${to - DAY}&to=${to}&step=${STEP}`);
+    const { points } = await get(`${appPath(app.name)}/series?source=${encodeURIComponent(sourceOf(process))}&from=${to - length}&to=${to}&step=${step}`);
     sparks.set(key, points.map((point) => (point.count ? point.p95 : null)));
-    $('.graph', rows.get(app.name)?.node)?.replaceChildren(graph(app, process));
+    $('.graph', rows.get(app.name)?.node)?.replaceChildren(...[graph(app, process)].flat());
   } catch { sparks.delete(key); } // the row goes without its curve, until it is seen again
 }
 
@@ -48,7 +50,8 @@ function graph(app, process) {
   const known = values?.filter((v) => v !== null) ?? [];
   if (!known.length) return el('span', { class: 'hint' }, values ? 'Nothing was reported in the last 24 h' : '');
   const above = process.rule.up.threshold_ms;
-  return sparkline(values, { above, label: `Queue time of ${process.process} over the last 24 hours, ${wait(Math.max(...known))} at most; the rule adds a dyno above ${wait(above)}` });
+  const curve = sparkline(values, { above, label: `Queue time of ${process.process} over the last ${isYoung(app) ? 'hour' : '24 hours'}, ${wait(Math.max(...known))} at most; the rule adds a dyno above ${wait(above)}` });
+  return isYoung(app) ? [curve, el('span', { class: 'hint' }, 'the last hour')] : curve;
 }
 
 // Those that are out of sight come after, one at a time: they are wanted on paper.
@@ -67,6 +70,7 @@ function fleet(app, process) {
 
 // The ledger's sentence as this page says it.
 function sentenceOf(app, process) {
+  if (/no platform is set/.test(process.sentence)) return 'No platform is set: everything is measured, and nothing can be scaled.';
   const words = process.sentence.replace(/^(would )?hold (\d+)/, (all, would, n) => (would ? `would hold at ${n}` : `holding at ${n}`));
   return app.processes.length > 1 ? `${process.process}: ${words}` : words[0].toUpperCase() + words.slice(1);
 }

@@ -18,6 +18,8 @@ export function colour(name) {
   }
   return colours.get(name);
 }
+// A scale of numbers of dynos, with room for the word at the maximum.
+export const dynoRange = { range: (u, min, max) => [0, Math.max(4, Math.ceil(max) * 1.06 + 0.4)] };
 export function hatch(stroke, back) {
   const tile = document.createElement('canvas'), size = 6 * devicePixelRatio;
   tile.width = tile.height = size;

@@ -2,6 +2,7 @@
 // scalings above dynos. What is too close becomes one mark that says how many.
 
 import { $, $$, el, glyph, renew } from './dom.js';
+import { folded } from './difference.js';
 import { brief, hour, stamp, timeTag } from './words.js';
 
 const RANK = ['act', 'outside', 'release', 'up', 'down', 'pause', 'rule', 'edit'];
@@ -17,7 +18,7 @@ export function marksOf(events, process, app) {
       case 'shadow': return { t, kind: event.to > event.from ? 'up' : 'down', shadow: true, text: `Scaling was off, else ${event.sentence}` };
       case 'outside': return { t, kind: 'outside', text: `somebody else set ${event.dynos} dynos`, to: event.dynos };
       case 'release': return { t, kind: 'release', text: 'a release' };
-      case 'change': return { t, kind: event.what.includes('pause') || event.what.includes('boost') ? 'pause' : 'edit', text: `${event.who} ${event.what.replace(` of ${app}`, '')}${event.changes.length ? `: ${event.changes.join('; ')}` : ''}` };
+      case 'change': return { t, kind: event.what.includes('pause') || event.what.includes('boost') ? 'pause' : 'edit', text: `${event.who} ${event.what.replace(` of ${app}`, '')}${event.changes.length ? `: ${folded(event.changes).join('; ')}` : ''}` };
       case 'act': return event.trouble ? { t, kind: 'act', text: `the platform: ${event.trouble}` } : null;
       default: return null;
     }
@@ -122,7 +123,8 @@ const MADE = ['up', 'down'];
 export function showList(board, marks, why) {
   const list = marks.slice().reverse(), number = (kind) => list.filter((mark) => mark.kind === kind && !mark.shadow).length;
   const times = (n, word) => `${n} ${n === 1 ? 'time' : 'times'} ${word}`;
-  $('#e-sum').textContent = list.length ? `${times(number('up'), 'up')}, ${times(number('down'), 'down')}, ${number('outside')} from outside.` : 'Nothing in this range.';
+  const scaled = [number('up') && times(number('up'), 'up'), number('down') && times(number('down'), 'down'), number('outside') && `${number('outside')} from outside`].filter(Boolean);
+  $('#e-sum').textContent = scaled.length ? `${scaled.join(', ')}.${number('outside') ? '' : ' Nobody else changed the number.'}` : list.length ? 'Nothing was scaled in this range.' : 'Nothing in this range.';
   renew($('#events'), ...list.slice(0, 300).map((mark) => {
     const [head, ...rest] = mark.text.split(': ');
     const li = el('li', { 'data-t': mark.t, class: mark.shadow && 'shadow' }, glyphOf(mark.kind), el('div', {}, el('div', { class: 'line' }, el('span', { class: 'what' }, head[0].toUpperCase() + head.slice(1)), MADE.includes(mark.kind) ? el('a', { href: why(mark.t), title: 'Why' }, timeTag(mark.t, brief(mark.t))) : timeTag(mark.t, brief(mark.t))), rest.length ? el('div', {}, rest.join(': ')) : null));

@@ -38,20 +38,26 @@ function title(process) {
   return `${process.boost ? 'Boosted' : 'Holding'} at ${dynos(number)}`;
 }
 
+// Nobody has said yet where the app runs.
+const lacksPlatform = ({ sentence }) => /no platform is set/.test(sentence ?? '');
+
 // "hold 3: p95 is 44 ms, ..." without what the title says already.
 function because(process) {
+  if (lacksPlatform(process)) return 'Everything is measured. To scale, Dynoscale must know where the app runs.';
   const sentence = process.sentence ?? process.words;
   const colon = sentence.indexOf(': ');
   const rest = colon > 0 && colon < 40 ? sentence.slice(colon + 2) : sentence;
   const text = `${/^p\d/.test(rest) ? rest[0] : rest[0].toUpperCase()}${rest.slice(1)}${/[.?!]$/.test(rest) ? '' : '.'}`;
-  return process.scaling ? text : `Everything is decided and shown, nothing is done. It would ${sentence.slice(0, colon > 0 ? colon : undefined)}: ${rest}.`;
+  if (process.scaling) return text;
+  return `Everything is decided and shown, nothing is done. It would ${sentence.slice(0, colon > 0 ? colon : undefined).replace(/^would /, '').replace(' (scaling is off)', '')}: ${rest}.`;
 }
 
 const item = (kind, head, ...sub) => el('li', {}, glyph(kind), el('div', {}, el('b', {}, head), el('div', { class: 'sub' }, ...sub)));
 
 function nextSteps(app, process) {
   const { rule, paused, boost } = process, list = [];
-  for (const part of (process.next ?? '').split('; ').filter(Boolean)) {
+  if (lacksPlatform(process)) list.push(item('held', 'Say where the app runs', 'Heroku, Kubernetes or another. ', el('a', { href: `${appPath(app.name, 'settings')}#platform` }, 'Set its platform')));
+  else for (const part of (process.next ?? '').split('; ').filter(Boolean)) {
     const kind = part.startsWith('up') ? 'up' : part.startsWith('down') ? 'down' : 'hold';
     const [head, ...rest] = part.split(/ (?=when|if|as soon|because|after|until)/);
     list.push(item(kind, `${head[0].toUpperCase()}${head.slice(1)}`, rest.join(' ')));

@@ -18,25 +18,45 @@ export function counts(rule, name) {
 }
 export const queueNames = (signals) => [...signals].filter(([name, list]) => name !== 'web' && list.includes('wait')).map(([name]) => name);
 
-async function row(app, process, name, signals) {
-  const end = Math.floor(now() / STEP) * STEP + STEP, recent = Math.floor(now() / 10) * 10;
-  const ask = (signal, from, to, step) => get(`${appPath(app)}/series?source=${encodeURIComponent(name)}&signal=${signal}&from=${from}&to=${to}&step=${step}`).then(({ points }) => points);
-  const newest = async (signal, pick) => (signals.includes(signal) ? pick((await ask(signal, recent - RECENT_S, recent + 10, 10)).findLast((point) => point.count)) : null);
-  const [day, waits, depth, working] = await Promise.all([ask('wait', end - DAY, end, STEP), newest('wait', (point) => point?.max ?? null), newest('depth', (point) => point?.max ?? null), newest('working', (point) => point?.max ?? null)]);
-  const values = day.map((point) => (point.count ? point.p95 : null)), chosen = counts(process.rule, name), high = Math.max(0, ...known(values));
-  const cell = (value, word) => el('div', { class: 'p95' }, el('span', { class: 'num' }, value === null ? '–' : value), el('small', {}, word));
-  return { chosen, waits: waits ?? -1, node: el('li', { class: 'app queue' },
-    el('div', { class: 'name' }, el('div', { class: 'title' }, el('h3', {}, name), chosen ? el('span', { class: 'state ok' }, 'counts') : el('span', { class: 'state off' }, 'is only shown'))),
-    cell(waits === null ? null : wait(waits), 'oldest job'), cell(depth?.toLocaleString('en-US') ?? null, 'jobs wait'), cell(working?.toLocaleString('en-US') ?? null, 'worked on'),
-    el('div', { class: 'graph' }, sparkline(values, { above: chosen ? process.rule.up.threshold_ms : undefined, dead: !chosen, label: `${name} over the last 24 hours: ${wait(high)} at most` }))) };
+const MOST_ROWS = 12; // at first: an app may have hundreds
+const asker = (app, name) => (signal, from, to, step) => get(`${appPath(app)}/series?source=${encodeURIComponent(name)}&signal=${signal}&from=${from}&to=${to}&step=${step}`).then(({ points }) => points);
+
+// The newest value of a signal that was reported in the last two minutes; null: none was.
+async function newest(app, name, signal) {
+  const recent = Math.floor(now() / 10) * 10, points = await asker(app, name)(signal, recent - RECENT_S, recent + 10, 10);
+  return points.findLast((point) => point.count)?.max ?? null;
 }
 
-// Fills the section; hidden where the app has no queues.
+async function row(app, process, { name, signals, chosen, waits }) {
+  const end = Math.floor(now() / STEP) * STEP + STEP, level = (signal) => (signals.includes(signal) ? newest(app, name, signal) : null);
+  const [day, depth, working] = await Promise.all([asker(app, name)('wait', end - DAY, end, STEP), level('depth'), level('working')]);
+  const values = day.map((point) => (point.count ? point.p95 : null)), high = Math.max(0, ...known(values));
+  const cell = (value, word) => el('div', { class: 'p95' }, el('span', { class: 'num' }, value === null ? '–' : value), el('small', {}, word));
+  return el('li', { class: 'app queue' },
+    el('div', { class: 'name' }, el('div', { class: 'title' }, el('h3', {}, name), chosen ? el('span', { class: 'state ok' }, 'counts') : el('span', { class: 'state off' }, 'is only shown'))),
+    cell(waits === null ? null : wait(waits), 'oldest job'), cell(depth?.toLocaleString('en-US') ?? null, 'jobs wait'), cell(working?.toLocaleString('en-US') ?? null, 'worked on'),
+    el('div', { class: 'graph' }, sparkline(values, { above: chosen ? process.rule.up.threshold_ms : undefined, dead: !chosen, label: `${name} over the last 24 hours: ${wait(high)} at most` })));
+}
+
+// Fills the section; hidden where the app has no queues. Those that count come first, of these the one
+// whose oldest job waits longest.
 export async function showQueues(app, process, signals) {
   const names = process.process === 'web' ? [] : queueNames(signals);
   $('#queues').hidden = !names.length;
-  const rows = await Promise.all(names.map((name) => row(app, process, name, signals.get(name))));
-  const number = rows.filter((one) => one.chosen).length;
-  $('#queues-hint').textContent = number === rows.length ? 'All of them count: the one that waits longest decides.' : `${number} of ${rows.length} count for “${process.rule.name}”: of these, the one that waits longest decides. The others are only shown.`;
-  $('#queue-rows').replaceChildren(...rows.sort((x, y) => y.chosen - x.chosen || y.waits - x.waits).map((one) => one.node));
+  const list = await Promise.all(names.map(async (name) => ({ name, signals: signals.get(name), chosen: counts(process.rule, name), waits: await newest(app, name, 'wait') })));
+  list.sort((x, y) => y.chosen - x.chosen || (y.waits ?? -1) - (x.waits ?? -1));
+  const number = list.filter((one) => one.chosen).length;
+  $('#queues-hint').textContent = number === list.length ? 'All of them count: the one that waits longest decides.' : `${number} of ${list.length} count for “${process.rule.name}”: of these, the one that waits longest decides. The others are only shown.`;
+  const rows = (some) => Promise.all(some.map((one) => row(app, process, one)));
+  $('#queue-rows').replaceChildren(...await rows(list.slice(0, MOST_ROWS)));
+  if (list.length <= MOST_ROWS) return;
+  const more = el('button', { class: 'b', type: 'button' }, `Show all ${list.length} queues`), last = el('li', { class: 'more' }, more);
+  more.addEventListener('click', async () => {
+    more.disabled = true;
+    const others = await rows(list.slice(MOST_ROWS));
+    last.replaceWith(...others);
+    others[0].tabIndex = -1;
+    others[0].focus({ preventScroll: true });
+  });
+  $('#queue-rows').append(last);
 }

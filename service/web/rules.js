@@ -4,7 +4,7 @@
 import { $, $$, announce, el, icon, note } from './dom.js';
 import { get, may, post, put } from './api.js';
 import { appName, appPath, chosenProcess, findApp, frame, processLinks, setLive, shown, trying } from './shell.js';
-import { Board, apart, area, colour, gutter, hidden, isNarrow, line, readItem, steps, waitLabels, waitSplits } from './chart.js';
+import { Board, apart, area, colour, dynoRange, gutter, hidden, isNarrow, line, readItem, steps, waitLabels, waitSplits } from './chart.js';
 import { squeezed } from './spark.js';
 import { difference } from './difference.js';
 import { dynos, money, now, span, stamp, timeTag, wait } from './words.js';
@@ -234,7 +234,9 @@ function sayTaken() {
     const monthly = n * hours / WEEK_H * MONTH_H;
     return price ? money(monthly * price.cents_a_month / 100 / MONTH_H, price.currency) : `${Math.round(monthly).toLocaleString('en-US')} dyno-hours`;
   };
-  $('#takes').textContent = `It counts for ${Math.round(hours)} of the ${WEEK_H} hours of a week. In these, ${dynos(min)} ${price ? 'cost' : 'take'} ${taken(min)} a month, ${dynos(max)} ${taken(max)}.`;
+  const counts = hours === WEEK_H ? 'It counts all week.' : `It counts for ${Math.round(hours)} of the ${WEEK_H} hours of a week. In these,`;
+  const verb = `${price ? 'cost' : 'take'}${min === 1 ? 's' : ''}`;
+  $('#takes').textContent = `${counts} ${dynos(min)} ${verb} ${taken(min)} a month, ${dynos(max)} ${taken(max)}.`;
 }
 async function findPrice() {
   ({ price } = await get(`${path}/processes/${encodeURIComponent(process)}/usage?from=-1m&to=now&step=60`));
@@ -277,7 +279,7 @@ async function loadChart() {
   });
   fleetChart = board.add($('#f-chart'), {
     height: narrow ? 150 : 200, margin: narrow ? 66 : 156, data: fleetData(),
-    y: { range: (u, min, max) => [0, Math.max(4, Math.ceil(max) + 0.6)] },
+    y: dynoRange,
     yAxis: { incrs: [1, 2, 5, 10, 20, 50, 100, 200], space: 26, values: (u, v) => v.map(String) },
     series: [area('dyno-soft', 'dyno', { ...steps, dot: 'dyno' }), line('ink-2', { dash: [6, 4], width: 1.2 }), line('ink-2', { dash: [2, 4], width: 1.2 })],
     read: (i) => { $('#f-read').replaceChildren(readItem('up', 'dynos', data.ordered[i ?? data.ordered.findLastIndex((v) => v !== null)] ?? '–')); },
@@ -324,8 +326,8 @@ function sums() {
       : `${above}, below ${wait(least)} for ${span(under * STEP)}, between them for ${span((known.length - over - under) * STEP)}. Drag the two values at the chart’s right, or type them.`;
 }
 function sumFleet() {
-  const known = data.ordered.filter((v) => v !== null), { min, max } = current().dynos, lasting = (fits) => span(known.filter(fits).length * STEP);
-  $('#f-sum').textContent = known.length ? `As it was: ${max} or more for ${lasting((v) => v >= max)}, ${min} or fewer for ${lasting((v) => v <= min)}.` : 'Nothing is known of the dynos in the last 24 h.';
+  const known = data.ordered.filter((v) => v !== null), { min, max } = current().dynos, lasting = (fits) => (known.some(fits) ? `for ${span(known.filter(fits).length * STEP)}` : 'never');
+  $('#f-sum').textContent = known.length ? `As it was: ${max} or more ${lasting((v) => v >= max)}, ${min} or fewer ${lasting((v) => v <= min)}.` : 'Nothing is known of the dynos in the last 24 h.';
 }
 function redraw() {
   $('#list').replaceChildren(...list().map(row));

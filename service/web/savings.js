@@ -55,7 +55,7 @@ function alternatives() {
 
 function headline({ known, ours, slow, most, best, bestS }) {
   const beside = (seconds) => (seconds >= ours ? el('em', {}, `${cost(seconds - ours)} more`) : el('strong', {}, `${cost(ours - seconds)} less`));
-  $('#headline').replaceChildren(`It took ${priced() ? cost(ours) : `${Math.round(ours / HOUR).toLocaleString('en-US')} dyno-hours`}. The best fixed number, ${best}, would have taken `, beside(bestS), ', always the maximum ', beside(most), '.');
+  $('#headline').replaceChildren(`It took ${priced() ? cost(ours) : `${cost(ours).replace(' h', '')} dyno-hours`}. The best fixed number, ${best}, would have taken `, beside(bestS), ', always the maximum ', beside(most), '.');
   const share = known ? (slow / known * 100).toFixed(1) : '0';
   $('#sub').textContent = `For ${minutes(slow).toLocaleString('en-US')} of ${minutes(known).toLocaleString('en-US')} minutes the wait was above the rule’s threshold: ${share} % of the time.${known < (to - from) * 0.98 ? ` For ${minutes(to - from - known).toLocaleString('en-US')} minutes nothing is known; they are not counted.` : ''}`;
 }
@@ -95,7 +95,7 @@ function byDay() {
   $('#day-chart').replaceChildren(...all.map((one, i) => {
     const bar = el('i', { class: one.known ? one === all.at(-1) && 'part' : 'none', title: one.known ? `${shortDay(one.t)}: ${cost(one.seconds)}, ${slowWords(one.slow)}` : `${shortDay(one.t)}: nothing is known` });
     bar.style.height = one.known ? `${Math.max(1, one.seconds / top * 100)}%` : '100%';
-    return el('div', {}, bar, el('span', {}, all.length <= 8 ? [shortDay(one.t).slice(0, 3), el('br'), shortDay(one.t).slice(4)] : i % 7 === 0 ? shortDay(one.t) : ''));
+    return el('div', {}, el('b', { class: 'num' }, one.known && all.length <= 8 ? cost(one.seconds) : ''), bar, el('span', {}, all.length <= 8 ? [shortDay(one.t).slice(0, 3), el('br'), shortDay(one.t).slice(4)] : i % 7 === 0 ? shortDay(one.t) : ''));
   }));
   const whole = seen.slice(1, -1);
   $('#day-sum').textContent = `${seen.length < all.length ? 'Hatched: nothing is known. ' : ''}${whole.length > 1 ? `${cost(sum(whole, (one) => one.seconds) / whole.length)} a day on average. ` : ''}${dearest ? `The most on ${shortDay(dearest.t)}: ${cost(dearest.seconds)}. ` : ''}Today is not over.`;
@@ -145,12 +145,17 @@ async function priceForm() {
 }
 
 function draw() {
-  const some = used.points.some((point) => point.dyno_s > 0);
-  $('#known').hidden = !some;
+  const some = used.points.some((point) => point.dyno_s > 0), known = sum(used.points, (point) => point.known_s), early = some && known < HOUR;
+  $('#known').hidden = !some || early;
   $('#period').textContent = some ? `${day(Math.max(from, used.points[0].t))} to now` : '';
   if (!some) {
     $('#headline').textContent = 'Nothing to count yet.';
-    $('#sub').textContent = 'As soon as the platform says how many dynos run, their hours are counted here.';
+    $('#sub').replaceChildren('As soon as the platform says how many dynos run, their hours are counted here. ', el('a', { href: `${appPath(app.name, 'settings')}#platform` }, 'Its platform'));
+    return;
+  }
+  if (early) {
+    $('#headline').textContent = 'Too early to say what it saves.';
+    $('#sub').textContent = `${count(minutes(known), 'minute')} ${minutes(known) === 1 ? 'is' : 'are'} known so far. From an hour on they are compared with what else could have been done.`;
     return;
   }
   const found = alternatives();

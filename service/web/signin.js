@@ -57,6 +57,6 @@ $('#form').addEventListener('submit', async (event) => {
   try {
     if (kind) await trying(post('/links/use', kind === 'first' ? { link, name, password } : { link, password }));
     else await trying(post('/session', { name, password }));
-    location.replace(kind === 'first' ? '/new' : back());
+    location.replace(kind === 'first' && !(await get('/apps')).apps.length ? '/new' : back());
   } catch { form.password.select(); } finally { $('#go').disabled = false; }
 });

@@ -30,7 +30,11 @@ export function sparkline(values, { above, dead, label }) {
   const x = (i) => (i / Math.max(1, values.length - 1) * WIDTH).toFixed(1);
 
   let curve = '', area = '', first = null;
-  const close = (last) => { if (first !== null) area += `L${x(last)} ${HEIGHT}L${x(first)} ${HEIGHT}Z`; first = null; };
+  const close = (last) => {
+    if (first !== null) area += `L${x(last)} ${HEIGHT}L${x(first)} ${HEIGHT}Z`;
+    if (first !== null && first === last) curve += 'h2'; // one value alone is seen too
+    first = null;
+  };
   values.forEach((v, i) => {
     if (v === null) { close(i - 1); return; }
     const step = `${first === null ? 'M' : 'L'}${x(i)} ${y(v)}`;

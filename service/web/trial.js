@@ -3,7 +3,7 @@
 
 import { $, $$, announce, el, icon, note } from './dom.js';
 import { follow } from './api.js';
-import { Board, area, isNarrow, line, readItem, steps } from './chart.js';
+import { Board, area, dynoRange, isNarrow, line, readItem, steps } from './chart.js';
 import { count, money, shortDay, span, stamp, timeTag, wait } from './words.js';
 
 const SURE = { good: ['ok', 'check', 'Good'], fair: ['attention', 'info', 'Fair'], poor: ['attention', 'warn', 'Poor'], none: ['stop', 'stop', 'Not known'] };
@@ -60,7 +60,7 @@ function chart(result) {
   board.clear();
   board.add($('#trial-chart'), {
     height: narrow ? 150 : 200, margin: narrow ? 16 : 24, data: [t, yours, theirs],
-    y: { range: (u, min, max) => [0, Math.max(4, Math.ceil(max) + 0.6)] }, yAxis: { incrs: [1, 2, 5, 10, 20, 50, 100, 200], space: 26, values: (u, v) => v.map(String) },
+    y: dynoRange, yAxis: { incrs: [1, 2, 5, 10, 20, 50, 100, 200], space: 26, values: (u, v) => v.map(String) },
     series: [area('dyno-soft', 'dyno', { ...steps, dot: 'dyno' }), line('ink', { ...steps, dash: [4, 3], width: 1.4 })],
     read: (i) => {
       const k = i ?? t.length - 1;

@@ -1,5 +1,6 @@
-// Ten questions that people ask about an app, each answered from its page by few clicks. What they
-// read is compared with what the API says; docs/questions.md lists where each answer stands.
+// Questions that people ask about an app, each answered by few clicks from its page, or from the list of
+// all apps. What they read is compared with what the API says; docs/questions.md lists where each
+// answer stands.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -23,12 +24,12 @@ after(async () => {
   await service?.end();
 });
 
-// Asks on the app's page: `answer(click)` finds what it looks for. Typing is no click.
-function question(words, most, answer) {
+// Asks on the app's page, or another: `answer(click)` finds what it looks for. Typing is no click.
+function question(words, most, answer, start = APP) {
   test(`${words} (${most} ${most === 1 ? 'click' : 'clicks'})`, { skip }, async () => {
     assert.ok(most <= MOST_CLICKS);
     let clicks = 0;
-    if (page.url() !== service.url + APP) await page.goto(service.url + APP);
+    if (page.url() !== service.url + start) await page.goto(service.url + start);
     await ready(page);
     await settled(page);
     await answer(async (place) => { clicks++; await page.click(place); });
@@ -124,4 +125,72 @@ question('Does the platform answer, and when was the last report?', 1, async (cl
   await click('#tabs a:has-text("Settings")');
   await page.waitForSelector('#platform-state :text("It works")');
   assert.match(await page.textContent('main'), /[Ll]ast report/);
+});
+
+// ---------------------------------------------------------------- from the list of all apps
+
+const OPEN = '#apps a:has-text("shop-production")';
+const fromApps = (words, most, answer) => question(words, most, async (click) => {
+  await click(OPEN);
+  await page.waitForURL(`**${APP}`);
+  await ready(page);
+  await settled(page);
+  await answer(click);
+}, '/');
+
+fromApps('Which rule was in force at a moment of the past?', 2, async (click) => {
+  const { ticks } = await service.api('GET', `${WEB}/ledger?from=${now() - 7 * HOUR}&to=${now() - 6 * HOUR}&limit=5000`), { t } = ticks.find((tick) => tick.t % 60 === 0);
+  const { rule_in_force: rule, rules_version: version } = await service.api('GET', `${WEB}/explain?at=${t}`);
+  await click('#tabs a:has-text("Why")');
+  await page.fill('#date', inBerlin(t, { year: 'numeric', month: '2-digit', day: '2-digit' }).split('/').reverse().join('-'));
+  await page.fill('#goto', inBerlin(t, { hour: '2-digit', minute: '2-digit' }));
+  await page.waitForSelector(`.inside dd:text-is("${rule.name}, version ${version}")`);
+});
+
+fromApps('When was the last release, and did it slow anything?', 1, async () => {
+  const { events } = await service.api('GET', `${APP}/events?from=${now() - 24 * HOUR}&to=${now() + 60}`);
+  const { t } = events.findLast(({ kind }) => kind === 'release');
+  assert.match(await page.textContent(`#events [data-t="${t}"]`), /A release.*p95 was mostly [\d.]+ m?s in the 30 min before, [\d.]+ m?s in those after/);
+});
+
+fromApps('What would a minimum of 3 cost a month?', 3, async (click) => {
+  await click('#tabs a:has-text("Rules")');
+  await click('#list button:has-text("default")');
+  await page.fill('[aria-label="At least so many dynos"]', '3');
+  await page.waitForSelector('#takes:has-text("3 dynos cost $")');
+});
+
+fromApps('Is anybody else scaling this app?', 1, async () => {
+  assert.match(await page.textContent('#e-sum'), /, 1 from outside\./);
+});
+
+fromApps('How long does a dyno take to start?', 1, async () => {
+  await page.locator('#d-sum', { hasText: /A dyno takes \d+ s to start/ }).waitFor();
+});
+
+fromApps('When is it busiest?', 1, async () => {
+  assert.match(await page.textContent('#r-sum'), /a second on average, [\d.]+ at most, at (\w+ \d+ \w+, )?\d\d:\d\d\./);
+});
+
+fromApps('Who paused it, and when?', 1, async () => {
+  const paused = page.locator('#events li:has-text("Ben paused scaling down of web")');
+  await paused.waitFor();
+  assert.ok(await paused.locator('time').getAttribute('datetime'));
+});
+
+fromApps('What did each of the last days cost?', 2, async (click) => {
+  await click('#tabs a:has-text("Savings")');
+  await page.waitForSelector('#day-chart b:has-text("$")');
+});
+
+question('Who may change the rules?', 1, async (click) => {
+  await click('.end a:has-text("People")');
+  await page.waitForSelector('#people tr:has-text("anna"):has(option:checked:text-is("admin"))', { state: 'attached' });
+}, '/');
+
+fromApps('Which job queue is the oldest?', 2, async (click) => {
+  const { report_url: address } = await service.api('POST', `${APP}/report-token`, {});
+  await service.report(address, [[1, 90_000, 'sidekiq:mailers'], [1, 500, 'sidekiq:default'], [1, 120_000, 'sidekiq:low']], 'worker.1');
+  await click('#processes a:has-text("worker")');
+  await page.waitForSelector('#queue-rows li:first-child:has-text("sidekiq:mailers"):has-text("90 s")');
 });

@@ -56,6 +56,53 @@ test('an app that there is not: the page says so, and nothing that it asks for f
   assert.equal((await fetch(`${service.url}/api/v1/apps/nothing-here`, { headers: { Cookie: service.cookie } })).status, 404);
 });
 
+test('who is the first, but not before the apps, comes to the apps', { skip }, async () => {
+  const other = await Service.begin({});
+  const { context, page, faults } = await open(chromium, other, { signedIn: false });
+  other.run('app', 'add', 'shop');
+  await page.goto(other.link);
+  await page.fill('[name=name]', 'anna');
+  await page.fill('[name=password]', 'correct horse battery');
+  await page.click('#go');
+  await page.waitForURL(`${other.url}/`);
+  await page.waitForSelector('#apps a:has-text("shop")');
+  await context.close();
+  await other.end();
+  assert.deepEqual(faults, []);
+});
+
+test('an app without a platform: the page says what to do, and that nothing is counted yet', { skip }, async () => {
+  const { report_url: address } = await service.api('POST', '/apps', { name: 'homeless', zone: 'UTC' });
+  await service.report(address, [[1, 12, 'web']]);
+  await until('it was decided upon', async () => /no platform/.test((await service.api('GET', '/apps/homeless')).processes[0].sentence));
+  await visit('/apps/homeless', {}, async (page) => {
+    await page.waitForSelector('#next a:has-text("Set its platform")');
+    assert.doesNotMatch(await page.textContent('.now'), /`|would would/);
+    await page.click('#next a:has-text("Set its platform")');
+    await page.waitForSelector('#platform-state:has-text("No platform is set")');
+  });
+  await visit('/apps/homeless/savings', {}, async (page) => {
+    assert.match(await page.textContent('#headline'), /Nothing to count yet/);
+  });
+  await service.api('DELETE', '/apps/homeless', { name: 'homeless' });
+});
+
+test('of many queues the longest waits are shown, and all on demand', { skip }, async () => {
+  const { report_url: address } = await service.api('POST', '/apps', { name: 'queues', zone: 'UTC' });
+  const names = Array.from({ length: 30 }, (_, i) => `sidekiq:${'q'.repeat(i + 1)}`);
+  await service.report(address, names.map((name, i) => [1, 1000 + 100 * i, name]), 'worker.1');
+  await service.api('PUT', '/apps/queues/rules', { processes: { worker: { rules: [{ name: 'default', dynos: { min: 1, max: 5 } }] } } });
+  await visit('/apps/queues', {}, async (page) => {
+    await page.waitForSelector('#queue-rows button:has-text("Show all 30 queues")');
+    assert.equal((await page.$$('#queue-rows h3')).length, 12);
+    assert.equal(await page.textContent('#queue-rows h3'), names.at(-1));
+    await page.click('#queue-rows button');
+    await page.waitForFunction(() => document.querySelectorAll('#queue-rows h3').length === 30);
+    assert.equal(await page.$('#queue-rows button'), null);
+  });
+  await service.api('DELETE', '/apps/queues', { name: 'queues' });
+});
+
 test('what happened is as long as the charts beside it, and tells no name that stands above', { skip }, () => visit(APP, {}, async (page) => {
   await settled(page);
   const [charts, list] = await Promise.all(['#charts', '.rail'].map(async (place) => (await page.$(place)).boundingBox()));
