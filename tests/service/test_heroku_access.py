@@ -90,6 +90,20 @@ def test_a_rate_limit_holds_for_another_number_too_and_not_for_another_credentia
     world.runs(3)
 
 
+def test_more_dynos_than_heroku_lists_at_once_are_all_counted_or_not_known(heroku: Heroku, serve: Started) -> None:
+    heroku.app("many", web=("Standard-1X", 250), worker=("Standard-1X", 1))
+    heroku.app("most", web=("Standard-1X", 990), worker=("Standard-1X", 20))
+    world = World(heroku, serve)
+    for app, number in (("many", 250), ("most", 990)):
+        world.connected("--limit", "1000", app=app)
+        rule = f"{{name: default, dynos: {{min: {number}, max: 1000}}}}"
+        text = f"processes:\n  web: {{scaling: on, rules: [{rule}]}}\n"
+        world.command.done("rules", "put", app, "-", stdin=text)
+    wait_for(lambda: world.situation("many").get("up") == 250, "all are up")
+    wait_for(lambda: world.situation("most").get("ordered") == 990, "the number is known")
+    assert world.situation("most").get("up", -1) == -1
+
+
 def test_dynos_that_start_and_a_release_are_known(world: World, heroku: Heroku) -> None:
     heroku.boots_at_once = False
     world.connected().rules(web=3)

@@ -544,8 +544,17 @@ def formation_update(request: Request, app: str, kind: str) -> Any:
 
 @route("GET", "/apps/{app}/dynos")
 def dynos(request: Request, app: str) -> Any:
+    """At most 200 at once, or as many as a range asks for, up to 1,000."""
     request.bare()
-    return request.app(app).dynos
+    given = request.headers.get("Range")
+    found = re.fullmatch(r"id \.\.(?:; ?max=(\d+);?)?", given or "id ..")
+    if not found or int(found[1] or 200) > 1000:
+        raise request.violation(f"the range {given} can't be read")
+    most, mine = int(found[1] or 200), sorted(request.app(app).dynos, key=lambda dyno: str(dyno["id"]))
+    if len(mine) > most:
+        request.status = 206
+        request.answer_headers["Next-Range"] = f"id ]{mine[most - 1]['id']}..; max={most}"
+    return mine[:most]
 
 
 @route("GET", "/apps/{app}/releases")

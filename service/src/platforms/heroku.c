@@ -34,6 +34,7 @@ enum {
     HOOK_AGAIN_MS = 600 * 1000,
     HOOK_REFUSED_MS = 6 * 3600 * 1000,
     RENEW_AGAIN_MS = 60 * 1000,
+    LISTED = 1000, /* entries that Heroku gives at once, at most; usually 200 */
 };
 
 /* ---- Settings ------------------------------------------------------------------------------- */
@@ -169,10 +170,12 @@ static void take_formation(struct heroku_known *known, const json_t *list) {
     }
 }
 
+/* NULL: there are more than Heroku lists at once, so how many are up is not known. */
 static void take_dynos(struct heroku_known *known, const json_t *list) {
     size_t i;
     const json_t *dyno;
-    for (int j = 0; j < known->count; j++) known->types[j].up = known->types[j].booting = 0;
+    for (int j = 0; j < known->count; j++)
+        known->types[j].up = known->types[j].booting = list ? 0 : -1;
     json_array_foreach(list, i, dyno) {
         const char *name = json_string_value(json_object_get(dyno, "type"));
         const char *state = json_string_value(json_object_get(dyno, "state"));
@@ -222,8 +225,8 @@ static void read_more(struct talk *talk, int64_t pause_ms, int64_t now_ms) {
     struct heroku_reply reply;
     if (due(known->dynos_ms, seldom_ms, now_ms) ||
         (!all_up(known) && due(known->dynos_ms, pause_ms, now_ms))) {
-        ask(talk, "GET", "/dynos", NULL, NULL, &reply);
-        if (reply.json) take_dynos(known, reply.json);
+        ask(talk, "GET", "/dynos", NULL, "id ..; max=1000", &reply);
+        if (reply.json) take_dynos(known, json_array_size(reply.json) < LISTED ? reply.json : NULL);
         if (reply.json) known->dynos_ms = now_ms;
         heroku_reply_free(&reply);
     }
