@@ -279,6 +279,14 @@ def test_the_older_token_is_taken_where_that_is_set(heroku: Heroku, serve: Start
     assert addon.sso(heroku.sso(one["id"])).status == 303
     wrong = {**heroku.sso(one["id"], old=True), "resource_token": "0" * 40}
     assert addon.sso(wrong).status == 403
+    # A form has both: with the newer one used, the older one is, too.
+    both = heroku.sso(one["id"], at=int(time.time()) - 60)
+    assert addon.sso(both).status == 303
+    older = {name: value for name, value in both.items() if name != "user_scoped_resource_token"}
+    assert addon.sso(older).status == 403
+    # Somebody else of the same second has a token of their own.
+    heroku.user = {"id": str(uuid.uuid4()), "email": "ben@example.com"}
+    assert addon.sso(heroku.sso(one["id"], at=int(both["timestamp"]))).status == 303
 
 
 def test_who_came_by_heroku_sees_and_changes_their_app_alone(addon: Addon, heroku: Heroku) -> None:

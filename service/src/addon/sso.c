@@ -134,21 +134,34 @@ static void answer(struct api_call *call, const struct app *app, const char *tok
     call->status = 303;
 }
 
+/* Notes that a form's token was used. False: it was used before, or that could not be written. The
+ * older token of the same form is of no use any more either; it is of a second, so others may have
+ * brought it. */
+static bool use_token(struct api_call *call, const struct form *form) {
+    uint8_t hash[TOKEN_HASH_SIZE];
+    const char *given = form->scoped ? form->scoped : form->token;
+    int64_t until_s = call->now_s + 2 * AROUND_S;
+    token_hash(hash, given, strlen(given));
+    if (!addon_use(call->store, hash, call->now_s, until_s)) return false;
+    if (form->scoped && form->token) {
+        token_hash(hash, form->token, strlen(form->token));
+        addon_use(call->store, hash, call->now_s, until_s);
+    }
+    return !*store_error(call->store);
+}
+
 /* In a transaction, so that a token is used once even if two requests bring it at once. */
 static void use(struct api_call *call, const struct form *form) {
     struct addon_resource resource;
     struct app app;
-    uint8_t hash[TOKEN_HASH_SIZE];
     char token[TOKEN_SIZE];
-    const char *given = form->scoped ? form->scoped : form->token;
-    token_hash(hash, given, strlen(given));
     if (!store_begin(call->store)) {
         addon_answer(call, 503, "the data can't be read now");
         return;
     }
     bool there = addon_by_uuid(call->store, form->resource, &resource) && resource.app &&
                  app_by_id(call->store, resource.app, &app);
-    bool fresh = there && addon_use(call->store, hash, call->now_s, call->now_s + 2 * AROUND_S);
+    bool fresh = there && use_token(call, form);
     bool begun = fresh && begin_session(call, form, &resource, token);
     if (begun && store_commit(call->store)) {
         log_line(LOG_INFO, "heroku", "somebody came to %s by single sign-on", app.name);
