@@ -273,6 +273,14 @@ test('rules are tried on the past before they are saved: both side by side, how 
   assert.equal((await service.api('GET', `${APP}/rules`)).processes.web.rules.at(-1).dynos.max, 4, 'nothing is saved by it');
 }));
 
+test('rules of workers are tried on the jobs that were: worker-hours, and jobs that begin late', { skip }, () => visit(`${APP}/rules?process=worker`, {}, async (page) => {
+  await Promise.all([page.waitForRequest('**/processes/worker/trial'), page.click('#trial-go')]);
+  await page.waitForSelector('#trial-result:not([hidden])');
+  for (const name of ['Late minutes', 'Jobs that begin late', 'Worker-hours', 'Scalings'])
+    assert.match(await page.textContent(`#trial-table tr:has-text("${name}") .yours .big`), /^\d/, name);
+  assert.match(await page.textContent('#trial-sum'), /workers? with your change/);
+}));
+
 test('a replay shows how far it is, and is stopped', { skip }, () => visit(`${APP}/rules`, {}, async (page) => {
   await page.route('**/trial', () => {}); // never answered
   await page.click('#trial-days [data-days="30"]');
