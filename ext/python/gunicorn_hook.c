@@ -106,14 +106,24 @@ static size_t place_of(const PyObject *request, size_t i) {
     return ((address >> 4 ^ address >> 11) + i) % DS_PY_INSIDE;
 }
 
-/* A place that has the request already is left from a fork, or from a request that never left. */
+/* Takes a place that is free. One that has the request already is left from a fork, or from a
+ * request that never left. */
+static inline bool take_place(_Atomic(const void *) *place, const PyObject *request) {
+    const void *there = NULL;
+#ifdef Py_GIL_DISABLED
+    return atomic_compare_exchange_strong(place, &there, request) || there == request;
+#else
+    there = atomic_load_explicit(place, memory_order_relaxed); /* others wait for the lock */
+    if (there != NULL && there != request) return false;
+    atomic_store_explicit(place, request, memory_order_relaxed);
+    return true;
+#endif
+}
+
 static bool remember(ds_py_inside *inside, const PyObject *request, int64_t entered_ns) {
     for (size_t i = 0; i < NEIGHBOURS; i++) {
         size_t place = place_of(request, i);
-        const void *there = NULL;
-        if (!atomic_compare_exchange_strong(&inside->requests[place], &there, request) &&
-            there != request)
-            continue;
+        if (!take_place(&inside->requests[place], request)) continue;
         inside->entered_ns[place] = entered_ns;
         return true;
     }
@@ -127,7 +137,7 @@ static int64_t take_out(ds_py_inside *inside, const PyObject *request) {
         if (atomic_load_explicit(&inside->requests[place], memory_order_relaxed) != request)
             continue;
         int64_t entered_ns = inside->entered_ns[place];
-        /* release: pairs with the exchange in `remember`; the place is the next one's. */
+        /* release: pairs with the exchange in `take_place`; the place is the next one's. */
         atomic_store_explicit(&inside->requests[place], NULL, memory_order_release);
         return entered_ns;
     }
