@@ -29,7 +29,9 @@ module RackEnv
     'X_FORWARDED_PROTO' => 'https', 'X_FORWARDED_PORT' => '443', 'VIA' => '1.1 vegur'
   }.freeze
 
-  STAMP = 'HTTP_X_REQUEST_START'.b.freeze
+  # The one String of this text: Puma, like each server that does not freeze its keys, lets the Hash
+  # intern them.
+  STAMP = -'HTTP_X_REQUEST_START'.b
 
   # So many that the middleware does not take a request for one that comes again.
   STAMPS = Array.new(1024) { ((Time.now.to_f * 1000).to_i - 20).to_s.b }.freeze
