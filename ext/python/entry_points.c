@@ -198,7 +198,9 @@ void ds_py_entry_points_marked(ds_py_entry_points *entry_points, PyObject *stamp
     if (counted_by == DS_PY_COUNTED_BY_WRAPPER) atomic_store(&entry_points->marked, DS_PY_MARKED);
     if (counted_by != DS_PY_COUNTED_BY_NONE || atomic_load(&entry_points->marked) >= DS_PY_MARKED)
         return;
-    ds_py_entry_points_is_new(entry_points, stamp);
-    if (atomic_fetch_add(&entry_points->marked, 1) + 1 == DS_PY_MARKED)
+    bool is_new = ds_py_entry_points_is_new(entry_points, stamp);
+    if (!is_new && ds_py_entry_points_place(entry_points, stamp) != NULL)
+        atomic_store(&entry_points->marked, DS_PY_MARKED); /* a program's, with one str for many */
+    else if (atomic_fetch_add(&entry_points->marked, 1) + 1 == DS_PY_MARKED)
         ds_py_entry_points_mark_no_more(entry_points);
 }

@@ -10,8 +10,8 @@
  * A single WSGI wrapper stops doing that, which is a fifth of what a request costs, after
  * DS_PY_MARKED requests of which none came again. It remembers the last stamps instead: no server
  * gives one str object to two requests. The first request that comes again is known by that, and
- * all later ones are marked. (A program may send its requests with one str: then this is one that
- * is not counted.)
+ * all later ones are marked. A program may send its requests with one str: if it does so from the
+ * start, all are marked and counted; else the first that has the str of another is not counted.
  *
  * From hook to wrapper: the hook stores the queue time as an attribute of the request's body, which
  * gunicorn passes on as environ['wsgi.input']. The wrapper looks for this mark and removes it. If a

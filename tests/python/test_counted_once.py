@@ -250,6 +250,22 @@ assert recorded() == before + 30
     )
 
 
+@pytest.mark.parametrize("strs", [1, 3])
+def test_with_few_strs_in_environs_of_their_own(strs: int, receiver: Any) -> None:
+    """As a program does that sends its requests itself."""
+    run(
+        f"""
+application = DynoscaleWsgiApp(app)
+stamps = [agent_tools.stamp() for _ in range({strs})]
+for n in range(200):
+    application(received(stamps[n % {strs}])[1], start_response)
+assert recorded() == 200, recorded()
+""",
+        receiver,
+        200,
+    )
+
+
 def test_with_one_str_in_environs_of_their_own_after_many_requests(receiver: Any) -> None:
     """The second is taken for the first, once in a process."""
     run(
