@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import List, Tuple
 
 from conftest import Started, with_files
+from dynoscaled import wait_for
 from service import Service
 from wire import Wire, statuses
 
@@ -173,6 +174,19 @@ def put_rules(service: Service, app: str) -> None:
     file = service.log_path.parent / "rules.yaml"
     file.write_text(RULES)
     run(service, "rules", "put", app, str(file))
+
+
+def test_nobody_takes_all_the_streams_of_events(serve: Started) -> None:
+    """Of 1,000 in all one caller may have 100."""
+    service = serve()
+    greedy, other = (run(service, "token", "add", "--scope", "read").strip() for _ in range(2))
+    streams = [event_stream(service, greedy) for _ in range(100)]
+    assert all(b"Content-Type: text/event-stream" in stream.received for stream in streams)
+    refused = service.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {greedy}"})
+    assert refused.status == 503 and "retry-after" in refused.headers
+    assert b"Content-Type: text/event-stream" in event_stream(service, other).received
+    streams.pop().close()  # which the service learns in its own time
+    wait_for(lambda: b"text/event-stream" in event_stream(service, greedy).received, "one stream more")
 
 
 def test_a_change_and_each_tick_are_streamed_to_who_may_see_the_app(serve: Started) -> None:

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,12 @@
  * A stream ends after some minutes, and the page opens a new one: so who may no longer see an app
  * does not for long. The event of an app is made once for all streams, on the pool.
  */
-enum { STREAM_MOST_MS = 5 * 60000, SWEEP_MS = 5000, STREAMS_MOST = 1000 };
+enum {
+    STREAM_MOST_MS = 5 * 60000,
+    SWEEP_MS = 5000,
+    STREAMS_MOST = 1000,
+    STREAMS_OF_ONE = 100, /* person or token: nobody takes all of them */
+};
 
 struct viewer {
     struct viewer *next, **previous;
@@ -17,6 +23,7 @@ struct viewer {
     struct http_stream *stream;
     int64_t app; /* 0: all */
     int64_t ends_ms;
+    char who[128];
 };
 
 /* An app whose event is being made, so that changes meanwhile make one more and not many. */
@@ -72,7 +79,19 @@ static void end_old_streams(void *context) {
         if (now_ms >= viewer->ends_ms) http_stream_close(viewer->stream);
 }
 
-void events_open(struct events *events, struct http_request *request, int64_t app) {
+static int streams_of(const struct events *events, const char *who) {
+    int count = 0;
+    for (struct viewer *viewer = events->viewers; viewer; viewer = viewer->next)
+        count += strcmp(viewer->who, who) == 0;
+    return count;
+}
+
+void events_open(struct events *events, struct http_request *request, const struct api_who *who,
+                 int64_t app) {
+    if (streams_of(events, who->name) >= STREAMS_OF_ONE) {
+        route_busy(request, "You have as many streams of events open as one may: close some.");
+        return;
+    }
     struct viewer *viewer = events->viewer_count < STREAMS_MOST ? calloc(1, sizeof *viewer) : NULL;
     if (viewer && !events->sweep)
         events->sweep = loop_every(events->service->loop, SWEEP_MS, end_old_streams, events);
@@ -86,6 +105,7 @@ void events_open(struct events *events, struct http_request *request, int64_t ap
                               .events = events,
                               .app = app,
                               .ends_ms = ds_clock_monotonic_ms() + STREAM_MOST_MS};
+    snprintf(viewer->who, sizeof viewer->who, "%s", who->name);
     viewer->stream = http_stream_open(request, viewer_left, viewer);
     if (!viewer->stream) {
         free(viewer);

@@ -63,7 +63,7 @@ static void finish_call(void *context) {
         if (call->app.id) events_changed(service->events, call->app.id);
     }
     if (call->stream)
-        events_open(service->events, job->request,
+        events_open(service->events, job->request, &call->who,
                     call->stream_app ? call->stream_app : call->who.app);
     else if (call->work) {
         works_begin(service->works, job->request, call->work);

@@ -65,7 +65,8 @@ int lock_folder(const char *folder, char *error, size_t size);
 struct events *events_new(struct service *service);
 void events_free(struct events *events);
 /* In place of an answer: events of an app, or of all (0), to a caller who sees one app, or all. */
-void events_open(struct events *events, struct http_request *request, int64_t app);
+void events_open(struct events *events, struct http_request *request, const struct api_who *who,
+                 int64_t app);
 /* Something of the app has changed: its event is made and sent. On the loop's thread. */
 void events_changed(struct events *events, int64_t app);
 void events_changed_elsewhere(void *events, int64_t app); /* any thread */
