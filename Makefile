@@ -30,7 +30,7 @@ both = log=$$(mktemp) && { $(1) >$$log 2>&1 & one=$$!; }; trap 'kill $$one' INT 
 .PHONY: help deps build build-ruby build-python demo package clean test test-core test-ruby \
         test-python test-jobs test-jobs-ruby test-jobs-python test-jobs-ruby-smoke test-jobs-python-smoke \
         test-servers test-frameworks test-faults build-service test-service test-service-asan \
-        test-service-http test-service-postgresql test-machines \
+        test-service-http test-service-postgresql test-machines test-memory \
         soak-service soak-overload tsan-service coverage-service run-covered-http test-kills test-faults-service test-loop \
         test-published test-heroku-clients test-kubernetes-clients \
         test-web web-tests-ready screenshots lighthouse bench-web \
@@ -329,6 +329,9 @@ $(FUZZERS) $(BRIEFLY) $(OUT)/tests/core/test_fuzz_failures: $(SERVICE_LIBRARY)
 $(SERVICE_TESTS): %: %.o $(SERVICE_SUPPORT) $(CORE_SUPPORT) $(SERVICE_LIBRARY)
 	@$(LINK) -o $@ $^ -lcmocka $(SERVICE_LIBS)
 
+# Its own malloc stands before the C library's.
+$(OUT)/tests/service/test_memory: $(OUT)/tests/service/heap.o
+
 $(SERVICE_BENCHES): %: %.o $(SERVICE_LIBRARY)
 	@$(LINK) -o $@ $^ $(SERVICE_LIBS)
 
@@ -368,6 +371,10 @@ $(TRIALS): $(TRIALS_OBJECTS)
 
 test-service: $(SERVICE_TESTS) ## the service's suite in C
 	@failed=0; for program in $^; do echo "# $$program"; $(OWN_PROC) $$program || failed=1; done; exit $$failed
+
+# In memory where that is a folder: half of the time is the disk's.
+test-memory: $(OUT)/tests/service/test_memory ## each allocation of the service made to fail in turn; hours
+	@ROUNDS=0 TMPDIR=$(or $(wildcard /dev/shm),/tmp) $(OWN_PROC) $<
 
 test-service-asan: ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(SUBMAKE) test-service VARIANT=asan

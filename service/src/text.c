@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+static _Thread_local uint64_t failures;
+
+uint64_t text_failures(void) { return failures; }
+
 void text_free(struct text *text) {
     free(text->bytes);
     *text = TEXT_EMPTY;
@@ -26,6 +30,7 @@ static bool grow(struct text *text, size_t more) {
     char *bytes = realloc(text->bytes, room);
     if (!bytes) {
         text->failed = true;
+        failures++;
         return false;
     }
     text->bytes = bytes;
@@ -38,6 +43,10 @@ void text_add(struct text *text, const char *bytes, size_t length) {
     if (length > 0) memcpy(text->bytes + text->length, bytes, length);
     text->length += length;
     text->bytes[text->length] = '\0';
+}
+
+char text_last(const struct text *text) {
+    return text->length > 0 ? text->bytes[text->length - 1] : '\0';
 }
 
 void text_put(struct text *text, const char *string) { text_add(text, string, strlen(string)); }

@@ -35,6 +35,12 @@ void text_json_bytes(struct text *text, const char *bytes, size_t length);
  * none (RFC 3629: no surrogates, no overlong forms). */
 size_t text_character(const char *at, size_t left);
 
+/* The last byte; NUL where there is none, as where memory ran out. */
+char text_last(const struct text *text);
+
+/* How often memory ran out for a text on this thread so far. */
+uint64_t text_failures(void);
+
 /* The bytes, "" where there are none; owned by the caller, who frees them. NULL without memory. */
 char *text_take(struct text *text);
 

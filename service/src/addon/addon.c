@@ -100,6 +100,7 @@ void addon_run(struct api_call *call, const char *path) {
     size_t length = sizeof resources - 1;
     call->who = (struct api_who){.role = API_NOBODY, .name = "Heroku"};
     call->body = body;
+    api_watch(call);
     if (!body) addon_answer(call, 503, "there is no memory left");
     else if (strncmp(path, hooks, sizeof hooks - 1) == 0) {
         if (call->method == HTTP_POST) hook_take(call, path + sizeof hooks - 1);
@@ -116,6 +117,8 @@ void addon_run(struct api_call *call, const char *path) {
     }
     call->body = given;
     free(body);
+    if (call->status != 503 && !api_was_read(call))
+        addon_answer(call, 503, "there is no memory left");
     if (call->status == 0) call->status = 200;
     if (!call->type) call->type = "application/json";
     text_put(&call->headers, "Cache-Control: no-store\r\n");

@@ -36,7 +36,7 @@ static bool begin(struct api_call *call) {
 }
 
 static void end(struct api_call *call, bool ok) {
-    if (ok && store_commit(call->store)) return;
+    if (ok && api_was_read(call) && store_commit(call->store)) return;
     if (ok || call->status < 400) store_failed(call);
     store_rollback(call->store);
     call->config_changed = call->tokens_changed = false;
@@ -111,6 +111,7 @@ static void put_resource(struct api_call *call, const struct addon_resource *res
     json_t *answer = json_pack("{s:s, s:s}", "id", resource->uuid, "message", message);
     if (config) json_object_set_new(answer, "config", config);
     char *text = json_dumps(answer, JSON_COMPACT);
+    if (!text) api_no_memory();
     text_clear(&call->answer);
     text_put(&call->answer, text ? text : "{}");
     free(text);

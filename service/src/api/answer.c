@@ -12,8 +12,9 @@ bool api_begin(struct api_call *call) {
 }
 
 bool api_end(struct api_call *call) {
-    if (!api_failed(call)) {
+    if (!api_failed(call) && api_finish(call)) {
         if (store_commit(call->store)) return true;
+        text_free(&call->headers);
         api_store_failed(call);
     }
     store_rollback(call->store);
@@ -46,13 +47,20 @@ void api_put_lines(struct text *text, const char *lines) {
     text_char(text, ']');
 }
 
+struct rule_set *api_read_rules(const char *text, size_t length, const char *zone, char *error,
+                                size_t size) {
+    struct rule_set *set = rule_read(text, length, zone, error, size);
+    if (!set && strcmp(error, rule_no_memory) == 0) api_no_memory();
+    return set;
+}
+
 struct rule_set *api_rules(struct store *store, const struct app *app, int64_t version,
                            int64_t *found, char **text) {
     char error[512];
     int64_t number = 0;
     char *body = rules_get(store, app->id, version, &number);
     struct rule_set *set =
-        body ? rule_read(body, strlen(body), app->zone, error, sizeof error) : NULL;
+        body ? api_read_rules(body, strlen(body), app->zone, error, sizeof error) : NULL;
     if (found) *found = number;
     if (text && set) *text = body;
     else free(body);
@@ -81,7 +89,8 @@ void api_put_report_url(struct text *text, const struct api_call *call, const ch
 void api_put_rule(struct text *text, const struct rule *rule, int number) {
     struct text one = TEXT_EMPTY;
     rule_write_json_one(&one, rule);
-    if (one.failed) text->failed = true;
-    else text_format(text, "{\"number\":%d,%s", number, one.bytes + 1);
+    if (one.length > 0 && !one.failed)
+        text_format(text, "{\"number\":%d,%s", number, one.bytes + 1);
+    else api_no_memory();
     text_free(&one);
 }

@@ -69,6 +69,7 @@ struct api_call {
     const char *parameters[API_PARAMETERS]; /* what stood in the path's places, decoded */
     struct app app;                         /* where the path begins with one */
     json_t *input;                          /* of the body or the query: see input.h */
+    uint64_t failures, text_failures;       /* of the store and of texts before the call */
     char session_token[48];                 /* of the cookie; "": none */
 
     int status;          /* 200 where it stays 0 */
@@ -84,6 +85,17 @@ struct api_call {
     int64_t stream_app;
     struct api_work *work; /* in place of an answer; api_call_free frees it */
 };
+
+/* What lies between the two was read, and is to be answered; else it may look like what is not
+ * there, or was sent wrongly, and the answer is 503. See run.c; a call on another thread is another
+ * one. */
+void api_watch(struct api_call *call);
+bool api_was_read(const struct api_call *call);
+/* Completes the answer: before what was changed is committed, since that needs memory too. Where it
+ * can't be trusted, or is not there as a whole, it becomes a 503, and this is false. */
+bool api_finish(struct api_call *call);
+/* Memory ran out in what the call needs, where nothing else tells of it. */
+void api_no_memory(void);
 
 /* Runs work: `call` has a store and the time, and is answered. Blocks for seconds. */
 void api_work_run(struct api_work *work, struct api_call *call);

@@ -48,7 +48,7 @@ void apps_list(struct api_call *call) {
 
 static void put_token(void *context, const char *hint, int64_t created_s, int64_t expires_s) {
     struct text *text = context;
-    if (text->bytes[text->length - 1] != '[') text_char(text, ',');
+    if (text_last(text) != '[') text_char(text, ',');
     text_put(text, "{\"hint\":");
     text_json(text, hint);
     text_format(text, ",\"created\":%" PRId64 ",\"expires\":", created_s);

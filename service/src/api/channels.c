@@ -16,7 +16,7 @@
 enum { CHANNELS = 20, LONGEST_TARGET = 2000, NOTICES = 100, MOST_NOTICES = 1000 };
 
 static void begin_item(struct text *text) {
-    if (text->bytes[text->length - 1] != '[') text_char(text, ',');
+    if (text_last(text) != '[') text_char(text, ',');
 }
 
 /* ---- What there is --------------------------------------------------------------------------- */

@@ -243,7 +243,7 @@ void cli_query(struct text *query, const char *name, const char *value) {
 
 void cli_member(struct text *object, const char *name, const char *value) {
     if (!value) return;
-    if (object->bytes[object->length - 1] != '{') text_char(object, ',');
+    if (text_last(object) != '{') text_char(object, ',');
     text_json(object, name);
     text_char(object, ':');
     text_json(object, value);

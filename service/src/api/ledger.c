@@ -121,7 +121,7 @@ void ledger_list(struct api_call *call) {
 /* ---- One of them ----------------------------------------------------------------------------- */
 
 static void put_input(struct text *text, const char *name, int64_t value, const char *meaning) {
-    if (text->bytes[text->length - 1] != '[') text_char(text, ',');
+    if (text_last(text) != '[') text_char(text, ',');
     text_format(text, "{\"name\":\"%s\",\"value\":%" PRId64 ",\"meaning\":\"%s\"}", name, value,
                 meaning);
 }
@@ -443,7 +443,7 @@ void events_list(struct api_call *call) {
         if (events.items[i].json.failed) events.failed = true;
         text_free(&events.items[i].json);
     }
-    if (events.failed) call->answer.failed = true;
+    if (events.failed) api_no_memory();
     free(events.items);
 }
 

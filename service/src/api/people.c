@@ -1,5 +1,6 @@
 /* Signing in and out, one's own sessions and password, one-time links, and the people. */
 #define _GNU_SOURCE /* strdup */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,7 +153,7 @@ static void put_session(void *context, const struct session *session) {
     if (call->now_s - session->seen_s > SESSION_IDLE_S ||
         call->now_s - session->created_s > SESSION_LONGEST_S)
         return;
-    if (text->bytes[text->length - 1] != '[') text_char(text, ',');
+    if (text_last(text) != '[') text_char(text, ',');
     text_format(text,
                 "{\"id\":%" PRId64 ",\"created\":%" PRId64 ",\"seen\":%" PRId64
                 ",\"this\":%s,\"address\":",
@@ -220,6 +221,7 @@ void account_set_password(struct api_call *call) {
     }
     bool has = person_password(call->store, call->who.user, hash);
     if (!password_right(has ? hash : NULL, current, &outdated)) {
+        if (errno == ENOMEM) api_no_memory();
         api_problem(call, 403, "the field “current” is not your password");
         return;
     }
@@ -229,7 +231,8 @@ void account_set_password(struct api_call *call) {
         !link_remove_all(call->store, "password", call->who.user))
         api_store_failed(call);
     else api_audit(call, 0, NULL, "changed the own password; other sessions ended");
-    if (api_end(call)) call->status = 204;
+    if (!api_failed(call)) call->status = 204;
+    api_end(call);
 }
 
 static bool is_number(const char *text) { return *text && !text[strspn(text, "0123456789")]; }
@@ -385,9 +388,11 @@ void link_use(struct api_call *call) {
             api_audit(call, 0, NULL, "%s",
                       first ? "became the first person, as admin" : "set a password by a link");
     }
-    if (!api_end(call)) return;
-    put_signed_in(call, &person, token);
-    call->status = first ? 201 : 200;
+    if (!api_failed(call)) {
+        put_signed_in(call, &person, token);
+        call->status = first ? 201 : 200;
+    }
+    api_end(call);
 }
 
 /* ---- The people ------------------------------------------------------------------------------ */
@@ -395,7 +400,7 @@ void link_use(struct api_call *call) {
 static void put_person(void *context, const struct person *person) {
     struct api_call *call = context;
     struct text *text = &call->answer;
-    if (text->length > 0 && text->bytes[text->length - 1] == '}') text_char(text, ',');
+    if (text_last(text) == '}') text_char(text, ',');
     text_format(text, "{\"id\":%" PRId64 ",\"name\":", person->id);
     text_json(text, person->name);
     text_format(text,
@@ -547,5 +552,6 @@ void people_set_password(struct api_call *call) {
         !link_remove_all(call->store, "password", person.id))
         api_store_failed(call);
     else api_audit(call, 0, NULL, "set the password of %s", person.name);
-    if (api_end(call)) call->status = 204;
+    if (!api_failed(call)) call->status = 204;
+    api_end(call);
 }

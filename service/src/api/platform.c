@@ -212,12 +212,13 @@ static bool can_be_tried(struct api_call *call, const struct keeper_app *app) {
         api_problem(call, 422, "the platform “%.40s” is none that this version knows", app->kind);
         return false;
     }
-    keeper_check(call->keeper, app, &opens, error, sizeof error);
-    if (!opens)
+    bool known = keeper_check(call->keeper, app, &opens, error, sizeof error) != KEEPER_SILENT;
+    if (!known) api_problem(call, 503, "%s", error);
+    else if (!opens)
         api_problem(call, 422,
                     "the credential can't be opened: it was sealed with another key than the one "
                     "in use; enter it again");
-    return opens;
+    return known && opens;
 }
 
 void platform_test(struct api_call *call) {
@@ -283,8 +284,9 @@ static void take_kept(struct api_call *call, struct wish *wish) {
     bool same = setting.sealed && strcmp(setting.kind, wish->platform->kind) == 0 &&
                 same_address(setting.settings, wish->settings);
     struct keeper_app app = app_of_setting(call, &setting);
-    if (same) keeper_check(call->keeper, &app, &opens, error, sizeof error);
-    if (same && opens) {
+    if (same && keeper_check(call->keeper, &app, &opens, error, sizeof error) == KEEPER_SILENT)
+        api_problem(call, 503, "%s", error);
+    else if (same && opens) {
         wish->sealed = setting.sealed;
         wish->sealed_length = setting.sealed_length;
         setting.sealed = NULL;
@@ -304,15 +306,17 @@ static bool find_secret(struct api_call *call, struct wish *wish, const char *gi
     char error[256];
     bool opens;
     if (!given) take_kept(call, wish);
+    if (api_failed(call)) return false;
     if (!given && !wish->sealed && strcmp(wish->platform->kind, "webhook") == 0) {
         token_make(wish->made, "wh_");
         given = wish->made;
     }
     if (given && !seal(call, wish, given)) return false;
     struct keeper_app app = app_of_wish(call, wish);
-    if (keeper_check(call->keeper, &app, &opens, error, sizeof error)) return true;
-    api_problem(call, 400, "%s", error);
-    return false;
+    enum keeper_checked checked = keeper_check(call->keeper, &app, &opens, error, sizeof error);
+    if (checked != KEEPER_GOOD)
+        api_problem(call, checked == KEEPER_SILENT ? 503 : 400, "%s", error);
+    return checked == KEEPER_GOOD;
 }
 
 static bool read_wish(struct api_call *call, struct wish *wish) {
@@ -344,7 +348,21 @@ static bool read_wish(struct api_call *call, struct wish *wish) {
     return false;
 }
 
-static void store_wish(struct api_call *call, const struct wish *wish) {
+static void put_set(struct api_call *call, const struct wish *wish, enum platform_result result,
+                    const struct text *test) {
+    text_put(&call->answer, "{\"kind\":");
+    text_json(&call->answer, wish->platform->kind);
+    text_format(&call->answer, ",\"result\":\"%s\",\"test\":%s", results[result],
+                test->bytes ? test->bytes : "[]");
+    if (*wish->made) {
+        text_put(&call->answer, ",\"secret\":");
+        text_json(&call->answer, wish->made);
+    }
+    text_char(&call->answer, '}');
+}
+
+static void store_wish(struct api_call *call, const struct wish *wish, enum platform_result result,
+                       const struct text *test) {
     struct app app;
     if (!api_begin(call)) return;
     if (!app_by_id(call->store, call->app.id, &app))
@@ -356,6 +374,7 @@ static void store_wish(struct api_call *call, const struct wish *wish) {
         api_audit(call, call->app.id, NULL, "set the platform of %s: %s", call->app.name,
                   wish->platform->kind);
     call->config_changed = true;
+    if (!api_failed(call)) put_set(call, wish, result, test);
     api_end(call);
 }
 
@@ -377,18 +396,7 @@ static void set_wish(struct api_call *call, struct wish *wish) {
     if (worst == PLATFORM_REFUSED && !wish->force)
         api_problem(call, 422, "%s. Nothing was changed; with “force” it is set all the same",
                     trouble);
-    else store_wish(call, wish);
-    if (!api_failed(call)) {
-        text_put(&call->answer, "{\"kind\":");
-        text_json(&call->answer, wish->platform->kind);
-        text_format(&call->answer, ",\"result\":\"%s\",\"test\":%s", results[worst],
-                    test.bytes ? test.bytes : "[]");
-        if (*wish->made) {
-            text_put(&call->answer, ",\"secret\":");
-            text_json(&call->answer, wish->made);
-        }
-        text_char(&call->answer, '}');
-    }
+    else store_wish(call, wish, worst, &test);
     text_free(&test);
 }
 

@@ -130,6 +130,9 @@ void api_put_known(struct text *text, int64_t number);
 /* Lines as an array of texts. */
 void api_put_lines(struct text *text, const char *lines);
 
+/* rule_read, of which memory that ran out is noted: api_no_memory. */
+struct rule_set *api_read_rules(const char *text, size_t length, const char *zone, char *error,
+                                size_t size);
 /* The rules in force: those of a version (0: the newest). NULL without a problem: there are none;
  * with one: the store failed. *text, if asked for, is the caller's. */
 struct rule_set *api_rules(struct store *store, const struct app *app, int64_t version,

@@ -95,7 +95,7 @@ static struct rule_set *read_body(struct api_call *call, const char *zone) {
         api_problem(call, 413, "rules may have at most %d KiB", LONGEST / 1024);
         return NULL;
     }
-    struct rule_set *set = rule_read(call->body, call->body_length, zone, error, sizeof error);
+    struct rule_set *set = api_read_rules(call->body, call->body_length, zone, error, sizeof error);
     if (!set) api_problem(call, 400, "%s", error);
     return set;
 }
@@ -303,7 +303,7 @@ static bool put_version(void *context, int64_t version, int64_t at_s, const char
     char error[256];
     if (history->before > 0 && version >= history->before) return true;
     struct rule_set *set =
-        rule_read(text, strlen(text), history->call->app.zone, error, sizeof error);
+        api_read_rules(text, strlen(text), history->call->app.zone, error, sizeof error);
     end_entry(history, set);
     if (history->left-- == 0 || !set) {
         rule_free(set);

@@ -74,7 +74,8 @@ static void turn(struct text *to, const char *text, const char *process_line, bo
 static bool same_rules(const char *text, const struct rule_set *wanted) {
     char error[256];
     struct text difference = TEXT_EMPTY;
-    struct rule_set *set = rule_read(text, strlen(text), wanted->zone_name, error, sizeof error);
+    struct rule_set *set =
+        api_read_rules(text, strlen(text), wanted->zone_name, error, sizeof error);
     if (set) rule_difference(&difference, wanted, set);
     bool same = set && !difference.failed && difference.length == 0;
     text_free(&difference);

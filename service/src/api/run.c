@@ -1,5 +1,6 @@
 /* From a request to its resource: who calls, which route, may they, in which transaction. */
 #define _GNU_SOURCE /* strdup, explicit_bzero */
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,14 +96,64 @@ void api_call_free(struct api_call *call) {
     call->work = NULL;
 }
 
+/* ---- What could not be read ---------------------------------------------------------------- */
+
+/*
+ * Where memory runs out, or the disk fails, what was asked for looks as if it were not there (404)
+ * or as if it had been sent wrongly (400). So what failed while a call ran is counted, and no such
+ * call is answered but with 503.
+ */
+static _Thread_local bool memory_failed;
+
+void api_no_memory(void) { memory_failed = true; }
+
+static void *json_memory(size_t size) {
+    void *memory = malloc(size);
+    if (!memory) api_no_memory();
+    return memory;
+}
+
+static void watch_json(void) { json_set_alloc_funcs(json_memory, free); }
+
+void api_watch(struct api_call *call) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_json);
+    memory_failed = false;
+    call->failures = store_failures(call->store);
+    call->text_failures = text_failures();
+}
+
+bool api_was_read(const struct api_call *call) {
+    return !memory_failed && !call->answer.failed && !call->headers.failed &&
+           text_failures() == call->text_failures && store_failures(call->store) == call->failures;
+}
+
+bool api_finish(struct api_call *call) {
+    if (call->status == 0) call->status = 200;
+    if (!call->type) call->type = "application/json";
+    if (!call->headers.bytes || !strstr(call->headers.bytes, "Cache-Control:"))
+        text_put(&call->headers, "Cache-Control: no-store\r\n");
+    if (call->status == 503 || api_was_read(call)) return true;
+    bool of_store = store_failures(call->store) != call->failures;
+    text_free(&call->answer);
+    text_free(&call->headers);
+    if (of_store) api_store_failed(call);
+    else api_problem(call, 503, "there is no memory left for the answer");
+    text_put(&call->headers, "Cache-Control: no-store\r\n");
+    return false;
+}
+
 /* ---- Who calls ----------------------------------------------------------------------------- */
 
 /* Notes a token's use, at most once a minute; a store that can't be written to is no reason to
  * refuse. */
 static void note_use(struct api_call *call, const struct api_token *token) {
-    if (call->now_s - token->used_s < 60 || !store_begin(call->store)) return;
-    if (!api_token_used(call->store, token->id, call->now_s) || !store_commit(call->store))
-        store_rollback(call->store);
+    if (call->now_s - token->used_s < 60) return;
+    uint64_t before = store_failures(call->store);
+    bool noted = store_begin(call->store) && api_token_used(call->store, token->id, call->now_s) &&
+                 store_commit(call->store);
+    if (!noted) store_rollback(call->store);
+    store_forgive(call->store, before);
 }
 
 static bool by_token(struct api_call *call, const char *text) {
@@ -310,27 +361,19 @@ static void run(struct api_call *call, const struct api_route *route) {
     }
     /* Looked up again: it may have been removed before the transaction began. */
     if (find_app(call, route)) route->run(call);
-    if (call->status < 400 && store_commit(call->store)) return;
-    if (call->status < 400) api_store_failed(call);
+    if (api_finish(call) && call->status < 400 && store_commit(call->store)) return;
+    if (call->status < 400) {
+        text_free(&call->headers);
+        api_store_failed(call);
+    }
     store_rollback(call->store);
     call->config_changed = call->tokens_changed = false;
 }
 
-static void finish(struct api_call *call) {
-    if (call->answer.failed || call->headers.failed) {
-        text_free(&call->answer);
-        text_free(&call->headers);
-        api_problem(call, 503, "there is no memory left for the answer");
-    }
-    if (call->status == 0) call->status = 200;
-    if (!call->type) call->type = "application/json";
-    if (!call->headers.bytes || !strstr(call->headers.bytes, "Cache-Control:"))
-        text_put(&call->headers, "Cache-Control: no-store\r\n");
-}
-
 void api_work_run(struct api_work *work, struct api_call *call) {
+    api_watch(call);
     work->run(work, call);
-    finish(call);
+    api_finish(call);
 }
 
 void api_work_here(struct api_call *call) {
@@ -358,12 +401,13 @@ void api_run(struct api_call *call, const char *path) {
     const struct api_route *route = NULL;
     size_t count;
     if (call->address && !*call->address) call->address = NULL;
+    api_watch(call);
     call->body = body;
     if (!copy || !body) api_problem(call, 503, "there is no memory left");
     else if (!cut(copy, parts, &count)) api_problem(call, 404, "there is no such address");
     else if (find_caller(call)) route = find_route(call, parts, count);
     if (route && may(call, route) && !forged(call) && find_app(call, route)) run(call, route);
-    finish(call);
+    api_finish(call);
     call->body = given;
     memset(call->parameters, 0, sizeof call->parameters);
     free(copy);

@@ -14,7 +14,7 @@ static void put_token(void *context, const struct api_token *token) {
     struct api_call *call = context;
     struct text *text = &call->answer;
     struct app app;
-    if (text->bytes[text->length - 1] != '[') text_char(text, ',');
+    if (text_last(text) != '[') text_char(text, ',');
     text_format(text, "{\"id\":%" PRId64 ",\"name\":", token->id);
     text_json(text, token->name);
     text_put(text, ",\"prefix\":");

@@ -528,7 +528,7 @@ static struct rule_set *read_rules(struct api_call *call, const json_t *given) {
         api_problem(call, 400, "the field “rules” must be a text of YAML or JSON, or an object");
         return NULL;
     }
-    struct rule_set *set = rule_read(text, strlen(text), call->app.zone, error, sizeof error);
+    struct rule_set *set = api_read_rules(text, strlen(text), call->app.zone, error, sizeof error);
     free(written);
     if (!set) {
         api_problem(call, 422, "the field “rules”: %s", error);

@@ -96,26 +96,41 @@ static void reconsider_refused(struct app_state *app) {
     }
 }
 
-/* Processes of the rules are there; others go once nothing is under way for them. */
-static bool match_processes(struct app_state *app) {
-    int wanted = app->rules ? app->rules->process_count : 0;
-    struct process **processes =
-        calloc((size_t)(app->process_count + wanted + 1), sizeof(struct process *));
-    if (!processes) return false;
-    int count = 0;
-    for (int i = 0; i < wanted; i++) {
-        const struct rule_process *rules = &app->rules->processes[i];
-        struct process *process = process_find(app, rules->name);
-        if (!process) process = process_new(app, rules->name);
-        if (!process) break;
-        process->rules = rules;
-        processes[count++] = process;
+static bool is_one_of(struct process *const *processes, int count, const struct process *process) {
+    for (int i = 0; i < count; i++)
+        if (processes[i] == process) return true;
+    return false;
+}
+
+/* The processes that rules name, new ones among them. False without memory. */
+static bool find_processes(struct app_state *app, const struct rule_set *rules,
+                           struct process **processes) {
+    for (int i = 0; i < rules->process_count; i++) {
+        const char *name = rules->processes[i].name;
+        processes[i] = process_find(app, name);
+        if (!processes[i]) processes[i] = process_new(app, name);
+        if (processes[i]) continue;
+        while (i-- > 0)
+            if (!is_one_of(app->processes, app->process_count, processes[i])) free(processes[i]);
+        return false;
     }
+    return true;
+}
+
+/* Processes of the rules are there; others go once nothing is under way for them. Without memory
+ * all is as before. */
+static bool match_processes(struct app_state *app, const struct rule_set *rules) {
+    int count = rules->process_count;
+    struct process **processes =
+        calloc((size_t)(app->process_count + count + 1), sizeof(struct process *));
+    if (!processes || !find_processes(app, rules, processes)) {
+        free(processes);
+        return false;
+    }
+    for (int i = 0; i < count; i++) processes[i]->rules = &rules->processes[i];
     for (int i = 0; i < app->process_count; i++) {
         struct process *process = app->processes[i];
-        bool kept = false;
-        for (int j = 0; j < count; j++) kept = kept || processes[j] == process;
-        if (kept) continue;
+        if (is_one_of(processes, rules->process_count, process)) continue;
         process->rules = NULL;
         if (app->busy) processes[count++] = process;
         else free(process);
@@ -199,7 +214,7 @@ static bool note_rules(void *context, int64_t app, int64_t version, int64_t at_s
     if (!one) return true;
     one->rules_version = version;
     one->rules_s = at_s;
-    bool known = one->state && one->state->rules_version == version &&
+    bool known = one->state && !one->state->rules_stale && one->state->rules_version == version &&
                  strcmp(one->state->zone, one->app.zone) == 0;
     if (!known) one->rules = strdup(text);
     found->failed = found->failed || (!known && !one->rules);
@@ -216,7 +231,7 @@ static bool note_platform(void *context, int64_t app, const char *kind, const ch
     one->sealed = sealed ? malloc(sealed_length + 1) : NULL;
     one->sealed_length = sealed_length;
     if (one->sealed) memcpy(one->sealed, sealed, sealed_length);
-    found->failed = !one->kind || !one->settings || (sealed && !one->sealed);
+    found->failed = found->failed || !one->kind || !one->settings || (sealed && !one->sealed);
     return !found->failed;
 }
 
@@ -232,7 +247,7 @@ static bool note_orders(void *context, int64_t app, const char *process,
     struct found_app *one = find_found(found, app);
     if (!one) return true;
     struct found_orders *all = realloc(one->orders, (one->order_count + 1) * sizeof *all);
-    found->failed = !all;
+    found->failed = found->failed || !all;
     if (!all) return false;
     one->orders = all;
     all += one->order_count++;
@@ -250,30 +265,35 @@ static bool find_all(struct control *control, struct found *found) {
         found->apps[i].state = app_find(control, found->apps[i].app.id);
     return rules_each_newest(store, note_rules, found) &&
            platform_each(store, note_platform, found) && addon_each_plan(store, note_plan, found) &&
-           orders_each(store, note_orders, found);
+           orders_each(store, note_orders, found) && !found->failed;
 }
 
 /* ---- What was found is in force -----------------------------------------------------------------
  */
 
-/* Rules that can't be read, which nothing stores, leave those before in force. */
-static void take_rules(struct app_state *app, const struct found_app *found) {
+/* Rules that can't be read, which nothing stores, leave those before in force. False without
+ * memory: then they are to be found again. */
+static bool take_rules(struct app_state *app, const struct found_app *found) {
     char error[256] = "";
-    if (!found->rules) return;
-    struct rule_set *before = app->rules, *rules = rule_read(found->rules, strlen(found->rules),
-                                                             app->zone, error, sizeof error);
-    if (!rules) {
+    if (!found->rules) return true;
+    struct rule_set *rules =
+        rule_read(found->rules, strlen(found->rules), app->zone, error, sizeof error);
+    if (rules && match_processes(app, rules)) {
+        rule_free(app->rules);
+        app->rules = rules;
+        app->rules_version = found->rules_version;
+        app->rules_s = found->rules_s;
+        app->rules_stale = false;
+        app->changes++;
+        return true;
+    }
+    bool no_memory = rules || strcmp(error, rule_no_memory) == 0;
+    rule_free(rules);
+    app->rules_stale = no_memory;
+    if (!no_memory)
         log_line(LOG_ERROR, "control", "%s: its rules of version %lld can't be read: %s", app->name,
                  (long long)found->rules_version, error);
-        return;
-    }
-    app->rules = rules;
-    app->rules_version = found->rules_version;
-    app->rules_s = found->rules_s;
-    app->changes++;
-    if (!match_processes(app))
-        log_line(LOG_ERROR, "control", "%s: no memory for its processes", app->name);
-    rule_free(before);
+    return !no_memory;
 }
 
 static void take_platform(struct app_state *app, struct found_app *found) {
@@ -321,15 +341,16 @@ static void name_app(struct app_state *state, const struct app *app) {
     state->gone = false;
 }
 
-static void take_app(struct app_state *app, struct found_app *found) {
+static bool take_app(struct app_state *app, struct found_app *found) {
     int64_t before = app->changes;
     name_app(app, &found->app);
-    take_rules(app, found);
+    bool ok = take_rules(app, found);
     take_platform(app, found);
     if (found->plan_dynos != app->plan_dynos) app->changes++;
     app->plan_dynos = found->plan_dynos;
     for (int i = 0; i < app->process_count; i++) take_orders(app->processes[i], found);
     if (app->changes != before) reconsider_refused(app);
+    return ok;
 }
 
 static struct app_state *app_new(struct control *control, const struct app *app) {
@@ -368,7 +389,7 @@ static bool take_apps(struct control *control, struct found *found) {
         ok = ok && app;
         if (!app) continue;
         control->apps[control->app_count++] = app;
-        take_app(app, one);
+        ok = take_app(app, one) && ok;
     }
     while (next < count) drop_app(control, before[next++]);
     free(before);

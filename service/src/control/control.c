@@ -163,9 +163,10 @@ void control_step(struct control *control) {
     bool failed = changed && !config_read(control);
     /* After the reading: what is changed from here on has a later version than the one read. */
     if (changed && control->changed) control->changed(control->changed_context);
+    const char *why = store_error(control->store);
     if (failed && !control->config_failing) /* told once, not each second */
         log_line(LOG_ERROR, "control", "what is set can't be read: %s",
-                 store_error(control->store));
+                 *why ? why : "out of memory");
     control->config_failing = failed;
     if (failed) changed = false;
     if (changed) control->next_scan_ms = 0;

@@ -27,7 +27,8 @@ static void read_rules(struct replay *replay, int64_t version) {
     replay->rules =
         text ? rule_read(text, strlen(text), replay->app->zone, error, sizeof error) : NULL;
     replay->version = version;
-    replay->failed = replay->failed || (!text && *store_error(replay->store));
+    bool lacks = text && !replay->rules && strcmp(error, rule_no_memory) == 0;
+    replay->failed = replay->failed || lacks || (!text && *store_error(replay->store));
     free(text);
 }
 

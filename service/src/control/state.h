@@ -82,6 +82,7 @@ struct app_state {
     char name[APP_NAME_SIZE], zone[APP_ZONE_SIZE];
     int64_t rules_version; /* 0: none */
     int64_t rules_s;       /* when they were set */
+    bool rules_stale;      /* newer ones could not be read for want of memory */
     struct rule_set *rules;
     const struct platform *platform; /* NULL: none is set */
     char *platform_kind, *settings;  /* settings: JSON */

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* pthread_setname_np */
 #include "ingest/commit.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ struct commit {
     int64_t number; /* of the next report or part */
     bool shared;
     bool failing; /* the last transaction failed, and that was logged */
+    bool behind;  /* for want of memory the live windows lack what is in the store */
 
     struct known_series *known;
     size_t known_places, known_count;
@@ -198,15 +200,65 @@ static bool store_all(struct commit *commit, struct commit_item *first) {
 
 static void show_live(struct commit *commit, const struct commit_item *item) {
     const struct report *report = &item->report;
-    live_heard(commit->live, item->app, report->dyno, report->arrived_s);
+    bool shown = live_heard(commit->live, item->app, report->dyno, report->arrived_s);
     if (item->result != COMMIT_DONE) return;
     live_report(commit->live, item->app, report);
     for (int i = 0; i < report->series_count; i++) {
         const struct report_series *series = &report->series[i];
         for (int j = 0; j < series->part_count && !series->refused; j++)
-            live_add(commit->live, item->app, series->source, signal_name(series->signal),
-                     &series->parts[j]);
+            shown = live_add(commit->live, item->app, series->source, signal_name(series->signal),
+                             &series->parts[j]) &&
+                    shown;
     }
+    commit->behind = commit->behind || !shown;
+}
+
+/* ---- The live windows from the store -------------------------------------------------------- */
+
+struct filling {
+    struct live *live;
+    bool complete;
+};
+
+static bool fill_part(void *context, const struct series_part *stored) {
+    struct filling *filling = context;
+    struct part part = PART_EMPTY(stored->start_s);
+    errno = 0;
+    if (part_decode(&part, stored->data, stored->length))
+        filling->complete =
+            live_add(filling->live, stored->app, stored->source, stored->signal, &part);
+    else if (errno == ENOMEM) filling->complete = false;
+    else
+        log_line(LOG_ERROR, "ingest", "a part of series %lld at %lld can't be read",
+                 (long long)stored->series, (long long)stored->start_s);
+    part_free(&part);
+    return filling->complete;
+}
+
+static void fill_heard(void *context, int64_t app, const char *dyno, int64_t at_s) {
+    struct filling *filling = context;
+    filling->complete = live_heard(filling->live, app, dyno, at_s) && filling->complete;
+}
+
+static bool fill_live(struct commit *commit, struct live *live) {
+    struct filling filling = {live, true};
+    int64_t from_s = store_wall_ns() / 1000000000 - LIVE_S;
+    return series_each_part(commit->store, from_s - PART_SECONDS, fill_part, &filling) &&
+           filling.complete && series_each_heard(commit->store, from_s, fill_heard, &filling) &&
+           filling.complete;
+}
+
+/* Rules must not go by windows that lack what was reported: not knowing would look like no wait. */
+static void catch_up(struct commit *commit) {
+    struct live *live = live_new();
+    bool filled = live && fill_live(commit, live);
+    if (filled) live_take(commit->live, live);
+    else live_free(live);
+    commit->behind = !filled;
+    log_line(filled ? LOG_WARN : LOG_ERROR, "ingest",
+             filled ? "memory had run out: what was reported was read from the store again"
+                    : "there is no memory for what was reported; it is read from the store again "
+                      "with the next reports");
 }
 
 static void log_change(struct commit *commit, bool ok) {
@@ -229,6 +281,7 @@ static void commit_all(struct commit *commit, struct commit_item *first) {
         if (ok && !commit->shared) show_live(commit, item); /* else: ingest/follow.h */
         else if (!ok) item->result = COMMIT_FAILED;
     }
+    if (commit->behind) catch_up(commit);
     commit->settings.done(commit->settings.context, first);
 }
 
@@ -355,28 +408,6 @@ void commit_call(struct commit *commit, bool urgent) {
 
 /* ---- Starting ------------------------------------------------------------------------------ */
 
-static bool fill_part(void *context, const struct series_part *stored) {
-    struct commit *commit = context;
-    struct part part = PART_EMPTY(stored->start_s);
-    if (part_decode(&part, stored->data, stored->length))
-        live_add(commit->live, stored->app, stored->source, stored->signal, &part);
-    else
-        log_line(LOG_ERROR, "ingest", "a part of series %lld at %lld can't be read",
-                 (long long)stored->series, (long long)stored->start_s);
-    part_free(&part);
-    return true;
-}
-
-static void fill_heard(void *context, int64_t app, const char *dyno, int64_t at_s) {
-    live_heard(((struct commit *)context)->live, app, dyno, at_s);
-}
-
-static bool fill_live(struct commit *commit) {
-    int64_t from_s = store_wall_ns() / 1000000000 - LIVE_S;
-    return series_each_part(commit->store, from_s - PART_SECONDS, fill_part, commit) &&
-           series_each_heard(commit->store, from_s, fill_heard, commit);
-}
-
 static bool set_up(struct commit *commit, char *error, size_t size) {
     commit->store = store_open(commit->settings.folder, STORE_CREATE, error, size);
     if (!commit->store) return false;
@@ -384,11 +415,12 @@ static bool set_up(struct commit *commit, char *error, size_t size) {
     int64_t receiver = series_receiver(commit->store);
     if (receiver >= 0) commit->number = receiver << SERIES_NUMBER_BITS;
     know_series(commit);
-    if (receiver >= 0 && (commit->shared || fill_live(commit))) {
+    if (receiver >= 0 && (commit->shared || fill_live(commit, commit->live))) {
         commit->settings.called(commit->settings.context, commit->store);
         return true;
     }
-    snprintf(error, size, "can't read what was reported before: %s", store_error(commit->store));
+    const char *why = store_error(commit->store);
+    snprintf(error, size, "can't read what was reported before: %s", *why ? why : "out of memory");
     return false;
 }
 

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE /* strdup */
 #include "ingest/follow.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +34,7 @@ struct follow {
     size_t receiver_count;
     struct heard *heard;
     size_t heard_count, heard_room;
-    bool failed;
+    bool lost; /* memory ran out: the live windows lack something of what was read */
 };
 
 struct follow *follow_new(struct live *live) {
@@ -91,6 +92,7 @@ static bool note_heard(void *context, const struct series_report *found) {
     if (follow->heard_count == follow->heard_room) {
         size_t room = follow->heard_room ? follow->heard_room * 2 : 256;
         struct heard *heard = realloc(follow->heard, room * sizeof *heard);
+        follow->lost = follow->lost || !heard;
         if (!heard) return false;
         follow->heard = heard;
         follow->heard_room = room;
@@ -103,7 +105,7 @@ static bool note_heard(void *context, const struct series_report *found) {
     size_t length = strlen(found->dyno);
     if (length >= sizeof heard->report.dyno) length = sizeof heard->report.dyno - 1;
     memcpy(heard->report.dyno, found->dyno, length);
-    live_heard(follow->live, found->app, heard->report.dyno, found->at_s);
+    if (!live_heard(follow->live, found->app, heard->report.dyno, found->at_s)) follow->lost = true;
     return true;
 }
 
@@ -146,18 +148,23 @@ static bool keep_part(struct heard *heard, const char *source, enum signal signa
 static bool take_part(void *context, const struct series_part *stored) {
     struct follow *follow = context;
     struct part part = PART_EMPTY(stored->start_s);
+    errno = 0;
     if (!part_decode(&part, stored->data, stored->length)) {
+        follow->lost = follow->lost || errno == ENOMEM;
         log_line(LOG_ERROR, "ingest", "a part of series %lld at %lld can't be read",
                  (long long)stored->series, (long long)stored->start_s);
         part_free(&part);
         return true;
     }
-    live_add(follow->live, stored->app, stored->source, stored->signal, &part);
+    if (!live_add(follow->live, stored->app, stored->source, stored->signal, &part))
+        follow->lost = true;
     enum signal signal = signal_by_name(stored->signal, strlen(stored->signal));
     struct heard *heard = heard_before(follow, stored->number);
     bool by_dyno = strcmp(stored->source, "web") == 0 && heard && heard->app == stored->app &&
                    (signal == SIGNAL_WAIT || signal == SIGNAL_BUSY);
-    if (!by_dyno || !keep_part(heard, stored->source, signal, part)) part_free(&part);
+    bool kept = by_dyno && keep_part(heard, stored->source, signal, part);
+    if (!kept) part_free(&part);
+    follow->lost = follow->lost || kept != by_dyno;
     return true;
 }
 
@@ -217,12 +224,22 @@ static bool read_some(struct follow *follow, struct store *store, int64_t from_s
     return ok;
 }
 
+/* All of the last 15 minutes is read again the next time. */
+static void begin_anew(struct follow *follow) {
+    log_line(LOG_ERROR, "ingest", "there was no memory for what was reported: it is read again");
+    live_forget_all(follow->live);
+    follow->receiver_count = 0;
+    follow->lost = false;
+}
+
 bool follow_read(struct follow *follow, struct store *store, int64_t now_s) {
     bool ok, more;
     do {
         more = false;
         ok = read_some(follow, store, now_s - LIVE_S, &more);
         show_reports(follow);
-    } while (ok && more);
-    return ok;
+    } while (ok && more && !follow->lost);
+    if (!follow->lost) return ok;
+    begin_anew(follow);
+    return false;
 }

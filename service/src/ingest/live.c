@@ -151,16 +151,37 @@ static struct live_app *make_app(struct live *live, int64_t id) {
     return app;
 }
 
+/* Those that were put behind a place that is free now are put where they are found. */
+static void put_again(struct live *live, size_t place) {
+    for (;;) {
+        place = (place + 1) & (live->place_count - 1);
+        struct live_app *app = live->places[place];
+        if (!app) return;
+        live->places[place] = NULL;
+        live->places[place_of(live, app->id)] = app;
+    }
+}
+
 void live_forget_app(struct live *live, int64_t id) {
     pthread_mutex_lock(&live->lock);
     struct live_app *app = find_app(live, id);
     if (app) {
-        live->places[place_of(live, id)] = NULL;
+        size_t place = place_of(live, id);
+        live->places[place] = NULL;
         live->app_count--;
         free_app(app);
-        /* Those that were put behind it are put where they are found. */
-        resize(live, live->place_count);
+        put_again(live, place);
     }
+    pthread_mutex_unlock(&live->lock);
+}
+
+void live_forget_all(struct live *live) {
+    pthread_mutex_lock(&live->lock);
+    for (size_t i = 0; i < live->place_count; i++) {
+        if (live->places[i]) free_app(live->places[i]);
+        live->places[i] = NULL;
+    }
+    live->app_count = 0;
     pthread_mutex_unlock(&live->lock);
 }
 
@@ -244,52 +265,89 @@ static void merge_parts(struct live *live, struct cell *cell) {
     if (put_part(cell, 0, part, length)) cell->parts = 1;
 }
 
-/* Without memory the cell stays as it was: the store has what was not added. */
-static void add_to_cell(struct live *live, struct cell *cell, const struct part *part) {
+/* Without memory the cell stays as it was. */
+static bool add_to_cell(struct live *live, struct cell *cell, const struct part *part) {
     const uint8_t *stored = part->stored;
     size_t length = part->stored_length;
     if (!stored) {
         tally_add(live->tally, part);
         stored = tally_encode(live->tally, &length);
     }
-    if (!put_part(cell, cell->length, stored, length)) return;
+    if (!put_part(cell, cell->length, stored, length)) return false;
     cell->parts++;
     uint32_t first = 0, first_length = 0;
     next_part(cell, &first, &first_length);
     if (cell->parts >= MERGED_PARTS || cell->length - first > MERGED_BYTES) merge_parts(live, cell);
+    return true;
 }
 
-void live_add(struct live *live, int64_t id, const char *source, const char *name,
+bool live_add(struct live *live, int64_t id, const char *source, const char *name,
               const struct part *part) {
     enum signal signal = signal_by_name(name, strlen(name));
-    if (signal == SIGNAL_UNKNOWN) return;
+    if (signal == SIGNAL_UNKNOWN) return true;
     pthread_mutex_lock(&live->lock);
     struct live_app *app = make_app(live, id);
     struct live_series *series = app ? make_series(app, source, signal) : NULL;
     struct cell *cell = series ? make_cell(series, part->start_s) : NULL;
-    if (cell) add_to_cell(live, cell, part);
+    bool added = cell && add_to_cell(live, cell, part);
     pthread_mutex_unlock(&live->lock);
+    return added;
 }
 
-static void heard(struct live_app *app, const char *name, int64_t heard_s) {
+static bool heard(struct live_app *app, const char *name, int64_t heard_s) {
     for (size_t i = 0; i < app->dyno_count; i++) {
         if (strcmp(app->dynos[i].name, name) != 0) continue;
         if (heard_s > app->dynos[i].heard_s) app->dynos[i].heard_s = heard_s;
-        return;
+        return true;
     }
-    if (app->dyno_count == DYNOS) return;
+    if (app->dyno_count == DYNOS) return true;
     void *array = grown(app->dynos, &app->dyno_room, app->dyno_count, sizeof *app->dynos);
-    if (!array) return;
-    app->dynos = array;
     char *copy = strdup(name);
-    if (copy) app->dynos[app->dyno_count++] = (struct dyno){.name = copy, .heard_s = heard_s};
+    if (array) app->dynos = array;
+    if (!array || !copy) {
+        free(copy);
+        return false;
+    }
+    app->dynos[app->dyno_count++] = (struct dyno){.name = copy, .heard_s = heard_s};
+    return true;
 }
 
-void live_heard(struct live *live, int64_t id, const char *name, int64_t heard_s) {
+bool live_heard(struct live *live, int64_t id, const char *name, int64_t heard_s) {
     pthread_mutex_lock(&live->lock);
     struct live_app *app = make_app(live, id);
-    if (app) heard(app, name, heard_s);
+    bool noted = app && heard(app, name, heard_s);
     pthread_mutex_unlock(&live->lock);
+    return noted;
+}
+
+/* What is counted by the second and by the dyno stands in no store. */
+static void keep_seconds(struct live_app *to, struct live_app *from) {
+    to->seconds = from->seconds;
+    to->seconds_until_s = from->seconds_until_s;
+    to->goal_ms = from->goal_ms;
+    from->seconds = NULL;
+    for (size_t i = 0; i < to->dyno_count; i++)
+        for (size_t j = 0; j < from->dyno_count; j++)
+            if (strcmp(to->dynos[i].name, from->dynos[j].name) == 0)
+                to->dynos[i].counted = from->dynos[j].counted;
+}
+
+void live_take(struct live *live, struct live *other) {
+    pthread_mutex_lock(&live->lock);
+    for (size_t i = 0; i < other->place_count; i++) {
+        struct live_app *to = other->places[i], *from = to ? find_app(live, to->id) : NULL;
+        if (from) keep_seconds(to, from);
+    }
+    struct live_app **places = live->places;
+    size_t place_count = live->place_count, app_count = live->app_count;
+    live->places = other->places;
+    live->place_count = other->place_count;
+    live->app_count = other->app_count;
+    other->places = places;
+    other->place_count = place_count;
+    other->app_count = app_count;
+    pthread_mutex_unlock(&live->lock);
+    live_free(other);
 }
 
 void live_report(struct live *live, int64_t id, const struct report *report) {

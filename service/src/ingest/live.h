@@ -18,10 +18,15 @@ struct part; /* series/part.h: ten seconds of one series */
 struct live *live_new(void);
 void live_free(struct live *live);
 
-/* Adds what a report held: parts of series, and that a dyno ("web.1") was heard at `heard_s`. */
-void live_add(struct live *live, int64_t app, const char *source, const char *signal,
+/* Adds what a report held: parts of series, and that a dyno ("web.1") was heard at `heard_s`. False
+ * without memory: then less is here than in the store, and must be read from there again. */
+bool live_add(struct live *live, int64_t app, const char *source, const char *signal,
               const struct part *part);
-void live_heard(struct live *live, int64_t app, const char *dyno, int64_t heard_s);
+bool live_heard(struct live *live, int64_t app, const char *dyno, int64_t heard_s);
+
+/* Puts what another one holds, which was filled from the store, in place of what is here, and frees
+ * that one. */
+void live_take(struct live *live, struct live *other);
 
 /* The same for the automatic method, which counts by the second and by the dyno: called after
  * live_heard, kept for apps that live_seconds was asked of. */
@@ -31,6 +36,7 @@ void live_report(struct live *live, int64_t app, const struct report *report);
 /* Forgets what is older than 15 minutes; called once a tick. */
 void live_expire(struct live *live, int64_t now_s);
 void live_forget_app(struct live *live, int64_t app);
+void live_forget_all(struct live *live);
 
 struct live_measure {
     int64_t value_ms;             /* -1: no sample */

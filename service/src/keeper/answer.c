@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* asprintf */
 #include "keeper/answer.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -139,6 +140,7 @@ static void close_app(struct opened *opened) {
 /* False: the request is none; else close_app frees it. */
 static bool open_app(const struct answerer *answerer, struct message *request,
                      struct opened *opened) {
+    errno = 0;
     size_t length;
     *opened = (struct opened){0};
     const char *app = message_text(request);
@@ -170,7 +172,8 @@ static bool open_app(const struct answerer *answerer, struct message *request,
     return true;
 }
 
-/* Whether it may be called at all; if not, the answer of each call. */
+/* After open_app, which sets errno to 0. Whether it may be called at all; if not, the answer of
+ * each call. */
 static bool usable(const struct opened *opened, struct platform_answer *answer) {
     char error[160];
     *answer = platform_ok();
@@ -185,6 +188,9 @@ static bool usable(const struct opened *opened, struct platform_answer *answer) 
     else if (!opened->platform->check(opened->settings, opened->secret, error, sizeof error))
         *answer =
             platform_trouble(PLATFORM_REFUSED, "the platform's settings can't be used: %s", error);
+    /* A refusal stands until a person does something: what passes must not look like one. */
+    if (answer->result == PLATFORM_REFUSED && errno == ENOMEM)
+        *answer = platform_trouble(PLATFORM_FAILED, "there was no memory to call the platform");
     return answer->result == PLATFORM_OK;
 }
 
@@ -209,10 +215,15 @@ static bool check(const struct answerer *answerer, struct message *request, stru
     struct opened opened;
     char error[256] = "";
     if (!open_app(answerer, request, &opened)) return false;
+    bool shut = opened.sealed && !opened.secret;
+    if (shut && errno == ENOMEM) { /* it may open another time */
+        close_app(&opened);
+        return false;
+    }
     bool good = opened.platform && opened.settings &&
                 opened.platform->check(opened.settings, opened.secret, error, sizeof error);
     message_put_int(reply, good);
-    message_put_int(reply, opened.sealed && !opened.secret);
+    message_put_int(reply, shut);
     message_put_text(reply, error);
     close_app(&opened);
     return true;

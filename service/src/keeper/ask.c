@@ -199,19 +199,19 @@ void *keeper_seal_credential(const struct keeper *keeper, const struct keeper_ap
     return get_sealed(keeper, &request, length);
 }
 
-bool keeper_check(const struct keeper *keeper, const struct keeper_app *app, bool *opens,
-                  char *error, size_t size) {
+enum keeper_checked keeper_check(const struct keeper *keeper, const struct keeper_app *app,
+                                 bool *opens, char *error, size_t size) {
     struct message request, reply;
     ask_of(&request, VERB_CHECK, app);
     snprintf(error, size, "it could not be looked at: %s", no_answer(NOT_ANSWERED).trouble);
     *opens = true;
-    if (!get(keeper, &request, &reply, USUAL_MS)) return false;
+    if (!get(keeper, &request, &reply, USUAL_MS)) return KEEPER_SILENT;
     bool good = message_int(&reply) == 1;
     *opens = message_int(&reply) == 0;
     const char *trouble = message_text(&reply);
     snprintf(error, size, "%s", trouble ? trouble : "");
     message_wipe(&reply);
-    return good;
+    return good ? KEEPER_GOOD : KEEPER_BAD;
 }
 
 struct platform_answer keeper_renew(const struct keeper *keeper, const struct keeper_app *app,

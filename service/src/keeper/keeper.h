@@ -67,8 +67,9 @@ void *keeper_seal_credential(const struct keeper *keeper, const struct keeper_ap
 /* The functions of struct platform. Where the keeper ended before it answered, the answer is one of
  * PLATFORM_FAILED that is `lost`. */
 /* `opens`: false where the credential can't be opened. */
-bool keeper_check(const struct keeper *keeper, const struct keeper_app *app, bool *opens,
-                  char *error, size_t size);
+enum keeper_checked { KEEPER_GOOD, KEEPER_BAD, KEEPER_SILENT /* not known: *error says why */ };
+enum keeper_checked keeper_check(const struct keeper *keeper, const struct keeper_app *app,
+                                 bool *opens, char *error, size_t size);
 /* *renewed: the new credential, sealed, which the caller keeps and frees; NULL: it is as before. */
 struct platform_answer keeper_renew(const struct keeper *keeper, const struct keeper_app *app,
                                     int64_t now_s, void **renewed, size_t *length);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* strcasestr */
 #include "people/password.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -97,8 +98,10 @@ bool password_right(const char *hash, const char *password, bool *outdated) {
     *outdated = false;
     if (sodium_init() < 0) return false;
     pthread_mutex_lock(&one_at_a_time);
+    const char *compared = hash ? hash : nobodys();
+    errno = *compared ? 0 : ENOMEM;
     bool right =
-        crypto_pwhash_argon2id_str_verify(hash ? hash : nobodys(), password, strlen(password)) == 0;
+        *compared && crypto_pwhash_argon2id_str_verify(compared, password, strlen(password)) == 0;
     pthread_mutex_unlock(&one_at_a_time);
     if (!right || !hash) return false;
     *outdated = crypto_pwhash_argon2id_str_needs_rehash(hash, PASSES, MEMORY) != 0;

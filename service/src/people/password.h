@@ -20,7 +20,8 @@ bool password_allowed(const char *password, const char *person, char *error, siz
 bool password_hash(char hash[PASSWORD_HASH_SIZE], const char *password);
 
 /* `hash` NULL (there is no such person): takes as long, and is false. *outdated: it is right, and
- * its hash was made with other parameters than are used now. */
+ * its hash was made with other parameters than are used now. False with errno ENOMEM: there was no
+ * memory to find out. */
 bool password_right(const char *hash, const char *password, bool *outdated);
 
 #endif

@@ -2,6 +2,7 @@
 #include "people/session.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,13 +55,12 @@ void session_cookie(char *line, size_t size, const char *public_url, const char 
 
 /* ---- Sessions ------------------------------------------------------------------------------ */
 
-static bool note_use(struct store *store, const struct session *session, int64_t now_s) {
-    if (!store_begin(store)) return false;
+static void note_use(struct store *store, const struct session *session, int64_t now_s) {
+    if (!store_begin(store)) return;
     if (session_seen(store, session->id, now_s) && person_seen(store, session->person, now_s) &&
         store_commit(store))
-        return true;
+        return;
     store_rollback(store);
-    return false;
 }
 
 bool session_find(struct store *store, const char *token, int64_t now_s, struct session *session,
@@ -72,7 +72,9 @@ bool session_find(struct store *store, const char *token, int64_t now_s, struct 
     if (now_s - session->created_s > SESSION_LONGEST_S) return false;
     if (!person_by_id(store, session->person, person)) return false;
     /* A store that can't be written to (its disk is full) still shows its pages. */
+    uint64_t failures = store_failures(store);
     if (now_s - session->seen_s >= SEEN_EVERY_S) note_use(store, session, now_s);
+    store_forgive(store, failures);
     return true;
 }
 
@@ -182,7 +184,8 @@ enum sign_in sign_in(struct store *store, const char *name, const char *password
     if (!may_try_account(store, subject, now_s, wait_s))
         return *wait_s > 0 ? SIGN_IN_LATER : SIGN_IN_FAILED;
     bool has = there && person_password(store, person->id, hash);
-    if (!password_right(has ? hash : NULL, password, &outdated)) return SIGN_IN_WRONG;
+    if (!password_right(has ? hash : NULL, password, &outdated))
+        return errno == ENOMEM ? SIGN_IN_FAILED : SIGN_IN_WRONG;
     bool rehash = outdated && password_hash(rehashed, password);
     return begin(store, person, rehash ? rehashed : NULL, subject, address, agent, now_s, token)
                ? SIGN_IN_DONE

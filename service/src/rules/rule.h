@@ -79,8 +79,10 @@ struct rule_set {
 /*
  * Reads rules in YAML or JSON (which is YAML). NULL where anything is wrong, with one sentence that
  * names the field, its line and what is allowed; nothing is taken by halves. `zone` is used where
- * the text names none. Any bytes, any size up to 256 KiB.
+ * the text names none. Any bytes, any size up to 256 KiB. Where memory ran out the sentence is
+ * rule_no_memory, and nothing is said of the text.
  */
+extern const char rule_no_memory[];
 struct rule_set *rule_read(const char *text, size_t length, const char *zone, char *error,
                            size_t size);
 void rule_free(struct rule_set *set);

@@ -37,6 +37,12 @@ static bool refuse(struct reader *reader, int line, const char *format, ...) {
     return false;
 }
 
+/* Always false. */
+static bool no_memory(struct reader *reader) {
+    snprintf(reader->error, reader->size, "%s", rule_no_memory);
+    return false;
+}
+
 /* A part of a value that is safe to show; "a list" and "a map" are named. */
 static const char *shown(const struct tree_node *node, char text[SHOWN_SIZE]) {
     if (node->kind != TREE_TEXT) return node->kind == TREE_LIST ? "a list" : "a map";
@@ -457,7 +463,7 @@ static bool read_rules(struct reader *reader, struct rule_process *process,
         return refuse_value(reader, list,
                             "a list of 1 to 50 rules, of which the last is the default rule");
     process->rules = calloc((size_t)list->count, sizeof *process->rules);
-    if (!process->rules) return refuse(reader, list->line, "needs more memory than there is");
+    if (!process->rules) return no_memory(reader);
     process->rule_count = list->count;
     for (int i = 0; i < list->count; i++) {
         struct tree_node node = tree_member(reader->tree, list, i, NULL);
@@ -512,8 +518,7 @@ static bool read_processes(struct reader *reader, const struct tree_node *map) {
     if (map->kind != TREE_MAP || map->count > RULE_PROCESSES)
         return refuse_value(reader, map, "a map of at most 50 process types, such as web");
     reader->set->processes = calloc((size_t)map->count + 1, sizeof *reader->set->processes);
-    if (!reader->set->processes)
-        return refuse(reader, map->line, "needs more memory than there is");
+    if (!reader->set->processes) return no_memory(reader);
     for (int i = 0; i < map->count; i++) {
         struct tree_node key, value = tree_member(reader->tree, map, i, &key);
         if (!read_process(reader, &key, &value)) return false;
@@ -555,8 +560,7 @@ struct rule_set *rule_read(const char *text, size_t length, const char *zone, ch
     reader.tree = tree_read(text, length, error, size);
     if (!reader.tree) return NULL;
     reader.set = calloc(1, sizeof *reader.set);
-    bool good =
-        reader.set ? read_set(&reader, zone) : refuse(&reader, 1, "need more memory than there is");
+    bool good = reader.set ? read_set(&reader, zone) : no_memory(&reader);
     tree_free(reader.tree);
     if (good) return reader.set;
     rule_free(reader.set);

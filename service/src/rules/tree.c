@@ -9,6 +9,8 @@
 
 #include "rules/rule.h"
 
+const char rule_no_memory[] = "there is not enough memory";
+
 enum { MOST_LEVELS = 8 };
 
 struct tree {
@@ -124,10 +126,11 @@ static char *join_pairs(const char *text, size_t *length) {
 /* ---- What is refused ------------------------------------------------------------------------ */
 
 static bool report_parser(const yaml_parser_t *parser, const struct complaint *to) {
-    if (parser->error == YAML_MEMORY_ERROR) return complain(to, "there is not enough memory");
+    if (parser->error == YAML_MEMORY_ERROR || !parser->problem)
+        return complain(to, "%s", rule_no_memory);
     return complain(to, "line %d, column %d is neither YAML nor JSON: %s",
                     line_of(&parser->problem_mark), (int)parser->problem_mark.column + 1,
-                    parser->problem ? parser->problem : "the text is damaged");
+                    parser->problem);
 }
 
 struct look {
@@ -200,7 +203,7 @@ static bool check_events(const char *text, size_t length, const struct complaint
     yaml_parser_t parser;
     struct look look = {0};
     bool good = true, ended = false;
-    if (!yaml_parser_initialize(&parser)) return complain(to, "there is not enough memory");
+    if (!yaml_parser_initialize(&parser)) return complain(to, "%s", rule_no_memory);
     begin(&parser, text, length);
     while (good && !ended) {
         yaml_event_t event;
@@ -225,7 +228,7 @@ static struct tree *load(const char *text, size_t length, const struct complaint
     struct tree *tree = malloc(sizeof *tree);
     if (!tree || !yaml_parser_initialize(&parser)) {
         free(tree);
-        complain(to, "there is not enough memory");
+        complain(to, "%s", rule_no_memory);
         return NULL;
     }
     begin(&parser, text, length);
@@ -247,7 +250,7 @@ struct tree *tree_read(const char *text, size_t length, char *error, size_t size
     if (blanks < length && text[blanks] == '{') {
         text = joined = join_pairs(text, &length);
         if (!joined) {
-            complain(&to, "there is not enough memory");
+            complain(&to, "%s", rule_no_memory);
             return NULL;
         }
     }

@@ -51,8 +51,8 @@ struct chunk_stored {
 
 /* False without memory. */
 bool chunk_encode(const struct chunk *chunk, struct chunk_stored *stored);
-/* Adds what was stored. False for what encode can't have written, or without memory: what the chunk
- * holds then is of no use. */
+/* Adds what was stored. False for what encode can't have written, or without memory (errno is
+ * ENOMEM then): what the chunk holds is of no use. */
 bool chunk_decode(struct chunk *chunk, const uint8_t *points, size_t points_length,
                   const uint8_t *sketches, size_t sketches_length);
 

@@ -2,6 +2,7 @@
  * Parts become windows of ten seconds, minutes and hours at once; a series has its turn each ten
  * minutes, so that a chunk is not written anew for every part, nor all series in one minute.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,9 +94,11 @@ struct fold {
 
 static bool add_stored(void *context, const struct series_chunk *stored) {
     struct fold *fold = context;
+    errno = 0;
     if (chunk_decode(fold->chunk, stored->points, stored->points_length, stored->sketches,
                      stored->sketches_length))
         return true;
+    if (errno == ENOMEM) return false; /* nothing is lost: it is folded later */
     log_line(LOG_ERROR, "series",
              "what was kept of series %lld from %lld on (level %d) can't be read: it is lost",
              (long long)fold->series, (long long)stored->start_s, fold->level);

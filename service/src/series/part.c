@@ -94,7 +94,10 @@ bool part_decode(struct part *part, const uint8_t *bytes, size_t length) {
     uint32_t before = part->length, key;
     uint64_t count;
     while (read_entry(&reader, &key, &count)) {
-        if (!make_room(part, count / PART_COUNT_MAX + 1)) break;
+        if (!make_room(part, count / PART_COUNT_MAX + 1)) {
+            reader.at = NULL;
+            break;
+        }
         for (; count > PART_COUNT_MAX; count -= PART_COUNT_MAX)
             part->entries[part->length++] = key << 16 | PART_COUNT_MAX;
         part->entries[part->length++] = key << 16 | (uint32_t)count;

@@ -63,8 +63,8 @@ const uint8_t *tally_encode(struct tally *tally, size_t *length);
 
 /* Keeps the stored form in the part too: no samples are added after that. False without memory. */
 bool part_store(struct part *part, struct tally *tally);
-/* Adds what was stored. False for what tally_encode can't have written, or without memory: nothing
- * was added. */
+/* Adds what was stored. False for what tally_encode can't have written, or without memory (errno is
+ * ENOMEM then): nothing was added. */
 bool part_decode(struct part *part, const uint8_t *bytes, size_t length);
 
 /* Adds the seconds from `first` to before `end` of a stored part to a sketch. Of all ten, sum and

@@ -5,6 +5,7 @@
  */
 #include "series/query.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,11 +170,13 @@ static bool decode(void *context, const struct series_chunk *stored) {
     struct chart *chart = context;
     if (!chart->chunk && !(chart->chunk = chunk_new())) return false;
     chunk_clear(chart->chunk, chart->level, stored->start_s);
+    errno = 0;
+    if (chunk_decode(chart->chunk, stored->points, stored->points_length, stored->sketches,
+                     stored->sketches_length))
+        return true;
     /* What can't be read shows as no samples; the folding logs it. */
-    if (!chunk_decode(chart->chunk, stored->points, stored->points_length, stored->sketches,
-                      stored->sketches_length))
-        chunk_clear(chart->chunk, chart->level, stored->start_s);
-    return true;
+    chunk_clear(chart->chunk, chart->level, stored->start_s);
+    return errno != ENOMEM;
 }
 
 static bool add_windows(void *context, const struct series_chunk *stored) {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/driver.h"
+#include "store/database.h"
 #include "store/people.h"
 
 #define COLUMNS \
@@ -112,8 +112,7 @@ void *addon_sealed(struct store *store, const char *uuid, size_t *length) {
     query_text(&query, 1, uuid);
     if (query_next(&query)) {
         const void *bytes = column_blob(&query, 0, length);
-        copy = bytes && *length > 0 ? malloc(*length) : NULL;
-        if (copy) memcpy(copy, bytes, *length);
+        copy = store_copy_bytes(store, bytes, *length);
     }
     query_end(&query);
     return copy;

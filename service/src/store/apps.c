@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/database.h"
 #include "store/ledger.h"
 
 static void copy(char *to, size_t size, const char *from) {
@@ -12,8 +13,6 @@ static void copy(char *to, size_t size, const char *from) {
     if (length > 0) memcpy(to, from, length);
     to[length] = '\0';
 }
-
-static char *duplicate(const char *text) { return text ? strdup(text) : NULL; }
 
 /* ---- Apps ---------------------------------------------------------------------------------- */
 
@@ -230,7 +229,7 @@ char *rules_get(struct store *store, int64_t app, int64_t version, int64_t *foun
     char *text = NULL;
     if (query_next(&query)) {
         if (found) *found = column_int(&query, 0);
-        text = duplicate(column_text(&query, 1));
+        text = store_copy(store, column_text(&query, 1));
     }
     if (query_end(&query)) return text;
     free(text);
@@ -292,13 +291,6 @@ bool platform_renew(struct store *store, int64_t app, const void *before, size_t
     return query_run(&query);
 }
 
-/* A copy of a blob; of an empty one too, so that NULL means that memory ran out. */
-static void *copy_blob(const void *bytes, size_t length) {
-    void *memory = malloc(length + 1);
-    if (memory && length > 0) memcpy(memory, bytes, length);
-    return memory;
-}
-
 bool platform_get(struct store *store, int64_t app, char **kind, char **settings, void **sealed,
                   size_t *sealed_length) {
     *kind = *settings = NULL;
@@ -310,9 +302,9 @@ bool platform_get(struct store *store, int64_t app, char **kind, char **settings
     bool found = query_next(&query);
     if (found) {
         const void *bytes = column_blob(&query, 2, sealed_length);
-        *kind = duplicate(column_text(&query, 0));
-        *settings = duplicate(column_text(&query, 1));
-        if (bytes) *sealed = copy_blob(bytes, *sealed_length);
+        *kind = store_copy(store, column_text(&query, 0));
+        *settings = store_copy(store, column_text(&query, 1));
+        *sealed = store_copy_bytes(store, bytes, *sealed_length);
         found = *kind && *settings && (!bytes || *sealed);
     }
     if (query_end(&query) && found) return true;

@@ -66,8 +66,15 @@ struct store {
     bool spoiled;      /* a statement of this transaction failed: it can only be rolled back */
     bool erases;       /* this transaction: see store_erases */
     void *transaction; /* the statement that is a transaction of its own; NULL */
+    uint64_t failures; /* so far */
     char error[STORE_ERROR_SIZE];
 };
+
+/* A copy that the caller frees; NULL for NULL, and without memory, which is a failure of the store.
+ */
+char *store_copy(struct store *store, const char *text);
+/* The same of bytes: of none too, so that NULL for bytes means that memory ran out. */
+void *store_copy_bytes(struct store *store, const void *bytes, size_t length);
 
 /* The drivers: as store_open and the like, where the data is theirs. */
 struct store *sqlite_open(const char *folder, enum store_open how, char *error, size_t size);

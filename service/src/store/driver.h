@@ -98,4 +98,10 @@ void store_compare_clocks(struct store *store);
 /* A sentence about the last failure on this connection, without secrets: "the disk is full". */
 const char *store_error(const struct store *store);
 
+/* How often something failed on this connection: whoever reads several things can tell at the end
+ * whether one that was "not there" was in truth not read. */
+uint64_t store_failures(const struct store *store);
+/* What failed since there were so many does not matter to anybody. */
+void store_forgive(struct store *store, uint64_t failures);
+
 #endif

@@ -1,9 +1,11 @@
 #include "store/ledger.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/database.h"
 #include "store/ledger_pack.h"
 
 enum {
@@ -80,10 +82,13 @@ bool ledger_memory(struct store *store, int64_t app, const char *process, struct
 
 /* ---- Reading -------------------------------------------------------------------------------- */
 
-/* The ticks of a row; the caller frees them. */
-static struct ledger_tick *ticks_of(const void *data, size_t length, int64_t app,
-                                    const char *process, size_t *count) {
+/* The ticks of a row; the caller frees them. A row that can't be read for want of memory is a
+ * failure: an older one must not be taken for the last. */
+static struct ledger_tick *ticks_of(struct store *store, const void *data, size_t length,
+                                    int64_t app, const char *process, size_t *count) {
+    errno = 0;
     struct ledger_tick *ticks = data ? ledger_unpack(data, length, count) : NULL;
+    if (data && !ticks && errno == ENOMEM) store_failed(store, "out of memory");
     for (size_t i = 0; ticks && i < *count; i++) {
         ticks[i].app = app;
         copy(ticks[i].process, sizeof ticks[i].process, process);
@@ -129,7 +134,7 @@ bool ledger_each(struct store *store, int64_t app, const char *process, int64_t 
     while (ok && more && query_next(&query)) {
         size_t length, count;
         const void *data = column_blob(&query, 1, &length);
-        struct ledger_tick *ticks = ticks_of(data, length, app, process, &count);
+        struct ledger_tick *ticks = ticks_of(store, data, length, app, process, &count);
         ok = ticks != NULL;
         if (ok) more = give(&range, ticks, count);
         free(ticks);
@@ -148,7 +153,7 @@ static bool last_of(struct query *query, int64_t app, const char *process, int64
     while (!found && query_next(query)) {
         size_t length, count;
         const void *data = column_blob(query, 0, &length);
-        struct ledger_tick *ticks = ticks_of(data, length, app, process, &count);
+        struct ledger_tick *ticks = ticks_of(query->store, data, length, app, process, &count);
         for (size_t i = ticks ? count : 0; i-- > 0 && !found;) {
             found = ticks[i].situation.now <= at_s;
             if (found) *tick = ticks[i];
@@ -160,10 +165,12 @@ static bool last_of(struct query *query, int64_t app, const char *process, int64
 
 bool ledger_last(struct store *store, int64_t app, const char *process, int64_t at_s,
                  struct ledger_tick *tick) {
+    uint64_t failures = store_failures(store);
     struct query query =
         store_query(store, "SELECT data FROM tick WHERE app = ?1 AND process = ?2 AND at_s <= ?3"
                            " ORDER BY at_s DESC LIMIT 1");
     if (last_of(&query, app, process, at_s, tick)) return true;
+    if (store_failures(store) != failures) return false;
     query = store_query(store, "SELECT data FROM tick_pack WHERE app = ?1 AND process = ?2 AND"
                                " start_s <= ?3 ORDER BY start_s DESC LIMIT 2");
     return last_of(&query, app, process, at_s, tick);
@@ -184,6 +191,7 @@ bool ledger_each_process(struct store *store, int64_t from_app, int64_t to_app,
     query_int(&query, 1, from_app);
     query_int(&query, 2, to_app);
     bool wanted = true;
+    uint64_t failures = store_failures(store);
     while (wanted && query_next(&query)) {
         int64_t app = column_int(&query, 0);
         const char *process = column_text(&query, 1);
@@ -191,12 +199,12 @@ bool ledger_each_process(struct store *store, int64_t from_app, int64_t to_app,
         memory_of(&query, 2, &memory);
         size_t length, count = 0;
         const void *data = column_blob(&query, 3, &length);
-        struct ledger_tick *ticks = ticks_of(data, length, app, process, &count);
+        struct ledger_tick *ticks = ticks_of(store, data, length, app, process, &count);
         wanted =
             each(context, app, process, &memory, ticks && count > 0 ? &ticks[count - 1] : NULL);
         free(ticks);
     }
-    return query_end(&query) && wanted;
+    return query_end(&query) && wanted && store_failures(store) == failures;
 }
 
 /* ---- Packing -------------------------------------------------------------------------------- */

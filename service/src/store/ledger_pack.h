@@ -19,7 +19,7 @@ enum { LEDGER_PACK_TICKS = 3600 };
 uint8_t *ledger_pack(const struct ledger_tick *ticks, size_t count, size_t *length);
 
 /* Ticks that the caller frees, their app 0 and process "". NULL where the bytes are not what
- * ledger_pack made, or without memory. */
+ * ledger_pack made, or without memory: then errno is ENOMEM. */
 struct ledger_tick *ledger_unpack(const uint8_t *bytes, size_t length, size_t *count);
 
 #endif

@@ -1,4 +1,5 @@
 #include "store/notices.h"
+#include "store/database.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,8 +85,7 @@ void *channel_sealed(struct store *store, int64_t id, size_t *length) {
     query_int(&query, 1, id);
     if (query_next(&query)) {
         const void *sealed = column_blob(&query, 0, length);
-        copy = *length > 0 ? malloc(*length) : NULL;
-        if (copy) memcpy(copy, sealed, *length);
+        copy = store_copy_bytes(store, sealed, *length);
     }
     query_end(&query);
     return copy;

@@ -39,9 +39,12 @@ struct statement {
     sqlite3_stmt *prepared;
 };
 
+enum end { BEGIN_WRITING, BEGIN_READING, COMMIT, ROLLBACK, ENDS };
+
 struct sqlite_store {
     struct store base;
     sqlite3 *file;
+    sqlite3_stmt *ends[ENDS];
     struct turns *turns;
     struct statements statements;
     int64_t *noted; /* rows changed by statements of this transaction */
@@ -170,7 +173,12 @@ static void free_statement(void *given) {
     free(statement);
 }
 
+static void leave_transaction(struct store *base);
+
 static void *sqlite_prepare(struct store *base, const char *sql) {
+    /* Else one that could not be undone for want of memory would be read as if it were committed.
+     */
+    if (!base->in_transaction && !base->reading) leave_transaction(base);
     return statements_take(&((struct sqlite_store *)base)->statements, base, sql, compile);
 }
 
@@ -274,37 +282,58 @@ static int64_t sqlite_changed_by(struct store *base, int64_t statement) {
 
 /* ---- Transactions -------------------------------------------------------------------------- */
 
-/* As sqlite_run, of a static text that is compiled once. */
-static bool run_kept(struct store *base, const char *sql) {
-    void *statement = sqlite_prepare(base, sql);
-    if (!statement) return false;
-    bool ok = sqlite_next(statement) == ROW_NONE;
-    sqlite_end(statement);
+/* Compiled when the data is opened: the end of a transaction must not need memory. */
+static const char *const ends[ENDS] = {[BEGIN_WRITING] = "BEGIN IMMEDIATE",
+                                       [BEGIN_READING] = "BEGIN",
+                                       [COMMIT] = "COMMIT",
+                                       [ROLLBACK] = "ROLLBACK"};
+
+static bool compile_ends(struct sqlite_store *store) {
+    for (int i = 0; i < ENDS; i++) {
+        if (sqlite3_prepare_v3(store->file, ends[i], -1, SQLITE_PREPARE_PERSISTENT, &store->ends[i],
+                               NULL) == SQLITE_OK)
+            continue;
+        failed(&store->base);
+        return false;
+    }
+    return true;
+}
+
+static bool run_end(struct store *base, enum end end) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    bool ok = sqlite3_step(store->ends[end]) == SQLITE_DONE;
+    if (!ok) failed(base);
+    sqlite3_reset(store->ends[end]);
     return ok;
+}
+
+/* What could not be ended before is ended now: nothing else could begin. */
+static void leave_transaction(struct store *base) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    if (!sqlite3_get_autocommit(store->file)) run_end(base, ROLLBACK);
 }
 
 static bool sqlite_begin(struct store *base) {
     struct sqlite_store *store = (struct sqlite_store *)base;
     take_turn(store->turns);
     store->noted_count = 0;
-    if (run_kept(base, "BEGIN IMMEDIATE")) return true;
+    leave_transaction(base);
+    if (run_end(base, BEGIN_WRITING)) return true;
     end_turn(store->turns);
     return false;
 }
 
 static bool sqlite_commit(struct store *base) {
     struct sqlite_store *store = (struct sqlite_store *)base;
-    if (!run_kept(base, "COMMIT")) return false;
+    if (!run_end(base, COMMIT)) return false;
     end_turn(store->turns);
     return true;
 }
 
 /* A full disk makes SQLite roll back by itself: there may be nothing left to do. */
 static void sqlite_rollback(struct store *base) {
-    struct sqlite_store *store = (struct sqlite_store *)base;
-    if (!sqlite3_get_autocommit(store->file))
-        sqlite3_exec(store->file, "ROLLBACK", NULL, NULL, NULL);
-    end_turn(store->turns);
+    leave_transaction(base);
+    end_turn(((struct sqlite_store *)base)->turns);
 }
 
 /* Deleted rows were overwritten (secure_delete), but the write-ahead log has them yet. Where
@@ -314,15 +343,19 @@ static void sqlite_erase(struct store *base) {
     sqlite3_wal_checkpoint_v2(store->file, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
-static bool sqlite_begin_read(struct store *base) { return run_kept(base, "BEGIN"); }
+static bool sqlite_begin_read(struct store *base) {
+    leave_transaction(base);
+    return run_end(base, BEGIN_READING);
+}
 
-static void sqlite_end_read(struct store *base) { run_kept(base, "COMMIT"); }
+static void sqlite_end_read(struct store *base) { run_end(base, COMMIT); }
 
 /* ---- Opening and closing ------------------------------------------------------------------- */
 
 static void sqlite_close(struct store *base) {
     struct sqlite_store *store = (struct sqlite_store *)base;
     statements_free(&store->statements, free_statement);
+    for (int i = 0; i < ENDS; i++) sqlite3_finalize(store->ends[i]);
     free(store->noted);
     sqlite3_close_v2(store->file);
     leave_turns(store->turns);
@@ -417,7 +450,8 @@ static struct sqlite_store *connect(const char *path, int flags) {
     store->base.database = &sqlite;
     if (sqlite3_open_v2(path, &store->file, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         failed(&store->base);
-    else if (!(store->turns = turns_of(path))) store_failed(&store->base, "out of memory");
+    else if (compile_ends(store) && !(store->turns = turns_of(path)))
+        store_failed(&store->base, "out of memory");
     return store;
 }
 

@@ -17,6 +17,7 @@
 enum { CLOCK_TOLD_MS = 1000 };
 
 void store_failed(struct store *store, const char *format, ...) {
+    store->failures++;
     if (store->in_transaction) store->spoiled = true;
     va_list values;
     va_start(values, format);
@@ -25,6 +26,10 @@ void store_failed(struct store *store, const char *format, ...) {
 }
 
 const char *store_error(const struct store *store) { return store->error; }
+
+uint64_t store_failures(const struct store *store) { return store->failures; }
+
+void store_forgive(struct store *store, uint64_t failures) { store->failures = failures; }
 
 void store_close(struct store *store) {
     if (!store) return;
@@ -104,6 +109,7 @@ struct query store_query(struct store *store, const char *sql) {
     struct query query = {.store = store};
     /* What failed in this transaction is what its end must tell. */
     if (store->spoiled) {
+        store->failures++;
         query.failed = true;
         return query;
     }
@@ -158,16 +164,40 @@ int64_t column_int(struct query *query, int column) {
     return query->store->database->column_int(query->statement, column);
 }
 
+/* A value that the database could not give must not be taken for one that is NULL. */
+static void note_lost(struct query *query) {
+    store_failed(query->store, "out of memory");
+    query->failed = true;
+}
+
 const char *column_text(struct query *query, int column) {
-    return query->store->database->column_text(query->statement, column);
+    const char *text = query->store->database->column_text(query->statement, column);
+    if (text || column_is_null(query, column)) return text;
+    note_lost(query);
+    return "";
 }
 
 const void *column_blob(struct query *query, int column, size_t *length) {
-    return query->store->database->column_blob(query->statement, column, length);
+    const void *bytes = query->store->database->column_blob(query->statement, column, length);
+    if (!bytes && *length > 0) note_lost(query);
+    if (!bytes) *length = 0;
+    return bytes;
 }
 
 bool column_is_null(struct query *query, int column) {
     return query->store->database->column_is_null(query->statement, column);
+}
+
+char *store_copy(struct store *store, const char *text) {
+    return store_copy_bytes(store, text, text ? strlen(text) + 1 : 0);
+}
+
+void *store_copy_bytes(struct store *store, const void *bytes, size_t length) {
+    if (!bytes) return NULL;
+    void *copy = malloc(length + 1);
+    if (copy && length > 0) memcpy(copy, bytes, length);
+    if (!copy) store_failed(store, "out of memory");
+    return copy;
 }
 
 bool query_end(struct query *query) {
@@ -322,9 +352,10 @@ char *store_meta(struct store *store, const char *name) {
     struct query query = store_query(store, "SELECT value FROM meta WHERE name = ?1");
     query_text(&query, 1, name);
     char *value = NULL;
-    if (query_next(&query)) value = strdup(column_text(&query, 0));
-    query_end(&query);
-    return value;
+    if (query_next(&query)) value = store_copy(store, column_text(&query, 0));
+    if (query_end(&query)) return value;
+    free(value);
+    return NULL;
 }
 
 bool store_set_meta(struct store *store, const char *name, const char *value) {
