@@ -448,6 +448,7 @@ class Cheroot(PythonServer):
     module = "cheroot"
     handles_term = False
     stop_signal = signal.SIGINT
+    exit_statuses = (0, -signal.SIGINT)  # newer ones raise KeyboardInterrupt
 
     def command(self, port: int, directory: Path) -> List[str]:
         command = [PYTHON, "-m", "cheroot", "--bind", f"127.0.0.1:{port}", "--threads", "2"]
