@@ -109,8 +109,15 @@ void ds_wake_post_in_handler(ds_wake *wake) {
     }
 }
 
+static int64_t monotonic_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 void ds_wake_wait_in_handler(ds_wake *wake, uint32_t seen, int64_t ms) {
-    for (; atomic_load(&wake->count) == seen && ms > 0; ms--) pause_briefly();
+    int64_t end_ms = monotonic_ms() + ms;
+    while (atomic_load(&wake->count) == seen && monotonic_ms() < end_ms) pause_briefly();
 }
 
 #endif

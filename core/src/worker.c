@@ -814,6 +814,7 @@ void ds_worker_stop_in_background(ds_worker *w, int64_t timeout_ms) {
 }
 
 void ds_worker_stop_by(ds_worker *w, int64_t deadline_ms) {
+    deadline_ms = earlier(deadline_ms, atomic_load(&w->exit_deadline_ms)); /* of earlier handlers */
     atomic_store(&w->exit_deadline_ms, earlier(deadline_ms, atomic_load(&w->deadline_ms)));
     ds_wake_post_in_handler(&w->wake);
 }

@@ -10,6 +10,7 @@
 #define ds_wake_post            portable_wake_post
 #define ds_wake_post_in_handler portable_wake_post_in_handler
 #define ds_wake_wait_in_handler portable_wake_wait_in_handler
+#define nanosleep               slow_nanosleep
 #include "../../core/src/wake.c"
 
 #include "support/suite.h"
@@ -24,6 +25,25 @@ static void a_post_in_a_handler_waits_for_no_lock_that_its_thread_holds(void **s
     portable_wake_wait_in_handler(&wake, 1, 10);
     portable_wake_wait_in_handler(&wake, 0, 60000); /* has been posted: returns at once */
     pthread_mutex_unlock(&wake.mutex);
+}
+
+/* As on a busy machine. */
+static int naps;
+
+int slow_nanosleep(const struct timespec *asked, struct timespec *left) {
+    const struct timespec longer = {.tv_nsec = 20 * 1000 * 1000};
+    (void)asked, (void)left;
+    naps++;
+    return clock_nanosleep(CLOCK_MONOTONIC, 0, &longer, NULL);
+}
+
+static void a_wait_in_a_handler_ends_by_the_clock_however_long_naps_take(void **state) {
+    (void)state;
+    portable_wake wake;
+    portable_wake_init(&wake);
+    naps = 0;
+    portable_wake_wait_in_handler(&wake, 0, 50);
+    assert_in_range(naps, 1, 3);
 }
 
 static void *sleep_on(void *context) {
@@ -49,6 +69,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_post_in_a_handler_waits_for_no_lock_that_its_thread_holds),
         cmocka_unit_test(a_post_wakes_who_sleeps_in_a_handler_too),
+        cmocka_unit_test(a_wait_in_a_handler_ends_by_the_clock_however_long_naps_take),
     };
     return cmocka_run_group_tests_name("wake", tests, NULL, NULL);
 }

@@ -392,6 +392,16 @@ static void retry_after_never_lasts_longer_than_samples_are_kept(void **state) {
     assert_int_equal(counter(w, DYNOSCALE_COUNTER_SENT), 10);
 }
 
+/* Each of several exit handlers calls it. A worker that can't end would delay each of them. */
+static void all_handlers_of_an_exit_wait_for_the_first_ones_deadline(void **state) {
+    ds_worker *w = *state;
+    int64_t now = ds_clock_monotonic_ms();
+    ds_worker_stop_by(w, now + 2000);
+    false_clock_advance_ms(2000);
+    ds_worker_stop_by(w, now + 4000);
+    assert_int_equal(atomic_load(&w->exit_deadline_ms), now + 2000);
+}
+
 static void processes_retry_at_different_times_after_a_retry_after(void **state) {
     ds_worker *w = *state;
     int64_t earliest = INT64_MAX, latest = 0;
@@ -713,6 +723,7 @@ int main(void) {
         WITH_WORKER(after_a_stop_samples_are_counted_and_nobody_is_woken),
         WITH_WORKER(a_stop_cancels_the_transfer_in_flight_at_its_deadline),
         WITH_WORKER(a_stop_tries_again_while_it_may),
+        WITH_WORKER(all_handlers_of_an_exit_wait_for_the_first_ones_deadline),
         WITH_WORKER(of_many_events_the_newest_sixteen_are_kept),
     };
     return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
