@@ -339,6 +339,7 @@ static void *receive(void *context) {
     struct receiver *receiver = context;
     for (int i = 0; i < ANSWERS && (i == 0 || receiver->answers[i]); i++)
         if (!receive_one(receiver, receiver->answers[i])) break;
+    shutdown(receiver->listening, SHUT_RDWR); /* who comes now is refused, and does not wait */
     return NULL;
 }
 
