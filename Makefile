@@ -251,7 +251,9 @@ SERVICE_OBJECTS := $(filter-out $(OUT)/service/src/main.o,\
                    $(SERVICE_FROM_CORE:%=$(OUT)/core/src/%.o) $(OUT)/service/schema/sqlite.o \
                    $(OUT)/service/schema/postgresql.o $(OUT)/service/openapi.o $(OUT)/service/pages.o
 SERVICE_LIBRARY := $(OUT)/service/service.a
-SERVICE_TESTS   := $(call programs,tests/service/test_*.c)
+# test_memory brings an allocator of its own, which a sanitizer does too.
+SERVICE_TESTS   := $(filter-out $(if $(filter asan tsan,$(VARIANT)),%/test_memory),\
+                     $(call programs,tests/service/test_*.c))
 SERVICE_BENCHES := $(call programs,bench/service/*.c)
 POLICY          := $(OUT)/bench/policy/simulate
 POLICY_JOBS     := $(OUT)/bench/policy/jobs/simulate
