@@ -122,7 +122,7 @@ class World:
         self.token = self.command.json("token", "add", "--scope", "read", "--app", "shop", "--name", "keda")["token"]
 
     def rules(self, least: int, most: int, scaling: str = "on") -> None:
-        rule = f"{{name: default, dynos: {{min: {least}, max: {most}}}, window: 10, up: {{step: 3}}}}"
+        rule = f"{{name: default, dynos: {{min: {least}, max: {most}}}, window: 10, up: {{step: 3, wait: 1}}}}"
         text = f"processes:\n  web: {{scaling: {scaling}, rules: [{rule}]}}\n"
         self.command.done("rules", "put", "shop", "-", stdin=text)
 
