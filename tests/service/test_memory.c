@@ -21,6 +21,7 @@
 #include "false_clock.h"
 #include "heap.h"
 #include "ingest/commit.h"
+#include "json_read.h"
 #include "log.h"
 #include "notify/kinds.h"
 #include "notify/notify.h"
@@ -202,6 +203,35 @@ static void fail_each(const struct scenario *scenario) {
             look_for_leaks(scenario, number, all);
     }
     print_message("%ld allocations\n", count);
+}
+
+/* ---- JSON ----------------------------------------------------------------------------------- */
+
+static char word[80];
+static json_t *read_json;
+
+static void word_is_read(void) {
+    char text[sizeof word + 8];
+    int length = snprintf(text, sizeof text, "[\"%s\"]", word);
+    read_json = json_read(text, (size_t)length, 0, NULL);
+}
+
+static void is_the_word_or_none(bool failed) {
+    assert_true(json_ran_out() == failed);
+    json_forget();
+    if (failed) assert_null(read_json);
+    else assert_string_equal(json_string_value(json_array_get(read_json, 0)), word);
+    json_decref(read_json);
+}
+
+/* Of each length, since jansson's buffer for a word grows at some of them. */
+static void json_is_read(void **state) {
+    (void)state;
+    for (size_t length = 1; length < sizeof word; length++) {
+        memset(word, 'a', length);
+        word[length] = '\0';
+        fail_each(&(struct scenario){NULL, word_is_read, is_the_word_or_none});
+    }
 }
 
 /* ---- The store ------------------------------------------------------------------------------ */
@@ -932,7 +962,9 @@ static void the_api_answers(void **state) {
     control_free(control);
     live_free(live);
     keep_data();
+    const char *only = getenv("ONLY"); /* one call, by its place in the list: for a debugger */
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        if (only && strtoul(only, NULL, 10) != i) continue;
         question = &asked[i];
         print_message("%s\n", question->path);
         fail_each(&(struct scenario){api_is_there, is_asked, is_answered_or_refused});
@@ -944,6 +976,7 @@ static void the_api_answers(void **state) {
 int main(int count, char **arguments) {
     if (folder_is_database()) return 0; /* it is about a store that is a file */
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(json_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(data_is_opened, set_up, tear_down),
         cmocka_unit_test_setup_teardown(data_is_made, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_report_is_committed, set_up, tear_down),

@@ -57,6 +57,7 @@ LIBRARIES = {
     "passwords": (r"crypto_pwhash", "people/"),
     "time zones": (r"g_|tzset$|localtime|mktime$", "rules/zone.c"),
     "YAML": (r"yaml_", "rules/tree.c"),
+    "reading JSON": (r"json_load", "json_read.c"),  # what it guards against: json_read.h
 }
 
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "json_read.h"
 #include "platforms/client.h"
 
 enum { DEADLINE_MS = 25000, SOON_MS = 3000, LONGEST = 256 * 1024 };
@@ -69,7 +70,7 @@ static void ask(const char *method, const char *url, const char *const *headers,
     got->took_ms = ds_clock_monotonic_ms() - began_ms;
     memcpy(got->header, answer.header, sizeof got->header);
     memcpy(got->reason, answer.reason, sizeof got->reason);
-    got->json = json_loadb(answer.body.bytes ? answer.body.bytes : "", answer.body.length, 0, NULL);
+    got->json = json_read(answer.body.bytes ? answer.body.bytes : "", answer.body.length, 0, NULL);
     client_answer_free(&answer);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_read.h"
 #include "people/vault.h"
 #include "platforms/heroku_api.h"
 
@@ -57,7 +58,7 @@ struct platform_answer grant_find_app(const struct grant *grant, char *name, siz
 
 struct platform_answer grant_set_config(const struct grant *grant, const char *config) {
     json_t *list = json_array(), *body = json_pack("{s:o}", "config", list);
-    json_t *object = json_loads(config, 0, NULL), *value;
+    json_t *object = json_read_string(config, 0, NULL), *value;
     const char *name;
     json_object_foreach(object, name, value) {
         json_array_append_new(list, json_pack("{s:s, s:O}", "name", name, "value", value));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "addon/inside.h"
+#include "json_read.h"
 #include "log.h"
 #include "people/token.h"
 #include "store/driver.h"
@@ -67,7 +68,7 @@ static const char *text_of(const json_t *body, const char *name, size_t most) {
 }
 
 static json_t *read_body(struct api_call *call) {
-    json_t *body = json_loadb(call->body, call->body_length, 0, NULL);
+    json_t *body = json_read(call->body, call->body_length, 0, NULL);
     if (json_is_object(body)) return body;
     json_decref(body);
     addon_answer(call, 400, "the body must be a JSON object");

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "json_read.h"
 #include "platforms/platform.h"
 
 enum { LONGEST_FILE = 64 * 1024, LEAST_SECRET = 16, USUAL_HISTORY_DAYS = 30 };
@@ -73,7 +74,7 @@ bool addon_write_new(const char *path, const json_t *json, char *error, size_t s
 
 static json_t *parse(const char *text, const char *what, char *error, size_t size) {
     json_error_t mistake;
-    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &mistake);
+    json_t *json = json_read_string(text, JSON_REJECT_DUPLICATES, &mistake);
     if (json_is_object(json)) return json;
     if (json) snprintf(error, size, "%s must be a JSON object", what);
     else snprintf(error, size, "%s is no JSON: line %d: %.100s", what, mistake.line, mistake.text);

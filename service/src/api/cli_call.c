@@ -17,6 +17,7 @@
 
 #include "api/cli_inside.h"
 #include "clock.h"
+#include "json_read.h"
 #include "settings.h"
 
 enum { LONGEST_FILE = 1 << 20, TIMEOUT_MS = 120000 };
@@ -193,7 +194,7 @@ bool cli_call(struct cli *cli, const struct cli_request *request, struct cli_rep
                                    : call_here(cli, request, length, reply);
     if (!answered) return false;
     if (reply->body.length > 0)
-        reply->json = json_loadb(reply->body.bytes, reply->body.length, JSON_DECODE_ANY, NULL);
+        reply->json = json_read(reply->body.bytes, reply->body.length, JSON_DECODE_ANY, NULL);
     if (reply->status < 400) return true;
     if (cli->quiet) return false;
     const char *detail = json_string_value(json_object_get(reply->json, "detail"));

@@ -10,6 +10,7 @@
 
 #include "api/cli_inside.h"
 #include "clock.h"
+#include "json_read.h"
 #include "store/move.h"
 
 enum { DAY_S = 86400 };
@@ -84,7 +85,7 @@ static bool export_part(struct cli *cli, FILE *file, const char *day, int64_t *f
         done = false;
     }
     if (done && !day) {
-        json_t *head = json_loadb(reply.body.bytes, strcspn(reply.body.bytes, "\n"), 0, NULL);
+        json_t *head = json_read(reply.body.bytes, strcspn(reply.body.bytes, "\n"), 0, NULL);
         *first_s = json_integer_value(json_object_get(head, "first_day"));
         *last_s = json_integer_value(json_object_get(head, "last_day"));
         json_decref(head);

@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "json_read.h"
 #include "rules/zone.h"
 
 /* The years 1970 to 9999, in seconds: what is a moment at all. */
@@ -312,7 +313,7 @@ bool input_body(struct api_call *call, const struct field *fields, size_t count)
             api_problem(call, 415, "the body must be JSON, with Content-Type: application/json");
             return false;
         }
-        call->input = json_loadb(call->body, call->body_length, JSON_REJECT_DUPLICATES, &trouble);
+        call->input = json_read(call->body, call->body_length, JSON_REJECT_DUPLICATES, &trouble);
         if (!call->input) {
             api_problem(call, 400, "the body is not JSON: line %d, column %d: %.120s", trouble.line,
                         trouble.column, trouble.text);

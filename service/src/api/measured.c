@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/resources.h"
+#include "json_read.h"
 #include "series/query.h"
 #include "store/ledger.h"
 
@@ -136,7 +137,7 @@ static bool export_series(struct api_call *call, int64_t day_s) {
     size_t i, j;
     json_t *series, *signal;
     bool done = series_list_json(&list, call->store, call->app.id);
-    json_t *all = done && list.bytes ? json_loads(list.bytes, 0, NULL) : NULL;
+    json_t *all = done && list.bytes ? json_read_string(list.bytes, 0, NULL) : NULL;
     int64_t step_s = day_s + 29 * DAY_S > call->now_s ? 60 : HOUR_S;
     json_array_foreach(all, i, series) {
         const char *source = json_string_value(json_object_get(series, "source"));

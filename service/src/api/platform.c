@@ -13,6 +13,7 @@
 #include "api/resources.h"
 #include "clock.h"
 #include "control/control.h"
+#include "json_read.h"
 #include "people/token.h"
 #include "platforms/platform.h"
 #include "store/ledger.h"
@@ -259,7 +260,7 @@ struct wish {
 /* A kept credential goes to the address that it was given for, and to no other. */
 static bool same_address(const char *before, const json_t *now) {
     static const char *const names[] = {"api", "auth", "server"};
-    json_t *old = json_loads(before, 0, NULL);
+    json_t *old = json_read_string(before, 0, NULL);
     bool same = old != NULL;
     for (size_t i = 0; same && i < sizeof names / sizeof *names; i++) {
         const json_t *a = json_object_get(old, names[i]), *b = json_object_get(now, names[i]);

@@ -1,6 +1,5 @@
 /* From a request to its resource: who calls, which route, may they, in which transaction. */
 #define _GNU_SOURCE /* strdup, explicit_bzero */
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "api/input.h"
 #include "api/resources.h"
+#include "json_read.h"
 #include "log.h"
 #include "people/session.h"
 #include "rules/tree.h"
@@ -107,24 +107,16 @@ static _Thread_local bool memory_failed;
 
 void api_no_memory(void) { memory_failed = true; }
 
-static void *json_memory(size_t size) {
-    void *memory = malloc(size);
-    if (!memory) api_no_memory();
-    return memory;
-}
-
-static void watch_json(void) { json_set_alloc_funcs(json_memory, free); }
-
 void api_watch(struct api_call *call) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_json);
+    json_watch();
+    json_forget();
     memory_failed = false;
     call->failures = store_failures(call->store);
     call->text_failures = text_failures();
 }
 
 bool api_was_read(const struct api_call *call) {
-    return !memory_failed && !call->answer.failed && !call->headers.failed &&
+    return !memory_failed && !json_ran_out() && !call->answer.failed && !call->headers.failed &&
            text_failures() == call->text_failures && store_failures(call->store) == call->failures;
 }
 

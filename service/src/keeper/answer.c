@@ -11,6 +11,7 @@
 #include "addon/grant.h"
 #include "clock.h"
 #include "control/control.h"
+#include "json_read.h"
 #include "notify/channel.h"
 #include "text.h"
 
@@ -153,7 +154,7 @@ static bool open_app(const struct answerer *answerer, struct message *request,
     const char *hook_url = message_text(request);
     if (request->failed || !app || !kind || !settings) return false;
     opened->platform = platform_find(kind);
-    opened->settings = json_loads(settings, 0, NULL);
+    opened->settings = json_read_string(settings, 0, NULL);
     opened->about = about_credential(app, kind, opened->settings);
     opened->sealed = sealed != NULL;
     if (sealed) opened->secret = unseal(answerer, opened->about, app, sealed, length);

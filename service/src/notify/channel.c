@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "json_read.h"
 #include "notify/kinds.h"
 #include "platforms/client.h"
 #include "text.h"
@@ -63,7 +64,7 @@ char *channel_pack(const char *target, const char *secret) {
 }
 
 static bool unpack(struct target *target, const char *packed) {
-    target->json = json_loads(packed, 0, NULL);
+    target->json = json_read_string(packed, 0, NULL);
     target->address = json_string_value(json_object_get(target->json, "target"));
     target->secret = json_string_value(json_object_get(target->json, "secret"));
     return target->address && target->secret;

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "json_read.h"
 #include "platforms/platform.h"
 
 static bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
@@ -90,7 +91,7 @@ struct platform_answer platform_read_answer(struct platform_formation *formation
                                 "%s gave nothing: the number of dynos is what it should give", who);
     if (text[0] != '{') return read_number(formation, text, length, who);
     json_error_t error;
-    json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    json_t *object = json_read(text, length, JSON_REJECT_DUPLICATES, &error);
     if (!object)
         return platform_trouble(PLATFORM_FAILED, "%s gave JSON with a mistake in line %d: %.100s",
                                 who, error.line, error.text);

@@ -20,6 +20,7 @@
 #include <strings.h>
 
 #include "clock.h"
+#include "json_read.h"
 #include "log.h"
 #include "platforms/heroku_known.h"
 
@@ -416,7 +417,7 @@ static bool heroku_hook_right(const char *secret, const char *signature, const c
 }
 
 static bool heroku_hook_told(int64_t app, const char *body, size_t length) {
-    json_t *json = json_loadb(body, length, 0, NULL);
+    json_t *json = json_read(body, length, 0, NULL);
     const json_t *data = json_object_get(json, "data");
     const char *resource = json_string_value(json_object_get(json, "resource"));
     bool changed = false;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_read.h"
 #include "log.h"
 #include "platforms/client.h"
 
@@ -134,7 +135,7 @@ void heroku_reply_free(struct heroku_reply *reply) {
 static void take_answer(const struct heroku_call *call, const struct client_answer *answer,
                         struct heroku_reply *reply) {
     json_t *json =
-        json_loadb(answer->body.bytes ? answer->body.bytes : "", answer->body.length, 0, NULL);
+        json_read(answer->body.bytes ? answer->body.bytes : "", answer->body.length, 0, NULL);
     char *end;
     long remaining = strtol(answer->header, &end, 10);
     reply->status = answer->status;
@@ -206,7 +207,7 @@ static bool copy_member(char *to, const json_t *object, const char *name) {
 }
 
 static bool read_oauth(struct heroku_credential *credential, const char *secret) {
-    json_t *json = json_loads(secret, JSON_REJECT_DUPLICATES, NULL);
+    json_t *json = json_read_string(secret, JSON_REJECT_DUPLICATES, NULL);
     bool right = json && copy_member(credential->token, json, "access_token") &&
                  copy_member(credential->refresh, json, "refresh_token") &&
                  copy_member(credential->code, json, "code");
@@ -318,7 +319,7 @@ static struct platform_answer ask_for_token(const struct platform_app *app,
                                          .longest = 64 * 1024};
         client_call(&request, &answer);
         json_t *json =
-            json_loadb(answer.body.bytes ? answer.body.bytes : "", answer.body.length, 0, NULL);
+            json_read(answer.body.bytes ? answer.body.bytes : "", answer.body.length, 0, NULL);
         bool right = answer.status >= 200 && answer.status < 300;
         if (right) *secret = credential_of(json, credential, now_s);
         result = *secret ? platform_ok()

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "json_read.h"
 
 enum { LONGEST_ANSWER = 4 << 20, LONGEST_NAME = 253, LONGEST_SECRET = 8192, BUSY_WAIT_S = 60 };
 
@@ -112,7 +113,7 @@ void rest_call(const struct rest_call *call, struct rest_answer *answer) {
                                            .key = call->key};
     client_call(&request, &got);
     answer->status = got.status;
-    answer->json = json_loadb(got.body.bytes ? got.body.bytes : "", got.body.length, 0, NULL);
+    answer->json = json_read(got.body.bytes ? got.body.bytes : "", got.body.length, 0, NULL);
     keep_words(answer->words, message_of(answer->json));
     if (got.status < 200 || got.status >= 300)
         answer->answer = meaning(call, got.status, answer->words, &got);

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_read.h"
 #include "platforms/rest.h"
 
 enum { TOKEN = 400, HOUR_S = 3600, AHEAD_S = 600 };
@@ -33,7 +34,7 @@ enum { TOKEN = 400, HOUR_S = 3600, AHEAD_S = 600 };
 /* A token, or as renewed: {"token": "tk-...", "bearer": "...", "until": 1700000000}. Released by
  * the caller; NULL: it is none. */
 static json_t *read_secret(const char *secret) {
-    json_t *json = secret && *secret == '{' ? json_loads(secret, 0, NULL)
+    json_t *json = secret && *secret == '{' ? json_read_string(secret, 0, NULL)
                    : secret                 ? json_pack("{s:s}", "token", secret)
                                             : NULL;
     if (json_is_string(json_object_get(json, "token"))) return json;

@@ -14,6 +14,7 @@
 #include "addon/setup.h"
 #include "clock.h"
 #include "dynoscale.h"
+#include "json_read.h"
 #include "keeper/filter.h"
 #include "log.h"
 #include "store/move.h"
@@ -22,12 +23,6 @@ enum { API_WAITING_MOST = 256, RESERVED_FILES = 200, WAITING_BYTES = 32 << 20 };
 
 /* ---- Starting ---------------------------------------------------------------------------------
  */
-
-/* What came as JSON may have held a credential, of which nothing is to stay in this process. */
-static void free_wiped(void *memory) {
-    if (memory) sodium_memzero(memory, malloc_usable_size(memory));
-    free(memory);
-}
 
 static void prepare_process(struct service *service) {
     enum log_level level = LOG_INFO;
@@ -39,7 +34,7 @@ static void prepare_process(struct service *service) {
     signal(SIGXFSZ, SIG_IGN);
     /* Each arena keeps what its threads have freed; a few threads do not contend for two. */
     mallopt(M_ARENA_MAX, 2);
-    json_set_alloc_funcs(malloc, free_wiped);
+    json_watch();
     service->started_s = ds_clock_wall_ns() / 1000000000;
 }
 
