@@ -94,15 +94,62 @@ static const char *nobodys(void) {
     return hash;
 }
 
+/* $argon2id$v=19$m=32768,t=3,p=1$SALT$HASH, as password_hash makes it. */
+struct parts {
+    unsigned long long passes;
+    size_t memory;
+    unsigned char salt[crypto_pwhash_argon2id_SALTBYTES], hash[32];
+};
+
+static bool part_of(const char **text, unsigned char *bytes, size_t size) {
+    size_t length;
+    const char *end;
+    if (sodium_base642bin(bytes, size, *text, strlen(*text), NULL, &length, &end,
+                          sodium_base64_VARIANT_ORIGINAL_NO_PADDING) != 0)
+        return false;
+    *text = end + 1;
+    return length == size && (*end == '$' || *end == '\0');
+}
+
+static bool parts_of(const char *hash, struct parts *parts) {
+    unsigned long kilobytes, passes;
+    int length = 0;
+    sscanf(hash, crypto_pwhash_argon2id_STRPREFIX "v=19$m=%lu,t=%lu,p=1$%n", &kilobytes, &passes,
+           &length);
+    if (length == 0) return false;
+    parts->memory = kilobytes * 1024;
+    parts->passes = passes;
+    const char *text = hash + length;
+    return part_of(&text, parts->salt, sizeof parts->salt) &&
+           part_of(&text, parts->hash, sizeof parts->hash);
+}
+
+/* Not by libsodium's own comparison, which calls a password wrong if memory ran out. */
+static bool is_right(const char *hash, const char *password) {
+    struct parts parts;
+    unsigned char made[sizeof parts.hash];
+    errno = 0;
+    if (!parts_of(hash, &parts)) return false;
+    if (crypto_pwhash_argon2id(made, sizeof made, password, strlen(password), parts.salt,
+                               parts.passes, parts.memory, crypto_pwhash_ALG_ARGON2ID13) != 0) {
+        errno = ENOMEM;
+        return false;
+    }
+    bool right = sodium_memcmp(made, parts.hash, sizeof made) == 0;
+    errno = 0;
+    return right;
+}
+
 bool password_right(const char *hash, const char *password, bool *outdated) {
     *outdated = false;
+    errno = ENOMEM;
     if (sodium_init() < 0) return false;
     pthread_mutex_lock(&one_at_a_time);
     const char *compared = hash ? hash : nobodys();
-    errno = *compared ? 0 : ENOMEM;
-    bool right =
-        *compared && crypto_pwhash_argon2id_str_verify(compared, password, strlen(password)) == 0;
+    bool right = *compared && is_right(compared, password);
+    int trouble = *compared ? errno : ENOMEM;
     pthread_mutex_unlock(&one_at_a_time);
+    errno = trouble;
     if (!right || !hash) return false;
     *outdated = crypto_pwhash_argon2id_str_needs_rehash(hash, PASSES, MEMORY) != 0;
     return true;
