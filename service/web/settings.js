@@ -7,7 +7,7 @@ import { tell } from './tell.js';
 import { dynos, stamp, timeTag } from './words.js';
 
 const name = appName(), path = appPath(name);
-const KINDS = { command: 'a program on the service’s machine', ecs: 'Amazon ECS', fly: 'Fly.io', heroku: 'Heroku', kubernetes: 'Kubernetes', railway: 'Railway', render: 'Render', scalingo: 'Scalingo', webhook: 'a webhook' };
+const KINDS = { command: 'a program on the service’s machine', ecs: 'Amazon ECS', fly: 'Fly.io', heroku: 'Heroku', kubernetes: 'Kubernetes', pull: 'KEDA, or another scaler that asks', railway: 'Railway', render: 'Render', scalingo: 'Scalingo', webhook: 'a webhook' };
 let app = await frame({ app: name, page: 'settings' }).then(() => get(path));
 const admin = await may('admin');
 
@@ -70,6 +70,7 @@ const OTHERS = {
   scalingo: { fields: [['app', 'App at Scalingo'], ['region', 'Region']], named: 'type', secret: 'API token' },
   railway: { fields: [['environment', 'ID of the environment', true]], named: 'service-ID', secret: 'Project token' },
   ecs: { fields: [['region', 'Region', true], ['cluster', 'Cluster']], named: 'service', secret: 'KEY_ID:SECRET' },
+  pull: { fields: [], about: ['Nothing is called from here. The other scaler asks for the number at ', el('code', {}, `/api/v1${path}/processes/TYPE/wanted`), ', with a token that may read.'] },
 };
 
 // "web=shop-web worker=jobs" as an object; null where it is none.
@@ -83,7 +84,8 @@ function other(set) {
   const kind = el('select', { name: 'kind' }, Object.keys(OTHERS).map((one) => el('option', { value: one, selected: set?.kind === one }, KINDS[one])));
   const own = el('form', { class: 'stack' }, el('label', { class: 'field' }, el('span', {}, 'Platform'), kind), fields, el('p', {}, el('button', { class: 'b' }, 'Test and use')));
   const show = () => {
-    const { fields: list, named, secret, free } = OTHERS[kind.value], settings = set?.kind === kind.value ? set.settings : {};
+    const { fields: list, named, secret, free, about } = OTHERS[kind.value], settings = set?.kind === kind.value ? set.settings : {};
+    if (about) return fields.replaceChildren(el('p', { class: 'quiet' }, about));
     fields.replaceChildren(
       ...list.map(([key, label, required]) => el('label', { class: 'field' }, el('span', {}, label), key === 'ca' ? el('textarea', { name: 'set-ca', rows: '3', spellcheck: 'false' }, settings.ca ?? '')
         : el('input', { name: `set-${key}`, required: Boolean(required), autocomplete: 'off', spellcheck: 'false', value: settings[key] ?? null }))),
@@ -96,14 +98,14 @@ function other(set) {
   show();
   own.addEventListener('submit', async (event) => {
     event.preventDefault();
-    const processes = processesOf(own.elements.names.value);
+    const processes = processesOf(own.elements.names?.value ?? '');
     if (!processes) return notice(note('stop', 'stop', 'Names are written as TYPE=NAME, with blanks between them.'));
     const settings = Object.keys(processes).length ? { processes } : {};
     for (const [key] of OTHERS[kind.value].fields) {
       const value = own.elements[`set-${key}`].value.trim();
       if (value) settings[key] = value;
     }
-    const key = own.elements.key.value;
+    const key = own.elements.key?.value;
     const made = await trying(put(`${path}/platform`, { kind: kind.value, settings, ...(key ? { secret: key } : {}) })).catch(() => null);
     if (made) await platform();
   });

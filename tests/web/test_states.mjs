@@ -26,9 +26,10 @@ async function visit(path, options, body) {
   const { context, page, faults } = await open(chromium, service, options);
   await page.goto(service.url + path);
   await ready(page);
-  await body(page, context);
+  const result = await body(page, context);
   await context.close();
   assert.deepEqual(faults, []);
+  return result;
 }
 
 test('what one tab changes, another shows by itself', { skip }, () => visit(APP, {}, async (page, context) => {
@@ -386,7 +387,8 @@ test('a service that does not answer for long: the page says from when it is, an
   assert.deepEqual(faults, []);
 });
 
-test('a platform is set with the fields that it has', { skip }, () => visit(`${APP}/settings`, {}, async (page) => {
+// What the form of a platform sends, filled in by `fill`.
+const platformSent = (kind, fill) => visit(`${APP}/settings`, {}, async (page) => {
   let sent;
   await page.route('**/platform', async (route) => {
     if (route.request().method() !== 'PUT') return route.continue();
@@ -395,18 +397,30 @@ test('a platform is set with the fields that it has', { skip }, () => visit(`${A
   });
   await page.waitForSelector('#platform-form details', { state: 'attached' });
   await page.evaluate(() => { document.querySelector('#platform-form details').open = true; });
-  await page.selectOption('#platform-form [name=kind]', 'kubernetes');
-  await page.fill('[name=set-namespace]', 'prod');
-  await page.fill('[name=set-server]', 'https://cluster.example:6443');
-  await page.fill('#platform-form [name=names]', 'web=shop-web worker=statefulset/jobs');
-  await page.fill('#platform-form form:has([name=kind]) [name=key]', 'a-token');
+  await page.selectOption('#platform-form [name=kind]', kind);
+  await fill(page);
   await page.click('#platform-form form:has([name=kind]) button');
-  await until('it is sent', () => sent);
-  assert.deepEqual(sent, {
+  return until('it is sent', () => sent);
+});
+
+test('a platform is set with the fields that it has', { skip }, async () => {
+  assert.deepEqual(await platformSent('kubernetes', async (page) => {
+    await page.fill('[name=set-namespace]', 'prod');
+    await page.fill('[name=set-server]', 'https://cluster.example:6443');
+    await page.fill('#platform-form [name=names]', 'web=shop-web worker=statefulset/jobs');
+    await page.fill('#platform-form form:has([name=kind]) [name=key]', 'a-token');
+  }), {
     kind: 'kubernetes', secret: 'a-token',
     settings: { processes: { web: 'shop-web', worker: 'statefulset/jobs' }, namespace: 'prod', server: 'https://cluster.example:6443' },
   });
-}));
+});
+
+test('a scaler that asks for the number is a platform without fields, and is told where to ask', { skip }, async () => {
+  assert.deepEqual(await platformSent('pull', async (page) => {
+    await page.waitForSelector(`#platform-form code:has-text("/api/v1${APP}/processes/TYPE/wanted")`);
+    assert.equal(await page.locator('#platform-form form:has([name=kind]) input').count(), 0);
+  }), { kind: 'pull', settings: {} });
+});
 
 test('an export shows how far it is, can be stopped, and holds everything', { skip }, () => visit(`${APP}/settings`, {}, async (page) => {
   const [download] = await Promise.all([page.waitForEvent('download'), page.click('#export')]);
