@@ -16,12 +16,15 @@ _failed_once: List[Any] = []
 
 
 def pytest_configure() -> None:
-    # Started by a shell in the background, or by such a CI, we ignore these two, and so would
-    # every process that a test starts.
+    # Started by a shell in the background, or by such a CI, we ignore the first two, and with nohup
+    # the third, and so would every process that a test starts.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        # Not the default, which would end us when the terminal closes. exec makes it the default.
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_runtest_logreport(report: Any) -> None:

@@ -175,16 +175,17 @@ def test_what_terminal_suits_plots(
 
 
 def pair_of(demo: Any, sent: int, failed: int = 0, slow: int = 20) -> Any:
-    """An app and its twin with 40 slow seconds; of each, 120 rows were counted."""
+    """An app and its twin with 40 slow seconds and a p95 of 2.5 s; of each, 120 rows were counted."""
 
-    def app(name: str, slow_seconds: int) -> Any:
+    def app(name: str, slow_seconds: int, worst_p95_ms: int) -> Any:
         made = demo.demo.App(name, Path(), SimpleNamespace(log="what the server printed"), 0)
         made.rows, made.slow_seconds, made.worker_seconds = 120, slow_seconds, 180.4
+        made.worst_p95_ms = worst_p95_ms
         failure = "status 502" if failed else None
         made.traffic = SimpleNamespace(sent=sent, failed=failed, first_failure=failure)
         return made
 
-    return demo.demo.Pair("Rack on puma", app("rack", slow), app("rack-off", 40))
+    return demo.demo.Pair("Rack on puma", app("rack", slow, 150), app("rack-off", 40, 2500))
 
 
 @pytest.mark.parametrize(
@@ -210,5 +211,6 @@ def test_the_summary_has_the_numbers_of_all(demo: Any) -> None:
         ["requests", "sent", "120", "120"],
         ["rows", "counted", "120", "120"],
         ["slow", "seconds", "20", "40"],
+        ["worst", "p95", "150", "ms", "2.5", "s"],
         ["worker-seconds", "180", "180"],
     ]

@@ -116,9 +116,9 @@ class Process:
 
     def start(self: Started) -> Started:
         command = self.command
-        if signal.SIG_IGN in map(signal.getsignal, (signal.SIGINT, signal.SIGQUIT)):
-            # Started by a shell in the background; the servers are to know both all the same.
-            command = ["env", "--default-signal=INT,QUIT", *command]
+        if signal.SIG_IGN in map(signal.getsignal, (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)):
+            # Started by a shell in the background, or with nohup; the servers are to know all three.
+            command = ["env", "--default-signal=INT,QUIT,HUP", *command]
         with self.log_path.open("ab") as log:
             try:
                 self._process = subprocess.Popen(
