@@ -375,7 +375,7 @@ test-service: $(SERVICE_TESTS) ## the service's suite in C
 	@failed=0; for program in $^; do echo "# $$program"; $(OWN_PROC) $$program || failed=1; done; exit $$failed
 
 # In memory where that is a folder: half of the time is the disk's.
-test-memory: $(OUT)/tests/service/test_memory ## each allocation of the service made to fail in turn; hours
+test-memory: $(OUT)/tests/service/test_memory ## each allocation of the service made to fail in turn; a quarter of an hour
 	@ROUNDS=0 TMPDIR=$(or $(wildcard /dev/shm),/tmp) $(OWN_PROC) $<
 
 test-service-asan: ## the same under AddressSanitizer and UndefinedBehaviorSanitizer

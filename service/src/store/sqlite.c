@@ -290,6 +290,7 @@ static const char *const ends[ENDS] = {[BEGIN_WRITING] = "BEGIN IMMEDIATE",
 
 static bool compile_ends(struct sqlite_store *store) {
     for (int i = 0; i < ENDS; i++) {
+        sqlite3_finalize(store->ends[i]);
         if (sqlite3_prepare_v3(store->file, ends[i], -1, SQLITE_PREPARE_PERSISTENT, &store->ends[i],
                                NULL) == SQLITE_OK)
             continue;
@@ -437,11 +438,13 @@ static bool set_up(struct sqlite_store *store) {
     sqlite3_busy_timeout(store->file, BUSY_MS);
     sqlite3_db_config(store->file, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(store->file, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    return sqlite_run(&store->base, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                                    "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
-                                    "PRAGMA cache_size = -4096; PRAGMA secure_delete = ON;"
-                                    "PRAGMA wal_autocheckpoint = 4000;"
-                                    "PRAGMA journal_size_limit = 67108864");
+    if (!sqlite_run(&store->base, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                                  "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
+                                  "PRAGMA cache_size = -4096; PRAGMA secure_delete = ON;"
+                                  "PRAGMA wal_autocheckpoint = 4000;"
+                                  "PRAGMA journal_size_limit = 67108864"))
+        return false;
+    return compile_ends(store); /* those of before a PRAGMA are compiled anew when they run */
 }
 
 static struct sqlite_store *connect(const char *path, int flags) {
