@@ -547,9 +547,12 @@ static void buy_a_plan(void) {
     assert_true(store_commit(store));
 }
 
+static void set_the_same_platform(void) { set_platform(""); }
+
 static void each_change_of_the_app_is_a_reason_to_try_what_was_refused_again(void **state) {
     (void)state;
-    void (*const changes[])(void) = {pause_down, set_the_same_rules, set_the_zone, buy_a_plan};
+    void (*const changes[])(void) = {pause_down, set_the_same_rules, set_the_same_platform,
+                                     set_the_zone, buy_a_plan};
     pass(12, 20);
     write_file("on-set", "exit 77\n");
     set_rules(min_three);

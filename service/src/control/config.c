@@ -87,7 +87,8 @@ static void platform_changed(struct app_state *app) {
     }
 }
 
-/* What was refused may be tried again once something of the app was changed. */
+/* What was refused may be tried again once something of the app was changed, or its platform was
+ * set anew. */
 static void reconsider_refused(struct app_state *app) {
     for (int i = 0; i < app->process_count; i++) {
         struct process *process = app->processes[i];
@@ -158,6 +159,7 @@ struct found_app {
     char *kind, *settings;
     void *sealed;
     size_t sealed_length;
+    int64_t times_set;
     int plan_dynos; /* -1: no limit */
     struct found_orders *orders;
     size_t order_count;
@@ -222,7 +224,7 @@ static bool note_rules(void *context, int64_t app, int64_t version, int64_t at_s
 }
 
 static bool note_platform(void *context, int64_t app, const char *kind, const char *settings,
-                          const void *sealed, size_t sealed_length) {
+                          const void *sealed, size_t sealed_length, int64_t times_set) {
     struct found *found = context;
     struct found_app *one = find_found(found, app);
     if (!one) return true;
@@ -230,6 +232,7 @@ static bool note_platform(void *context, int64_t app, const char *kind, const ch
     one->settings = strdup(settings);
     one->sealed = sealed ? malloc(sealed_length + 1) : NULL;
     one->sealed_length = sealed_length;
+    one->times_set = times_set;
     if (one->sealed) memcpy(one->sealed, sealed, sealed_length);
     found->failed = found->failed || !one->kind || !one->settings || (sealed && !one->sealed);
     return !found->failed;
@@ -298,7 +301,7 @@ static bool take_rules(struct app_state *app, const struct found_app *found) {
 
 static void take_platform(struct app_state *app, struct found_app *found) {
     bool same = same_text(found->kind, app->platform_kind) &&
-                same_text(found->settings, app->settings) &&
+                same_text(found->settings, app->settings) && found->times_set == app->times_set &&
                 found->sealed_length == app->sealed_length &&
                 (found->sealed_length == 0 ||
                  memcmp(found->sealed, app->sealed, found->sealed_length) == 0);
@@ -309,6 +312,7 @@ static void take_platform(struct app_state *app, struct found_app *found) {
     app->settings = found->settings;
     app->sealed = found->sealed;
     app->sealed_length = found->sealed_length;
+    app->times_set = found->times_set;
     found->kind = found->settings = NULL;
     found->sealed = NULL;
     platform_changed(app);

@@ -88,8 +88,9 @@ struct app_state {
     char *platform_kind, *settings;  /* settings: JSON */
     void *sealed;
     size_t sealed_length;
-    int plan_dynos;  /* of a process type, at most, by the add-on's plan; -1: no limit */
-    int64_t changes; /* counts changes of all that, and of orders by people */
+    int64_t times_set; /* of the platform */
+    int plan_dynos;    /* of a process type, at most, by the add-on's plan; -1: no limit */
+    int64_t changes;   /* counts changes of all that, and of orders by people */
     struct process **processes;
     int process_count;
     bool busy;          /* a call is under way */

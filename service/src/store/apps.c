@@ -273,7 +273,8 @@ bool platform_put(struct store *store, int64_t app, const char *kind, const char
     struct query query = store_query(
         store, "INSERT INTO platform (app, kind, settings, sealed) VALUES (?1, ?2, ?3, ?4) "
                "ON CONFLICT (app) DO UPDATE SET kind = excluded.kind, "
-               "settings = excluded.settings, sealed = excluded.sealed");
+               "settings = excluded.settings, sealed = excluded.sealed, "
+               "times_set = platform.times_set + 1");
     query_int(&query, 1, app);
     query_text(&query, 2, kind);
     query_text(&query, 3, settings);
@@ -318,15 +319,16 @@ bool platform_get(struct store *store, int64_t app, char **kind, char **settings
 
 bool platform_each(struct store *store,
                    bool (*each)(void *context, int64_t app, const char *kind, const char *settings,
-                                const void *sealed, size_t sealed_length),
+                                const void *sealed, size_t sealed_length, int64_t times_set),
                    void *context) {
-    struct query query = store_query(store, "SELECT app, kind, settings, sealed FROM platform");
+    struct query query =
+        store_query(store, "SELECT app, kind, settings, sealed, times_set FROM platform");
     bool wanted = true;
     while (wanted && query_next(&query)) {
         size_t length;
         const void *sealed = column_blob(&query, 3, &length);
         wanted = each(context, column_int(&query, 0), column_text(&query, 1),
-                      column_text(&query, 2), sealed, length);
+                      column_text(&query, 2), sealed, length, column_int(&query, 4));
     }
     return query_end(&query) && wanted;
 }

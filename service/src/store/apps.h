@@ -71,10 +71,11 @@ bool platform_put(struct store *store, int64_t app, const char *kind, const char
 /* Copies that the caller frees; false where none is set. */
 bool platform_get(struct store *store, int64_t app, char **kind, char **settings, void **sealed,
                   size_t *sealed_length);
-/* Of every app that has one; what is given lives as long as the call. */
+/* Of every app that has one; what is given lives as long as the call. `times_set` differs once it
+ * was set anew, if only to the same. */
 bool platform_each(struct store *store,
                    bool (*each)(void *context, int64_t app, const char *kind, const char *settings,
-                                const void *sealed, size_t sealed_length),
+                                const void *sealed, size_t sealed_length, int64_t times_set),
                    void *context);
 bool platform_remove(struct store *store, int64_t app);
 /* Replaces a credential that is `before` still by one that was renewed. */
