@@ -15,7 +15,7 @@ const chromium = await browser();
 let failed = false;
 
 // Reports of all apps but the one that waits, as long as this runs, so that the pages show a living
-// service. Gives when each has a minute of them.
+// service. Gives when each has a minute of them, and the platform has said what runs.
 async function keepAlive() {
   const { apps } = await service.api('GET', '/apps');
   const addresses = [];
@@ -28,7 +28,7 @@ async function keepAlive() {
   }));
   await send();
   setInterval(send, 5000).unref();
-  await until('an app is heard', async () => (await service.api('GET', '/apps/shop-production')).processes.every((one) => Number.isFinite(one.queue_time?.ms) && !/no report/i.test(one.sentence)));
+  await until('an app is heard', async () => (await service.api('GET', '/apps/shop-production')).processes.every((one) => Number.isFinite(one.queue_time?.ms) && one.dynos?.ordered && !/no report|not known/i.test(one.sentence)));
 }
 try {
   await furnish(service);
