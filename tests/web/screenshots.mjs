@@ -17,7 +17,7 @@ let failed = false;
 // Reports of all apps but the one that waits, as long as this runs, so that the pages show a living
 // service. Gives when each has a minute of them, and the platform has said what runs.
 async function keepAlive() {
-  const { apps } = await service.api('GET', '/apps');
+  const begun = Date.now() / 1000, { apps } = await service.api('GET', '/apps');
   const addresses = [];
   for (const { name } of apps) if (name !== 'waiting-app') addresses.push([name, (await service.api('POST', `/apps/${name}/report-token`, {})).report_url]);
   const send = () => Promise.all(addresses.map(([name, address], i) => {
@@ -28,7 +28,7 @@ async function keepAlive() {
   }));
   await send();
   setInterval(send, 5000).unref();
-  await until('an app is heard', async () => (await service.api('GET', '/apps/shop-production')).processes.every((one) => Number.isFinite(one.queue_time?.ms) && one.dynos?.ordered && !/no report|not known/i.test(one.sentence)));
+  await until('an app is heard', async () => (await service.api('GET', '/apps/shop-production')).processes.every((one) => Number.isFinite(one.queue_time?.ms) && one.dynos?.ordered && one.decided > begun && !/no report|not known/i.test(one.sentence)));
 }
 try {
   await furnish(service);
