@@ -679,6 +679,19 @@ static void count_sentence(void *context, const char *sentence) {
     ++*(int *)context;
 }
 
+/* Points into what it is given. */
+static struct estimated estimated_of(struct history *history, struct capacity *capacity,
+                                     struct result *before, struct result *after) {
+    struct estimated all = {.history = history,
+                            .capacity = capacity,
+                            .in_force = &before->trial,
+                            .proposed = &after->trial,
+                            .in_force_totals = before->totals,
+                            .proposed_totals = after->totals};
+    estimate_actual(history, &all.actual);
+    return all;
+}
+
 static void the_verdict_compares_and_the_sentences_end(void **state) {
     (void)state;
     struct capacity capacity;
@@ -686,13 +699,7 @@ static void the_verdict_compares_and_the_sentences_end(void **state) {
     capacity_fit(&capacity, &history);
     struct result before = run(&history, &capacity, rule_of(RULE_STEPS, 4, 4), 0);
     struct result after = run(&history, &capacity, rule_of(RULE_STEPS, 8, 8), 1);
-    struct estimated all = {.history = &history,
-                            .capacity = &capacity,
-                            .in_force = &before.trial,
-                            .proposed = &after.trial,
-                            .in_force_totals = before.totals,
-                            .proposed_totals = after.totals};
-    estimate_actual(&history, &all.actual);
+    struct estimated all = estimated_of(&history, &capacity, &before, &after);
     struct text text = TEXT_EMPTY;
     estimate_verdict(&all, &text);
     assert_non_null(strstr(text.bytes, "100 % more dyno-hours (96 → 192)"));
@@ -709,13 +716,7 @@ static void of_workers_it_speaks_of_workers_and_jobs(void **state) {
     struct history history = known_jobs(240, 3, 4, &capacity);
     struct result before = run(&history, &capacity, rule_of(RULE_STEPS, 3, 3), 0);
     struct result after = run(&history, &capacity, rule_of(RULE_STEPS, 9, 9), 1);
-    struct estimated all = {.history = &history,
-                            .capacity = &capacity,
-                            .in_force = &before.trial,
-                            .proposed = &after.trial,
-                            .in_force_totals = before.totals,
-                            .proposed_totals = after.totals};
-    estimate_actual(&history, &all.actual);
+    struct estimated all = estimated_of(&history, &capacity, &before, &after);
     struct text text = TEXT_EMPTY;
     estimate_verdict(&all, &text);
     assert_non_null(strstr(text.bytes, "24 more worker-hours (12 → 36)"));
