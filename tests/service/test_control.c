@@ -41,35 +41,10 @@ static const char scale[] = "#!/bin/sh\n"
                             "set) echo \"$2 $3\" >>calls; . ./on-set; echo $3 >dynos-$2 ;;\n"
                             "esac\n";
 
-static const char *in_folder(const char *name) {
-    static char path[4][256];
-    static int next;
-    char *out = path[next++ % 4];
-    snprintf(out, sizeof path[0], "%s/%s", folder, name);
-    return out;
-}
-
-static void write_file(const char *name, const char *text) {
-    FILE *file = fopen(in_folder(name), "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
-
-static const char *slurp(const char *name) {
-    static char text[4096];
-    text[0] = '\0';
-    FILE *file = fopen(in_folder(name), "r");
-    if (!file) return text;
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    return text;
-}
-
 static void runs(int dynos) {
     char text[16];
     snprintf(text, sizeof text, "%d\n", dynos);
-    write_file("dynos-web", text);
+    folder_write(folder, "dynos-web", text);
 }
 
 static void set_platform(const char *extra) {
@@ -113,10 +88,10 @@ static int set_up(void **state) {
     const struct keeper_settings settings = {.folder = folder};
     keeper = keeper_here(&settings, error, sizeof error);
     if (!store || !live || !keeper) return -1;
-    write_file("scale", scale);
-    write_file("on-set", "");
-    write_file("on-read", "");
-    chmod(in_folder("scale"), 0700);
+    folder_write(folder, "scale", scale);
+    folder_write(folder, "on-set", "");
+    folder_write(folder, "on-read", "");
+    chmod(folder_path(folder, "scale"), 0700);
     runs(1);
     app = (struct app){.name = "shop", .zone = "Europe/Berlin", .created_s = now_s()};
     assert_true(store_begin(store));
@@ -165,7 +140,7 @@ static void pass(int seconds, int ms) {
     }
 }
 
-static const char *calls(void) { return slurp("calls"); }
+static const char *calls(void) { return folder_read(folder, "calls"); }
 
 static struct act last_act(void) {
     struct act act = {0};
@@ -359,7 +334,7 @@ static void old_readings_of_a_queue_remove_no_worker_while_its_broker_is_down(vo
     (void)state;
     set_rules("processes: {worker: {rules: [{name: default, dynos: {min: 0, max: 9}, window: 600,"
               " up: {threshold_ms: 10000}, down: {threshold_ms: 1000, wait: 120}}]}}");
-    write_file("dynos-worker", "6\n");
+    folder_write(folder, "dynos-worker", "6\n");
     pass_with_worker(620, true);
     assert_string_equal(calls(), "worker 5\n"); /* a window after the start */
     pass_with_worker(40, false);
@@ -407,7 +382,7 @@ static void a_process_that_leaves_the_rules_is_left_alone(void **state) {
     (void)state;
     pass(20, 20);
     set_rules("processes: {worker: {rules: [{name: default, dynos: {min: 0, max: 5}}]}}");
-    write_file("dynos-worker", "0\n");
+    folder_write(folder, "dynos-worker", "0\n");
     pass(20, 20);
     int64_t last = last_tick().situation.now;
     pass(30, 2000);
@@ -431,7 +406,7 @@ static int count_lines(const char *text) {
 static void an_order_that_fails_is_tried_again_with_growing_pauses(void **state) {
     (void)state;
     pass(12, 20);
-    write_file("on-set", "echo no such luck >&2; exit 1\n");
+    folder_write(folder, "on-set", "echo no such luck >&2; exit 1\n");
     set_rules(min_three);
     pass(20, 20);
     int after_twenty = count_lines(calls());
@@ -443,58 +418,58 @@ static void an_order_that_fails_is_tried_again_with_growing_pauses(void **state)
     assert_string_equal(last_tick().situation.trouble, act.trouble);
     pass(200, 20);
     assert_in_range(count_lines(calls()), after_twenty + 3, after_twenty + 9);
-    write_file("on-set", "");
+    folder_write(folder, "on-set", "");
     pass(90, 20);
     act = last_act();
     assert_int_equal(act.state, ACT_DONE);
     assert_int_equal(act.tries, count_lines(calls()));
-    assert_string_equal(slurp("dynos-web"), "3\n");
+    assert_string_equal(folder_read(folder, "dynos-web"), "3\n");
 }
 
 static void an_order_that_fails_and_is_wanted_no_more_is_not_tried_again(void **state) {
     (void)state;
     pass(12, 20);
-    write_file("on-set", "exit 1\n");
+    folder_write(folder, "on-set", "exit 1\n");
     set_rules(min_three);
     pass(10, 20);
     set_rules("processes: {web: {rules: [{name: default, dynos: {min: 1, max: 5}}]}}");
     pass(12, 20);
     assert_true(last_act().ended_s > 0);
     assert_int_equal(last_act().state, ACT_FAILED);
-    write_file("on-set", "");
+    folder_write(folder, "on-set", "");
     int before = count_lines(calls());
     pass(100, 70);
     assert_int_equal(count_lines(calls()), before);
-    assert_string_equal(slurp("dynos-web"), "1\n");
+    assert_string_equal(folder_read(folder, "dynos-web"), "1\n");
 }
 
 static void an_order_that_fails_is_replaced_where_another_number_is_wanted(void **state) {
     (void)state;
     pass(12, 20);
-    write_file("on-set", "exit 1\n");
+    folder_write(folder, "on-set", "exit 1\n");
     set_rules(min_three);
     pass(10, 20);
     int64_t first = last_act().id;
-    write_file("on-set", "");
+    folder_write(folder, "on-set", "");
     set_rules("processes: {web: {rules: [{name: default, dynos: {min: 4, max: 5}}]}}");
     pass(20, 20);
     struct act act = last_act();
     assert_true(act.id > first);
     assert_int_equal(act.state, ACT_DONE);
     assert_int_equal(act.to, 4);
-    assert_string_equal(slurp("dynos-web"), "4\n");
+    assert_string_equal(folder_read(folder, "dynos-web"), "4\n");
 }
 
 static void an_order_that_is_refused_waits_for_a_person(void **state) {
     (void)state;
     pass(12, 20);
-    write_file("on-set", "echo who are you >&2; exit 77\n");
+    folder_write(folder, "on-set", "echo who are you >&2; exit 77\n");
     set_rules(min_three);
     pass(120, 20);
     assert_string_equal(calls(), "web 3\n");
     assert_int_equal(last_act().state, ACT_REFUSED);
     assert_int_equal(last_tick().situation.act_state, ACT_REFUSED);
-    write_file("on-set", "");
+    folder_write(folder, "on-set", "");
     set_platform(", \"note\": 2");
     pass(12, 20);
     assert_string_equal(calls(), "web 3\nweb 3\n");
@@ -508,7 +483,7 @@ static void a_change_of_another_app_is_no_reason_to_try_what_was_refused_again(v
     assert_true(app_add(store, &other));
     assert_true(store_commit(store));
     pass(12, 20);
-    write_file("on-set", "exit 77\n");
+    folder_write(folder, "on-set", "exit 77\n");
     set_rules(min_three);
     for (int i = 0; i < 10; i++) {
         assert_true(store_begin(store));
@@ -554,7 +529,7 @@ static void each_change_of_the_app_is_a_reason_to_try_what_was_refused_again(voi
     void (*const changes[])(void) = {pause_down, set_the_same_rules, set_the_same_platform,
                                      set_the_zone, buy_a_plan};
     pass(12, 20);
-    write_file("on-set", "exit 77\n");
+    folder_write(folder, "on-set", "exit 77\n");
     set_rules(min_three);
     pass(12, 20);
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
@@ -570,17 +545,17 @@ static void each_change_of_the_app_is_a_reason_to_try_what_was_refused_again(voi
 static void a_change_that_comes_while_an_order_is_being_refused_counts(void **state) {
     (void)state;
     pass(12, 20);
-    write_file("on-set", "while ! [ -e go ]; do sleep 0.01; done; exit 77\n");
+    folder_write(folder, "on-set", "while ! [ -e go ]; do sleep 0.01; done; exit 77\n");
     set_rules(min_three);
     false_clock_advance_ms(1000);
     control_step(control); /* the order is under way */
     set_platform(", \"note\": 2");
     false_clock_advance_ms(1000);
     control_step(control); /* the change is known */
-    write_file("go", "");
+    folder_write(folder, "go", "");
     control_wait_for_calls(control);
     assert_string_equal(calls(), "web 3\n");
-    write_file("on-set", "");
+    folder_write(folder, "on-set", "");
     pass(12, 20);
     assert_string_equal(calls(), "web 3\nweb 3\n");
     assert_int_equal(last_act().state, ACT_DONE);
@@ -589,47 +564,47 @@ static void a_change_that_comes_while_an_order_is_being_refused_counts(void **st
 static void an_order_that_is_locked_out_by_a_release_is_kept(void **state) {
     (void)state;
     pass(12, 20);
-    write_file("on-set", "exit 75\n");
+    folder_write(folder, "on-set", "exit 75\n");
     set_rules(min_three);
     pass(30, 20);
     assert_int_equal(last_act().state, ACT_LOCKED);
     assert_int_equal(last_tick().situation.act_state, ACT_LOCKED);
-    write_file("on-set", "");
+    folder_write(folder, "on-set", "");
     pass(70, 20);
     assert_int_equal(last_act().state, ACT_DONE);
-    assert_string_equal(slurp("dynos-web"), "3\n");
+    assert_string_equal(folder_read(folder, "dynos-web"), "3\n");
 }
 
 /* The lock may be that of somebody who changes the number. */
 static void after_a_lock_nothing_is_ordered_before_the_number_was_read(void **state) {
     (void)state;
     pass(12, 20);
-    write_file("on-set", "echo 5 >dynos-web; exit 75\n");
-    write_file("on-read", "exit 1\n");
+    folder_write(folder, "on-set", "echo 5 >dynos-web; exit 75\n");
+    folder_write(folder, "on-read", "exit 1\n");
     set_rules(min_three);
     pass(40, 20);
     assert_string_equal(calls(), "web 3\n");
-    write_file("on-set", "");
-    write_file("on-read", "");
+    folder_write(folder, "on-set", "");
+    folder_write(folder, "on-read", "");
     pass(20, 20);
     assert_string_equal(calls(), "web 3\n");
-    assert_string_equal(slurp("dynos-web"), "5\n");
+    assert_string_equal(folder_read(folder, "dynos-web"), "5\n");
     assert_int_equal(last_tick().situation.ordered, 5);
 }
 
 static void a_lock_of_ten_minutes_loses_no_wish_and_makes_few_calls(void **state) {
     (void)state;
     pass(12, 20);
-    write_file("on-set", "exit 75\n");
+    folder_write(folder, "on-set", "exit 75\n");
     set_rules(min_three);
     pass(600, 20);
     assert_int_equal(last_act().state, ACT_LOCKED);
     int count = 0;
     for (const char *at = calls(); (at = strstr(at, "web 3\n")); at++) count++;
     assert_true(count >= 8 && count <= 20);
-    write_file("on-set", "");
+    folder_write(folder, "on-set", "");
     pass(80, 20);
-    assert_string_equal(slurp("dynos-web"), "3\n");
+    assert_string_equal(folder_read(folder, "dynos-web"), "3\n");
     assert_int_equal(last_act().state, ACT_DONE);
 }
 
@@ -642,7 +617,7 @@ static bool tells_of_lie(void *context, const struct ledger_tick *tick) {
 static void a_platform_that_does_not_do_what_it_says_is_found_out(void **state) {
     (void)state;
     pass(12, 20);
-    write_file("on-set", "exit 0\n");
+    folder_write(folder, "on-set", "exit 0\n");
     set_rules(min_three);
     pass(25, 20);
     assert_string_equal(calls(), "web 3\n");
@@ -654,9 +629,9 @@ static void a_platform_that_does_not_do_what_it_says_is_found_out(void **state) 
     assert_true(ledger_each(store, app.id, "web", 0, INT64_MAX, false, tells_of_lie, &told));
     assert_true(told);
     assert_int_equal(last_tick().situation.outside_count, 0);
-    write_file("on-set", "");
+    folder_write(folder, "on-set", "");
     pass(70, 20);
-    assert_string_equal(slurp("dynos-web"), "3\n");
+    assert_string_equal(folder_read(folder, "dynos-web"), "3\n");
     pass(40, 20);
     assert_int_equal(last_act().state, ACT_DONE);
 }
@@ -664,7 +639,7 @@ static void a_platform_that_does_not_do_what_it_says_is_found_out(void **state) 
 static void a_platform_that_is_slow_to_show_a_change_is_believed(void **state) {
     (void)state;
     pass(12, 20);
-    write_file("on-set", "echo $3 >later; exit 0\n");
+    folder_write(folder, "on-set", "echo $3 >later; exit 0\n");
     set_rules(min_three);
     pass(20, 20);
     runs(2);
@@ -679,7 +654,7 @@ static void a_platform_that_is_slow_to_show_a_change_is_believed(void **state) {
 static void an_answer_that_was_lost_is_found_in_the_next_reading(void **state) {
     (void)state;
     pass(12, 20);
-    write_file("on-set", "echo $3 >dynos-$2; kill -9 $$\n");
+    folder_write(folder, "on-set", "echo $3 >dynos-$2; kill -9 $$\n");
     set_rules(min_three);
     pass(1, 20);
     for (int i = 0; i < 12 && last_act().state != ACT_DONE; i++) pass(1, 20);
@@ -694,8 +669,8 @@ static void an_answer_that_was_lost_is_found_in_the_next_reading(void **state) {
 static void a_void_order_that_was_done_all_the_same_was_set_by_nobody_else(void **state) {
     (void)state;
     pass(12, 20);
-    write_file("on-set", "echo $3 >dynos-$2; kill -9 $$\n");
-    write_file("on-read", "exit 1\n");
+    folder_write(folder, "on-set", "echo $3 >dynos-$2; kill -9 $$\n");
+    folder_write(folder, "on-read", "exit 1\n");
     set_rules(min_three);
     pass(3, 20);
     assert_int_equal(last_act().to, 3);
@@ -703,7 +678,7 @@ static void a_void_order_that_was_done_all_the_same_was_set_by_nobody_else(void 
     for (int i = 0; i < 30 && !last_act().ended_s; i++) pass(1, 70);
     assert_int_equal(last_act().state, ACT_FAILED);
     assert_true(last_act().ended_s > 0);
-    write_file("on-read", "");
+    folder_write(folder, "on-read", "");
     pass(30, 70);
     assert_int_equal(last_tick().situation.ordered, 3);
     assert_int_equal(last_tick().situation.outside_count, 0);
@@ -732,13 +707,13 @@ static void a_change_by_somebody_else_is_noticed(void **state) {
 static void a_formation_that_can_not_be_read_grows_old_and_is_told(void **state) {
     (void)state;
     pass(30, 20);
-    write_file("on-read", "echo away >&2; exit 1\n");
+    folder_write(folder, "on-read", "echo away >&2; exit 1\n");
     pass(40, 20);
     struct ledger_tick tick = last_tick();
     assert_int_equal(tick.situation.ordered, 1);
     assert_true(tick.situation.formation_age >= 30);
     assert_string_equal(tick.situation.trouble, "./scale read web ended with status 1: away");
-    write_file("on-read", "");
+    folder_write(folder, "on-read", "");
     pass(20, 20);
     assert_true(last_tick().situation.formation_age < 15);
     assert_string_equal(last_tick().situation.trouble, "");
@@ -746,22 +721,23 @@ static void a_formation_that_can_not_be_read_grows_old_and_is_told(void **state)
 
 static void the_time_a_dyno_takes_to_start_is_learned(void **state) {
     (void)state;
-    write_file("on-read", "test -f up && up=$(cat up) || up=1; "
-                          "echo \"{\\\"ordered\\\": $(cat dynos-$2), \\\"up\\\": $up}\"; exit\n");
+    folder_write(folder, "on-read",
+                 "test -f up && up=$(cat up) || up=1; "
+                 "echo \"{\\\"ordered\\\": $(cat dynos-$2), \\\"up\\\": $up}\"; exit\n");
     pass(12, 20);
     set_rules(min_three);
     pass(30, 20);
     assert_int_equal(last_tick().situation.boot_s, -1);
-    write_file("up", "3");
+    folder_write(folder, "up", "3");
     pass(21, 20);
     assert_in_range(last_tick().situation.boot_s, 20, 45);
 }
 
 static void dynos_that_all_take_as_long_to_start_are_learned_from(void **state) {
     (void)state;
-    write_file("up", "1");
-    write_file("on-read",
-               "echo \"{\\\"ordered\\\": $(cat dynos-$2), \\\"up\\\": $(cat up)}\"; exit\n");
+    folder_write(folder, "up", "1");
+    folder_write(folder, "on-read",
+                 "echo \"{\\\"ordered\\\": $(cat dynos-$2), \\\"up\\\": $(cat up)}\"; exit\n");
     pass(12, 20);
     for (int dynos = 2; dynos <= 8; dynos++) {
         char rules[128], up[4];
@@ -770,7 +746,7 @@ static void dynos_that_all_take_as_long_to_start_are_learned_from(void **state) 
         snprintf(up, sizeof up, "%d", dynos);
         set_rules(rules);
         pass(30, 20);
-        write_file("up", up);
+        folder_write(folder, "up", up);
         pass(20, 20);
         assert_in_range(last_tick().situation.boot_s, 20, 45);
     }
@@ -792,7 +768,7 @@ static void kill_control(void) {
 /* An order that waits behind a fifo, and a control that dies meanwhile. */
 static void die_during_an_order(const char *script) {
     pass(12, 20);
-    write_file("on-set", script);
+    folder_write(folder, "on-set", script);
     set_rules(min_three);
     false_clock_advance_ms(10000);
     heard();
@@ -817,14 +793,14 @@ static void an_order_that_was_carried_out_before_a_restart_is_not_repeated(void 
 static void an_order_that_was_not_carried_out_before_a_restart_is_not_forgotten(void **state) {
     (void)state;
     die_during_an_order("exit 1\n");
-    write_file("on-set", "");
+    folder_write(folder, "on-set", "");
     assert_int_equal(last_act().state, ACT_UNDER_WAY);
     control = begin();
     /* Of another service's order it might be on its way still: that is waited for. */
     pass(folder_is_database() ? 100 : 30, 20);
     assert_string_equal(calls(), "web 3\nweb 3\n");
     assert_int_equal(last_act().state, ACT_DONE);
-    assert_string_equal(slurp("dynos-web"), "3\n");
+    assert_string_equal(folder_read(folder, "dynos-web"), "3\n");
 }
 
 static void
@@ -898,7 +874,7 @@ static void what_the_automatic_method_learns_lives_on_and_replays_to_the_bit(voi
     assert_true(ledger_memory(store, app.id, "web", &memory));
     assert_true(memory.learned.windows >= 3);
     pass_with_reports(300, 30, 400); /* over the hour; a tenth is slow: dynos are added */
-    assert_true(atoi(slurp("dynos-web")) > 1);
+    assert_true(atoi(folder_read(folder, "dynos-web")) > 1);
     check_replay_from(0, 45);
     check_replay_from(middle_s, 30);
     assert_true(ledger_compact(store, now_s(), NULL));
@@ -931,10 +907,10 @@ static void workers_are_scaled_by_jobs_and_that_replays_to_the_bit(void **state)
     (void)state;
     set_rules("processes: {worker: {rules: [{name: default, dynos: {min: 0, max: 9}, method: "
               "automatic, queues: [\"que:*\"]}]}}");
-    write_file("dynos-worker", "1\n");
+    folder_write(folder, "dynos-worker", "1\n");
     pass_with_batch(150, now_s(), 0);
     pass_with_batch(120, now_s(), 5000);
-    assert_true(atoi(slurp("dynos-worker")) > 3);
+    assert_true(atoi(folder_read(folder, "dynos-worker")) > 3);
     struct memory memory;
     assert_true(ledger_memory(store, app.id, "worker", &memory));
     assert_true(memory.job_starts > 0);
@@ -1075,7 +1051,7 @@ static void a_call_that_comes_after_its_lease_has_passed_is_not_made(void **stat
     control_wait_for_calls(control);
     assert_string_equal(calls(), "");
     pass(20, 20);
-    assert_string_equal(slurp("dynos-web"), "3\n");
+    assert_string_equal(folder_read(folder, "dynos-web"), "3\n");
     assert_string_equal(calls(), "web 3\n");
 }
 

@@ -61,18 +61,10 @@ static void open_keeper(void) {
 static char *kept;
 static size_t kept_length;
 
-static const char *in_folder(const char *name) {
-    static char path[4][300];
-    static int next;
-    char *out = path[next++ % 4];
-    snprintf(out, sizeof path[0], "%s/%s", folder, name);
-    return out;
-}
-
 /* The data as it is now is what each round begins with. Closes the store. */
 static void keep_data(void) {
     close_store();
-    FILE *file = fopen(in_folder("dynoscaled.db"), "rb");
+    FILE *file = fopen(folder_path(folder, "dynoscaled.db"), "rb");
     assert_non_null(file);
     fseek(file, 0, SEEK_END);
     kept_length = (size_t)ftell(file);
@@ -84,28 +76,11 @@ static void keep_data(void) {
 }
 
 static void begin_with_data(void) {
-    FILE *file = fopen(in_folder("dynoscaled.db"), "wb");
+    FILE *file = fopen(folder_path(folder, "dynoscaled.db"), "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(kept, 1, kept_length, file), kept_length);
     fclose(file);
     open_store();
-}
-
-static void write_file(const char *name, const char *text) {
-    FILE *file = fopen(in_folder(name), "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
-
-static const char *slurp(const char *name) {
-    static char text[4096];
-    text[0] = '\0';
-    FILE *file = fopen(in_folder(name), "r");
-    if (!file) return text;
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    return text;
 }
 
 /* Changes with each commit of others. */
@@ -479,8 +454,8 @@ static void add_app(void) {
                           "anna", now_s()) > 0 &&
                 platform_put(store, app.id, "command", settings, NULL, 0) &&
                 store_touch_config(store) && store_commit(store));
-    write_file("scale", scale);
-    chmod(in_folder("scale"), 0700);
+    folder_write(folder, "scale", scale);
+    chmod(folder_path(folder, "scale"), 0700);
 }
 
 static void settle(void) {
@@ -508,8 +483,8 @@ static void pass(int seconds) {
 
 static void one_dyno_runs(void) {
     begin_with_data();
-    write_file("dynos-web", "1\n");
-    remove(in_folder("calls"));
+    folder_write(folder, "dynos-web", "1\n");
+    remove(folder_path(folder, "calls"));
     live = live_new();
     false_clock_advance_ms(10000 - ds_clock_wall_ns() / 1000000 % 10000);
 }
@@ -533,8 +508,8 @@ static void a_tick_passes(void) {
 static void three_are_ordered_once(bool failed) {
     (void)failed;
     pass(120);
-    assert_string_equal(slurp("dynos-web"), "3\n");
-    assert_string_equal(slurp("calls"), "web 3\n");
+    assert_string_equal(folder_read(folder, "dynos-web"), "3\n");
+    assert_string_equal(folder_read(folder, "calls"), "web 3\n");
     struct replay_counts counts;
     assert_true(replay_run(store, &app, "web", 0, now_s() + 60, NULL, NULL, &counts));
     assert_true(counts.ticks >= 12);
@@ -869,7 +844,7 @@ static int64_t version;
 static void api_is_there(long number) {
     (void)number;
     begin_with_data();
-    assert_int_equal(sqlite3_open(in_folder("dynoscaled.db"), &other), SQLITE_OK);
+    assert_int_equal(sqlite3_open(folder_path(folder, "dynoscaled.db"), &other), SQLITE_OK);
     version = data_version(other);
 }
 

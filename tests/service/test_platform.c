@@ -21,6 +21,7 @@
 #include "platforms/client.h"
 #include "platforms/platform.h"
 #include "platforms/run.h"
+#include "support/folder.h"
 
 /* ---- A program ------------------------------------------------------------------------------ */
 
@@ -38,25 +39,17 @@ static int remove_folder(void **state) {
     return system(command);
 }
 
-static const char *in_folder(const char *name) {
-    static char path[4][128];
-    static int next;
-    char *out = path[next++ % 4];
-    snprintf(out, sizeof path[0], "%s/%s", folder, name);
-    return out;
-}
-
 static void write_program(const char *text) {
-    FILE *file = fopen(in_folder("scale"), "w");
+    FILE *file = fopen(folder_path(folder, "scale"), "w");
     assert_non_null(file);
     fprintf(file, "#!/bin/sh\n%s\n", text);
     fclose(file);
-    assert_int_equal(chmod(in_folder("scale"), 0700), 0);
+    assert_int_equal(chmod(folder_path(folder, "scale"), 0700), 0);
 }
 
 static char *slurp(const char *name) {
     static char text[4096];
-    FILE *file = fopen(in_folder(name), "r");
+    FILE *file = fopen(folder_path(folder, name), "r");
     assert_non_null(file);
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
     fclose(file);
@@ -177,7 +170,7 @@ static void the_status_says_whether_it_passes_and_the_last_line_of_errors_why(vo
 
 static void a_program_that_is_not_there_needs_a_person(void **state) {
     (void)state;
-    unlink(in_folder("scale"));
+    unlink(folder_path(folder, "scale"));
     struct platform_app app = program_app(NULL);
     struct platform_formation formation;
     struct platform_answer answer = command()->read(&app, "web", &formation);
@@ -188,7 +181,7 @@ static void a_program_that_is_not_there_needs_a_person(void **state) {
 
 /* Waits until nothing holds the lock of the file, as a process that lives would. */
 static void wait_for_lock(const char *name) {
-    int file = open(in_folder(name), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int file = open(folder_path(folder, name), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     assert_true(file >= 0);
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     assert_int_equal(fcntl(file, F_OFD_SETLKW, &lock), 0);
@@ -215,11 +208,11 @@ static void what_a_program_leaves_running_neither_holds_us_up_nor_is_killed(void
     struct platform_answer answer = command()->read(&app, "web", &formation);
     assert_int_equal(answer.result, PLATFORM_OK);
     assert_int_equal(formation.ordered, 4);
-    FILE *begin = fopen(in_folder("begin"), "w"), *end;
+    FILE *begin = fopen(folder_path(folder, "begin"), "w"), *end;
     assert_non_null(begin);
     fputs("go\n", begin);
     fclose(begin);
-    end = fopen(in_folder("end"), "r");
+    end = fopen(folder_path(folder, "end"), "r");
     char line[8] = "";
     assert_non_null(fgets(line, sizeof line, end));
     assert_string_equal(line, "done\n");
@@ -230,7 +223,8 @@ static void what_a_program_leaves_running_neither_holds_us_up_nor_is_killed(void
 static void a_program_inherits_no_descriptor_no_secret_and_no_blocked_signal(void **state) {
     (void)state;
     setenv("DYNOSCALED_KEY", "secret", 1);
-    int inherited = open(in_folder("ours"), O_CREAT | O_RDWR, 0600); /* not close-on-exec */
+    int inherited =
+        open(folder_path(folder, "ours"), O_CREAT | O_RDWR, 0600); /* not close-on-exec */
     assert_true(inherited > 2);
     sigset_t blocked, before;
     sigemptyset(&blocked);

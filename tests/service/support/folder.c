@@ -58,3 +58,31 @@ void folder_remove(char *path) {
     nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     free(path);
 }
+
+const char *folder_path(const char *folder, const char *name) {
+    static char path[4][600];
+    static int next;
+    char *out = path[next++ % 4];
+    snprintf(out, sizeof path[0], "%s/%s", folder, name);
+    return out;
+}
+
+void folder_write(const char *folder, const char *name, const char *text) {
+    FILE *file = fopen(folder_path(folder, name), "w");
+    if (!file) {
+        perror(folder_path(folder, name));
+        abort();
+    }
+    fputs(text, file);
+    fclose(file);
+}
+
+const char *folder_read(const char *folder, const char *name) {
+    static char text[4096];
+    text[0] = '\0';
+    FILE *file = fopen(folder_path(folder, name), "r");
+    if (!file) return text;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
