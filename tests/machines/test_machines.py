@@ -46,6 +46,20 @@ def kill_by_turns(fleet: Fleet, senders: Senders, seconds: float) -> None:
         service.start()
 
 
+def scale_through_ends(
+    senders: Senders, scaled: Scaled, end: Callable[[], object], start: Callable[[], object]
+) -> None:
+    """What the receivers stand on ends and starts again, three times; each time an app is scaled after it."""
+    for number in range(2, 5):
+        senders.wait_for_more()
+        end()
+        time.sleep(MOMENTS.random())
+        start()
+        senders.wait_for_more()
+        scaled.rules(number)
+        scaled.wait_for_call("end", number)
+
+
 def test_each_report_is_there_once_though_a_receiver_is_killed_each_five_seconds(
     tmp_path: Path, cluster: Cluster, fleet: Fleets
 ) -> None:
@@ -80,14 +94,7 @@ def test_each_report_is_there_once_though_the_database_is_restarted(
     scaled = Scaled(receivers)
     with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
         senders = Senders(receivers, front.port)
-        for number in range(2, 5):
-            senders.wait_for_more()
-            cluster.end(how)
-            time.sleep(MOMENTS.random())
-            cluster.start()
-            senders.wait_for_more()
-            scaled.rules(number)
-            scaled.wait_for_call("end", number)
+        scale_through_ends(senders, scaled, lambda: cluster.end(how), cluster.start)
         print(senders.finish(unbroken=True))
     assert scaled.overlaps() == []
 
@@ -186,14 +193,7 @@ def test_each_report_is_there_once_though_pgbouncer_is_restarted(
         scaled = Scaled(receivers)
         with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
             senders = Senders(receivers, front.port)
-            for number in range(2, 5):
-                senders.wait_for_more()
-                pool.kill()
-                time.sleep(MOMENTS.random())
-                pool.start()
-                senders.wait_for_more()
-                scaled.rules(number)
-                scaled.wait_for_call("end", number)
+            scale_through_ends(senders, scaled, pool.kill, pool.start)
             print(senders.finish(unbroken=True))
         assert scaled.overlaps() == []
 
