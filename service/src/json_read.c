@@ -108,5 +108,5 @@ json_t *json_read(const char *text, size_t length, size_t flags, json_error_t *m
 }
 
 json_t *json_read_string(const char *text, size_t flags, json_error_t *mistake) {
-    return json_read(text ? text : "", text ? strlen(text) : 0, flags, mistake);
+    return json_read(text, text ? strlen(text) : 0, flags, mistake);
 }

@@ -21,7 +21,8 @@ void json_watch(void);
 bool json_ran_out(void);
 void json_forget(void);
 
-/* As json_loadb: NULL with `mistake` (which may be NULL) where it is no JSON or memory ran out. */
+/* As json_loadb: NULL with `mistake` (which may be NULL) where it is no JSON or memory ran out. Of
+ * no length the text may be NULL. */
 json_t *json_read(const char *text, size_t length, size_t flags, json_error_t *mistake);
 /* The same of a text that ends with NUL; NULL is no JSON. */
 json_t *json_read_string(const char *text, size_t flags, json_error_t *mistake);

@@ -202,6 +202,7 @@ static void is_the_word_or_none(bool failed) {
 /* Of each length, since jansson's buffer for a word grows at some of them. */
 static void json_is_read(void **state) {
     (void)state;
+    assert_null(json_read(NULL, 0, 0, NULL));
     for (size_t length = 1; length < sizeof word; length++) {
         memset(word, 'a', length);
         word[length] = '\0';

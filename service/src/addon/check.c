@@ -70,7 +70,7 @@ static void ask(const char *method, const char *url, const char *const *headers,
     got->took_ms = ds_clock_monotonic_ms() - began_ms;
     memcpy(got->header, answer.header, sizeof got->header);
     memcpy(got->reason, answer.reason, sizeof got->reason);
-    got->json = json_read(answer.body.bytes ? answer.body.bytes : "", answer.body.length, 0, NULL);
+    got->json = json_read(answer.body.bytes, answer.body.length, 0, NULL);
     client_answer_free(&answer);
 }
 

@@ -134,8 +134,7 @@ void heroku_reply_free(struct heroku_reply *reply) {
 
 static void take_answer(const struct heroku_call *call, const struct client_answer *answer,
                         struct heroku_reply *reply) {
-    json_t *json =
-        json_read(answer->body.bytes ? answer->body.bytes : "", answer->body.length, 0, NULL);
+    json_t *json = json_read(answer->body.bytes, answer->body.length, 0, NULL);
     char *end;
     long remaining = strtol(answer->header, &end, 10);
     reply->status = answer->status;
@@ -318,8 +317,7 @@ static struct platform_answer ask_for_token(const struct platform_app *app,
                                          .private_addresses = app->private_addresses,
                                          .longest = 64 * 1024};
         client_call(&request, &answer);
-        json_t *json =
-            json_read(answer.body.bytes ? answer.body.bytes : "", answer.body.length, 0, NULL);
+        json_t *json = json_read(answer.body.bytes, answer.body.length, 0, NULL);
         bool right = answer.status >= 200 && answer.status < 300;
         if (right) *secret = credential_of(json, credential, now_s);
         result = *secret ? platform_ok()

@@ -113,7 +113,7 @@ void rest_call(const struct rest_call *call, struct rest_answer *answer) {
                                            .key = call->key};
     client_call(&request, &got);
     answer->status = got.status;
-    answer->json = json_read(got.body.bytes ? got.body.bytes : "", got.body.length, 0, NULL);
+    answer->json = json_read(got.body.bytes, got.body.length, 0, NULL);
     keep_words(answer->words, message_of(answer->json));
     if (got.status < 200 || got.status >= 300)
         answer->answer = meaning(call, got.status, answer->words, &got);

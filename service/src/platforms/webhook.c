@@ -73,8 +73,8 @@ static void call(const struct platform_app *app, const char *method, const char 
 
 /* A 422 that names the limit. */
 static struct platform_answer limited(const struct client_answer *answer, const char *method) {
-    json_t *object = json_read(answer->body.bytes ? answer->body.bytes : "", answer->body.length,
-                               JSON_REJECT_DUPLICATES, NULL);
+    json_t *object =
+        json_read(answer->body.bytes, answer->body.length, JSON_REJECT_DUPLICATES, NULL);
     json_t *limit = json_object_get(object, "limit");
     struct platform_answer result =
         platform_trouble(PLATFORM_REFUSED, "the webhook's receiver answered %s with 422", method);
