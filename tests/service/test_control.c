@@ -957,6 +957,82 @@ static void of_many_apps_each_goes_on_where_it_was_after_a_restart(void **state)
     }
 }
 
+static bool count_tick(void *context, const struct ledger_tick *tick) {
+    (void)tick;
+    ++*(int *)context;
+    return true;
+}
+
+static int ticks_since(int64_t id, int64_t from_s) {
+    int ticks = 0;
+    assert_true(ledger_each(store, id, "web", from_s, INT64_MAX, false, count_tick, &ticks));
+    return ticks;
+}
+
+static void after_a_start_the_first_answer_of_the_platform_is_decided_on_at_once(void **state) {
+    (void)state;
+    pass(12, 20);
+    kill_control();
+    assert_int_equal(mkfifo(folder_path(folder, "answer"), 0600), 0);
+    folder_write(folder, "on-read", "read line <answer\n");
+    control = begin();
+    control_step(control);
+    /* In a file the lease comes with the first tick, so what is begun before it is not done. */
+    if (!folder_is_database()) control_wait_for_calls(control);
+    control_step(control);
+    false_clock_advance_ms(1000);
+    heard();
+    control_step(control);
+    int64_t first_s = last_tick().situation.now;
+    assert_int_equal(first_s, now_s());
+    assert_int_equal(last_tick().situation.ordered, -1);
+    folder_write(folder, "answer", "go\n"); /* once the platform's program waits for it */
+    control_wait_for_calls(control);
+    control_step(control);
+    assert_int_equal(last_tick().situation.now, first_s); /* one tick a second at most */
+    assert_true(control_wait(control) <= 1000);
+    false_clock_advance_ms(1000);
+    control_step(control);
+    assert_int_equal(last_tick().situation.now, first_s + 1);
+    assert_int_equal(last_tick().situation.ordered, 1);
+    folder_write(folder, "on-read", "");
+    pass(20, 20);
+    assert_int_equal(ticks_since(app.id, first_s + 2) <= 2, true);
+    struct replay_counts counts;
+    assert_true(replay_run(store, &app, "web", 0, INT64_MAX, NULL, NULL, &counts));
+    assert_int_equal(counts.different + counts.broken, 0);
+}
+
+static void answers_that_come_one_after_another_are_one_tick_more_of_each_app(void **state) {
+    (void)state;
+    enum { APPS = 60, SECONDS = 6 };
+    static int64_t ids[APPS];
+    add_apps(ids, APPS);
+    assert_true(store_begin(store));
+    for (int i = 0; i < APPS; i++) assert_true(platform_put(store, ids[i], "pull", "{}", NULL, 0));
+    assert_true(store_touch_config(store));
+    assert_true(store_commit(store));
+    pass(1, 20);
+    kill_control();
+    false_clock_advance_ms(10000 - ds_clock_wall_ns() / 1000000 % 10000); /* a tick's moment */
+    control = begin();
+    assert_true(config_read(control));
+    for (int i = 0; i < APPS; i++) /* their platforms answer within so many seconds */
+        app_find(control, ids[i])->processes[0]->next_read_ms =
+            ds_clock_monotonic_ms() + 1100 + i % SECONDS * 1000;
+    int64_t begun_s = now_s();
+    control->tick_soon = true;
+    pass(9, 20);
+    for (int i = 0; i < APPS; i++) {
+        struct ledger_tick tick;
+        assert_int_equal(ticks_since(ids[i], begun_s), 2);
+        assert_true(ledger_last(store, ids[i], "web", INT64_MAX, &tick));
+        assert_true(tick.situation.ordered > 0);
+        assert_true(tick.situation.now <= begun_s + 4 + i % SECONDS);
+    }
+    assert_true(control_counts(control).decisions <= 2 * APPS + 2);
+}
+
 static void a_restart_in_the_second_of_a_tick_does_not_replace_it(void **state) {
     (void)state;
     pass(12, 20);
@@ -1094,6 +1170,8 @@ int main(void) {
         TEST(what_the_automatic_method_learns_lives_on_and_replays_to_the_bit),
         TEST(workers_are_scaled_by_jobs_and_that_replays_to_the_bit),
         TEST(of_many_apps_each_goes_on_where_it_was_after_a_restart),
+        TEST(after_a_start_the_first_answer_of_the_platform_is_decided_on_at_once),
+        TEST(answers_that_come_one_after_another_are_one_tick_more_of_each_app),
         TEST(a_restart_in_the_second_of_a_tick_does_not_replace_it),
         TEST(memory_and_ages_live_through_a_restart),
         TEST(a_change_while_the_service_was_down_is_noticed),

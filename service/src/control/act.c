@@ -322,6 +322,13 @@ static void note_price(struct control *control, struct process *process,
                  process->name, store_error(control->store));
 }
 
+/* It need not wait for the next tick to be decided for by what the platform said. */
+static void note_answer(struct control *control, struct process *process) {
+    if (!process->unanswered) return;
+    process->unanswered = false;
+    process->answered = control->answered = true;
+}
+
 void act_read(struct control *control, struct process *process, const struct call *call) {
     process->reading = false;
     if (call->void_lease) { /* asked again after the next tick, which takes the lease anew */
@@ -329,6 +336,7 @@ void act_read(struct control *control, struct process *process, const struct cal
         return;
     }
     schedule_reading(control, process);
+    note_answer(control, process);
     if (call->answer.result != PLATFORM_OK) {
         if (strcmp(process->trouble, call->answer.trouble) != 0)
             log_line(LOG_WARN, "control", "%s %s: its dynos can't be read: %s", process->app->name,
@@ -436,6 +444,7 @@ static void read_pulled(struct control *control, struct process *process) {
     process->formation.ordered = process->known = judge(control, process, ordered);
     process->trouble[0] = '\0';
     schedule_reading(control, process);
+    note_answer(control, process);
 }
 
 /* An order is done as soon as it is given: whoever runs the dynos asks for the number. */

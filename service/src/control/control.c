@@ -137,12 +137,20 @@ static void count_tick(struct control *control, int64_t now_s, int64_t began_ns)
     pthread_mutex_unlock(&control->lock_inbox);
 }
 
-/* `soon`: something was changed; a tick between the usual ones, at most one a second. */
+/* `soon`: something was changed; a tick between the usual ones, at most one a second. Where first
+ * answers came, one of those that they are of. */
 static void tick_if_due(struct control *control, bool soon) {
     int64_t now_s = control_now_s(), began_ns = ds_clock_wall_ns();
     bool due = now_s >= control->next_tick_s;
     control->tick_soon = control->tick_soon || soon;
-    if (!due && !(control->tick_soon && now_s > control->last_tick_s)) return;
+    if (!due && now_s <= control->last_tick_s) return;
+    if (!due && !control->tick_soon) {
+        if (!control->answered) return;
+        tick_answered(control, now_s);
+        control->last_tick_s = now_s;
+        control->next_scan_ms = 0;
+        return;
+    }
     if (due && now_s >= control->next_tick_s + LATE_S) control->counts.late_ticks++;
     control->tick_soon = false;
     control->next_tick_s = tick_after(control, now_s);
@@ -183,7 +191,8 @@ int64_t control_wait(const struct control *control) {
                           : control->next_scan_ms - ds_clock_monotonic_ms();
     if (scan_ms < LEAST_PAUSE_MS) scan_ms = LEAST_PAUSE_MS;
     if (scan_ms < wait_ms) wait_ms = scan_ms;
-    if (control->tick_soon && wait_ms > 1000 - wall_ms % 1000) wait_ms = 1000 - wall_ms % 1000;
+    bool soon = control->tick_soon || control->answered;
+    if (soon && wait_ms > 1000 - wall_ms % 1000) wait_ms = 1000 - wall_ms % 1000;
     /* What others change is looked for, and the lease is renewed, between the ticks. */
     int64_t most_ms = control->follow ? SHARED_PAUSE_MS : MOST_PAUSE_MS;
     if (wait_ms > most_ms) wait_ms = most_ms;

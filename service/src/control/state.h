@@ -56,6 +56,8 @@ struct process {
     int64_t told_cents;                /* the price that the platform told last; -1: none */
     char trouble[SITUATION_TEXT_SIZE]; /* of the last reading; "" */
     bool reading;
+    bool unanswered; /* at its last decision the platform had not answered once */
+    bool answered;   /* it has since: decided for before the next tick */
     bool read_first; /* no order before a reading: something else held the formation */
 
     struct act act;     /* the newest; id 0: none */
@@ -162,6 +164,7 @@ struct control {
     int64_t wall_ms, monotonic_ms;    /* of the last look at both clocks; wall 0: none */
     int64_t clock_jump_s;             /* since the last tick */
     bool tick_soon;
+    bool answered; /* a process has an answer that its last decision waited for */
     struct control_counts counts;
     int64_t next_scan_ms; /* when a call is next due */
     int64_t next_compact_ms;
@@ -223,6 +226,9 @@ void control_forget_all(struct control *control);
 
 /* tick.c: decides for all processes, or for none where the store failed. */
 void tick_all(struct control *control, int64_t now_s);
+/* The same for those alone whose platform gave its first answer since they were decided for, so that
+ * thousands of them, after a start, are decided for once more each and not once for each answer. */
+void tick_answered(struct control *control, int64_t now_s);
 
 /* compact.c: begins to fold what is old, where that is due. */
 bool compact_begin(struct control *control, char *error, size_t size);

@@ -36,6 +36,8 @@ static void decide_one(struct control *control, struct process *process, int64_t
     situation_build(control, process, rule, now_s, &tick->situation);
     decide(&tick->situation, rule, &process->after, &tick->decision);
     process->ticked = true;
+    process->answered = false;
+    process->unanswered = process->app->platform && process->formation_ms < 0 && !*process->trouble;
 }
 
 static bool may_decide(const struct process *process) {
@@ -100,13 +102,15 @@ static void write_all(struct control *control, struct process **processes, int c
     control->standing_by = !held;
 }
 
-static int collect(struct control *control, struct process **processes) {
+static int collect(struct control *control, bool answered, struct process **processes) {
     int count = 0;
     for (int i = 0; i < control->app_count; i++) {
         struct app_state *app = control->apps[i];
         for (int j = 0; j < app->process_count; j++) {
-            app->processes[j]->ticked = false;
-            if (may_decide(app->processes[j])) processes[count++] = app->processes[j];
+            struct process *process = app->processes[j];
+            process->ticked = false;
+            if (answered && !process->answered) continue;
+            if (may_decide(process)) processes[count++] = process;
         }
     }
     return count;
@@ -118,7 +122,8 @@ static int process_count(const struct control *control) {
     return count;
 }
 
-static void decide_all(struct control *control, int64_t now_s) {
+/* `answered`: for those alone that have an answer which their last decision waited for. */
+static void decide_for(struct control *control, bool answered, int64_t now_s) {
     int most = process_count(control);
     struct process **processes = calloc((size_t)most + 1, sizeof *processes);
     if (!processes) return;
@@ -126,20 +131,38 @@ static void decide_all(struct control *control, int64_t now_s) {
     if (!processes_load(control))
         log_line(LOG_ERROR, "control", "what was decided before can't be read: %s",
                  store_error(control->store));
-    int count = collect(control, processes);
+    int count = collect(control, answered, processes);
     for (int i = 0; i < count; i++) decide_one(control, processes[i], now_s);
     write_all(control, processes, count, now_s);
     free(processes);
 }
 
 /* Of several services one decides; all keep the live windows, so that another can at once. */
-void tick_all(struct control *control, int64_t now_s) {
+static void tick(struct control *control, bool answered, int64_t now_s) {
     bool read = !control->follow || follow_read(control->follow, control->store, now_s);
     if (!read)
         log_line(LOG_ERROR, "control", "what was reported can't be read: %s",
                  store_error(control->store));
-    if (read && lease_keep(control)) decide_all(control, now_s);
+    if (read && lease_keep(control)) decide_for(control, answered, now_s);
+    control->answered = false;
+}
+
+static bool was_ticked(const struct app_state *app) {
+    for (int i = 0; i < app->process_count; i++)
+        if (app->processes[i]->ticked) return true;
+    return false;
+}
+
+void tick_all(struct control *control, int64_t now_s) {
+    tick(control, false, now_s);
     live_expire(control->live, now_s);
     for (int i = 0; i < control->app_count && control->tell; i++)
         control->tell(control->tell_context, control->apps[i]->id);
+}
+
+void tick_answered(struct control *control, int64_t now_s) {
+    tick(control, true, now_s);
+    for (int i = 0; i < control->app_count && control->tell; i++)
+        if (was_ticked(control->apps[i]))
+            control->tell(control->tell_context, control->apps[i]->id);
 }
