@@ -90,7 +90,7 @@ test-deb: build-service ## that package in a new Debian: RELEASES="bookworm trix
 .PHONY: wheels gems release-check
 
 # PYTHONS=3.13 ONLY=x86_64-linux: some of them.
-wheels: ## every wheel into build/packages: CPython 3.9 to 3.14, Linux and macOS, two processors
+wheels: ## every wheel into build/packages: CPython 3.9 to 3.15, Linux and macOS, two processors
 	$(call install,package)
 	@$(PYTHON) release/wheels.py $(PYTHONS:%=--python %) $(ONLY:%=--only %)
 

@@ -15,7 +15,7 @@ import tools
 
 HEADERS = tools.BUILD / "headers"
 # The releases of Debian that have a version's headers.
-PYTHONS = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie", "3.14": "forky"}
+PYTHONS = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie", "3.14": "forky", "3.15": "forky"}
 RUBIES = {"3.1": "bookworm", "3.3": "trixie"}
 # Where else interpreters are: pyenv's, those of GitHub's runners and of uv.
 PLACES = [

@@ -20,7 +20,7 @@ import headers
 import tools
 import zig
 
-VERSIONS = ["3.9", "3.10", "3.11", "3.12", "3.13", "3.13t", "3.14", "3.14t"]
+VERSIONS = ["3.9", "3.10", "3.11", "3.12", "3.13", "3.13t", "3.14", "3.14t", "3.15", "3.15t"]
 PACKAGE = tools.ROOT / "python" / "dynoscale"
 BINDING = sorted((tools.ROOT / "ext" / "python").glob("*.c"))
 MOMENT = (1980, 1, 1, 0, 0, 0)  # so that two builds are the same to the byte

@@ -94,6 +94,6 @@ def test_a_tag_at_another_commit_is_lacking(checkout: Path) -> None:
 
 
 def test_a_python_with_a_wheel_and_no_classifier_is_lacking(checkout: Path) -> None:
-    replace(checkout / "setup.py", '"Programming Language :: Python :: 3.14",', "")
+    replace(checkout / "setup.py", '"Programming Language :: Python :: 3.15",', "")
     commit(checkout)
-    assert lacking(checkout) == ["setup.py: there is a wheel for Python 3.14, and no classifier"]
+    assert lacking(checkout) == ["setup.py: there is a wheel for Python 3.15, and no classifier"]

@@ -25,7 +25,7 @@ import wheels as release  # noqa: E402
 
 # Where this machine's interpreters are lent to: pip before 24 knows no free-threaded ones.
 LENT = "trixie"
-DEBIANS = {"bullseye": ["3.9"], "bookworm": ["3.11"], "trixie": ["3.13"], "sid": ["3.14"]}
+DEBIANS = {"bullseye": ["3.9"], "bookworm": ["3.11"], "trixie": ["3.13"], "sid": ["3.14", "3.15"]}
 OTHERS = [v for v in release.VERSIONS if v not in sum(DEBIANS.values(), [])]
 INSTALL = "apt-get install -q -y --no-install-recommends"
 REQUESTS = """

