@@ -30,7 +30,7 @@ UPDATE = "apt-get update -q"
 SERVE = """
 serve() {
     rm -f /tmp/serve.log; touch /tmp/serve.log
-    ( set -a; . /etc/dynoscaled.env; DYNOSCALED_DATA=/var/lib/dynoscaled
+    ( set -a; . /etc/dynoscaled.key; . /etc/dynoscaled.env; DYNOSCALED_DATA=/var/lib/dynoscaled
       # Somebody else may have the usual port.
       DYNOSCALED_LISTEN=127.0.0.1:0; umask 077
       exec setpriv --reuid dynoscaled --regid dynoscaled --clear-groups --no-new-privs \
@@ -121,6 +121,7 @@ def test_it_installs_runs_upgrades_with_its_data_and_goes_without_a_trace(
         "dynoscaled:dynoscaled 700",
         "root:root 600",
     ]
+    assert done(machine, "stat -c '%U:%G %a' /etc/dynoscaled.key").split("\n")[0] == "root:root 600"
     assert "multi-user.target.wants/dynoscaled.service" in " ".join(traces(machine))
     assert "dynoscaled 2." in done(machine, "dynoscaled --version")
 
@@ -129,7 +130,15 @@ def test_it_installs_runs_upgrades_with_its_data_and_goes_without_a_trace(
     done(machine, "dynoscaled app add other --zone UTC; dynoscaled backup /tmp/copy")
     done(machine, "sed -i 's/^#DYNOSCALED_PUBLIC_URL.*/DYNOSCALED_PUBLIC_URL=https:\\/\\/a.example/' /etc/dynoscaled.env")
 
+    # As versions before had it: the key in the folder. It is taken over, and gone from there.
+    done(machine, "cut -d= -f2- /etc/dynoscaled.key >/tmp/key; rm /etc/dynoscaled.key /var/lib/dynoscaled/key")
+    done(machine, "install -m 600 -o dynoscaled -g dynoscaled /tmp/key /var/lib/dynoscaled/key")
     done(machine, f"{INSTALL} -o Dpkg::Options::=--force-confold /packages/second.deb")
+    assert done(machine, "stat -c '%U:%G %a' /etc/dynoscaled.key").split("\n")[0] == "root:root 600"
+    assert done(machine, "readlink /var/lib/dynoscaled/key").strip() == "/etc/dynoscaled.key"
+    done(machine, '[ "$(cut -d= -f2- /etc/dynoscaled.key)" = "$(cat /tmp/key)" ]; rm /tmp/key')
+    done(machine, "! setpriv --reuid dynoscaled --regid dynoscaled --clear-groups cat /var/lib/dynoscaled/key")
+    assert "leads to a key that only root reads" in done(machine, "dynoscaled doctor || true")
     assert built.second.name.split("_")[1] in done(machine, "dpkg-query -W dynoscaled")
     listed = done(machine, f"{SERVE}\nserve; dynoscaled app list; end")
     assert "shop" in listed and "other" in listed
@@ -214,6 +223,10 @@ def test_its_unit_runs_in_its_sandbox_under_a_real_systemd(built: Built, machine
         for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000"):
             assert line in status
         assert run(f"stat -c %U /proc/{process}").strip() == "dynoscaled"
+        # The process that hears the network was given the key, and neither has it still nor can get it.
+        assert "DYNOSCALED_KEY" in run("cat /etc/dynoscaled.key")
+        run(f'key=$(cut -d= -f2- /etc/dynoscaled.key); ! grep -qaF "$key" /proc/{process}/environ')
+        run("! setpriv --reuid dynoscaled --regid dynoscaled --clear-groups cat /var/lib/dynoscaled/key")
 
         run("dynoscaled app add shop --zone UTC && dynoscaled rules put shop /root/rules.yaml")
         run("dynoscaled platform set shop command -- /usr/local/bin/scale")

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 from typing import Any, Dict
@@ -16,7 +17,7 @@ import pytest
 from conftest import Started
 from dynoscaled import Command, is_there, keepers, wait_for
 from platform_apis import Render
-from service import Service
+from service import PROGRAM, Service
 
 RULES = "processes: {web: {scaling: on, rules: [{name: default, dynos: {min: 3, max: 5}}]}}\n"
 
@@ -80,6 +81,93 @@ def test_the_process_that_hears_the_network_holds_no_credential_and_no_key(serve
     environment = Path(f"/proc/{service.pid}/environ").read_bytes()
     assert not [name for name, secret in secrets.items() if secret.encode() in environment]
     api.stop()
+
+
+# All that a program of the service's user can get hold of: files, environments, memory, descriptors. It
+# is what a process that was taken over can have run, without the filters that it has itself.
+THIEF = """\
+#!/usr/bin/python3
+import glob, os, re, sys
+if sys.argv[2:3] != ["read"]:
+    sys.exit(1)
+found = open(sys.argv[1] + "/found.part", "wb")
+def take(path, size=-1):
+    try:
+        with open(path, "rb", buffering=0) as file:
+            found.write(path.encode() + b": " + file.read(size) + b"\\n")
+    except (OSError, ValueError):
+        pass
+for place, _, names in os.walk(sys.argv[1]):
+    for name in names:
+        if not name.startswith("found") and os.path.isfile(os.path.join(place, name)):
+            take(os.path.join(place, name))
+for process in glob.glob("/proc/[0-9]*"):
+    try:
+        if int(re.search(r"Uid:.(\\d+)", open(process + "/status").read())[1]) != os.getuid():
+            continue
+    except OSError:
+        continue
+    for name in ("environ", "cmdline", "auxv"):
+        take(process + "/" + name)
+    for name in glob.glob(process + "/fd/*"):
+        if os.path.isfile(name):
+            take(name)
+    try:
+        with open(process + "/mem", "rb", buffering=0) as memory:
+            for line in open(process + "/maps"):
+                begin, end, rights = re.match(r"(\\w+)-(\\w+) (\\S+)", line).groups()
+                if not rights.startswith("rw") or process == "/proc/%d" % os.getpid():
+                    continue
+                try:
+                    memory.seek(int(begin, 16))
+                    found.write(memory.read(int(end, 16) - int(begin, 16)))
+                except (OSError, ValueError):
+                    pass
+    except OSError:
+        pass
+found.close()
+os.rename(found.name, sys.argv[1] + "/found")
+print(1)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to be two users")
+@pytest.mark.parametrize("place", ["environment", "folder"])
+def test_the_services_user_can_not_get_a_key_that_root_gave_it(tmp_path: Path, place: str) -> None:
+    user = 12345
+    key = base64.b64encode(os.urandom(32)).decode()
+    for folder in tmp_path.parents:
+        if folder.stat().st_uid == os.geteuid() and Path("/tmp") in folder.parents:
+            folder.chmod(folder.stat().st_mode | 0o11)
+    tmp_path.chmod(0o755)
+    program, start = tmp_path / "dynoscaled", tmp_path / "start"
+    shutil.copy(os.environ.get("TEST_DYNOSCALED") or PROGRAM, program)
+    start.write_text(f'#!/bin/sh\nexec setpriv --reuid {user} --regid {user} --clear-groups "{program}" "$@"\n')
+    thief = tmp_path / "thief"
+    thief.write_text(THIEF)
+    for path in (start, thief):
+        path.chmod(0o755)
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    file = (tmp_path if place == "environment" else data) / "key"
+    file.write_text(f"DYNOSCALED_KEY={key}\n")
+    file.chmod(0o600)
+    if place == "environment":
+        (data / "key").symlink_to(file)  # as the package does it, for commands of root's
+    for path in (data, data / "key"):
+        os.chown(path, user, user, follow_symlinks=False)
+    env = {"DYNOSCALED_KEY": key} if place == "environment" else {}
+    with Service(tmp_path, "--tick-s", "1", data=data, program=start, env=env).start() as service:
+        command = Command(data)
+        command.done("app", "add", "shop-of-the-test")
+        command.done("platform", "set", "shop-of-the-test", "command", "--", str(thief), str(data))
+        wait_for((data / "found").exists, "what it found")
+        found = (data / "found").read_bytes()
+        assert b"shop-of-the-test" in found  # so files and memory were read
+        assert f"/proc/{service.pid}/environ".encode() in found
+        known = key.encode() in found or base64.b64decode(key) in found
+        assert known == (place == "folder")
+        service.stop()
 
 
 def test_the_keepers_listen_to_nothing_and_the_service_starts_nothing(serve: Started) -> None:

@@ -134,6 +134,14 @@ def test_a_service_with_another_key_is_refused(serve: Started, tmp_path: Path, u
     assert "another key" in said and OTHER_KEY not in said
 
 
+def test_a_key_is_replaced_on_a_database(tmp_path: Path, url: str) -> None:
+    for i, key in enumerate((KEY, f"{OTHER_KEY},{KEY}", OTHER_KEY)):
+        with Service(tmp_path, data=tmp_path / "data", name=f"start{i}", env=environment(url, key)) as service:
+            service.start().stop()
+    # Who has the old one alone could not open what is sealed from now on.
+    assert "another key" in refused(tmp_path, url, KEY)
+
+
 def test_a_database_that_is_not_there_is_told_without_its_password(tmp_path: Path) -> None:
     url = "postgresql://somebody:secretword@127.0.0.1:9/none"
     said = refused(tmp_path, url)

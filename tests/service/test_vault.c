@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "people/vault.h"
 #include "support/folder.h"
@@ -134,6 +135,30 @@ static void the_key_file_is_this_users_alone(void **state) {
     assert_non_null(strstr(error, "chmod 600"));
 }
 
+/* As a unit is given it and root's commands read it. */
+static void a_key_file_may_be_a_link_to_that_of_an_environment(void **state) {
+    char path[600], file[600];
+    size_t length;
+    setenv("DYNOSCALED_KEY", one, 1);
+    struct vault *vault = opened(*state);
+    void *sealed = vault_seal(vault, "shop", "secret", &length);
+    vault_free(vault);
+    unsetenv("DYNOSCALED_KEY");
+    snprintf(path, sizeof path, "%s/key", (char *)*state);
+    snprintf(file, sizeof file, "%s/environment", (char *)*state);
+    assert_int_equal(symlink(file, path), 0);
+    assert_null(vault_open(*state, error, sizeof error)); /* and none is made there */
+    assert_int_not_equal(access(file, F_OK), 0);
+    FILE *to = fopen(file, "w");
+    fprintf(to, "DYNOSCALED_KEY=\"%s,%s\"\n", two, one);
+    fclose(to);
+    assert_int_equal(chmod(file, 0600), 0);
+    vault = opened(*state);
+    expect_opens(vault, "shop", sealed, length, "secret");
+    vault_free(vault);
+    free(sealed);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -144,6 +169,7 @@ int main(void) {
         TEST(a_key_is_replaced_by_giving_the_old_one_behind_the_new),
         TEST(a_key_that_is_none_is_refused_with_what_to_do),
         TEST(the_key_file_is_this_users_alone),
+        TEST(a_key_file_may_be_a_link_to_that_of_an_environment),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

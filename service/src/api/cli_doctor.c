@@ -45,6 +45,9 @@ struct doctor {
     struct cli *cli;
     struct store *store; /* to be looked at; NULL: it can't be */
     bool key_is_well, shared;
+    bool key_is_linked, key_is_roots; /* DIR/key is a link; only root could open it */
+    struct vault *vault;
+    char key_error[512];
     int64_t now_s;
     enum state worst;
     struct text json;
@@ -187,12 +190,52 @@ static void look_at_disk(struct doctor *doctor) {
 
 /* ---- The key --------------------------------------------------------------------------------- */
 
+/* Where DIR/key is a link to what only root reads, it is opened before root becomes the folder's
+ * owner. */
+static void open_linked_key(struct doctor *doctor) {
+    const char *given = getenv("DYNOSCALED_KEY");
+    char *path = NULL;
+    struct stat found;
+    if ((given && *given) || asprintf(&path, "%s/key", doctor->cli->folder) < 0) return;
+    doctor->key_is_linked = lstat(path, &found) == 0 && S_ISLNK(found.st_mode);
+    if (doctor->key_is_linked)
+        doctor->vault =
+            vault_open(doctor->cli->folder, doctor->key_error, sizeof doctor->key_error);
+    doctor->key_is_roots =
+        doctor->key_is_linked && access(path, F_OK) == 0 && access(path, R_OK) != 0;
+    free(path);
+}
+
+static void say_key(struct doctor *doctor, const char *where) {
+    char *mark = doctor->store ? store_meta(doctor->store, "key_mark") : NULL;
+    doctor->key_is_well = doctor->vault && (!mark || vault_knows(doctor->vault, mark));
+    if (doctor->key_is_roots)
+        say(doctor, WARN, "key", "only root can look at it: run doctor as root");
+    else if (!doctor->vault) say(doctor, FAIL, "key", "%s", doctor->key_error);
+    else if (!doctor->key_is_well)
+        say(doctor, FAIL, "key",
+            "%s is not the key that the data was sealed with: give this service the same as the "
+            "others",
+            where);
+    else if (strcmp(where, "DYNOSCALED_KEY") == 0)
+        say(doctor, OK, "key", "DYNOSCALED_KEY holds a key");
+    else if (doctor->key_is_linked)
+        say(doctor, OK, "key", "%s leads to a key that only root reads", where);
+    else
+        say(doctor, OK, "key",
+            "%s holds a key, for its owner alone. In DYNOSCALED_KEY it is out of reach of the "
+            "process that hears the network: docs/running.md, Where the key is",
+            where);
+    free(mark);
+}
+
 static void look_at_key(struct doctor *doctor) {
-    const char *given = getenv("DYNOSCALED_KEY"), *folder = doctor->cli->folder;
-    char *path = NULL, error[512];
-    if (asprintf(&path, "%s/key", folder) < 0) return;
+    const char *given = getenv("DYNOSCALED_KEY");
+    char *path = NULL;
+    if (asprintf(&path, "%s/key", doctor->cli->folder) < 0) return;
     bool from_environment = given && *given;
-    if (!from_environment && access(path, F_OK) != 0) {
+    struct stat found;
+    if (!from_environment && lstat(path, &found) != 0) {
         /* vault_open would make one. */
         say(doctor, WARN, "key",
             "there is none in %s and none in DYNOSCALED_KEY: the service makes one when it starts, "
@@ -201,20 +244,10 @@ static void look_at_key(struct doctor *doctor) {
         free(path);
         return;
     }
-    struct vault *vault = vault_open(folder, error, sizeof error);
-    char *mark = doctor->store ? store_meta(doctor->store, "key_mark") : NULL;
-    doctor->key_is_well = vault && (!mark || vault_knows(vault, mark));
-    if (!vault) say(doctor, FAIL, "key", "%s", error);
-    else if (!doctor->key_is_well)
-        say(doctor, FAIL, "key",
-            "%s is not the key that the data was sealed with: give this service the same as the "
-            "others",
-            from_environment ? "DYNOSCALED_KEY" : path);
-    else
-        say(doctor, OK, "key", "%s holds a key%s", from_environment ? "DYNOSCALED_KEY" : path,
-            from_environment ? "" : ", for its owner alone");
-    free(mark);
-    vault_free(vault);
+    if (!doctor->key_is_linked)
+        doctor->vault =
+            vault_open(doctor->cli->folder, doctor->key_error, sizeof doctor->key_error);
+    say_key(doctor, from_environment ? "DYNOSCALED_KEY" : path);
     free(path);
 }
 
@@ -541,6 +574,7 @@ int cli_doctor(struct cli *cli) {
     if (!read_environment(cli) || !cli_folder(cli)) return CLI_REFUSED;
     cli->quiet = true;
     read_backup(cli, &backup);
+    open_linked_key(&doctor);
     if (look_at_folder(&doctor)) {
         look_at_disk(&doctor);
         look_at_data(&doctor);
@@ -552,6 +586,7 @@ int cli_doctor(struct cli *cli) {
         look_at_backup(&doctor, &backup);
     }
     if (doctor.store) store_close(doctor.store);
+    vault_free(doctor.vault);
     if (cli->json)
         printf("{\"result\":\"%s\",\"checks\":[%s]}\n", state_names[doctor.worst],
                doctor.json.bytes ? doctor.json.bytes : "");

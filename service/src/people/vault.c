@@ -32,7 +32,8 @@ struct vault {
     unsigned char names[KEYS][NAME_BYTES];
 };
 
-static bool is_separator(char c) { return c == ',' || c == ' ' || c == '\n' || c == '\r'; }
+/* Quotes, since the file of an environment may have them. */
+static bool is_separator(char c) { return c && strchr(", \n\r\"'", c); }
 
 static bool add_key(struct vault *vault, const char *text, size_t length) {
     size_t bytes = 0;
@@ -51,7 +52,10 @@ static bool add_key(struct vault *vault, const char *text, size_t length) {
 
 static bool read_keys(struct vault *vault, const char *text, const char *where, char *error,
                       size_t size) {
+    static const char variable[] = "DYNOSCALED_KEY=";
     while (*text) {
+        while (is_separator(*text)) text++;
+        if (strncmp(text, variable, sizeof variable - 1) == 0) text += sizeof variable - 1;
         while (is_separator(*text)) text++;
         size_t length = 0;
         while (text[length] && !is_separator(text[length])) length++;
@@ -106,7 +110,8 @@ static bool read_file(struct vault *vault, const char *path, char *error, size_t
     struct stat status;
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) {
-        snprintf(error, size, "the key file %s can't be opened: %s", path, strerror(errno));
+        snprintf(error, size, "the key file %s can't be opened: %s%s", path, strerror(errno),
+                 errno == EACCES ? "; root, or the unit that root starts, can" : "");
         return false;
     }
     bool done = false;

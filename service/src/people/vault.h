@@ -3,6 +3,10 @@
  * (DYNOSCALED_KEY, 32 bytes in base64) or a file DIR/key (0600), which is made at first. Either may
  * hold several keys, separated by commas or blanks: the first seals, all of them open, so that a
  * key can be replaced without a moment in which nothing opens. Any thread.
+ *
+ * DIR/key may be a link to a file that only root reads and that a unit gives to the service as its
+ * environment (DYNOSCALED_KEY=...): then commands that root runs use the same key, and nobody else
+ * makes another one by mistake.
  */
 #ifndef VAULT_H
 #define VAULT_H

@@ -127,7 +127,11 @@ static bool prepare_store(struct service *service, struct store *store, char *li
     return made || !*error;
 }
 
-/* What one service seals, others on the database must open: all need the same key. */
+/* Whether two marks are of one key: its name is the second to fifth of their bytes. */
+static bool same_key(const char *mark, const char *other) { return strncmp(mark, other, 10) == 0; }
+
+/* What one service seals, others on the database must open: all need the same key. Once a new key
+ * stands before the old one the mark is made with the new one, so that the old one may go. */
 static bool check_key(const struct service *service, struct store *store, char *error,
                       size_t size) {
     if (!service->shared) return true;
@@ -135,23 +139,22 @@ static bool check_key(const struct service *service, struct store *store, char *
         snprintf(error, size, "the data can't be written to: %s", store_error(store));
         return false;
     }
-    char *mark = store_meta(store, "key_mark");
-    bool known = mark && keeper_knows(service->keeper, mark), made = false;
-    if (mark && !known)
+    char *mark = store_meta(store, "key_mark"), *now = keeper_mark(service->keeper);
+    bool known = !mark || keeper_knows(service->keeper, mark), done = known && now;
+    if (!known)
         snprintf(error, size,
                  "the data in the database was sealed with another key than the one in "
                  "DYNOSCALED_KEY or %.200s/key: give all services the same key",
                  service->settings.data);
-    bool is_new = !mark;
-    free(mark);
-    if (is_new) {
-        mark = keeper_mark(service->keeper);
-        made = mark && store_set_meta(store, "key_mark", mark) && store_commit(store);
-        if (!made) snprintf(error, size, "the data can't be written to: %s", store_error(store));
-        free(mark);
+    else if (!now) snprintf(error, size, "there is no memory to compare the keys with");
+    if (done && (!mark || !same_key(mark, now))) {
+        done = store_set_meta(store, "key_mark", now) && store_commit(store);
+        if (!done) snprintf(error, size, "the data can't be written to: %s", store_error(store));
     }
+    free(mark);
+    free(now);
     store_rollback(store);
-    return known || made;
+    return done;
 }
 
 /* Another service may have added, rotated or removed some, or an app. */
