@@ -10,10 +10,17 @@ or in gunicorn.conf.py::
 Settings come from the environment; ``print(dynoscale.config.Config())`` shows them.
 """
 
+try:
+    from dynoscale._native import VERSION as __version__
+    from dynoscale._native import job_queue_time
+except ModuleNotFoundError:
+    raise ImportError(
+        f"the compiled part of dynoscale is not in {__path__[0]}: that is for another Python or "
+        "system, in a zip file, or a checkout that was not built; to install it for this Python: "
+        "python -m pip install --force-reinstall dynoscale"
+    ) from None
 from dynoscale._agent import begin as _begin
 from dynoscale._agent import configure, flush, stats, stop
-from dynoscale._native import VERSION as __version__
-from dynoscale._native import job_queue_time
 
 __all__ = ["__version__", "configure", "flush", "job_queue_time", "stats", "stop"]
 

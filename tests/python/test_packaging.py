@@ -381,6 +381,23 @@ def test_the_package_is_typed(tmp_path: Path) -> None:
     mypy("mypy", "--strict", str(agent_tools.PACKAGE), directory=tmp_path)
 
 
+def test_a_package_without_its_compiled_part_says_so_in_one_line(tmp_path: Path) -> None:
+    """As of another Python, as in a zip file, as in a checkout that was not built."""
+    compiled = shutil.ignore_patterns("*.so", "__pycache__")
+    shutil.copytree(agent_tools.PACKAGE, tmp_path / "app" / "dynoscale", ignore=compiled)
+    (tmp_path / "app" / "__main__.py").write_text("import dynoscale.wsgi")
+    archive = tmp_path / "app.pyz"
+    execute([sys.executable, "-m", "zipapp", str(tmp_path / "app"), "-o", str(archive)], tmp_path)
+    for app in (tmp_path / "app", archive):
+        done = subprocess.run(
+            [sys.executable, "-I", str(app)], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        )
+        last = done.stderr.splitlines()[-1]
+        assert done.returncode == 1 and f"is not in {app}/dynoscale: " in last, done.stderr
+        assert last.startswith("ImportError: the compiled part of dynoscale ")
+        assert last.endswith(" install --force-reinstall dynoscale")
+
+
 def test_a_freezer_finds_all_modules_that_are_imported_by_themselves(tmp_path: Path) -> None:
     """What import statements name, from a script that uses the wrapper: PyInstaller packs that."""
     script = tmp_path / "frozen.py"
