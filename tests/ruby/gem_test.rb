@@ -117,6 +117,20 @@ class GemTest < DynoscaleTests::AgentTest
     assert_equal(*[self.class.gem_file, again].map { |file| Digest::SHA256.file(file).hexdigest })
   end
 
+  # As Bundler's `path:` leaves it, and a precompiled gem under another Ruby.
+  def test_without_its_compiled_part_it_says_so_in_one_line
+    Dir.mktmpdir do |directory|
+      FileUtils.cp_r("#{ROOT}/ruby/lib", directory)
+      FileUtils.rm(Dir["#{directory}/lib/**/*.{so,bundle}"])
+      script = "begin; require 'dynoscale_ruby'; rescue LoadError => e; print e.message; end"
+      command = [RbConfig.ruby, '--disable-gems', '-W', "-I#{directory}/lib", '-e', script]
+      result = Script.command(*command, directory: directory)
+      assert_equal '', result.err
+      assert_match(/\Athe compiled part of dynoscale_ruby is not there for Ruby [^\n]*\z/, result.out)
+      assert_includes result.out, 'rake compile'
+    end
+  end
+
   def test_it_has_the_core_and_the_binding_and_nothing_of_the_tests
     files = Gem::Package.new(self.class.gem_file).contents
     sources = Dir.chdir(ROOT) { Dir['core/src/*', 'core/include/*', 'ext/ruby/*.{c,h,rb}'] }
