@@ -181,7 +181,8 @@ static bool is_interrupted(void *context) {
     return atomic_load(&w->interrupted);
 }
 
-/* Called by the interrupting thread, without the lock: must not call Ruby. */
+/* Called by the interrupting thread or by Ruby's signal handler, without the lock: must not call
+ * Ruby. Ruby is told so (RB_NOGVL_UBF_ASYNC_SAFE): otherwise it starts a thread for it. */
 static void interrupt(void *context) {
     wait *w = context;
     atomic_store(&w->interrupted, true);
@@ -203,7 +204,7 @@ static VALUE wait_locked(VALUE context) {
     do {
         rb_thread_check_ints();
         atomic_store(&w->interrupted, false);
-        rb_thread_call_without_gvl(wait_unlocked, w, interrupt, w);
+        rb_nogvl(wait_unlocked, w, interrupt, w, RB_NOGVL_UBF_ASYNC_SAFE);
     } while (w->error == DYNOSCALE_ERROR_INTERRUPTED && monotonic_ms() < w->deadline_ms);
     return Qnil;
 }

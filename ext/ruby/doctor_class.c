@@ -68,7 +68,8 @@ static bool is_interrupted(void *context) {
     return atomic_load(&w->interrupted);
 }
 
-/* Called by the interrupting thread, without the lock: must not call Ruby. */
+/* Called by the interrupting thread or by Ruby's signal handler, without the lock: must not call
+ * Ruby. Ruby is told so (RB_NOGVL_UBF_ASYNC_SAFE): otherwise it starts a thread for it. */
 static void interrupt(void *context) {
     wait *w = context;
     atomic_store(&w->interrupted, true);
@@ -93,7 +94,7 @@ static VALUE doctor_next(VALUE self) {
     do {
         rb_thread_check_ints();
         atomic_store(&w.interrupted, false);
-        rb_thread_call_without_gvl(wait_unlocked, &w, interrupt, &w);
+        rb_nogvl(wait_unlocked, &w, interrupt, &w, RB_NOGVL_UBF_ASYNC_SAFE);
     } while (w.error == DYNOSCALE_ERROR_INTERRUPTED);
     RB_GC_GUARD(self);
     const dynoscale_finding *found = &w.finding;

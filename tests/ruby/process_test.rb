@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require 'test_helper'
+require 'tmpdir'
 
 # Exit, fork and all that: each in a process of its own, the rows counted at the receiver.
 class ProcessTest < DynoscaleTests::AgentTest
@@ -221,6 +222,39 @@ class ProcessTest < DynoscaleTests::AgentTest
       DynoscaleRuby.flush(timeout: 10) or abort
       p [Thread.list.size, trap(:TERM, 'DEFAULT'), trap(:USR1, 'DEFAULT')]
     RUBY
+  end
+
+  # Ruby starts a thread for the interrupt of a wait unless it is told that any thread may call it.
+  def test_waiting_starts_no_thread_of_rubys
+    assert_equal '0', run_script(<<~RUBY)
+      begun = 0
+      TracePoint.new(:thread_begin) { begun += 1 }.enable
+      request
+      DynoscaleRuby.flush(timeout: 10) or abort
+      DynoscaleRuby.stop(timeout: 10) or abort
+      print begun
+    RUBY
+  end
+
+  def test_an_interrupt_ends_flush_where_there_is_no_other_thread
+    receiver.behave('stall')
+    Dir.mktmpdir do |directory|
+      file = "#{directory}/pid"
+      interrupted = Thread.new { script(<<~RUBY) }
+        File.write(#{file.inspect}, $$)
+        request
+        begin
+          DynoscaleRuby.flush(timeout: 50)
+        rescue Interrupt
+          print 'interrupted'
+          $stdout.flush
+          exit!
+        end
+      RUBY
+      receiver.wait(reports: 1) # sent by flush, which waits for the answer
+      Process.kill(:INT, Integer(File.read(file)))
+      assert_equal 'interrupted', interrupted.value.out
+    end
   end
 
   # ---- Off
