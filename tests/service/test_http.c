@@ -590,6 +590,15 @@ static void requests_that_do_not_fit_into_memory_are_put_off(void **state) {
     assert_int_equal(counted(service).held_bytes, 0);
 }
 
+static void bodies_that_do_not_fit_once_they_are_unpacked_are_put_off(void **state) {
+    assert_has(ask_with_gzip(*state, 100, "gzip", 0, 1), "200 OK");
+    const char *answer = ask_with_gzip(*state, 5000, "gzip", 0, 1);
+    assert_has(answer, "HTTP/1.1 503 ");
+    assert_has(answer, "\r\nRetry-After: ");
+    while (counted(*state).open > 0) poll(NULL, 0, 5);
+    assert_int_equal(counted(*state).held_bytes, 0);
+}
+
 /* The client's sockets are made before; the server can't open any. */
 static void connections_are_accepted_again_when_there_are_descriptors(void **state) {
     struct service *service = *state;
@@ -827,6 +836,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(each_deadline_is_absolute, with_short_deadlines, stop),
         cmocka_unit_test_setup_teardown(a_quiet_stream_is_kept_alive, with_short_deadlines, stop),
         cmocka_unit_test_setup_teardown(connections_of_a_peer_are_counted_and_limited,
+                                        with_few_connections, stop),
+        cmocka_unit_test_setup_teardown(bodies_that_do_not_fit_once_they_are_unpacked_are_put_off,
                                         with_few_connections, stop),
         cmocka_unit_test_setup_teardown(requests_that_do_not_fit_into_memory_are_put_off,
                                         with_few_connections, stop),

@@ -42,13 +42,13 @@ static size_t next_room(const struct http_request *request) {
     return whole > room && whole <= USUAL_ROOM ? whole : room;
 }
 
-/* Of what requests may hold bodies take half at most, beyond the first bytes of each: the rest is
- * for heads, so that pages are answered however many bodies are under way. */
-static bool may_hold(const struct http_request *request, size_t more) {
+/* How many bytes more. Of what requests may hold bodies take half at most, beyond the first bytes
+ * of each: the rest is for heads, so that pages are answered however many bodies are under way. */
+static size_t may_hold(const struct http_request *request) {
     const struct http_server *server = request->server;
-    size_t most = server->limits.held_bytes;
+    size_t most = server->limits.held_bytes, held = server->counts.held_bytes;
     if (request->room > 0 && request->frame.head_length > 0) most /= 2;
-    return server->counts.held_bytes + more <= most;
+    return held < most ? most - held : 0;
 }
 
 bool request_make_room(struct http_request *request) {
@@ -59,7 +59,7 @@ bool request_make_room(struct http_request *request) {
     if (request->room - request->length >= wanted) return true;
     size_t room = next_room(request);
     size_t more = room - request->room;
-    if (!may_hold(request, more)) return false;
+    if (more > may_hold(request)) return false;
     char *bytes = malloc(room + 1); /* and a NUL behind the body */
     if (!bytes) return false;
     if (request->bytes) { /* not by realloc, which would leave a copy behind */
@@ -90,6 +90,11 @@ static const char *field_value(const struct http_request *request, int number) {
     return request->bytes + request->frame.fields[number].value.at;
 }
 
+static int busy(const char **refusal) {
+    *refusal = "There is no memory for the body now; send it again later.";
+    return 503;
+}
+
 static int undo_encoding(struct http_request *request, const char **refusal) {
     const struct frame *frame = &request->frame;
     struct http_server *server = request->server;
@@ -99,20 +104,22 @@ static int undo_encoding(struct http_request *request, const char **refusal) {
         *refusal = "The only Content-Encoding that is understood is gzip.";
         return 415;
     }
-    switch (gzip_undo(request->bytes + frame->head_length, frame->body_length, frame->body_most,
+    /* It may be a thousand times as long as what was sent. */
+    size_t room = may_hold(request), most = room < frame->body_most ? room : frame->body_most;
+    switch (gzip_undo(request->bytes + frame->head_length, frame->body_length, most,
                       &request->plain, &request->plain_length)) {
     case GZIP_OK:
         server->counts.held_bytes += request->plain_length;
         return 0;
     case GZIP_TOO_LARGE:
+        if (most < frame->body_most) return busy(refusal);
         *refusal = "The body is too large once it is unpacked.";
         return 413;
     case GZIP_DAMAGED:
         *refusal = "The body is not gzip as its header says.";
         return 400;
     default:
-        *refusal = "There is no memory for the body now; send it again later.";
-        return 503;
+        return busy(refusal);
     }
 }
 

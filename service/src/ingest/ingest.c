@@ -33,6 +33,7 @@ struct pending {
     struct http_request *request;
     struct loop_post post; /* of the first of a group */
     char *token;           /* while it is looked up */
+    size_t bytes;          /* of its body, the same */
     uint64_t reading;      /* the last reading of tokens that had begun when it came */
 };
 
@@ -48,7 +49,7 @@ struct ingest {
     struct tokens *tokens;
     struct readers *readers;
     struct pending *unknown; /* tokens that are looked up */
-    size_t unknown_count;
+    size_t unknown_count, unknown_bytes, most_unknown_bytes;
     uint64_t reports, repeated, refused, overloaded, rows, rows_refused;
 
     pthread_mutex_t lock; /* of what follows */
@@ -232,10 +233,18 @@ static void take_report(struct ingest *ingest, struct http_request *request, int
 
 /* ---- Tokens -------------------------------------------------------------------------------- */
 
+/* Strangers who send many take little of the room for bodies, most of which is the apps'. */
+static bool room_for_unknown(const struct ingest *ingest, size_t bytes) {
+    return ingest->unknown_count < UNKNOWN &&
+           ingest->unknown_bytes + bytes <= ingest->most_unknown_bytes;
+}
+
 /* A token may have been made a moment ago, by another process too: it is unknown only when it is
  * not in the store. */
 static void look_up(struct ingest *ingest, struct http_request *request, const char *token) {
-    struct pending *pending = ingest->unknown_count < UNKNOWN ? new_pending(ingest, request) : NULL;
+    size_t bytes;
+    http_body(request, &bytes);
+    struct pending *pending = room_for_unknown(ingest, bytes) ? new_pending(ingest, request) : NULL;
     if (pending) pending->token = strdup(token);
     if (!pending || !pending->token) {
         if (pending) free_pending(pending);
@@ -248,14 +257,16 @@ static void look_up(struct ingest *ingest, struct http_request *request, const c
     pending->item.next = (struct commit_item *)ingest->unknown;
     ingest->unknown = pending;
     ingest->unknown_count++;
+    ingest->unknown_bytes += pending->bytes = bytes;
     commit_call(ingest->commit, false);
 }
 
 static void resolve(struct ingest *ingest, struct pending *pending, bool failed) {
     int64_t app = failed ? 0 : tokens_app(ingest->tokens, pending->token, now_s());
     struct http_request *request = pending->request;
-    free_pending(pending);
     ingest->unknown_count--;
+    ingest->unknown_bytes -= pending->bytes;
+    free_pending(pending);
     if (failed) answer_busy(ingest, request);
     else if (app == 0) answer_unknown(ingest, request);
     else take_report(ingest, request, app);
@@ -335,6 +346,7 @@ struct ingest *ingest_new(struct loop *loop, struct live *live,
     ingest->readers = readers;
     ingest->loop = loop;
     ingest->live = live;
+    ingest->most_unknown_bytes = settings->unknown_bytes;
     write_answers(ingest, settings->publish_s);
     pthread_mutex_init(&ingest->lock, NULL);
     struct commit_settings commit = {
@@ -389,5 +401,6 @@ struct ingest_counts ingest_counts(const struct ingest *ingest) {
         .commits = commit_count(ingest->commit),
         .failed_commits = commit_failed_count(ingest->commit),
         .waiting_bytes = commit_waiting_bytes(ingest->commit),
+        .unknown_bytes = ingest->unknown_bytes,
     };
 }

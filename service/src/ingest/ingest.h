@@ -15,6 +15,7 @@ struct ingest_settings {
     const char *folder;   /* or a URL: what store_open is given */
     int commit_ms;        /* 15: from one commit's begin to the next's, at least */
     size_t waiting_bytes; /* 32 MiB: beyond, reports are answered with 503 and Retry-After */
+    size_t unknown_bytes; /* 8 MiB: the same of those whose tokens are looked up, of all together */
     int publish_s;        /* 10: seconds between reports that agents are asked for */
 };
 
@@ -35,6 +36,7 @@ void ingest_free(struct ingest *ingest);
 struct ingest_counts {
     uint64_t reports, repeated, refused, overloaded, rows, rows_refused, commits, failed_commits;
     size_t waiting_bytes; /* of reports that are not committed yet */
+    size_t unknown_bytes; /* of bodies of reports whose tokens are looked up */
 };
 struct ingest_counts ingest_counts(const struct ingest *ingest);
 

@@ -20,6 +20,7 @@
 #include "store/move.h"
 
 enum { API_WAITING_MOST = 256, RESERVED_FILES = 200, WAITING_BYTES = 32 << 20 };
+enum { STRANGERS = 16 }; /* reports with unknown tokens hold so small a part of what requests may */
 
 /* ---- Starting ---------------------------------------------------------------------------------
  */
@@ -32,6 +33,7 @@ static void prepare_process(struct service *service) {
     /* Both are errors of a write, and told as such. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    signal(SIGHUP, SIG_IGN); /* until it is told; else it would end the start */
     /* Each arena keeps what its threads have freed; a few threads do not contend for two. */
     mallopt(M_ARENA_MAX, 2);
     json_watch();
@@ -176,6 +178,8 @@ static bool start_rooms(struct service *service, char *error, size_t size) {
     const struct ingest_settings ingest = {.folder = settings_place(settings),
                                            .commit_ms = (int)settings->commit_ms,
                                            .waiting_bytes = WAITING_BYTES,
+                                           .unknown_bytes =
+                                               ((size_t)settings->held_mb << 20) / STRANGERS,
                                            .publish_s = (int)settings->publish_s};
     service->ingest = ingest_new(service->loop, service->live, &ingest, error, size);
     if (!service->ingest) return false;
