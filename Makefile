@@ -36,7 +36,7 @@ both = log=$$(mktemp) && { $(1) >$$log 2>&1 & one=$$!; }; trap 'kill $$one' INT 
         test-web web-tests-ready screenshots lighthouse bench-web \
         soak asan-ruby asan-python test-bench test-asan asan tsan \
         coverage fuzz run-fuzzers model test-buffer run-buffer test-fuzz run-briefly \
-        valgrind run-valgrind bench bench-service bench-machines bench-policy bench-policy-jobs bench-trials \
+        valgrind run-valgrind valgrind-service bench bench-service bench-machines bench-policy bench-policy-jobs bench-trials \
         accept-instructions format lint
 
 help: ## list the targets
@@ -559,6 +559,10 @@ valgrind: ## memory errors and leaks of a whole life, memory errors of the core'
 
 run-valgrind: $(LIFE) $(TESTS)
 	@$(PYTHON) tests/valgrind/check.py $(LIFE) $(TESTS)
+
+valgrind-service: build-service ## memory errors and leaks of a real service, and of its commands, over whole lives
+	$(call install,test tools)
+	@PYTHONPATH=python $(PYTHON) tests/valgrind/service.py build/dynoscaled
 
 model: ## the buffer, the sleep and the wake-up in every order of steps there is
 	$(call install,tools)

@@ -67,6 +67,14 @@ class Service(Process):
         self.wait_until(lambda: "has started" in self.printed, "start", PATIENCE)
         return self
 
+    def __exit__(self, *_: object) -> None:
+        """A program that was built or wrapped to say at its end what it lost or reached has one of its own."""
+        try:
+            if self.running and "TEST_DYNOSCALED" in os.environ:
+                self.stop(seconds=PATIENCE)
+        finally:
+            self.kill()
+
     @property
     def printed(self) -> str:
         """What it printed since its last start."""

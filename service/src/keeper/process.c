@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* close_range, SOCK_CLOEXEC, pidfd_open */
+#define _GNU_SOURCE /* close_range, SOCK_CLOEXEC */
 #include "keeper/process.h"
 
 #include <errno.h>
@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -29,6 +28,7 @@ enum {
     STACK = 1 << 20, /* of each */
     AGAIN_MS = 200,  /* before another keeper takes the place of one that ended */
     LAST_MS = 10000, /* for both to end by themselves */
+    END_MS = 5,      /* between two looks whether they have */
     WIPED = 0xA5,
 };
 
@@ -235,12 +235,12 @@ bool process_ended(struct keeper_process *process) {
     return process->pid == 0;
 }
 
+/* Asked for again and again, since not every system has descriptors of processes. */
 void process_end(struct keeper_process *process) {
     close(process->socket);
+    for (int ms = 0; !process_ended(process) && ms < LAST_MS; ms += END_MS) pause_ms(END_MS);
     if (process_ended(process)) return;
-    struct pollfd watched = {.fd = pidfd_open(process->pid, 0), .events = POLLIN};
-    if (watched.fd < 0 || poll(&watched, 1, LAST_MS) != 1) kill(process->pid, SIGKILL);
-    if (watched.fd >= 0) close(watched.fd);
+    kill(process->pid, SIGKILL);
     while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR) continue;
     process->pid = 0;
 }
