@@ -20,7 +20,7 @@ OBJECTS = Path(os.environ.get("TEST_OBJECTS") or Path(__file__).resolve().parent
 LIBRARY = OBJECTS / "tests" / "service_faults" / "files.so"
 
 # As files.c has them.
-NONE, KILL_BEFORE, KILL_AFTER, FAIL_WRITES, FAIL_SYNCS = range(5)
+NONE, KILL_BEFORE, KILL_AFTER, FAIL_WRITES, FAIL_SYNCS, STOP = range(6)
 WRITTEN, SYNCED, CUT, REMOVED = range(1, 5)
 NAMES = ["dynoscaled.db", "dynoscaled.db-wal", "dynoscaled.db-journal"]
 SECTOR = 512  # of which a disk writes all or nothing

@@ -20,7 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum fault { NONE, KILL_BEFORE, KILL_AFTER, FAIL_WRITES, FAIL_SYNCS };
+enum fault { NONE, KILL_BEFORE, KILL_AFTER, FAIL_WRITES, FAIL_SYNCS, STOP };
 
 struct orders {
     _Atomic int64_t fault;
@@ -88,7 +88,7 @@ static void note(int change, int file, off_t offset, const void *bytes, size_t l
     if (journal >= 0 && writev(journal, parts, change == WRITTEN ? 2 : 1) < 0) abort();
 }
 
-/* Whether the call is to fail; kills. `sync`: which of the two kinds of calls it is. */
+/* Whether the call is to fail; kills, stops. `sync`: which of the two kinds of calls it is. */
 static int fails(int sync) {
     if (!orders) return 0;
     int64_t fault = atomic_load(&orders->fault);
@@ -96,6 +96,12 @@ static int fails(int sync) {
     if (atomic_fetch_sub(&orders->calls, 1) > 0) return 0;
     if (fault == KILL_BEFORE) kill(getpid(), SIGKILL);
     if (fault == KILL_BEFORE || fault == KILL_AFTER) return 0;
+    if (fault == STOP) {
+        if (atomic_fetch_sub(&orders->times, 1) <= 0) return 0;
+        atomic_fetch_add(&orders->done, 1);
+        kill(getpid(), SIGSTOP);
+        return 0;
+    }
     if (atomic_fetch_sub(&orders->times, 1) <= 0) return 0;
     atomic_fetch_add(&orders->done, 1);
     errno = (int)atomic_load(&orders->error);
