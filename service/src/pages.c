@@ -74,23 +74,11 @@ static bool wants_page(const struct http_request *request, const char *path) {
     return accepted && strstr(accepted, "text/html") && strncmp(path, "/api/", 5) != 0;
 }
 
-bool pages_answer(struct http_request *request) {
-    enum http_method method = http_method(request);
-    const char *path = http_path(request);
-    int status = 200;
-    if (method != HTTP_GET && method != HTTP_HEAD) return false;
-    const struct pages_file *file = *path == '/' ? file_of(path) : NULL;
-    if (!file && wants_page(request, path)) {
-        file = file_of("missing.html");
-        status = 404;
-    }
-    if (!file) return false;
-    bool asset = file->path[0] == '/';
-    const char *caching = asset ? "Cache-Control: public, max-age=31536000, immutable\r\n"
-                                : "Cache-Control: no-cache\r\n";
+static void send_file(struct http_request *request, int status, const struct pages_file *file,
+                      const char *more) {
     struct text headers = TEXT_EMPTY;
-    text_put(&headers, caching);
-    if (!asset) text_put(&headers, policy);
+    text_put(&headers, more);
+    if (file->path[0] != '/') text_put(&headers, policy);
     text_put(&headers, "Vary: Accept-Encoding\r\n");
     if (http_takes_gzip(request)) {
         text_put(&headers, "Content-Encoding: gzip\r\n");
@@ -103,5 +91,26 @@ bool pages_answer(struct http_request *request) {
         free(bytes);
     }
     text_free(&headers);
+}
+
+void pages_send(struct http_request *request, int status, const char *page, const char *headers) {
+    send_file(request, status, file_of(page), headers);
+}
+
+bool pages_answer(struct http_request *request) {
+    enum http_method method = http_method(request);
+    const char *path = http_path(request);
+    int status = 200;
+    if (method != HTTP_GET && method != HTTP_HEAD) return false;
+    const struct pages_file *file = *path == '/' ? file_of(path) : NULL;
+    if (!file && wants_page(request, path)) {
+        file = file_of("missing.html");
+        status = 404;
+    }
+    if (!file) return false;
+    bool asset = file->path[0] == '/';
+    send_file(request, status, file,
+              asset ? "Cache-Control: public, max-age=31536000, immutable\r\n"
+                    : "Cache-Control: no-cache\r\n");
     return true;
 }

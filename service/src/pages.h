@@ -25,4 +25,7 @@ extern const size_t pages_file_count;
  * there is not. False where the path is for others, and nothing was done. */
 bool pages_answer(struct http_request *request);
 
+/* Answers with a page, "missing.html", that is there, and with these headers beside its own. */
+void pages_send(struct http_request *request, int status, const char *page, const char *headers);
+
 #endif

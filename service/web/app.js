@@ -34,9 +34,26 @@ async function chooseSources() {
 const load = (a, b) => measure({ app: app.name, process: process.process, sources, signals, a, b });
 function use(found) {
   data = Object.assign(found, found.queues[0]);
-  marks = [...marksOf(data.events, process.process, app.name), ...ruleMarks(data.ticks)].sort((x, y) => x.t - y.t);
-  for (const mark of marks) if (mark.kind === 'release') mark.text += besideRelease(mark.t);
   Object.assign($('#scrub'), { min: data.t[0], max: data.t.at(-1), step: data.step });
+}
+// What happened, where it is told; of before those that are in the range still.
+let events = null, told = Promise.resolve();
+function useEvents(some) {
+  events = some;
+  marks = [...marksOf(events.filter(({ t }) => t >= data.t[0]), process.process, app.name), ...ruleMarks(data.ticks)].sort((x, y) => x.t - y.t);
+  for (const mark of marks) if (mark.kind === 'release') mark.text += besideRelease(mark.t);
+}
+function showMarks() {
+  showList(board, marks, whyAt);
+  showLanes(board, marks);
+}
+// The charts stand already, and get their marks.
+async function addEvents(found, isWanted) {
+  const { events: all } = await trying(found.happened);
+  if (!isWanted()) return;
+  useEvents(all);
+  for (const chart of board.charts) chart.redraw(false, false);
+  showMarks();
 }
 
 // Whether the wait was another one before and after a release, where the chart is fine enough to tell.
@@ -252,15 +269,17 @@ async function show(a, b, { zoomed = false, quietly = false } = {}) {
   to = b;
   const place = readPlace();
   use(found);
+  if (events) useEvents(events);
   $('#unzoom').hidden = !zoomed;
   if (board.charts.length) { const sets = [...data.queues.map(queueData), dynoData(), ...(isWeb() ? [flowData(), ...(data.load ? [loadData()] : [])] : [])]; board.charts.forEach((chart, i) => chart.setData(sets[i])); } else build();
   for (const read of Object.values(readers())) read(null);
   whenText();
   $('#scrub').value = place ?? data.t.at(-1);
-  showList(board, marks, whyAt);
   summaries();
+  told = addEvents(found, () => wish === wishes);
+  told.catch(() => {});
   requestAnimationFrame(() => {
-    showLanes(board, marks);
+    if (events) showMarks();
     if (place !== null) board.point(Number($('#scrub').value)); // the charts have their new axes now
   });
 }
@@ -276,6 +295,7 @@ function showLatest(options) {
 async function findDyno() {
   const place = `${appPath(app.name)}/processes/${encodeURIComponent(process.process)}`;
   ({ price } = await get(`${place}/usage?from=-1m&to=now&step=60`));
+  await told;
   for (const t of [process.decided, marks.findLast(({ kind, shadow }) => (kind === 'up' || kind === 'down') && !shadow)?.t]) {
     if (!t || boot !== null) continue;
     const { situation } = await get(`${place}/explain?at=${t}`);

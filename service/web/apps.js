@@ -3,7 +3,7 @@
 
 import { $, el, icon, note } from './dom.js';
 import { get, live, may } from './api.js';
-import { appPath, connection, frame, notice, setLive, shown, stateOf } from './shell.js';
+import { STATE, appPath, connection, frame, notice, setLive, shown, stateOf } from './shell.js';
 import { big, count, now, wait } from './words.js';
 import { pips } from './pips.js';
 import { sparkline } from './spark.js';
@@ -71,13 +71,14 @@ function fleet(app, process) {
 // The ledger's sentence as this page says it.
 function sentenceOf(app, process) {
   if (/no platform is set/.test(process.sentence)) return 'No platform is set: everything is measured, and nothing can be scaled.';
+  if (process.state === 'trouble') return `${app.processes.length > 1 ? `${process.process}: the` : 'The'} platform says: ${process.words}`;
   const words = process.sentence.replace(/^(would )?hold (\d+)/, (all, would, n) => (would ? `would hold at ${n}` : `holding at ${n}`));
   return app.processes.length > 1 ? `${process.process}: ${words}` : words[0].toUpperCase() + words.slice(1);
 }
 
 function build(app) {
   const process = mainProcess(app), waiting = app.state === 'waiting';
-  return el('li', { class: `app ${app.state}`, 'data-app': app.name },
+  return el('li', { class: `app ${(STATE[app.state] ?? STATE.none)[0]}`, 'data-app': app.name },
     el('div', { class: 'name' },
       el('div', { class: 'title' }, el('h2', {}, el('a', { href: waiting ? appPath(app.name, 'start') : appPath(app.name) }, app.name)), stateOf(app)),
       el('p', { class: 'why' }, process?.sentence && !waiting ? sentenceOf(app, process) : app.words)),

@@ -64,15 +64,16 @@ export async function signalsOf(app) {
 }
 
 // Everything in [a, b): queue times of each of `sources`, dynos and what was allowed, and of web its
-// rate and load.
+// rate and load. What happened, of which there may be much, comes by a promise of its own.
 export async function measure({ app, process, sources, signals, a, b }) {
   const step = stepFor(b - a), start = Math.floor(a / step) * step, isWeb = sources[0] === 'web';
   const path = appPath(app), query = `from=${start}&to=${Math.floor(b) + 1}`;
   const series = (source, signal) => get(`${path}/series?source=${encodeURIComponent(source)}&signal=${signal}&${query}&step=${step}`);
   const has = (signal) => isWeb && signals.get('web')?.includes(signal);
-  const [chart, happened, busy, slots, ...measured] = await Promise.all([
+  const happened = get(`${path}/events?${query}`);
+  happened.catch(() => {}); // told where it is waited for
+  const [chart, busy, slots, ...measured] = await Promise.all([
     get(`${path}/processes/${encodeURIComponent(process)}/chart?${query}&step=${step}`),
-    get(`${path}/events?${query}`),
     has('busy') ? series('web', 'busy') : null,
     has('slots') ? series('web', 'slots') : null,
     ...sources.map((source) => series(source, 'wait')),
@@ -85,7 +86,7 @@ export async function measure({ app, process, sources, signals, a, b }) {
   });
   const ticked = (pick) => carry(spread(t, step, chart.points, pick));
   return {
-    step, t, queues, ticks: chart.points, events: happened.events,
+    step, t, queues, ticks: chart.points, happened,
     rate: sinceFirst(perSecond(t, step, spread(t, step, measured[0].points, (p) => p.count))),
     load: load(t, step, busy, slots),
     ordered: ticked((p) => p.ordered), up: ticked((p) => (p.up ?? (p.ordered === null ? null : p.ordered - (p.booting ?? 0)))), booting: ticked((p) => p.booting ?? 0),

@@ -75,6 +75,7 @@ function nextSteps(app, process) {
     process.rule_then ? `Then “${process.rule_then.name}”: ${process.rule_then.dynos.min} to ${process.rule_then.dynos.max}. ` : '',
     el('a', { href: `${appPath(app.name, 'rules')}?process=${encodeURIComponent(process.process)}` }, 'Rules')));
   if (process.act?.trouble) list.unshift(item('held', 'The platform refused', process.act.trouble));
+  else if (process.state === 'trouble' && !lacksPlatform(process) && !process.sentence?.includes(process.words)) list.unshift(item('held', 'The platform can’t be read', process.words));
   renew($('#next'), ...list);
 }
 

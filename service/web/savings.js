@@ -34,20 +34,21 @@ function cost(seconds) {
 function slowAt(n) {
   return sum(used.by_dynos, (row) => (row.dynos > n ? row.seconds : row.dynos === n ? row.slow_s : 0));
 }
-// The smallest number with which people would have waited no longer than they did.
+// The smallest number with which people would have waited no longer than they did, of those that the
+// rules allowed: somebody may have run more by hand.
 function bestFixed(slow) {
-  const most = Math.max(...used.by_dynos.map((row) => row.dynos));
-  for (let n = 1; n < most; n++) if (slowAt(n) <= slow) return n;
-  return Math.max(1, most);
+  const ran = Math.max(1, ...used.by_dynos.map((row) => row.dynos)), most = used.most ? Math.min(ran, used.most) : ran;
+  for (let n = 1; n < most; n++) if (slowAt(n) <= slow) return { best: n, bound: false };
+  return { best: most, bound: slowAt(most) > slow };
 }
 
 function alternatives() {
   const known = sum(used.points, (p) => p.known_s), ours = sum(used.points, (p) => p.dyno_s), slow = sum(used.points, (p) => p.slow_s);
-  const best = bestFixed(slow), most = sum(used.points, (p) => p.max_s), least = sum(used.points, (p) => p.min_s);
+  const { best, bound } = bestFixed(slow), most = sum(used.points, (p) => p.max_s), least = sum(used.points, (p) => p.min_s);
   const leastMean = known ? least / known : 0;
   return { known, ours, slow, best, most, bestS: best * known, least, list: [
     { name: 'Always the maximum', what: 'the most that the rules in force allowed', seconds: most, slow: null },
-    { name: `Always ${dynos(best)}`, what: 'the best fixed number: the smallest with which people would have waited no longer', seconds: best * known, slow: slowAt(best) },
+    { name: `Always ${dynos(best)}`, what: bound ? 'the best fixed number: the largest that the rules allow, since more ran at times, and with fewer people would have waited longer' : 'the best fixed number: the smallest with which people would have waited no longer', seconds: best * known, slow: slowAt(best) },
     { name: 'As it was', what: 'with Dynoscale', seconds: ours, slow, us: true },
     { name: 'Always the minimum', what: 'the least that the rules in force allowed, and the waits that would have been', seconds: least, slow: slowAt(Math.round(leastMean)) },
   ] };

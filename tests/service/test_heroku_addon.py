@@ -270,6 +270,7 @@ def test_a_token_of_another_time_person_or_salt_and_one_that_was_used_are_refuse
     for fields in refused:
         answer = addon.sso(fields)
         assert answer.status == 403 and "set-cookie" not in answer.headers, fields
+        assert b"Open the add-on again" in answer.body
 
 
 def test_the_older_token_is_taken_where_that_is_set(heroku: Heroku, serve: Started, tmp_path: Path) -> None:

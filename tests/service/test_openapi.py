@@ -285,6 +285,7 @@ def usage(api: Api, place: Dict[str, Any]) -> None:
     dyno_seconds = sum(row["dynos"] * row["seconds"] for row in used["by_dynos"])
     assert dyno_seconds == sum(point["dyno_s"] for point in used["points"])
     assert used["ups"] >= 1 and used["price"] is None
+    assert used["most"] * seconds >= sum(point["max_s"] for point in used["points"]) > 0
     price = {"cents_a_month": 2550, "currency": "EUR"}
     api("PUT", PROCESS + "/price", price, expect=204, **place)
     assert api("GET", PROCESS + "/usage", **place)["price"] == price

@@ -42,7 +42,7 @@ after(async () => {
 
 test('the story from addons:create to addons:destroy', { skip }, async (t) => {
   const { page, faults } = await open(chromium, service, { signedIn: false });
-  let addon, address, name;
+  let addon, address, name, form;
 
   await t.test('addons:create sets the config vars', async () => {
     await ask('add_app', { name: 'shop', formation: { web: ['Standard-1X', 1] } });
@@ -56,13 +56,28 @@ test('the story from addons:create to addons:destroy', { skip }, async (t) => {
   await t.test('addons:open leads to the app’s page, with the way back to Heroku', async () => {
     await service.report(address, Array.from({ length: 20 }, (_, i) => [i % 5, 20, 'web']));
     const fields = await ask('sso', { addon: addon.id });
-    await page.setContent(`<form method="post" action="${service.url}/heroku/sso">${Object.entries(fields).map(([key, value]) => `<input type="hidden" name="${key}" value="${value}">`).join('')}<button>Open</button></form>`);
+    form = `<form method="post" action="${service.url}/heroku/sso">${Object.entries(fields).map(([key, value]) => `<input type="hidden" name="${key}" value="${value}">`).join('')}<button>Open</button></form>`;
+    await page.setContent(form);
     await page.click('button');
     await page.waitForURL('**/apps/*');
     [, name] = /\/apps\/([^/?#]+)/.exec(page.url());
     await page.waitForSelector('nav.heroku a[href="https://dashboard.heroku.com/apps/shop"]');
     assert.equal(await page.locator('a[href="/people"]').count(), 0);
     await page.waitForSelector('#q-chart canvas');
+  });
+
+  await t.test('who comes with a sign-in that was used already is told what to do, on a page', async () => {
+    const { context, page: late, faults: lateFaults } = await open(chromium, service, { signedIn: false });
+    const sent = late.waitForResponse('**/heroku/sso');
+    await late.setContent(form);
+    await late.click('button');
+    assert.equal((await sent).status(), 403);
+    await late.waitForSelector('h1:has-text("You are not signed in")');
+    await late.waitForSelector('p:has-text("choose Dynoscale under Resources once more")');
+    assert.equal(await late.getAttribute('a.b.primary', 'href'), 'https://dashboard.heroku.com/apps');
+    assert.equal(await late.evaluate(() => getComputedStyle(document.querySelector('.empty')).textAlign), 'center');
+    assert.deepEqual(lateFaults, []);
+    await context.close();
   });
 
   await t.test('rules are set and scaling is switched on', async () => {

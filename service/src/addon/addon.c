@@ -119,6 +119,7 @@ void addon_run(struct api_call *call, const char *path) {
     free(body);
     if (call->status != 503 && !api_was_read(call))
         addon_answer(call, 503, "there is no memory left");
+    if (strcmp(path, sso) == 0) sso_show(call);
     if (call->status == 0) call->status = 200;
     if (!call->type) call->type = "application/json";
     text_put(&call->headers, "Cache-Control: no-store\r\n");

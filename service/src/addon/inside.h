@@ -20,6 +20,8 @@ json_t *resource_config(const struct keeper *keeper, const char *public_url, con
 
 /* sso.c */
 void sso_sign_in(struct api_call *call);
+/* A person's browser that was refused gets a page in place of the JSON. */
+void sso_show(struct api_call *call);
 
 /* hooks.c */
 void hook_take(struct api_call *call, const char *app);

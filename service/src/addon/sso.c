@@ -174,6 +174,13 @@ static void use(struct api_call *call, const struct form *form) {
     else addon_answer(call, 503, "the data could not be written");
 }
 
+void sso_show(struct api_call *call) {
+    bool person = call->accept && strstr(call->accept, "text/html");
+    if (!person) return;
+    if (call->status == 403 || call->status == 413) call->page = "heroku-refused.html";
+    if (call->status == 503) call->page = "heroku-later.html";
+}
+
 void sso_sign_in(struct api_call *call) {
     struct form form;
     char *text = call->body_length <= LONGEST_FORM ? malloc(call->body_length + 1) : NULL;

@@ -75,6 +75,7 @@ struct api_call {
     int status;          /* 200 where it stays 0 */
     struct text answer;  /* JSON, unless type is set */
     const char *type;    /* static */
+    const char *page;    /* static: a file of the pages, sent in place of `answer`; NULL: none */
     struct text headers; /* "Name: value\r\n" lines */
     bool packs; /* no secret is in the answer, so that it may be compressed where it is long */
     bool config_changed, tokens_changed; /* tell control, tell ingest */

@@ -34,6 +34,7 @@ struct using {
     bool first;
 
     int64_t seconds[RULE_DYNOS + 1], slow[RULE_DYNOS + 1]; /* by the number of dynos */
+    int most;                                              /* that a rule in force allowed; 0 */
     int64_t ups, downs, flaps, flap_s;
     int64_t up_s; /* when the last one was added, unless one was removed since; 0 */
     int up_by;
@@ -89,6 +90,7 @@ static void add_last(struct using *using, int64_t until_s) {
     if (then->booting > 0) span->booting_s += seconds * then->booting;
     if (rule) span->min_s += seconds * rule->min;
     if (rule) span->max_s += seconds * rule->max;
+    if (rule && rule->max > using->most) using->most = rule->max;
     if (slow) span->slow_s += seconds;
     using->seconds[then->ordered] += seconds;
     if (slow) using->slow[then->ordered] += seconds;
@@ -130,9 +132,9 @@ static void put_by_dynos(struct using *using) {
         first = false;
     }
     text_format(using->text,
-                "],\"ups\":%" PRId64 ",\"downs\":%" PRId64 ",\"flaps\":%" PRId64
+                "],\"most\":%d,\"ups\":%" PRId64 ",\"downs\":%" PRId64 ",\"flaps\":%" PRId64
                 ",\"flap_s\":%" PRId64 ",\"price\":",
-                using->ups, using->downs, using->flaps, using->flap_s);
+                using->most, using->ups, using->downs, using->flaps, using->flap_s);
 }
 
 void api_put_price(struct text *text, const struct price *price) {

@@ -39,6 +39,10 @@ static void answer_call(struct api_job *job) {
         route_busy(job->request, "There is no memory for the answer now.");
         return;
     }
+    if (call->page) {
+        pages_send(job->request, status, call->page, call->headers.bytes);
+        return;
+    }
     struct text *body = &call->answer;
     if (job->metrics.length > 0 && status == 200 && !call->who.app) {
         text_add(&job->metrics, body->bytes, body->length);
