@@ -193,7 +193,7 @@ LINK     = $(CC) $(CFLAGS) $(FLAGS_$(VARIANT)) $(LDFLAGS)
 LIBS    := -lpthread -ldl
 # What the service needs, and what the harnesses of tests/fuzz compare both with.
 SERVICE_PACKAGES := libevent libevent_pthreads sqlite3 jansson yaml-0.1 libsodium libzstd zlib \
-                    libcurl
+                    libcurl liboath libqrencode
 FUZZ_LIBS := $(shell pkg-config --libs $(SERVICE_PACKAGES) 2>/dev/null) -ljansson -lcurl -lm
 # Calls of the core that tests/core/support/faults.c can make fail.
 FAULTS  := malloc calloc realloc strdup mmap pthread_create pthread_atfork getentropy dlopen dlsym

@@ -2,7 +2,7 @@
 
 import { difference } from './difference.js';
 import { $, announce, ask, copyable, el, icon, note } from './dom.js';
-import { get, patch, post, remove, whoami } from './api.js';
+import { get, patch, post, put, remove, whoami } from './api.js';
 import { frame, notice, setLive, shown, trying } from './shell.js';
 import { stamp, timeTag } from './words.js';
 
@@ -24,12 +24,25 @@ async function people() {
       people();
       audit();
     });
+    const act = (text, label, question, send) => {
+      const node = el('button', { class: 'b small plain', type: 'button', 'aria-label': label }, text);
+      node.addEventListener('click', async () => {
+        if (!confirm(question)) return;
+        await trying(send()).catch(() => null);
+        people();
+        audit();
+      });
+      return node;
+    };
+    const signOut = act('Sign out', `End the sessions of ${person.name}`, `End all sessions of ${person.name}?`, () => remove(`/people/${person.id}/sessions`));
+    const reset = act('Reset factor', `Reset the second factor of ${person.name}`, `Reset the second factor of ${person.name}, who has lost it? Their sessions end at once.`, () => remove(`/people/${person.id}/factor`));
     const link = el('button', { class: 'b small plain', type: 'button', 'aria-label': `New link for ${person.name}, to set a password` }, 'New link');
     link.addEventListener('click', async () => showLink(await trying(post(`/people/${person.id}/link`, {})), person.name));
-    return el('tr', {}, el('th', { scope: 'row' }, el('div', { class: 'who' }, el('span', { class: 'avatar', 'aria-hidden': 'true' }, [...person.name].slice(0, 2).join('').toUpperCase()), el('div', {}, person.name, own ? [' ', el('span', { class: 'tag' }, 'you')] : null))),
-      el('td', { 'data-word': 'May' }, role), el('td', { 'data-word': 'Last here' }, when(person.seen, 'never')), el('td', { class: 'n' }, own ? null : [link, out]));
+    return el('tr', {}, el('th', { scope: 'row' }, el('div', { class: 'who' }, el('span', { class: 'avatar', 'aria-hidden': 'true' }, [...person.name].slice(0, 2).join('').toUpperCase()), el('div', {}, person.name, own ? [' ', el('span', { class: 'tag' }, 'you')] : null, person.factor ? [' ', el('span', { class: 'tag' }, 'second factor')] : null))),
+      el('td', { 'data-word': 'May' }, role), el('td', { 'data-word': 'Last here' }, when(person.seen, 'never')), el('td', { class: 'n' }, own ? null : [link, person.invited ? null : signOut, person.factor ? reset : null, out]));
   }));
 }
+async function signIn() { $('#required').checked = (await get('/sign-in')).factor_required; }
 function showLink({ link }, name) {
   notice(el('div', { class: 'stack' }, note('attention', 'warn', `Give this link to ${name}.`, 'It is shown only now, and works once, for 3 days.'), copyable(link, `The link for ${name}`)));
 }
@@ -55,9 +68,13 @@ async function audit() { ({ entries } = await get('/audit?limit=500')); log(); }
 await frame({ needs: 'admin' });
 setLive('live', 'Live');
 for (const button of ['#invite', '#new-token']) $(button).prepend(icon('plus'));
-await trying(Promise.all([people(), tokens(), audit()])).catch(() => null);
+await trying(Promise.all([people(), signIn(), tokens(), audit()])).catch(() => null);
 shown();
 $('#find').addEventListener('input', log);
+$('#required').addEventListener('change', async (event) => {
+  await trying(put('/sign-in', { factor_required: event.target.checked })).catch(() => { event.target.checked = !event.target.checked; });
+  audit();
+});
 $('#invite').addEventListener('click', async () => {
   const form = await ask($('#invite-box'));
   if (!form) return;

@@ -82,7 +82,7 @@ async function accountMenu(who) {
   return el('details', { class: 'menu right' },
     el('summary', {}, el('span', { class: 'avatar', 'aria-hidden': 'true' }, [...who.name].slice(0, 2).join('').toUpperCase()), el('span', { class: 'unseen' }, `${who.name}, your account`)),
     el('div', { class: 'float' }, el('div', { class: 'who' }, el('strong', {}, who.name), el('br'), el('span', { class: 'quiet' }, who.role)),
-      who.app === null ? el('a', { class: 'item', href: '/account' }, 'Your password and sessions') : null,
+      who.app === null ? el('a', { class: 'item', href: '/account' }, 'Your account') : null,
       who.app === null && await may('admin') ? el('a', { class: 'item', href: '/people' }, 'People, tokens, audit log') : null, out));
 }
 
@@ -124,6 +124,13 @@ function instead(problem, name) {
   return new Promise(() => {}); // whoever waits for the page waits for ever
 }
 
+// Who has to set up a second factor first is led to where that is done.
+async function lacksFactor() {
+  if (location.pathname === '/account' || !(await whoami()).lacks_factor) return false;
+  location.replace('/account');
+  return true;
+}
+
 // Builds the frame. `needs`: the role without which there is nothing to see. With the name of an app
 // it gives that app, as the API's list shows it; `page` is its tab.
 export async function frame({ app: name, page, needs } = {}) {
@@ -131,9 +138,11 @@ export async function frame({ app: name, page, needs } = {}) {
   try {
     [who, app, { apps }] = await Promise.all([whoami(), name ? findApp(name) : null, name ? allApps() : { apps: [] }]);
   } catch (problem) {
+    if (problem.status === 403 && await lacksFactor()) return new Promise(() => {});
     bareFrame();
     return instead(problem, name);
   }
+  if (await lacksFactor()) return new Promise(() => {});
   if (app) {
     useZone(app.zone);
     document.title = `${app.name} · ${document.title}`;

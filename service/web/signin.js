@@ -20,7 +20,13 @@ const TEXTS = {
   password: ['A new password', 'This link works once.', 'Set it and sign in'],
 };
 
-function becomeLink({ kind, name }) {
+function showCode() {
+  $('#code').hidden = false;
+  $('#form').code.required = true;
+  $('#form').code.focus();
+}
+
+function becomeLink({ kind, name, factor }) {
   const [title, lead, button] = TEXTS[kind] ?? TEXTS.invite;
   document.title = `${title} · Dynoscale`;
   $('#title').textContent = title;
@@ -31,6 +37,7 @@ function becomeLink({ kind, name }) {
   $('#password-hint').hidden = false;
   $('#form').password.autocomplete = 'new-password';
   $('#form').password.minLength = 12;
+  if (factor) showCode();
   if (name) { $('#form').name.value = name; $('#form').name.readOnly = true; }
 }
 
@@ -55,8 +62,13 @@ $('#form').addEventListener('submit', async (event) => {
   const form = event.target, password = form.password.value, name = form.name.value.trim();
   $('#go').disabled = true;
   try {
-    if (kind) await trying(post('/links/use', kind === 'first' ? { link, name, password } : { link, password }));
-    else await trying(post('/session', { name, password }));
+    const code = form.code.value.trim() ? { code: form.code.value.trim() } : {};
+    if (kind) await trying(post('/links/use', kind === 'first' ? { link, name, password } : { link, password, ...code }));
+    else await trying(post('/session', { name, password, ...code }));
     location.replace(kind === 'first' && !(await get('/apps')).apps.length ? '/new' : back());
-  } catch { form.password.select(); } finally { $('#go').disabled = false; }
+  } catch (problem) {
+    if (problem.status !== 422) form.password.select();
+    else if (!$('#code').hidden) form.code.select();
+    else { notice(); showCode(); } // the password is right
+  } finally { $('#go').disabled = false; }
 });

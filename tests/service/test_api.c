@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "../core/support/suite.h"
 
+#include <liboath/oath.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,12 +29,14 @@ static struct {
     struct keeper *keeper;
     struct api_call call;
     json_t *answer;
+    int64_t later_s; /* that calls are made after now_s */
 } test;
 
 static int set_up(void **state) {
     (void)state;
     char error[512];
     test.folder = folder_make();
+    test.later_s = 0;
     false_clock_set_wall(now_s * 1000000000);
     test.store = store_open(test.folder, STORE_CREATE, error, sizeof error);
     if (!test.store) fail_msg("%s", error);
@@ -80,7 +83,7 @@ static int run(const struct sender *sender, enum http_method method, const char 
     test.call = (struct api_call){.store = test.store,
                                   .keeper = test.keeper,
                                   .public_url = "http://scale.test:8080",
-                                  .now_s = now_s,
+                                  .now_s = now_s + test.later_s,
                                   .method = method,
                                   .query = target[length] ? target + length + 1 : "",
                                   .body = body,
@@ -383,6 +386,14 @@ static void signing_in_out_and_with_a_new_password(void **state) {
         204);
     expect_status(json_call(&one, HTTP_GET, "/api/v1/session", NULL), 401);
     expect_status(json_call(&two, HTTP_GET, "/api/v1/session", NULL), 200);
+    /* Ending sessions takes the password, too. */
+    expect_status(json_call(&two, HTTP_DELETE, "/api/v1/account/sessions/others", "{}"), 400);
+    expect_status(json_call(&two, HTTP_DELETE, "/api/v1/account/sessions/others",
+                            "{\"current\":\"a wrong password\"}"),
+                  403);
+    expect_status(json_call(&two, HTTP_DELETE, "/api/v1/account/sessions/others",
+                            "{\"current\":\"another long password\"}"),
+                  204);
     /* Who signs in again leaves no session behind. */
     expect_status(json_call(&two, HTTP_POST, "/api/v1/session",
                             "{\"name\":\"anna\",\"password\":\"another long password\"}"),
@@ -415,11 +426,205 @@ static void an_invited_person_gets_the_role_and_no_more(void **state) {
     expect_status(json_call(&tom, HTTP_POST, "/api/v1/apps", "{\"name\":\"shop\"}"), 403);
     expect_status(json_call(&anna, HTTP_PATCH, "/api/v1/people/tom", "{\"role\":\"admin\"}"), 200);
     expect_status(json_call(&tom, HTTP_GET, "/api/v1/people", NULL), 200);
+    /* An admin ends the sessions of others. */
+    expect_status(json_call(&anna, HTTP_DELETE, "/api/v1/people/tom/sessions", NULL), 204);
+    expect_status(json_call(&tom, HTTP_GET, "/api/v1/session", NULL), 401);
+    expect_status(json_call(&anna, HTTP_GET, "/api/v1/session", NULL), 200);
+    expect_status(json_call(&nobody, HTTP_POST, "/api/v1/session",
+                            "{\"name\":\"tom\",\"password\":\"toms own long password\"}"),
+                  200);
+    take_session(&guest);
     /* Less than before: sessions end. */
     expect_status(json_call(&anna, HTTP_PATCH, "/api/v1/people/tom", "{\"role\":\"operate\"}"),
                   200);
     expect_status(json_call(&tom, HTTP_GET, "/api/v1/session", NULL), 401);
     expect_status(json_call(&anna, HTTP_DELETE, "/api/v1/people/tom", NULL), 204);
+}
+
+/* ---- The second factor ----------------------------------------------------------------------- */
+
+/* What an authenticator app shows at the time of the next call. */
+static const char *code_of(const char *secret) {
+    static char code[7];
+    char *bytes = NULL;
+    size_t count = 0;
+    assert_int_equal(oath_base32_decode(secret, strlen(secret), &bytes, &count), OATH_OK);
+    assert_int_equal(
+        oath_totp_generate(bytes, count, (time_t)(now_s + test.later_s), 30, 0, 6, code), OATH_OK);
+    free(bytes);
+    return code;
+}
+
+static int send_code(const struct sender *sender, const char *path, const char *code) {
+    char body[200];
+    snprintf(body, sizeof body, "{\"current\":\"a good long password\",\"code\":\"%s\"}", code);
+    bool confirms = strstr(path, "confirm") != NULL;
+    if (confirms) snprintf(body, sizeof body, "{\"code\":\"%s\"}", code);
+    return json_call(sender, HTTP_POST, path, body);
+}
+
+static int sign_in_with(const char *code) {
+    char body[300];
+    int used = snprintf(body, sizeof body, "{\"name\":\"anna\",\"password\":\"%s\"",
+                        "a good long password");
+    if (code) used += snprintf(body + used, sizeof body - (size_t)used, ",\"code\":\"%s\"", code);
+    snprintf(body + used, sizeof body - (size_t)used, "}");
+    return json_call(&nobody, HTTP_POST, "/api/v1/session", body);
+}
+
+static void switch_on(const struct sender *sender, char secret[64], char recovery[64]) {
+    expect_status(json_call(sender, HTTP_POST, "/api/v1/account/factor",
+                            "{\"current\":\"a good long password\"}"),
+                  201);
+    snprintf(secret, 64, "%s", text_of("secret"));
+    assert_non_null(strstr(text_of("uri"), secret));
+    expect_status(send_code(sender, "/api/v1/account/factor/confirm", code_of(secret)), 200);
+    const json_t *codes = json_object_get(test.answer, "recovery");
+    assert_int_equal(json_array_size(codes), 10);
+    snprintf(recovery, 64, "%s", json_string_value(json_array_get(codes, 3)));
+}
+
+static void a_second_factor_is_asked_for_once_it_is_confirmed(void **state) {
+    (void)state;
+    struct signed_in in, other;
+    char secret[64], recovery[64], code[8];
+    make_first(&in);
+    const struct sender anna = {.cookie = in.cookie, .csrf = in.csrf};
+    expect_status(sign_in_with(NULL), 200);
+    take_session(&other);
+    expect_status(
+        json_call(&anna, HTTP_POST, "/api/v1/account/factor", "{\"current\":\"not the password\"}"),
+        403);
+    expect_status(send_code(&anna, "/api/v1/account/factor/confirm", "123456"), 409);
+    /* One that was begun only is none yet. */
+    expect_status(json_call(&anna, HTTP_POST, "/api/v1/account/factor",
+                            "{\"current\":\"a good long password\"}"),
+                  201);
+    expect_status(send_code(&anna, "/api/v1/account/factor/confirm", "no code"), 422);
+    expect_status(sign_in_with(NULL), 200);
+    switch_on(&anna, secret, recovery);
+    /* Other sessions have ended. */
+    const struct sender two = {.cookie = other.cookie};
+    expect_status(json_call(&two, HTTP_GET, "/api/v1/session", NULL), 401);
+    expect_status(json_call(&anna, HTTP_GET, "/api/v1/account/factor", NULL), 200);
+    assert_true(json_is_true(json_object_get(test.answer, "active")));
+    assert_int_equal(json_integer_value(json_object_get(test.answer, "recovery_left")), 10);
+
+    expect_status(sign_in_with(NULL), 422);
+    assert_null(test.call.headers.bytes ? strstr(test.call.headers.bytes, "Set-Cookie") : NULL);
+    strcpy(code, code_of(secret));
+    expect_status(sign_in_with(code), 422); /* it switched the factor on, and works once */
+    test.later_s += 30;
+    strcpy(code, code_of(secret));
+    expect_status(sign_in_with(code), 200);
+    expect_status(sign_in_with(code), 422);
+    test.later_s += 30;
+    expect_status(sign_in_with(code), 422); /* nor in the step after it */
+    /* A recovery code works once, and a wrong password says nothing about a code. */
+    expect_status(sign_in_with(recovery), 200);
+    expect_status(sign_in_with(recovery), 422);
+    expect_status(json_call(&nobody, HTTP_POST, "/api/v1/session",
+                            "{\"name\":\"anna\",\"password\":\"a wrong password\"}"),
+                  401);
+    /* Off by the password and a code. */
+    test.later_s += 60;
+    expect_status(send_code(&anna, "/api/v1/account/factor/off", "000000"), 422);
+    expect_status(send_code(&anna, "/api/v1/account/factor/off", code_of(secret)), 204);
+    expect_status(sign_in_with(NULL), 200);
+    expect_status(json_call(&local, HTTP_GET, "/api/v1/audit", NULL), 200);
+    assert_non_null(strstr(test.call.answer.bytes, "switched the own second factor off"));
+    assert_null(strstr(test.call.answer.bytes, secret));
+}
+
+static void codes_are_tried_a_few_times_from_all_addresses(void **state) {
+    (void)state;
+    struct signed_in in;
+    char secret[64], recovery[64];
+    make_first(&in);
+    const struct sender anna = {.cookie = in.cookie, .csrf = in.csrf};
+    switch_on(&anna, secret, recovery);
+    test.later_s += 60;
+    int tries = 0;
+    while (tries < 20 && sign_in_with("000000") == 422) tries++;
+    expect_status(test.call.status, 429);
+    assert_int_equal(tries, 5);
+    assert_non_null(strstr(test.call.headers.bytes, "Retry-After: "));
+    expect_status(sign_in_with(code_of(secret)), 429); /* the right one, too */
+    test.later_s += 600;
+    expect_status(sign_in_with(code_of(secret)), 200);
+}
+
+static void a_link_for_a_password_is_no_way_around_the_second_factor(void **state) {
+    (void)state;
+    struct signed_in in;
+    char secret[64], recovery[64], link[300], body[500];
+    make_first(&in);
+    const struct sender anna = {.cookie = in.cookie, .csrf = in.csrf};
+    switch_on(&anna, secret, recovery);
+    expect_status(json_call(&local, HTTP_POST, "/api/v1/people/anna/link", NULL), 201);
+    snprintf(link, sizeof link, "%s", strstr(text_of("link"), "#link=") + 6);
+    snprintf(body, sizeof body, "{\"link\":\"%s\"}", link);
+    expect_status(json_call(&nobody, HTTP_POST, "/api/v1/links/check", body), 200);
+    assert_true(json_is_true(json_object_get(test.answer, "factor")));
+    snprintf(body, sizeof body, "{\"link\":\"%s\",\"password\":\"another long password\"}", link);
+    expect_status(json_call(&nobody, HTTP_POST, "/api/v1/links/use", body), 422);
+    expect_status(json_call(&anna, HTTP_GET, "/api/v1/session", NULL), 200);
+    snprintf(body, sizeof body,
+             "{\"link\":\"%s\",\"password\":\"another long password\",\"code\":\"%s\"}", link,
+             recovery);
+    expect_status(json_call(&nobody, HTTP_POST, "/api/v1/links/use", body), 200);
+}
+
+static void where_a_second_factor_is_required_nothing_is_shown_without_one(void **state) {
+    (void)state;
+    struct signed_in in;
+    char secret[64], recovery[64], path[500], token[TOKEN_SIZE];
+    make_first(&in);
+    add_app("shop");
+    const struct sender anna = {.cookie = in.cookie, .csrf = in.csrf};
+    /* Not before the own one works. */
+    expect_status(json_call(&anna, HTTP_PUT, "/api/v1/sign-in", "{\"factor_required\":true}"), 409);
+    expect_status(json_call(&local, HTTP_PUT, "/api/v1/sign-in", "{\"factor_required\":true}"),
+                  200);
+    expect_status(json_call(&anna, HTTP_GET, "/api/v1/session", NULL), 200);
+    assert_true(json_is_true(json_object_get(test.answer, "lacks_factor")));
+    for (size_t i = 0; i < api_route_count; i++) {
+        const struct api_route *route = &api_routes[i];
+        bool own = strstr(route->path, "/session") || strstr(route->path, "/account/");
+        if (own || route->least == API_NOBODY || route->least == API_LOCAL) continue;
+        fill(path, route->path, "shop");
+        if (json_call(&anna, route->method, path, NULL) != 403)
+            fail_msg("%s: %d", path, test.call.status);
+    }
+    add_token(token, "read", NULL);
+    const struct sender program = {.token = token, .address = "192.0.2.7"};
+    expect_status(json_call(&program, HTTP_GET, "/api/v1/apps", NULL), 200);
+    switch_on(&anna, secret, recovery);
+    expect_status(json_call(&anna, HTTP_GET, "/api/v1/apps", NULL), 200);
+    expect_status(json_call(&anna, HTTP_PUT, "/api/v1/sign-in", "{\"factor_required\":false}"),
+                  200);
+}
+
+static void an_admin_resets_the_second_factor_of_somebody_who_lost_it(void **state) {
+    (void)state;
+    struct signed_in in, again;
+    char secret[64], recovery[64], token[TOKEN_SIZE];
+    make_first(&in);
+    const struct sender anna = {.cookie = in.cookie, .csrf = in.csrf};
+    switch_on(&anna, secret, recovery);
+    expect_status(json_call(&anna, HTTP_DELETE, "/api/v1/people/anna/factor", NULL), 409);
+    add_token(token, "admin", NULL);
+    const struct sender admin = {.token = token, .address = "192.0.2.7"};
+    expect_status(json_call(&admin, HTTP_DELETE, "/api/v1/people/anna/factor", NULL), 204);
+    expect_status(json_call(&anna, HTTP_GET, "/api/v1/session", NULL), 401);
+    expect_status(sign_in_with(NULL), 200);
+    take_session(&again);
+    expect_status(json_call(&local, HTTP_GET, "/api/v1/audit", NULL), 200);
+    assert_non_null(strstr(test.call.answer.bytes, "reset the second factor of anna"));
+    /* What was before does not come back with it. */
+    const struct sender now = {.cookie = again.cookie, .csrf = again.csrf};
+    test.later_s += 60;
+    expect_status(send_code(&now, "/api/v1/account/factor/off", recovery), 409);
 }
 
 static void the_last_admin_stays(void **state) {
@@ -857,6 +1062,11 @@ int main(void) {
         TEST(another_sites_page_can_not_sign_anybody_in),
         TEST(signing_in_out_and_with_a_new_password),
         TEST(an_invited_person_gets_the_role_and_no_more),
+        TEST(a_second_factor_is_asked_for_once_it_is_confirmed),
+        TEST(codes_are_tried_a_few_times_from_all_addresses),
+        TEST(a_link_for_a_password_is_no_way_around_the_second_factor),
+        TEST(where_a_second_factor_is_required_nothing_is_shown_without_one),
+        TEST(an_admin_resets_the_second_factor_of_somebody_who_lost_it),
         TEST(the_last_admin_stays),
         TEST(rules_with_a_mistake_change_nothing),
         TEST(rules_of_any_size_get_a_sentence),

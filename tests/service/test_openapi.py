@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import jsonschema
 import pytest
+import authenticator
 from conftest import Started
 from described import (
     DESCRIPTION,
@@ -160,9 +161,25 @@ def sign_in(api: Api) -> None:
     use_session(api, "anna", password)
     assert api("GET", "/api/v1/session")["kind"] == "person"
     assert len(api("GET", "/api/v1/account/sessions")["sessions"]) == 2
-    api("DELETE", "/api/v1/account/sessions/{session}", session="others", expect=204)
+    again = {"current": password}
+    api("DELETE", "/api/v1/account/sessions/{session}", again, session="others", expect=204)
+    second_factor(api, again)
     new = {"current": password, "password": "another good long one"}
     api("PUT", "/api/v1/account/password", new, expect=204)
+
+
+def second_factor(api: Api, again: Dict[str, str]) -> None:
+    assert api("GET", "/api/v1/account/factor")["active"] is False
+    secret = api("POST", "/api/v1/account/factor", again, expect=201)["secret"]
+    first = {"code": authenticator.code(secret)}
+    recovery = api("POST", "/api/v1/account/factor/confirm", first)["recovery"]
+    assert api("POST", "/api/v1/account/factor/recovery", again)["recovery"] != recovery
+    assert api("GET", "/api/v1/account/factor")["recovery_left"] == 10
+    assert api("PUT", "/api/v1/sign-in", {"factor_required": True}) == {"factor_required": True}
+    assert api("PUT", "/api/v1/sign-in", {"factor_required": False}) == api("GET", "/api/v1/sign-in")
+    off = dict(again, code=authenticator.code(secret, ahead=1))
+    api("POST", "/api/v1/account/factor/off", off, expect=204)
+    api("POST", "/api/v1/account/factor/off", off, expect=409)
 
 
 def use_session(api: Api, name: str, password: str) -> None:
@@ -326,6 +343,8 @@ def people(api: Api) -> None:
     password = {"password": "set on the machine"}
     api("PUT", "/api/v1/people/{person}/password", password, person="tom%20b", expect=204)
     api.local = False
+    api("DELETE", "/api/v1/people/{person}/sessions", person="tom%20b", expect=204)
+    api("DELETE", "/api/v1/people/{person}/factor", person="tom%20b", expect=204)
     assert len(api("GET", "/api/v1/people")["people"]) == 2
     made = api("POST", "/api/v1/tokens", {"name": "ci", "scope": "read", "app": "shop"}, expect=201)
     bearer = {"Authorization": f"Bearer {made['token']}"}

@@ -46,7 +46,8 @@ static int tear_down(void **state) {
 static enum sign_in try_from(const char *address, const char *name, const char *password,
                              int64_t at_s, char token[TOKEN_SIZE], int64_t *wait_s) {
     struct person person;
-    return sign_in(test.store, name, password, address, "a browser", at_s, token, &person, wait_s);
+    return sign_in(test.store, name, password, NULL, address, "a browser", at_s, token, &person,
+                   wait_s);
 }
 
 static void the_right_password_begins_a_session(void **state) {

@@ -55,6 +55,7 @@ LIBRARIES = {
     "libcurl": (r"curl_", "platforms/ api/cli_call.c"),  # the command line is a client of the API
     "processes": (r"posix_spawn|v?fork$|exec[vl]|popen$|system$", "platforms/ keeper/process.c"),
     "passwords": (r"crypto_pwhash", "people/"),
+    "codes": (r"oath_|QRcode_", "people/factor.c"),
     "YAML": (r"yaml_", "rules/tree.c"),
     "reading JSON": (r"json_load", "json_read.c"),  # what it guards against: json_read.h
 }

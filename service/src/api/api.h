@@ -24,6 +24,7 @@ struct api_who {
     char name[128];               /* for the audit log: "anna", "token 7 (ci)", "command line" */
     int64_t app;                  /* of a token for one app; 0: all */
     int64_t user, session, token; /* 0: none */
+    bool lacks_factor;            /* a second factor is required, and this person has none yet */
 };
 
 /*

@@ -112,6 +112,10 @@ const struct cli_command cli_commands[] = {
      "Prints a new link with which a person sets a password; without NAME the link for the first "
      "person, while there is none.",
      cli_user_link},
+    {"user factor", "NAME off", "", 2, 2, false,
+     "Resets the second factor of a person who has lost it; the sessions end.", cli_user_factor},
+    {"user factors", "required|optional", "", 1, 1, false,
+     "Says whether everybody who signs in by a password needs a second factor.", cli_user_factors},
     {"audit", "[APP] [--limit N]", "limit=", 0, 1, false, "Shows who did what.", cli_audit},
     {"series", "APP SOURCE [--from TIME] [--to TIME] [--step SECONDS] [--signal NAME]",
      "from= to= step= signal=", 2, 2, false, "Shows what was measured.", cli_series},
@@ -157,7 +161,7 @@ const char cli_help[] =
     "  series, export                      what was measured\n"
     "  notify add|list|test|remove|told    whom to tell what happens to an app\n"
     "  token add|list|remove               tokens of the API\n"
-    "  user add|list|remove|role|password|link\n"
+    "  user add|list|remove|role|password|link|factor|factors\n"
     "                                      people who sign in\n"
     "  audit                               who did what\n"
     "  backup, restore, move               copies of all data\n"

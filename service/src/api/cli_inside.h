@@ -157,6 +157,8 @@ int cli_user_remove(struct cli *cli);
 int cli_user_role(struct cli *cli);
 int cli_user_password(struct cli *cli);
 int cli_user_link(struct cli *cli);
+int cli_user_factor(struct cli *cli);
+int cli_user_factors(struct cli *cli);
 int cli_audit(struct cli *cli);
 int cli_series(struct cli *cli);
 int cli_export(struct cli *cli);

@@ -152,8 +152,8 @@ int cli_user_add(struct cli *cli) {
 
 int cli_user_list(struct cli *cli) {
     struct cli_reply reply = {0};
-    struct cli_table table = {.columns = 4};
-    static const char *const head[] = {"NAME", "ROLE", "LAST SEEN (UTC)", "PASSWORD"};
+    struct cli_table table = {.columns = 5};
+    static const char *const head[] = {"NAME", "ROLE", "LAST SEEN (UTC)", "PASSWORD", "FACTOR"};
     size_t i;
     json_t *person;
     bool done = send(cli, HTTP_GET, cli_path("/api/v1/people"), NULL, &reply);
@@ -165,7 +165,8 @@ int cli_user_list(struct cli *cli) {
             const char *const cells[] = {
                 cli_string(person, "name"), cli_cell(role, person, "role"),
                 cli_moment(seen, json_object_get(person, "seen"), "UTC"),
-                json_is_true(json_object_get(person, "invited")) ? "not set yet" : "set"};
+                json_is_true(json_object_get(person, "invited")) ? "not set yet" : "set",
+                json_is_true(json_object_get(person, "factor")) ? "on" : "off"};
             cli_row(&table, cells);
         }
         cli_print_table(&table);
@@ -215,6 +216,35 @@ int cli_user_link(struct cli *cli) {
     bool done = send(cli, HTTP_POST, path, NULL, &reply);
     if (done && first && !cli->json) puts(cli_string(reply.json, "link"));
     else if (done) print_link(cli, &reply);
+    cli_reply_free(&reply);
+    return done ? CLI_DONE : CLI_REFUSED;
+}
+
+int cli_user_factor(struct cli *cli) {
+    struct cli_reply reply = {0};
+    if (strcmp(cli->arguments[1], "off") != 0)
+        return cli_fail(CLI_USAGE, "only its owner can switch it on; say NAME off");
+    bool done = send(cli, HTTP_DELETE, cli_path("/api/v1/people/%s/factor", cli->arguments[0]),
+                     NULL, &reply);
+    if (done && !cli->json)
+        printf("%s has no second factor any more; the sessions have ended.\n", cli->arguments[0]);
+    cli_reply_free(&reply);
+    return done ? CLI_DONE : CLI_REFUSED;
+}
+
+int cli_user_factors(struct cli *cli) {
+    struct cli_reply reply = {0};
+    struct text body = TEXT_EMPTY;
+    bool need = strcmp(cli->arguments[0], "required") == 0;
+    if (!need && strcmp(cli->arguments[0], "optional") != 0)
+        return cli_fail(CLI_USAGE, "say required or optional");
+    text_format(&body, "{\"factor_required\":%s", need ? "true" : "false");
+    bool done = send(cli, HTTP_PUT, cli_path("/api/v1/sign-in"), &body, &reply);
+    print_json(cli, &reply);
+    if (done && !cli->json)
+        puts(need ? "Everybody who signs in by a password needs a second factor. Who has none "
+                    "can do nothing else but set one up."
+                  : "A second factor is up to each person.");
     cli_reply_free(&reply);
     return done ? CLI_DONE : CLI_REFUSED;
 }

@@ -14,7 +14,12 @@
 #include "store/addon.h"
 #include "store/people.h"
 
-enum { FIRST_LINK_S = 7 * 86400, LINK_S = 3 * 86400, PASSWORD_MOST = PASSWORD_LONGEST };
+enum {
+    FIRST_LINK_S = 7 * 86400,
+    LINK_S = 3 * 86400,
+    PASSWORD_MOST = PASSWORD_LONGEST,
+    CODE_MOST = 60
+};
 
 /* ---- Who one is ------------------------------------------------------------------------------ */
 
@@ -46,6 +51,7 @@ static void put_who(struct api_call *call) {
     text_put(text, ",\"heroku_app\":");
     bool heroku = call->who.session && addon_of_app(call->store, call->who.app, &resource);
     text_json(text, heroku ? resource.heroku_app : NULL);
+    text_format(text, ",\"lacks_factor\":%s", call->who.lacks_factor ? "true" : "false");
     text_put(text, ",\"csrf\":");
     if (call->session_token[0]) {
         char csrf[CSRF_SIZE];
@@ -69,14 +75,17 @@ static void put_cookie(struct api_call *call, const char *token) {
 
 /* The answer to signing in, by a password or by a link. */
 static void put_signed_in(struct api_call *call, const struct person *person, const char *token) {
-    call->who = (struct api_who){.role = person->role, .user = person->id};
+    call->who =
+        (struct api_who){.role = person->role,
+                         .user = person->id,
+                         .lacks_factor = !person->has_factor && factor_is_required(call->store)};
     snprintf(call->who.name, sizeof call->who.name, "%s", person->name);
     snprintf(call->session_token, sizeof call->session_token, "%s", token);
     put_cookie(call, token);
     put_who(call);
 }
 
-static void answer_later(struct api_call *call, int64_t wait_s) {
+void answer_later(struct api_call *call, int64_t wait_s) {
     api_problem(call, 429, "too many tries; try again in %" PRId64 " s", wait_s);
     text_format(&call->headers, "Retry-After: %" PRId64 "\r\n", wait_s);
 }
@@ -89,8 +98,18 @@ static void end_older(struct api_call *call) {
         store_rollback(call->store);
 }
 
+struct code_of_call {
+    struct api_call *call;
+    const char *code;
+};
+
+static enum sign_in check_code(void *context, const struct person *person, int64_t *wait_s) {
+    const struct code_of_call *of = context;
+    return factor_check(of->call, person, of->code, wait_s);
+}
+
 void session_sign_in(struct api_call *call) {
-    const char *name = NULL, *password = NULL;
+    const char *name = NULL, *password = NULL, *code = NULL;
     char token[TOKEN_SIZE];
     struct person person;
     int64_t wait_s = 0;
@@ -105,11 +124,15 @@ void session_sign_in(struct api_call *call) {
          .needed = true,
          .most = PASSWORD_MOST,
          .to = &password},
+        {.name = "code", .kind = FIELD_TEXT, .most = CODE_MOST, .to = &code},
     };
     if (!input_body(call, fields, INPUT_COUNT(fields))) return;
+    struct code_of_call of_call = {call, code};
+    const struct sign_in_factor factor = {check_code, &of_call};
     const char *from = call->address ? call->address : "this machine";
-    switch (sign_in(call->store, name, password, call->address, call->user_agent, call->now_s,
-                    token, &person, &wait_s)) {
+    enum sign_in said = sign_in(call->store, name, password, &factor, call->address,
+                                call->user_agent, call->now_s, token, &person, &wait_s);
+    switch (said) {
     case SIGN_IN_DONE:
         end_older(call);
         log_line(LOG_INFO, "people", "%s signed in from %s", person.name, from);
@@ -122,6 +145,14 @@ void session_sign_in(struct api_call *call) {
     case SIGN_IN_LATER:
         log_line(LOG_WARN, "people", "sign-in from %s: too many tries", from);
         answer_later(call, wait_s);
+        break;
+    case SIGN_IN_CODE:
+        factor_answer(call, said, wait_s);
+        break;
+    case SIGN_IN_CODE_WRONG: /* who tries has the password */
+        log_line(LOG_WARN, "people", "a sign-in of %s from %s was refused: a wrong code",
+                 person.name, from);
+        factor_answer(call, said, wait_s);
         break;
     case SIGN_IN_FAILED:
         api_store_failed(call);
@@ -141,7 +172,7 @@ void session_sign_out(struct api_call *call) {
 
 /* ---- One's own sessions and password --------------------------------------------------------- */
 
-static bool is_person(struct api_call *call) {
+bool account_is_person(struct api_call *call) {
     if (call->who.user) return true;
     api_problem(call, 403, "this is for people who have signed in; %s is none", call->who.name);
     return false;
@@ -166,15 +197,25 @@ static void put_session(void *context, const struct session *session) {
 }
 
 void sessions_list(struct api_call *call) {
-    if (!is_person(call) || !input_query(call, NULL, 0)) return;
+    if (!account_is_person(call) || !input_query(call, NULL, 0)) return;
     text_put(&call->answer, "{\"sessions\":[");
     if (!session_each(call->store, call->who.user, put_session, call)) api_store_failed(call);
     else text_put(&call->answer, "]}");
 }
 
+/* With the password, so that who has but the browser can't end what its owner is signed in by. */
 void sessions_end(struct api_call *call) {
     char *end;
-    if (!is_person(call) || !input_body(call, NULL, 0)) return;
+    const char *current = NULL;
+    const struct field fields[] = {
+        {.name = "current",
+         .kind = FIELD_TEXT,
+         .needed = true,
+         .most = PASSWORD_MOST,
+         .to = &current},
+    };
+    if (!account_is_person(call) || !input_body(call, fields, INPUT_COUNT(fields))) return;
+    if (!account_password_is(call, current) || !api_begin(call)) return;
     int64_t id = strtoll(call->parameters[0], &end, 10);
     bool others = strcmp(call->parameters[0], "others") == 0;
     bool done = others ? session_remove_others(call->store, call->who.user, call->who.session)
@@ -182,6 +223,7 @@ void sessions_end(struct api_call *call) {
                              store_changed(call->store) == 1;
     if (!done) api_problem(call, 404, "there is no session %.20s of yours", call->parameters[0]);
     else call->status = 204;
+    api_end(call);
 }
 
 /* Checks and hashes a new password: neither may happen in a transaction, for they take long. */
@@ -197,11 +239,24 @@ static bool hash_new(struct api_call *call, const char *password, const char *pe
     return false;
 }
 
-void account_set_password(struct api_call *call) {
-    const char *current = NULL, *password = NULL;
+bool account_password_is(struct api_call *call, const char *password) {
     char hash[PASSWORD_HASH_SIZE];
     bool outdated;
     int64_t wait_s;
+    if (!sign_in_may_try(call->store, call->address, call->now_s, &wait_s)) {
+        answer_later(call, wait_s);
+        return false;
+    }
+    bool has = person_password(call->store, call->who.user, hash);
+    if (password_right(has ? hash : NULL, password, &outdated)) return true;
+    if (errno == ENOMEM) api_no_memory();
+    api_problem(call, 403, "the field “current” is not your password");
+    return false;
+}
+
+void account_set_password(struct api_call *call) {
+    const char *current = NULL, *password = NULL;
+    char hash[PASSWORD_HASH_SIZE];
     const struct field fields[] = {
         {.name = "current",
          .kind = FIELD_TEXT,
@@ -214,17 +269,8 @@ void account_set_password(struct api_call *call) {
          .most = PASSWORD_MOST,
          .to = &password},
     };
-    if (!is_person(call) || !input_body(call, fields, INPUT_COUNT(fields))) return;
-    if (!sign_in_may_try(call->store, call->address, call->now_s, &wait_s)) {
-        answer_later(call, wait_s);
-        return;
-    }
-    bool has = person_password(call->store, call->who.user, hash);
-    if (!password_right(has ? hash : NULL, current, &outdated)) {
-        if (errno == ENOMEM) api_no_memory();
-        api_problem(call, 403, "the field “current” is not your password");
-        return;
-    }
+    if (!account_is_person(call) || !input_body(call, fields, INPUT_COUNT(fields))) return;
+    if (!account_password_is(call, current)) return;
     if (!hash_new(call, password, call->who.name, hash) || !api_begin(call)) return;
     if (!person_set_password(call->store, call->who.user, hash) ||
         !session_remove_others(call->store, call->who.user, call->who.session) ||
@@ -331,8 +377,9 @@ void link_check(struct api_call *call) {
     bool invited = strcmp(link.kind, "password") == 0 && !person.has_password;
     text_format(&call->answer, "{\"kind\":\"%s\",\"name\":", invited ? "invite" : link.kind);
     text_json(&call->answer, person.name[0] ? person.name : NULL);
-    text_format(&call->answer, ",\"role\":\"%s\",\"expires\":%" PRId64 "}",
-                role_person_name(person.role), link.expires_s);
+    text_format(&call->answer, ",\"role\":\"%s\",\"factor\":%s,\"expires\":%" PRId64 "}",
+                role_person_name(person.role), person.has_factor ? "true" : "false",
+                link.expires_s);
 }
 
 /* In a transaction: the first person is made, if the link is for that. */
@@ -349,7 +396,8 @@ static bool take_first(struct api_call *call, struct person *person, const char 
 }
 
 void link_use(struct api_call *call) {
-    const char *text = NULL, *name = NULL, *password = NULL;
+    const char *text = NULL, *name = NULL, *password = NULL, *code = NULL;
+    int64_t wait_s = 0;
     char hash[PASSWORD_HASH_SIZE], token[TOKEN_SIZE];
     uint8_t link_hash[TOKEN_HASH_SIZE];
     struct link link;
@@ -362,6 +410,7 @@ void link_use(struct api_call *call) {
          .needed = true,
          .most = PASSWORD_MOST,
          .to = &password},
+        {.name = "code", .kind = FIELD_TEXT, .most = CODE_MOST, .to = &code},
     };
     if (!input_body(call, fields, INPUT_COUNT(fields))) return;
     if (!find_link(call, text, &link, &person)) return;
@@ -371,7 +420,15 @@ void link_use(struct api_call *call) {
         return;
     }
     if (first && !check_name(call, name)) return;
-    if (!hash_new(call, password, first ? name : person.name, hash) || !api_begin(call)) return;
+    if (!hash_new(call, password, first ? name : person.name, hash)) return;
+    /* A link is one factor. Who has lost the other one has it reset. */
+    enum sign_in second =
+        person.has_factor ? factor_check(call, &person, code, &wait_s) : SIGN_IN_DONE;
+    if (second != SIGN_IN_DONE) {
+        factor_answer(call, second, wait_s);
+        return;
+    }
+    if (!api_begin(call)) return;
     token_hash(link_hash, text, strlen(text));
     /* Looked up again: of two that use a link at once, one finds it. */
     if (!link_by_hash(call->store, link_hash, &link)) {
@@ -404,9 +461,11 @@ static void put_person(void *context, const struct person *person) {
     text_format(text, "{\"id\":%" PRId64 ",\"name\":", person->id);
     text_json(text, person->name);
     text_format(text,
-                ",\"role\":\"%s\",\"you\":%s,\"invited\":%s,\"created\":%" PRId64 ",\"seen\":",
+                ",\"role\":\"%s\",\"you\":%s,\"invited\":%s,\"factor\":%s,\"created\":%" PRId64
+                ",\"seen\":",
                 role_person_name(person->role), person->id == call->who.user ? "true" : "false",
-                person->has_password ? "false" : "true", person->created_s);
+                person->has_password ? "false" : "true", person->has_factor ? "true" : "false",
+                person->created_s);
     api_put_time(text, person->seen_s);
     text_char(text, '}');
 }
@@ -424,7 +483,7 @@ static bool read_role(struct api_call *call, const char *name, enum api_role *ro
     return false;
 }
 
-static bool find_person(struct api_call *call, struct person *person) {
+bool people_find(struct api_call *call, struct person *person) {
     const char *text = call->parameters[0];
     if (is_number(text) ? person_by_id(call->store, strtoll(text, NULL, 10), person)
                         : person_by_name(call->store, text, person))
@@ -499,7 +558,7 @@ void people_change(struct api_call *call) {
         {.name = "role", .kind = FIELD_TEXT, .needed = true, .to = &name},
     };
     if (!input_body(call, fields, INPUT_COUNT(fields))) return;
-    if (!read_role(call, name, &role) || !find_person(call, &person)) return;
+    if (!read_role(call, name, &role) || !people_find(call, &person)) return;
     if (role != API_ADMIN && !leaves_admin(call, &person)) return;
     if (!person_set_role(call->store, person.id, role) ||
         (role < person.role && !session_remove_others(call->store, person.id, call->who.session))) {
@@ -516,7 +575,7 @@ void people_change(struct api_call *call) {
 
 void people_remove(struct api_call *call) {
     struct person person;
-    if (!input_body(call, NULL, 0) || !find_person(call, &person)) return;
+    if (!input_body(call, NULL, 0) || !people_find(call, &person)) return;
     if (!leaves_admin(call, &person)) return;
     if (!person_remove(call->store, person.id)) {
         api_store_failed(call);
@@ -526,9 +585,21 @@ void people_remove(struct api_call *call) {
     api_audit(call, 0, NULL, "removed %s (%s)", person.name, role_person_name(person.role));
 }
 
+void people_end_sessions(struct api_call *call) {
+    struct person person;
+    if (!input_body(call, NULL, 0) || !people_find(call, &person)) return;
+    int64_t keep = person.id == call->who.user ? call->who.session : 0;
+    if (!session_remove_others(call->store, person.id, keep)) {
+        api_store_failed(call);
+        return;
+    }
+    call->status = 204;
+    api_audit(call, 0, NULL, "ended the sessions of %s", person.name);
+}
+
 void people_link(struct api_call *call) {
     struct person person;
-    if (!input_body(call, NULL, 0) || !find_person(call, &person)) return;
+    if (!input_body(call, NULL, 0) || !people_find(call, &person)) return;
     if (answer_link(call, &person))
         api_audit(call, 0, NULL, "made a link for %s to set a password", person.name);
 }
@@ -545,7 +616,7 @@ void people_set_password(struct api_call *call) {
          .most = PASSWORD_MOST,
          .to = &password},
     };
-    if (!input_body(call, fields, INPUT_COUNT(fields)) || !find_person(call, &person)) return;
+    if (!input_body(call, fields, INPUT_COUNT(fields)) || !people_find(call, &person)) return;
     if (!hash_new(call, password, person.name, hash) || !api_begin(call)) return;
     if (!person_set_password(call->store, person.id, hash) ||
         !session_remove_others(call->store, person.id, 0) ||

@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "api/input.h"
+#include "people/session.h"
 #include "rules/rule.h"
 
 /* apps.c */
@@ -82,8 +83,31 @@ void people_list(struct api_call *call);
 void people_add(struct api_call *call);
 void people_change(struct api_call *call);
 void people_remove(struct api_call *call);
+void people_end_sessions(struct api_call *call);
 void people_link(struct api_call *call);
 void people_set_password(struct api_call *call);
+
+/* Of people.c, for factor.c. Each answers the call where it gives false. */
+bool account_is_person(struct api_call *call);
+bool account_password_is(struct api_call *call, const char *password);
+bool people_find(struct api_call *call, struct person *person);
+void answer_later(struct api_call *call, int64_t wait_s);
+
+/* factor.c */
+bool factor_is_required(struct store *store);
+/* `code` NULL: none was sent. Makes its own transaction. */
+enum sign_in factor_check(struct api_call *call, const struct person *person, const char *code,
+                          int64_t *wait_s);
+/* Answers by what factor_check said. */
+void factor_answer(struct api_call *call, enum sign_in said, int64_t wait_s);
+void factor_show(struct api_call *call);
+void factor_begin(struct api_call *call);
+void factor_confirm_own(struct api_call *call);
+void factor_renew_recovery(struct api_call *call);
+void factor_off(struct api_call *call);
+void sign_in_show(struct api_call *call);
+void sign_in_change(struct api_call *call);
+void people_reset_factor(struct api_call *call);
 
 /* tokens.c */
 void tokens_list(struct api_call *call);

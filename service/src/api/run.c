@@ -176,6 +176,7 @@ static bool by_session(struct api_call *call) {
     call->who.app = session.app;
     call->who.user = person.id;
     call->who.session = session.id;
+    call->who.lacks_factor = !session.app && !person.has_factor && factor_is_required(call->store);
     snprintf(call->who.name, sizeof call->who.name, "%s", person.name);
     return true;
 }
@@ -304,7 +305,19 @@ static const struct api_route *find_route(struct api_call *call, char **parts, s
     return NULL;
 }
 
+/* What a person without the second factor that is required may still do: set one up, and leave. */
+static bool is_of_account(const struct api_route *route) {
+    static const char *const begins[] = {"/api/v1/session", "/api/v1/account/"};
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+        if (strncmp(route->path, begins[i], strlen(begins[i])) == 0) return true;
+    return route->least == API_NOBODY;
+}
+
 static bool may(struct api_call *call, const struct api_route *route) {
+    if (call->who.lacks_factor && !is_of_account(route)) {
+        api_problem(call, 403, "a second factor is required here: set one up on the page /account");
+        return false;
+    }
     if (call->who.role >= route->least) return true;
     if (call->who.role == API_NOBODY) {
         api_problem(call, 401, "sign in, or send a token as “Authorization: Bearer TOKEN”");

@@ -443,6 +443,42 @@ static bool grant_credential(const struct answerer *answerer, struct message *re
     return right;
 }
 
+/* ---- The second factor of people ------------------------------------------------------------- */
+
+static char *about_factor(int64_t person) {
+    char *about = NULL;
+    return asprintf(&about, "person %lld\nfactor", (long long)person) < 0 ? NULL : about;
+}
+
+static bool factor_make(const struct answerer *answerer, struct message *request,
+                        struct message *reply) {
+    char secret[FACTOR_SECRET_SIZE];
+    char *about = about_factor(message_int(request));
+    factor_make_secret(secret);
+    put_sealed(answerer, reply, about, secret);
+    message_put_text(reply, secret);
+    sodium_memzero(secret, sizeof secret);
+    free(about);
+    return !request->failed;
+}
+
+static bool factor_find_step(const struct answerer *answerer, struct message *request,
+                             struct message *reply) {
+    size_t length;
+    int64_t person = message_int(request);
+    const void *sealed = message_bytes(request, &length);
+    const char *code = message_text(request);
+    int64_t now_s = message_int(request);
+    if (request->failed || !sealed || !code) return false;
+    char *about = about_factor(person);
+    char *secret = unseal(answerer, about, NULL, sealed, length);
+    message_put_int(reply, secret != NULL);
+    message_put_int(reply, secret ? factor_step(secret, code, now_s) : -1);
+    vault_wipe(secret);
+    free(about);
+    return true;
+}
+
 /* ---- All of them ----------------------------------------------------------------------------- */
 
 static bool hello(const struct answerer *answerer, struct message *request, struct message *reply) {
@@ -472,6 +508,8 @@ static bool (*const verbs[VERBS])(const struct answerer *, struct message *, str
     [VERB_GRANT_CONFIG] = grant_config,
     [VERB_GRANT_READY] = grant_ready,
     [VERB_GRANT_CREDENTIAL] = grant_credential,
+    [VERB_FACTOR_MAKE] = factor_make,
+    [VERB_FACTOR_STEP] = factor_find_step,
 };
 
 bool answer_starts_program(const struct message *request) {

@@ -30,6 +30,8 @@ enum keeper_verb {
     VERB_GRANT_CONFIG,
     VERB_GRANT_READY,
     VERB_GRANT_CREDENTIAL,
+    VERB_FACTOR_MAKE,
+    VERB_FACTOR_STEP,
     VERBS,
 };
 

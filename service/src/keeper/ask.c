@@ -315,6 +315,38 @@ bool keeper_tell(const struct keeper *keeper, const char *app, const char *chann
     return sent;
 }
 
+/* ---- The second factor of people ------------------------------------------------------------- */
+
+void *keeper_factor_make(const struct keeper *keeper, int64_t person,
+                         char secret[FACTOR_SECRET_SIZE], size_t *length) {
+    struct message request, reply;
+    ask(&request, VERB_FACTOR_MAKE);
+    message_put_int(&request, person);
+    *length = 0;
+    if (!get(keeper, &request, &reply, USUAL_MS)) return NULL;
+    void *sealed = take_sealed(&reply, length);
+    const char *text = message_text(&reply);
+    snprintf(secret, FACTOR_SECRET_SIZE, "%s", text ? text : "");
+    message_wipe(&reply);
+    return sealed;
+}
+
+bool keeper_factor_step(const struct keeper *keeper, int64_t person, const void *sealed,
+                        size_t length, const char *code, int64_t now_s, bool *opens,
+                        int64_t *step) {
+    struct message request, reply;
+    ask(&request, VERB_FACTOR_STEP);
+    message_put_int(&request, person);
+    message_put_bytes(&request, sealed, length);
+    message_put_text(&request, code);
+    message_put_int(&request, now_s);
+    if (!get(keeper, &request, &reply, USUAL_MS)) return false;
+    *opens = message_int(&reply) == 1;
+    *step = message_int(&reply);
+    message_wipe(&reply);
+    return true;
+}
+
 /* ---- Heroku's add-on ------------------------------------------------------------------------- */
 
 static void ask_of_grant(struct message *request, enum keeper_verb verb,

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "people/factor.h"
 #include "people/vault.h"
 #include "platforms/mail.h"
 #include "platforms/platform.h"
@@ -92,6 +93,16 @@ void *keeper_seal_channel(const struct keeper *keeper, const char *app, const ch
 bool keeper_tell(const struct keeper *keeper, const char *app, const char *channel_kind,
                  const void *sealed, size_t sealed_length, const char *public_url,
                  const struct notice *notice, char *error, size_t size);
+
+/* ---- The second factor of people ------------------------------------------------------------- */
+
+/* A new secret, sealed for this person; `secret` is shown to the person this once. */
+void *keeper_factor_make(const struct keeper *keeper, int64_t person,
+                         char secret[FACTOR_SECRET_SIZE], size_t *length);
+/* As factor_step; *opens: false where the secret can't be opened. False: the keeper did not answer.
+ */
+bool keeper_factor_step(const struct keeper *keeper, int64_t person, const void *sealed,
+                        size_t length, const char *code, int64_t now_s, bool *opens, int64_t *step);
 
 /* ---- Heroku's add-on ------------------------------------------------------------------------- */
 

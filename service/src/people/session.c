@@ -17,6 +17,8 @@ enum {
     ADDRESS_EVERY_S = 30,
     ACCOUNT_TRIES = 10,
     ACCOUNT_EVERY_S = 60,
+    CODE_TRIES = 5,
+    CODE_EVERY_S = 600,
 };
 
 /* ---- The cookie ---------------------------------------------------------------------------- */
@@ -172,9 +174,26 @@ static bool begin(struct store *store, const struct person *person, const char *
     return false;
 }
 
+static void code_subject(char subject[32], int64_t person) {
+    snprintf(subject, 32, "code %lld", (long long)person);
+}
+
+bool factor_may_try(struct store *store, int64_t person, int64_t now_s, int64_t *wait_s) {
+    char subject[32];
+    code_subject(subject, person);
+    return allowance_take(store, subject, CODE_TRIES, CODE_EVERY_S, now_s, wait_s);
+}
+
+bool factor_was_right(struct store *store, int64_t person) {
+    char subject[32];
+    code_subject(subject, person);
+    return allowance_reset(store, subject);
+}
+
 enum sign_in sign_in(struct store *store, const char *name, const char *password,
-                     const char *address, const char *agent, int64_t now_s, char token[TOKEN_SIZE],
-                     struct person *person, int64_t *wait_s) {
+                     const struct sign_in_factor *factor, const char *address, const char *agent,
+                     int64_t now_s, char token[TOKEN_SIZE], struct person *person,
+                     int64_t *wait_s) {
     char hash[PASSWORD_HASH_SIZE], rehashed[PASSWORD_HASH_SIZE], subject[ADDRESS_SIZE + 48];
     bool outdated;
     if (!sign_in_may_try(store, address, now_s, wait_s))
@@ -186,6 +205,9 @@ enum sign_in sign_in(struct store *store, const char *name, const char *password
     bool has = there && person_password(store, person->id, hash);
     if (!password_right(has ? hash : NULL, password, &outdated))
         return errno == ENOMEM ? SIGN_IN_FAILED : SIGN_IN_WRONG;
+    enum sign_in second =
+        person->has_factor ? factor->check(factor->context, person, wait_s) : SIGN_IN_DONE;
+    if (second != SIGN_IN_DONE) return second;
     bool rehash = outdated && password_hash(rehashed, password);
     return begin(store, person, rehash ? rehashed : NULL, subject, address, agent, now_s, token)
                ? SIGN_IN_DONE

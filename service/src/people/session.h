@@ -39,7 +39,20 @@ bool session_begin_of_app(struct store *store, int64_t person, int64_t app, cons
 void session_csrf(char csrf[CSRF_SIZE], const char *token);
 bool session_csrf_right(const char *csrf, const char *token);
 
-enum sign_in { SIGN_IN_DONE, SIGN_IN_WRONG, SIGN_IN_LATER, SIGN_IN_FAILED };
+enum sign_in {
+    SIGN_IN_DONE,
+    SIGN_IN_WRONG,
+    SIGN_IN_LATER,
+    SIGN_IN_FAILED,
+    SIGN_IN_CODE,       /* the password is right, and the second factor's code is missing */
+    SIGN_IN_CODE_WRONG, /* it is wrong, or was used */
+};
+
+/* Whether the second factor is right as well: DONE, or why not. In no transaction. */
+struct sign_in_factor {
+    enum sign_in (*check)(void *context, const struct person *person, int64_t *wait_s);
+    void *context;
+};
 
 /*
  * Signs in by a password. LATER: too many tries, and *wait_s says how long to wait; FAILED: the
@@ -47,11 +60,17 @@ enum sign_in { SIGN_IN_DONE, SIGN_IN_WRONG, SIGN_IN_LATER, SIGN_IN_FAILED };
  *
  * Tries are limited by address (20, then one in 30 s) and by account (10, then one a minute). From
  * an address where the person has signed in within 90 days, the account's allowance is one of that
- * address's own: so nobody elsewhere can lock a person out by trying.
+ * address's own: so nobody elsewhere can lock a person out by trying. Only a right password
+ * together with a right second factor, where the person has one, gives these back.
  */
 enum sign_in sign_in(struct store *store, const char *name, const char *password,
-                     const char *address, const char *agent, int64_t now_s, char token[TOKEN_SIZE],
-                     struct person *person, int64_t *wait_s);
+                     const struct sign_in_factor *factor, const char *address, const char *agent,
+                     int64_t now_s, char token[TOKEN_SIZE], struct person *person, int64_t *wait_s);
+
+/* Whether one more code of a person may be tried: 5, then one in 10 minutes, from all addresses
+ * together, since only who knows the password comes as far. In the caller's transaction. */
+bool factor_may_try(struct store *store, int64_t person, int64_t now_s, int64_t *wait_s);
+bool factor_was_right(struct store *store, int64_t person); /* gives these tries back */
 
 /* Whether one more try of a password or a link is allowed from an address; takes it. */
 bool sign_in_may_try(struct store *store, const char *address, int64_t now_s, int64_t *wait_s);

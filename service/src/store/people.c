@@ -1,5 +1,6 @@
 #include "store/people.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void copy(char *to, size_t size, const char *from) {
@@ -29,7 +30,10 @@ static int64_t number(struct query *query) {
 
 /* ---- People -------------------------------------------------------------------------------- */
 
-#define PERSON_COLUMNS "id, name, role, password IS NOT NULL, created_s, seen_s"
+#define PERSON_COLUMNS                                                        \
+    "id, name, role, password IS NOT NULL, created_s, seen_s, (SELECT "       \
+    "count(*) FROM second_factor WHERE second_factor.person = person.id AND " \
+    "confirmed = 1)"
 
 static void person_of(struct query *query, struct person *person) {
     person->id = column_int(query, 0);
@@ -39,6 +43,7 @@ static void person_of(struct query *query, struct person *person) {
     person->has_password = column_int(query, 3) != 0;
     person->created_s = column_int(query, 4);
     person->seen_s = column_int(query, 5);
+    person->has_factor = column_int(query, 6) != 0;
 }
 
 static bool one_person(struct query *query, struct person *person) {
@@ -110,7 +115,7 @@ bool person_remove(struct store *store, int64_t id) {
     return run_int(store, "DELETE FROM session WHERE person = ?1", id) &&
            run_int(store, "DELETE FROM link WHERE person = ?1", id) &&
            run_int(store, "DELETE FROM known_address WHERE person = ?1", id) &&
-           run_int(store, "DELETE FROM person WHERE id = ?1", id);
+           factor_remove(store, id) && run_int(store, "DELETE FROM person WHERE id = ?1", id);
 }
 
 int64_t person_count(struct store *store) {
@@ -125,6 +130,80 @@ int64_t person_other_admins(struct store *store, int64_t but) {
     query_int(&query, 1, but);
     return number(&query);
 }
+
+/* ---- The second factor --------------------------------------------------------------------- */
+
+bool factor_set(struct store *store, int64_t person, const void *sealed, size_t length,
+                int64_t now_s) {
+    if (!factor_remove(store, person)) return false;
+    struct query query =
+        store_query(store, "INSERT INTO second_factor (person, sealed, confirmed, last_step, "
+                           "created_s) VALUES (?1, ?2, 0, 0, ?3)");
+    query_int(&query, 1, person);
+    query_blob(&query, 2, sealed, length);
+    query_int(&query, 3, now_s);
+    return query_run(&query);
+}
+
+void *factor_get(struct store *store, int64_t person, size_t *length, bool *confirmed) {
+    struct query query =
+        store_query(store, "SELECT sealed, confirmed FROM second_factor WHERE person = ?1");
+    query_int(&query, 1, person);
+    void *sealed = NULL;
+    if (query_next(&query)) {
+        const void *bytes = column_blob(&query, 0, length);
+        sealed = bytes ? malloc(*length + 1) : NULL;
+        if (sealed) memcpy(sealed, bytes, *length);
+        *confirmed = column_int(&query, 1) != 0;
+    }
+    if (query_end(&query)) return sealed;
+    free(sealed);
+    return NULL;
+}
+
+bool factor_use_step(struct store *store, int64_t person, int64_t step) {
+    return run_ints(store,
+                    "UPDATE second_factor SET last_step = ?2 WHERE person = ?1 AND last_step < ?2",
+                    person, step) &&
+           store_changed(store) == 1;
+}
+
+bool factor_confirm(struct store *store, int64_t person) {
+    return run_int(store, "UPDATE second_factor SET confirmed = 1 WHERE person = ?1", person);
+}
+
+bool factor_remove(struct store *store, int64_t person) {
+    return run_int(store, "DELETE FROM recovery_code WHERE person = ?1", person) &&
+           run_int(store, "DELETE FROM second_factor WHERE person = ?1", person);
+}
+
+bool recovery_add(struct store *store, int64_t person, const uint8_t hash[TOKEN_HASH_SIZE]) {
+    struct query query =
+        store_query(store, "INSERT INTO recovery_code (hash, person) VALUES (?1, ?2)");
+    query_blob(&query, 1, hash, TOKEN_HASH_SIZE);
+    query_int(&query, 2, person);
+    return query_run(&query);
+}
+
+bool recovery_use(struct store *store, int64_t person, const uint8_t hash[TOKEN_HASH_SIZE]) {
+    struct query query =
+        store_query(store, "DELETE FROM recovery_code WHERE hash = ?1 AND person = ?2");
+    query_blob(&query, 1, hash, TOKEN_HASH_SIZE);
+    query_int(&query, 2, person);
+    return query_run(&query) && store_changed(store) == 1;
+}
+
+bool recovery_remove_all(struct store *store, int64_t person) {
+    return run_int(store, "DELETE FROM recovery_code WHERE person = ?1", person);
+}
+
+int64_t recovery_count(struct store *store, int64_t person) {
+    struct query query = store_query(store, "SELECT count(*) FROM recovery_code WHERE person = ?1");
+    query_int(&query, 1, person);
+    return number(&query);
+}
+
+/* ---- Passwords ----------------------------------------------------------------------------- */
 
 bool person_password(struct store *store, int64_t id, char hash[PASSWORD_HASH_SIZE]) {
     struct query query = store_query(store, "SELECT password FROM person WHERE id = ?1");

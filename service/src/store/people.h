@@ -22,6 +22,7 @@ struct person {
     char name[PERSON_NAME_SIZE]; /* compared without regard to the case of A to Z */
     enum api_role role;
     bool has_password; /* false: invited, has not set one yet */
+    bool has_factor;   /* a second one, that was confirmed */
     int64_t created_s;
     int64_t seen_s; /* 0: never */
 };
@@ -33,13 +34,30 @@ bool person_each(struct store *store, void (*each)(void *context, const struct p
 bool person_add(struct store *store, struct person *person); /* sets id; false: name taken */
 bool person_set_role(struct store *store, int64_t id, enum api_role role);
 bool person_seen(struct store *store, int64_t id, int64_t now_s);
-bool person_remove(struct store *store, int64_t id); /* with sessions, links, addresses */
-int64_t person_count(struct store *store);           /* -1: failed */
+bool person_remove(struct store *store,
+                   int64_t id);            /* with sessions, links, addresses, the factor */
+int64_t person_count(struct store *store); /* -1: failed */
 /* Admins who can sign in, but for one person. */
 int64_t person_other_admins(struct store *store, int64_t but);
 /* False where none is set. */
 bool person_password(struct store *store, int64_t id, char hash[PASSWORD_HASH_SIZE]);
 bool person_set_password(struct store *store, int64_t id, const char *hash);
+
+/* The second factor. A new one, which is not confirmed, takes the place of the one before and its
+ * recovery codes. */
+bool factor_set(struct store *store, int64_t person, const void *sealed, size_t length,
+                int64_t now_s);
+/* The sealed secret, which the caller frees; NULL where there is none. */
+void *factor_get(struct store *store, int64_t person, size_t *length, bool *confirmed);
+/* False where this step or a later one was used before. */
+bool factor_use_step(struct store *store, int64_t person, int64_t step);
+bool factor_confirm(struct store *store, int64_t person);
+bool factor_remove(struct store *store, int64_t person); /* with the recovery codes */
+bool recovery_add(struct store *store, int64_t person, const uint8_t hash[TOKEN_HASH_SIZE]);
+bool recovery_use(struct store *store, int64_t person,
+                  const uint8_t hash[TOKEN_HASH_SIZE]); /* false: there is no such code */
+bool recovery_remove_all(struct store *store, int64_t person);
+int64_t recovery_count(struct store *store, int64_t person); /* -1: failed */
 
 struct session {
     int64_t id, person, created_s, seen_s;
