@@ -26,9 +26,10 @@ STAMP = "HTTP_X_REQUEST_START"
 
 
 def stamps() -> Iterator[str]:
-    """For an environ that is used again: another one for each request, as from a server, and so many
-    that the wrapper does not take a request for one that came before."""
-    return itertools.cycle([stamp() for _ in range(256)])
+    """For an environ that is used again: another one for each request, as from a server. So many that
+    the wrapper, which keeps the last ones by their addresses, has forgotten each before it comes
+    again: else it would mark all requests from then on."""
+    return itertools.cycle([stamp() for _ in range(1024)])
 
 
 def headers() -> List[Tuple[str, str]]:
