@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the benchmark: prints a table for each topic and stores the same as JSON.
+"""Runs the benchmark: prints a table for each topic and stores them as JSON too.
 
     python3 bench/bench.py [--quick] [--only TOPIC,...] [--minutes N] [--to DIRECTORY]
 
@@ -76,20 +76,20 @@ def topics(text: str) -> List[str]:
 def machine(options: argparse.Namespace) -> Dict[str, Any]:
     return {
         "at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "commit": said("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
+        "commit": first_line_of("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
         "quick": options.quick,
         "minutes": options.minutes,
         "processor": processor(),
         "cpus": os.cpu_count(),
         "load before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
-        "compiler": said(*(os.environ.get("CC") or "cc").split(), "--version"),
-        "ruby": said(RUBY, "--version"),
-        "python": said(PYTHON, "--version"),
+        "compiler": first_line_of(*(os.environ.get("CC") or "cc").split(), "--version"),
+        "ruby": first_line_of(RUBY, "--version"),
+        "python": first_line_of(PYTHON, "--version"),
     }
 
 
-def said(*command: str) -> str:
+def first_line_of(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -45,7 +45,7 @@ def cpu_seconds(pid: int) -> Dict[str, float]:
 
 
 def wake_ups(pid: int) -> Dict[str, int]:
-    """Context switches so far, of all threads and of the agent's: whoever slept and runs again
+    """Context switches so far, of all threads and of the agent's: a thread that slept and runs again
     has made one."""
     switches = {"all": 0, "agent": 0}
     for task in _tasks(pid):

@@ -1,5 +1,5 @@
-"""Published agents that do the same, installed where a registry is reachable, each in a home of
-its own, and configured to report: to loopback only."""
+"""Other published agents, installed where a registry is reachable, each in a directory of its own, and
+configured to report, to loopback only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Peer:
     version: str
 
     def install(self) -> Dict[str, str]:
-        """The environment in which it is found. Missing where it can't be had."""
+        """The environment in which it is found. Missing if it can't be installed."""
         home = BUILT / "peers" / f"{self.gem}-{self.version}"
         if not (home / "specifications" / f"{self.gem}-{self.version}.gemspec").exists():
             command = [workbench.RUBY, "-S", "gem", "install", "--no-document"]
@@ -37,7 +37,7 @@ class Peer:
             if done.returncode != 0:
                 lines = done.stderr.strip().splitlines() or ["no reason given"]
                 raise Missing(f"not measured: gem install failed: {lines[-1].strip()}")
-        # Nothing but its own: with Sidekiq in sight, for example, an agent would look for Redis.
+        # No other gems: if an agent found Sidekiq, for example, it would look for Redis.
         return {"GEM_HOME": str(home), "GEM_PATH": str(home)}
 
 
@@ -52,7 +52,7 @@ PYTHON_PEERS = [("judoscale", "1.14.0"), ("hirefire-resource", "1.0.4"), ("dynos
 
 
 def reporting_to(url: str) -> Dict[str, str]:
-    """All of them on. Should one of them try another address, it meets a closed port."""
+    """Switches all of them on. Any other address that they try is a closed port."""
     closed = "http://127.0.0.1:9"
     return {
         "DYNO": "web.1",
@@ -68,7 +68,7 @@ def reporting_to(url: str) -> Dict[str, str]:
 
 
 def python_home(name: str, version: str) -> str:
-    """Where a Python peer was installed. Missing where pip can't have it."""
+    """Where a Python peer is installed. Missing if pip can't install it."""
     home = BUILT / "peers" / f"{name}-{version}-python"
     if home.exists():
         return str(home)

@@ -51,7 +51,7 @@ def lines(path: Path, title: str, x: str, y: str, series: Mapping[str, Sequence[
 def over_time(path: Path, title: str, x: str, y: str,
               series: Mapping[str, Sequence[Tuple[float, float]]], other: str,
               behind: Sequence[Tuple[float, float]]) -> None:
-    """Steps of each series over time; behind them a line by the scale at the right."""
+    """Each series over time, as steps; behind them a line that is read on the scale at the right."""
     script = HEAD.format(output=_quoted(path), title=_quoted(title))
     script += f"set xlabel {_quoted(x)}\nset ylabel {_quoted(y)}\nset y2label {_quoted(other)}\n"
     script += "set yrange [0:*]\nset y2range [0:*]\nset y2tics\nset key outside below\n"
@@ -80,7 +80,7 @@ def bars(path: Path, title: str, values: Dict[str, float], unit: str = "ns") -> 
 
 def frontier(families: Mapping[str, Sequence[Tuple[float, float]]], title: str,
              path: Path) -> None:
-    """What two costs each family has at its knobs, joined by a line; lower left is better."""
+    """A line for each family of methods, through its two costs at each setting. Lower left is better."""
     script = HEAD.format(output=_quoted(path), title=_quoted(title))
     script += "set xlabel 'dyno-hours'\nset ylabel 'slow minutes, logarithmic'\nset logscale y\n"
     script += "set key outside right\nset rmargin 26\n"

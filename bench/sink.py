@@ -1,5 +1,5 @@
-"""A service that accepts every report and throws it away, at hardly any cost: nginx. The false
-service of the tests reads each row, which takes CPU from what is measured."""
+"""A service that accepts every report and throws it away, with little CPU: nginx. The false service of
+the tests reads each row, which would take CPU from what is measured."""
 
 from __future__ import annotations
 

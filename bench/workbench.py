@@ -1,5 +1,5 @@
-"""What the topics work with: the programs and reference extensions, built; a service that costs
-nothing; the environment that a measured process gets."""
+"""What the topics use: the programs and reference extensions, built; a service that uses no CPU; the
+environment of a measured process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PYTHON = os.environ.get("PYTHON") or "/usr/bin/python3"
 RUBY = os.environ.get("RUBY") or "/usr/bin/ruby"
 CC = (os.environ.get("CC") or "cc").split()
 
-# Nothing of the machine's own settings decides what is measured.
+# Settings of this machine that would change what is measured.
 LEFT_OUT = frozenset(
     "DYNO HEROKU_APP_NAME SKIP_DYNOSCALE_AGENT RACK_ENV RAILS_ENV PORT GUNICORN_CMD_ARGS"
     " WEB_CONCURRENCY HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY".split()

@@ -60,8 +60,8 @@ class Unable(Exception):
 
 
 @dataclass
-class Way:
-    """A way of requests: how it is run, and what its counts depend on."""
+class Counted:
+    """A program that passes requests: how it is run, and what its counts depend on."""
 
     name: str
     command: List[str]
@@ -77,40 +77,40 @@ def first_line(*command: str) -> str:
     return done.stdout.splitlines()[0].strip()
 
 
-def core() -> Way:
-    program = os.environ.get("BENCH_REQUEST_PATH", "")
-    if not program:
+def core() -> Counted:
+    path = os.environ.get("BENCH_REQUEST_PATH", "")
+    if not path:
         raise Unable("BENCH_REQUEST_PATH names no program: run it by `make test-bench`")
-    return Way("core", [program], environment({}), first_line(*CC, "--version"))
+    return Counted("core", [path], environment({}), first_line(*CC, "--version"))
 
 
-def python(which: str = "wsgi") -> Way:
+def python(which: str = "wsgi") -> Counted:
     path = os.pathsep.join([str(ROOT / "python"), str(build_for_python())])
     env = environment({"PYTHONPATH": path, "PYTHONHASHSEED": "0", **AGENT})
     command = [PYTHON, str(HERE / "request_path.py"), which]
-    return Way("python", command, env, f"{first_line(PYTHON, '--version')}, {cc()}")
+    return Counted("python", command, env, f"{first_line(PYTHON, '--version')}, {cc()}")
 
 
-def python_asked() -> Way:
-    """Once gunicorn's hook was called, all requests are looked at twice: so in a process of its own."""
+def python_asked() -> Counted:
+    """In a process of its own: once gunicorn's hook was called, all requests are checked twice."""
     return python("asked")
 
 
-def ruby() -> Way:
+def ruby() -> Counted:
     libraries = [ROOT / "ruby/lib", build_for_ruby(), HERE.parent / "ruby"]
     command = [RUBY, *(f"-I{library}" for library in libraries), str(HERE / "request_path.rb")]
-    return Way("ruby", command, environment(AGENT), f"{first_line(RUBY, '--version')}, {cc()}")
+    return Counted("ruby", command, environment(AGENT), f"{first_line(RUBY, '--version')}, {cc()}")
 
 
 def cc() -> str:
     return first_line(*CC, "--version")
 
 
-def asgi() -> Way:
+def asgi() -> Counted:
     return python("asgi")
 
 
-WAYS = {
+PROGRAMS = {
     "core": core,
     "python": python,
     "python, asked": python_asked,
@@ -119,20 +119,20 @@ WAYS = {
 }
 
 
-def count(way: Way) -> Dict[str, float]:
+def count(program: Counted) -> Dict[str, float]:
     """Instructions of a request, by kind."""
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         raise Unable("valgrind is not installed; on Debian: apt-get install valgrind")
     with tempfile.TemporaryDirectory() as directory, ReceiverProcess() as asking:
         asking.behave("ok", **ASKS)
-        env = {**way.env, "BENCH_ASKING_URL": f"{asking.url}/token"}
-        # Of the thread that makes the requests alone; the agent's own goes on when it likes.
+        env = {**program.env, "BENCH_ASKING_URL": f"{asking.url}/token"}
+        # Counts each thread by itself: only the one that makes the requests is read below.
         command = [valgrind, "--tool=callgrind", "--collect-atstart=no", "--separate-threads=yes"]
-        command += [f"--callgrind-out-file={directory}/out", *way.command]
+        command += [f"--callgrind-out-file={directory}/out", *program.command]
         done = subprocess.run(command, env=env, capture_output=True, text=True)
         if done.returncode != 0:
-            raise RuntimeError(f"{way.name}: {done.stdout}{done.stderr}")
+            raise RuntimeError(f"{program.name}: {done.stdout}{done.stderr}")
         counts: Dict[str, float] = {}
         for file in Path(directory).iterdir():
             text = file.read_text(errors="replace")
@@ -147,13 +147,13 @@ def count(way: Way) -> Dict[str, float]:
 
 
 def over_bare(counts: Dict[str, float]) -> Dict[str, float]:
-    """Less what the loop and the app take by themselves."""
+    """Subtracts what the loop and the app take by themselves."""
     bare = counts.pop("bare", 0.0)
     return {name: number - bare for name, number in counts.items()}
 
 
-def measured(way: Way) -> Dict[str, float]:
-    return {name: round(number, 1) for name, number in sorted(over_bare(count(way)).items())}
+def measured(program: Counted) -> Dict[str, float]:
+    return {name: round(number, 1) for name, number in sorted(over_bare(count(program)).items())}
 
 
 def recorded() -> Dict[str, Any]:
@@ -162,15 +162,16 @@ def recorded() -> Dict[str, Any]:
 
 def worse(name: str) -> List[str]:
     """A line for each count of this path that got worse; Unable where it can't be compared."""
-    way = WAYS[name]()
+    program = PROGRAMS[name]()
     known: Optional[Dict[str, Any]] = recorded().get(name)
     if known is None:
         raise Unable(f"no counts are recorded for {name}")
-    if known["with"] != way.depends_on:
-        raise Unable(f"counts were recorded with {known['with']}; this is {way.depends_on}")
-    # Ruby hashes with another seed in each process, which takes a few more steps or less.
-    return compare(name, measured(way), known["instructions"]) and compare(
-        name, measured(way), known["instructions"]
+    if known["with"] != program.depends_on:
+        raise Unable(f"counts were recorded with {known['with']}; this is {program.depends_on}")
+    # Counted again if worse: Ruby hashes with another seed in each process, which takes a few more
+    # steps or fewer.
+    return compare(name, measured(program), known["instructions"]) and compare(
+        name, measured(program), known["instructions"]
     )
 
 
@@ -188,9 +189,9 @@ def compare(name: str, found: Dict[str, float], known: Dict[str, float]) -> List
 
 def accept() -> None:
     document: Dict[str, Any] = {"what": WHAT + HOW_TO_ACCEPT}
-    for name, make in WAYS.items():
-        way = make()
-        document[name] = {"with": way.depends_on, "instructions": measured(way)}
+    for name, make in PROGRAMS.items():
+        program = make()
+        document[name] = {"with": program.depends_on, "instructions": measured(program)}
     RECORDED.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print(RECORDED.read_text(encoding="utf-8"))
 
@@ -202,7 +203,7 @@ def main() -> int:
         accept()
         return 0
     status = 0
-    for name in WAYS:
+    for name in PROGRAMS:
         try:
             lines = worse(name)
         except Unable as reason:

@@ -1,7 +1,6 @@
 /*
  * request_path: passes each kind of request through the core, for callgrind to count. The clock
- * stands still: what the system needs to tell the time is not ours to answer for, and counts would
- * differ between machines.
+ * stands still: reading the system's takes other instructions on other machines.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -56,7 +55,7 @@ static const ds_transport asking = {
     .close = close_connection,
 };
 
-/* ---- The ways through the core ------------------------------------------------------------- */
+/* ---- The paths through the core ------------------------------------------------------------ */
 
 static dynoscale_agent *agent;
 static ds_buffer buffer;

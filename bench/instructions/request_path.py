@@ -27,7 +27,7 @@ def count(name: str, call: Callable[..., Any], first: Any, second: Any) -> None:
     firsts = [copy.copy(first) for _ in REQUESTS]
     for each in firsts if first is environ else []:
         each[wsgi_environ.STAMP] = wsgi_environ.stamp()
-    for each in firsts[:100]:  # the wrapper gets to know its server
+    for each in firsts[:100]:  # the wrapper finds out about its server
         call(copy.copy(each), second)
     flush(0)  # empties the buffer: how long a push looks for a slot depends on what is there
     reference.begin()
@@ -69,7 +69,7 @@ def count_asgi(asked: str) -> None:
 def count_wsgi(asked: str) -> None:
     wrapped = DynoscaleWsgiApp(wsgi_environ.app)
     count(f"DynoscaleWsgiApp{asked}", wrapped, environ, start_response)
-    del wrapped  # the hook is to be the only door
+    del wrapped  # so that the hook is the only entry point
     count(f"pre_request, and no app{asked}", pre_request, None, wsgi_environ.Request())
     count(f"both hooks, and no app{asked}", both_hooks, wsgi_environ.Request(), None)
 

@@ -1,6 +1,6 @@
-"""asked.py WAY ROUNDS ASKING_URL QUIET_URL: ns of a request while the service asks for the signals of
-requests, and while it does not, in turns, each the median of its blocks; CPU time of the thread. And
-of a reading of the clock."""
+"""asked.py ENTRY_POINT ROUNDS ASKING_URL QUIET_URL: ns of a request while the service asks for the signals of
+requests, and while it does not, in turns, each the median of its blocks; and ns of
+a reading of the clock. All are CPU time of the thread."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def asgi() -> Callable[[], None]:
     return call
 
 
-WAYS: Dict[str, Callable[[], Callable[[], Any]]] = {
+ENTRY_POINTS: Dict[str, Callable[[], Callable[[], Any]]] = {
     "WSGI": wsgi,
     "gunicorn's two hooks": hooks,
     "ASGI": asgi,
@@ -70,11 +70,11 @@ WAYS: Dict[str, Callable[[], Callable[[], Any]]] = {
 
 
 def main() -> None:
-    way, rounds, asking, quiet = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
+    entry_point, rounds, asking, quiet = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
     for number in range(-1, rounds):  # the first one warms up
         for name, url in (("asked", asking), ("not asked", quiet)):
             configure(url=url)
-            call = WAYS[way]()  # with a fresh stamp
+            call = ENTRY_POINTS[entry_point]()  # with a fresh stamp
             for _ in range(2):  # the second one finds what is asked
                 call()
                 if not flush(60):

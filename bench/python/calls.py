@@ -1,6 +1,6 @@
 """calls.py wsgi|asgi|hook ROUNDS: ns of a call of a trivial app alone and behind a wrapper, or of
-a hook, and of what they can't do without, measured with the standard library's timeit: CPU time of
-the thread, in which it leaves no trace that the machine has more to do than CPUs.
+a hook, and of the parts that any agent needs, measured with the standard library's timeit. It is CPU
+time of the thread, so other load of the machine hardly changes it.
 
 Rounds are interleaved, and each is the median of its blocks. A block has as many calls as the
 agent's buffer holds; between two blocks it is emptied, which the agent's thread does in life, and
@@ -65,7 +65,7 @@ def timers(kind: str, values: Dict[str, Any]) -> Dict[str, Timer]:
 
 
 def fresh() -> Dict[str, Any]:
-    """What is called with, with a fresh stamp."""
+    """The arguments of the calls, with a fresh stamp."""
     return {
         "environ": wsgi_environ.environ(),
         "name": wsgi_environ.STAMP,

@@ -2,8 +2,7 @@
 (dynoscale, or a peer, each configured by the environment to report), measured with timeit: CPU time
 of the thread that calls, without that of a peer's own threads.
 
-Judoscale and HireFire hang on to Flask instead of wrapping: there the app is Flask's, with and
-without.
+Judoscale and HireFire attach to Flask instead of wrapping an app: for them both apps are Flask's.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What gunicorn serves, with the agent where DYNOSCALE_URL is set. TRUTH=FILE: at the end the file
-has how many ms ago each request was stamped when the server handed it over, by a clock of its own
-that is read just before the agent reads its."""
+"""The app that gunicorn serves, with the agent if DYNOSCALE_URL is set. With TRUTH=FILE it reads the
+clock just before the agent does, and at the end writes to the file how many ms ago each request was
+stamped then."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def plain(environ: Environ, start_response: Callable[..., Any]) -> Iterable[byte
     return [b"hello\n"]
 
 
-def reckoning(app: Callable[..., Any]) -> Callable[..., Any]:
+def measuring(app: Callable[..., Any]) -> Callable[..., Any]:
     def call(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         now = time.time_ns()
         answer = app(environ, start_response)
@@ -38,5 +38,5 @@ if "DYNOSCALE_URL" in os.environ:
 
     app = DynoscaleWsgiApp(app)
 if "TRUTH" in os.environ:
-    app = reckoning(app)
+    app = measuring(app)
     atexit.register(lambda: Path(os.environ["TRUTH"]).write_text("\n".join(map(str, seen))))

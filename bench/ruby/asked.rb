@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# asked.rb WAY ROUNDS ASKING_URL QUIET_URL: ns of a request while the service asks for the signals of
-# requests, and while it does not, in turns, each the median of its blocks; CPU time of the thread. And
-# of a reading of the clock.
+# asked.rb ENTRY_POINT ROUNDS ASKING_URL QUIET_URL: ns of a request while the service asks for the signals of
+# requests, and while it does not, in turns, each the median of its blocks; and ns of a
+# reading of the clock. All are CPU time of the thread.
 
 require 'dynoscale_ruby/middleware'
 require 'reference'
@@ -26,7 +26,7 @@ def take(middleware, env)
   nanoseconds - started
 end
 
-_way, rounds, asking, quiet = ARGV
+_entry_point, rounds, asking, quiet = ARGV
 middleware = DynoscaleRuby::Middleware.new(RackEnv::App.new)
 (-1...Integer(rounds)).each do |round| # the first one warms up
   { 'asked' => asking, 'not asked' => quiet }.each do |name, url|

@@ -5,8 +5,8 @@
 #
 # Rounds are interleaved, and each is the median of its blocks. A block has as many calls as the
 # agent's buffer holds; between two blocks it is emptied, which the agent's thread does in life, and
-# which is not counted. Times are CPU time of the thread, in which it leaves no trace that the machine
-# has more to do than CPUs.
+# which is not counted. Times are CPU time of the thread, so other load of the machine hardly
+# changes them.
 
 require 'dynoscale_ruby/middleware'
 require 'reference'

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# What puma serves, with the agent where DYNOSCALE_URL is set. TRUTH=FILE: at the end the file has
-# how many ms ago each request was stamped when the server handed it over, by a clock of its own
-# that is read just before the agent reads its.
+# The app that puma serves, with the agent if DYNOSCALE_URL is set. With TRUTH=FILE it reads the clock
+# just before the agent does, and at the end writes to the file how many ms ago each request was
+# stamped then.
 
 if ENV['TRUTH']
   seen = []

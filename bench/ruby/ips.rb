@@ -6,8 +6,8 @@
 require 'benchmark/ips'
 require 'rack_env'
 
-# Each gives a middleware around the app. Their reporters find a service on loopback in the
-# environment.
+# Each returns a middleware around the app. Their reporters find the address of a service on loopback
+# in the environment.
 MIDDLEWARES = {
   'dynoscale' => lambda { |app|
     require 'dynoscale_ruby/middleware'
@@ -36,7 +36,8 @@ app = RackEnv::App.new
 middleware = MIDDLEWARES.fetch(name).call(app)
 env = RackEnv.fresh
 
-# So many calls that the agent's buffer is full nearly all the time, which makes them a little dearer.
+# These are so many calls that the agent's buffer is full nearly all the time, which makes a call take
+# some ns more.
 def repeat(times, app, env)
   i = 0
   while i < times

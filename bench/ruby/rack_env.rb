@@ -33,10 +33,11 @@ module RackEnv
   # intern them.
   STAMP = -'HTTP_X_REQUEST_START'.b
 
-  # So many that the middleware does not take a request for one that comes again.
+  # So many that the middleware, which keeps the last ones, has forgotten each before it comes again.
   STAMPS = Array.new(1024) { ((Time.now.to_f * 1000).to_i - 20).to_s.b }.freeze
 
-  # Stamped 20 ms ago. Who uses one again gives it another of STAMPS, as the server of a request does.
+  # An env that was stamped 20 ms ago. Before it is used again it must get another of STAMPS, as each
+  # request of a server has its own.
   def self.fresh
     env = SERVER.dup
     HEADERS.each { |name, value| env["HTTP_#{name}".b] = value.b }

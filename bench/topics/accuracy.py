@@ -1,6 +1,6 @@
-"""Accuracy: nginx stamps, a hop holds each request for a known time, and a clock is
-read when the server hands it over, just before the agent reads its own. The agent's rows are
-compared with what that one says."""
+"""Accuracy: nginx stamps each request and a hop delays it for a known time. When the server calls the
+app, a clock is read just before the agent reads its own. The agent's rows are compared with that
+reading."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from workbench import BENCH, PYTHON, Workbench, agent_on
 
 BAR_NS = 15  # besides the one reading of the clock
 ASKS = {"publish_frequency": 3600, "signals": ["busy", "slots", "unstamped"]}
-WAYS = {
+ENTRY_POINTS = {
     "WSGI": "python/asked.py",
     "gunicorn's two hooks": "python/asked.py",
     "ASGI": "python/asked.py",
@@ -23,21 +23,21 @@ WAYS = {
 def run(bench: Workbench) -> List[Table]:
     table = Table("asked", "Signals of requests: ns more where the service asks for them")
     clock = None
-    for way, script in WAYS.items():
-        command = bench.ruby if way == "Ruby" else [PYTHON]
+    for entry_point, script in ENTRY_POINTS.items():
+        command = bench.ruby if entry_point == "Ruby" else [PYTHON]
         with ReceiverProcess() as asking, ReceiverProcess() as quiet:
             asking.behave("ok", **ASKS)
             quiet.behave("ok", publish_frequency=3600)
             urls = [f"{asking.url}/token", f"{quiet.url}/token"]
             settings = agent_on(urls[0])
-            env = settings if way == "Ruby" else bench.python(**settings)
-            found = bench.values([*command, BENCH / script, way, bench.rounds(21), *urls], env)
+            env = settings if entry_point == "Ruby" else bench.python(**settings)
+            found = bench.values([*command, BENCH / script, entry_point, bench.rounds(21), *urls], env)
         if clock is None:
             clock = statistics.median(found["clock"])
             table.add("one reading of the clock", "ns", found["clock"])
         more = difference(found["asked"], found["not asked"])
         table.add(
-            way,
+            entry_point,
             "ns",
             more,
             bar=f"<= the clock + {BAR_NS} ns",

@@ -52,7 +52,7 @@ def add(
         thread += bare["thread"]
     forked = difference(first, alone)
     over = difference(ours["require"], empty["require"])
-    door = "Middleware.new" if verb == "require" else "DynoscaleWsgiApp(app)"
+    constructor = "Middleware.new" if verb == "require" else "DynoscaleWsgiApp(app)"
     table.add(f"{verb} of an empty extension", "ms", empty["require"])
     table.add(
         f"{verb} of ours, over that",
@@ -71,7 +71,7 @@ def add(
         bar=f"<= {REQUIRE_BAR} x" if verb == "require" else "",
         met=statistics.median(times) <= REQUIRE_BAR if verb == "require" else None,
     )
-    table.add(f"{door}, which reads the settings and prepares", "us", ours["new"])
+    table.add(f"{constructor}, which reads the settings and prepares", "us", ours["new"])
     table.add("starting a thread that does nothing", "us", empty["thread"])
     table.add(
         "first request, which starts the thread",

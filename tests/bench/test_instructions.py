@@ -13,10 +13,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench" / "instruct
 import count  # noqa: E402
 
 
-@pytest.mark.parametrize("way", list(count.WAYS))
-def test_a_request_takes_no_more_instructions_than_recorded(way: str) -> None:
+@pytest.mark.parametrize("program", list(count.PROGRAMS))
+def test_a_request_takes_no_more_instructions_than_recorded(program: str) -> None:
     try:
-        worse = count.worse(way)
+        worse = count.worse(program)
     except count.Unable as reason:
         pytest.skip(str(reason))
     assert worse == [], "\n".join([*worse, *count.HOW_TO_ACCEPT])
