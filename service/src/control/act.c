@@ -31,8 +31,7 @@ enum {
     PAUSE_MOST_MS = 60 * 1000,
 };
 
-/* ---- What is open
- * --------------------------------------------------------------------------------- */
+/* ---- What is open --------------------------------------------------------------------------- */
 
 static void store_act(struct control *control, struct process *process) {
     if (control->epoch > process->act.epoch) process->act.epoch = control->epoch;

@@ -354,8 +354,7 @@ static void events(int64_t left_s) {
     if (left_s <= 1200) apps[app_count - 1].silent = true; /* one went silent */
 }
 
-/* ---- What is old
- * --------------------------------------------------------------------------------------------- */
+/* ---- What is old ---------------------------------------------------------------------------- */
 
 /* Folds and packs as the service's own thread does, which a stopped control has not. The last hours
  * minute by minute, so that what a service begins with is as it would have left it; those before
@@ -369,8 +368,7 @@ static void fold(void) {
     must(ledger_compact(store, wall_s, NULL), "packing");
 }
 
-/* ---- One step
- * ------------------------------------------------------------------------------------ */
+/* ---- One step ------------------------------------------------------------------------------- */
 
 static void step(struct control *control) {
     must(store_begin(store), "the reports");
