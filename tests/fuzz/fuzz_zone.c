@@ -1,6 +1,6 @@
 /*
  * Zones by any name, and what the clock on their walls says: against the C library's reading of
- * the same database, from 1970 to 2400. The next change of the clock is one, and is the next.
+ * the same database, from 1970 to 2037. The next change of the clock is one, and is the next.
  *
  * The input: a byte, from 0x80 on the number of a known zone; eight bytes of a moment; the name of
  * another zone.
@@ -13,7 +13,7 @@
 
 #define DATABASE "/usr/share/zoneinfo"
 
-enum { A_YEAR = 366 * 86400, LOOKS = 16 };
+enum { LAST_KNOWN_S = 2145916800, A_YEAR = 366 * 86400, LOOKS = 16 };
 
 static const char *const known[] = {
     "UTC",          "Europe/Berlin",       "America/New_York", "Asia/Kolkata",
@@ -84,7 +84,7 @@ static void check_any(const struct zone *zone, int64_t epoch_s) {
 }
 
 static void check(const struct zone *zone, int64_t moment) {
-    int64_t within = (int64_t)((uint64_t)moment % UINT64_C(13569465600));
+    int64_t within = (int64_t)((uint64_t)moment % LAST_KNOWN_S);
     check_any(zone, moment);
     check_time(zone, within);
     check_change(zone, within);

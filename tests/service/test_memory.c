@@ -27,6 +27,7 @@
 #include "notify/notify.h"
 #include "people/password.h"
 #include "people/token.h"
+#include "rules/zone.h"
 #include "series/part.h"
 #include "series/query.h"
 #include "store/people.h"
@@ -98,6 +99,9 @@ static long round_now = -1, left_now;
 static int set_up(void **state) {
     (void)state;
     log_set_level(LOG_ERROR + 1); /* each failure would be a line */
+    /* GLib ends the process where it gets no memory, and a zone is loaded once in a life. */
+    assert_non_null(zone_find("Europe/Berlin"));
+    assert_non_null(zone_find("UTC"));
     folder = folder_make();
     open_store();
     open_keeper();

@@ -56,6 +56,7 @@ LIBRARIES = {
     "processes": (r"posix_spawn|v?fork$|exec[vl]|popen$|system$", "platforms/ keeper/process.c"),
     "passwords": (r"crypto_pwhash", "people/"),
     "codes": (r"oath_|QRcode_", "people/factor.c"),
+    "time zones": (r"g_|tzset$|localtime|mktime$", "rules/zone.c"),
     "YAML": (r"yaml_", "rules/tree.c"),
     "reading JSON": (r"json_load", "json_read.c"),  # what it guards against: json_read.h
 }
@@ -137,13 +138,6 @@ def test_only_one_room_uses(library: str) -> None:
     assert users, f"nobody uses {library}: its functions have other names now"
     strangers = {one for one in users if not any(one.startswith(room) for room in rooms.split())}
     assert not strangers, f"{library} is for {rooms}"
-
-
-def test_nobody_asks_for_the_time_of_the_process_s_own_zone() -> None:
-    """It is one for all threads, and UTC where its name is unknown. Zones are read by rules/zone.c."""
-    for source in all_sources():
-        for name in symbols(object_of(source), False):
-            assert not re.match(r"tzset$|localtime|mktime$", name), f"{source} calls {name}"
 
 
 # Whoever hears the network has no key, and sends nothing by itself. The command line looks at the key

@@ -1,5 +1,4 @@
 /* Apps: the list, one of them, its zone, its token for reports, its end. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,9 +89,7 @@ static bool check_name(struct api_call *call, const char *name) {
 }
 
 static bool check_zone(struct api_call *call, const char *zone) {
-    errno = ENOENT;
     if (strlen(zone) < APP_ZONE_SIZE && zone_find(zone)) return true;
-    if (errno != ENOENT) api_no_memory();
     api_problem(
         call, 400,
         "the field “zone”: there is no time zone “%.64s”; names are as Europe/Berlin or UTC", zone);

@@ -2,7 +2,6 @@
 #include "api/input.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -115,7 +114,6 @@ bool input_time(const char *text, const char *zone_name, int64_t now_s, bool ahe
                 int64_t *epoch_s) {
     int64_t value;
     const struct zone *zone = zone_find(zone_name && *zone_name ? zone_name : "UTC");
-    if (!zone && errno != ENOENT) api_no_memory();
     if (!zone) zone = zone_find("UTC");
     const char *end = digits(text, 12, &value);
     bool read = true;

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE /* strcasestr */
 /* The rules of an app: read, changed as a whole, checked, tried on the last tick, rolled back. */
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,7 +171,6 @@ void rules_check(struct api_call *call) {
     const struct field fields[] = {{.name = "zone", .kind = FIELD_TEXT, .to = &zone}};
     if (!input_query(call, fields, INPUT_COUNT(fields))) return;
     if (!zone_find(zone)) {
-        if (errno != ENOENT) api_no_memory();
         api_problem(call, 400, "the field “zone”: there is no time zone “%.64s”", zone);
         return;
     }

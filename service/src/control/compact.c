@@ -15,7 +15,6 @@
 #include "clock.h"
 #include "control/state.h"
 #include "log.h"
-#include "rules/zone.h"
 #include "series/query.h"
 
 enum {
@@ -78,10 +77,6 @@ bool compact_begin(struct control *control, char *error, size_t size) {
 
 void compact_if_due(struct control *control) {
     int64_t now_ms = ds_clock_monotonic_ms();
-    if (now_ms >= control->next_zones_ms) {
-        control->next_zones_ms = now_ms + EVERY_MS;
-        zone_follow_database();
-    }
     if (now_ms < control->next_compact_ms || control->standing_by || !control->compactor) return;
     if (atomic_exchange(&control->compacting, true)) return; /* it has much to do */
     control->next_compact_ms = now_ms + EVERY_MS;

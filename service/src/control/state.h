@@ -167,7 +167,7 @@ struct control {
     bool answered; /* a process has an answer that its last decision waited for */
     struct control_counts counts;
     int64_t next_scan_ms; /* when a call is next due */
-    int64_t next_compact_ms, next_zones_ms;
+    int64_t next_compact_ms;
     uint64_t random;
 
     pthread_mutex_t lock_inbox; /* of all below */

@@ -1,5 +1,4 @@
 /* A tree of YAML or JSON → rules. The first mistake ends the reading with its sentence. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -527,9 +526,7 @@ static bool read_processes(struct reader *reader, const struct tree_node *map) {
     return true;
 }
 
-/* With errno: ENOENT where there is none, and not only that it can't be read now. */
 static bool take_zone(struct rule_set *set, const char *name) {
-    errno = ENOENT;
     set->zone = strlen(name) < sizeof set->zone_name ? zone_find(name) : NULL;
     if (set->zone) strcpy(set->zone_name, name);
     return set->zone != NULL;
@@ -541,7 +538,6 @@ static bool read_top(struct reader *reader, void *context, const char *word,
     if (strcmp(word, "processes") == 0) return read_processes(reader, value);
     bool whole = value->kind == TREE_TEXT && strlen(value->text) == value->length;
     if (whole && take_zone(reader->set, value->text)) return true;
-    if (whole && errno != ENOENT) return no_memory(reader);
     return refuse_value(reader, value,
                         "the name of a time zone that this machine knows, such as Europe/Berlin");
 }
@@ -553,7 +549,6 @@ static bool read_set(struct reader *reader, const char *zone) {
     if (!reader->set->processes)
         return refuse(reader, root.line, "have no processes; they need a map, as \"processes:\"");
     if (reader->set->zone || (zone && take_zone(reader->set, zone))) return true;
-    if (zone && errno != ENOENT) return no_memory(reader);
     return refuse(reader, root.line,
                   "have no zone, and the app's own is not one that this machine knows; write one, "
                   "as \"zone: Europe/Berlin\"");

@@ -1,6 +1,6 @@
 /*
  * Time zones by their IANA names: what the clock on the wall says at a moment. The only part that
- * knows the system's database of them. Zones are loaded once and shared; any thread.
+ * knows the library for it. Zones are loaded once and shared; any thread.
  */
 #ifndef ZONE_H
 #define ZONE_H
@@ -10,11 +10,8 @@
 
 struct zone;
 
-/* NULL with errno: ENOENT for a name that the system's database does not have, else what kept it
- * from being read, such as ENOMEM. Kept for ever: never freed. */
+/* NULL for a name that the system's database does not have. Kept for ever: never freed. */
 const struct zone *zone_find(const char *name);
-/* Reads again what was replaced in the database, as by an update of the system. */
-void zone_follow_database(void);
 const char *zone_name(const struct zone *zone);
 
 struct zone_time {
