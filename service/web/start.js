@@ -31,10 +31,19 @@ function lines() {
   $('#lines').replaceChildren(...LANGUAGES[language][1].map(([title, text]) => block(title, text)), ...variables());
 }
 
+// What platforms give, and servers of one's own do not.
+function elsewhere() {
+  return el('details', {}, el('summary', {}, 'On a server of your own'),
+    block('Also in the environment of each server process, with a number of its own', 'DYNO=web.1'),
+    block('In nginx, so that the agent knows when a request came', 'proxy_set_header X-Request-Start "t=${msec}";'),
+    el('p', { class: 'hint' }, 'HAProxy: http-request set-header X-Request-Start t=%[date(0,us)]. Apache: RequestHeader set X-Request-Start "%t".'));
+}
+
 function variables() {
   if (address) {
     return [block('Set in the app’s environment', `DYNOSCALE_URL=${address}\nDYNOSCALE_DYNOS=all`),
       block('On Heroku, in your terminal', `heroku config:set DYNOSCALE_URL=${address} DYNOSCALE_DYNOS=all --app ${name}`),
+      elsewhere(),
       el('p', { class: 'hint' }, 'The address holds a secret. This is the only time that it is shown; a new one can be made in the settings at any time. Then deploy.')];
   }
   const again = el('button', { class: 'b', type: 'button' }, 'Make a new address');
@@ -45,7 +54,7 @@ function variables() {
     sessionStorage.setItem(`address of ${name}`, address);
     lines();
   });
-  return [el('p', {}, 'Then set DYNOSCALE_URL to the address that was shown when the app was added, and DYNOSCALE_DYNOS to all. If it is lost, make a new one; the old one works for another day.'), el('p', {}, again)];
+  return [el('p', {}, 'Then set DYNOSCALE_URL to the address that was shown when the app was added, and DYNOSCALE_DYNOS to all. If it is lost, make a new one; the old one works for another day.'), el('p', {}, again), elsewhere()];
 }
 
 function waiting() {

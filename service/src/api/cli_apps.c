@@ -26,13 +26,15 @@ int cli_app_add(struct cli *cli) {
     int code = cli_do(cli, HTTP_POST, cli_path("/api/v1/apps"), &body, &reply, &print);
     if (print) {
         print_environment(reply.json);
-        fprintf(stderr,
-                "\nSet these two for the app; the address holds a secret and is shown this once.\n"
-                "Then add the agent:\n\n"
-                "  Ruby     Gemfile:           gem \"dynoscale_ruby\", \"~> 2.0\"\n"
-                "  Python   requirements.txt:  dynoscale>=2\n\n"
-                "and deploy. `dynoscaled status %s` shows what arrives.\n",
-                cli->arguments[0]);
+        fprintf(
+            stderr,
+            "\nSet these two for the app; the address holds a secret and is shown this once.\n"
+            "Then add the agent:\n\n"
+            "  Ruby     Gemfile:           gem \"dynoscale_ruby\", \"~> 2.0\"\n"
+            "  Python   requirements.txt:  dynoscale>=2\n\n"
+            "and deploy. `dynoscaled status %s` shows what arrives. On a server of your own also\n"
+            "set DYNO=web.1 and have the proxy stamp requests: docs/elsewhere.md\n",
+            cli->arguments[0]);
     }
     cli_reply_free(&reply);
     return code;
