@@ -14,8 +14,9 @@
 #include "text.h"
 
 /*
- * Requests that gunicorn's hook has seen enter the app, and when that was: by the request's
- * address, which no other has before it has left. Those that find no place have an attribute.
+ * The requests that gunicorn's hook has seen enter the app, and when. They are found by their
+ * address, which no other request has until it has left. A request for which there was no place has
+ * an attribute instead.
  */
 enum { DS_PY_INSIDE = 128 };
 typedef struct ds_py_inside {

@@ -1,6 +1,7 @@
 /*
- * A coroutine to whoever looks at it (collections.abc.Coroutine is whatever has its methods), since
- * servers and asyncio make tasks of coroutines only. Attributes that it lacks are the answer's.
+ * Looks like a coroutine, because servers and asyncio make tasks only of coroutines
+ * (collections.abc.Coroutine accepts any object with its methods). Attributes that it lacks are the
+ * answer's.
  *
  * It belongs to the thread that steps it, as any coroutine does.
  */
@@ -32,9 +33,9 @@ static bool is_awaitable(PyObject *answer) {
     return is_own_iterator(answer) || (methods != NULL && methods->am_await != NULL);
 }
 
-/* The garbage collector knows it from the first wait on: many answers are done without one. Before,
- * it only refers to a coroutine that servers begin at once, or that is done and refers to nothing.
- */
+/* Registers it with the garbage collector at the first wait: many answers are done without one.
+ * Until then it only refers to a coroutine that servers begin at once, or that is done and refers
+ * to nothing. */
 static void track(timed *self) {
     if (self->tracked) return;
     self->tracked = true;
@@ -56,7 +57,7 @@ static int begin(timed *self) {
 /* ---- Steps --------------------------------------------------------------------------------- */
 
 #if PY_VERSION_HEX >= 0x030A0000
-/* PyIter_Send would look whether there is a function for it: these have it. */
+/* PyIter_Send would check whether the type has am_send: coroutines and generators have it. */
 static inline PySendResult send_to(PyObject *steps, PyObject *value, PyObject **result) {
     if (DS_LIKELY(is_own_iterator(steps)))
         return Py_TYPE(steps)->tp_as_async->am_send(steps, value, result);
@@ -92,7 +93,8 @@ static PySendResult step(PyObject *object, PyObject *value, PyObject **result) {
 }
 #endif
 
-/* By a call: a tuple, and an exception, are to be the value and not the arguments. */
+/* Calls StopIteration: PyErr_SetObject alone would take a tuple for its arguments, and an exception
+ * for the one to raise. */
 static void raise_stop(PyObject *value) {
     if (value == Py_None) {
         PyErr_SetNone(PyExc_StopIteration);
@@ -262,7 +264,7 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-/* It is made here alone. */
+/* Python code can't make instances. */
 int ds_py_add_timed(PyObject *module) {
     PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
     if (type == NULL) return -1;

@@ -1,6 +1,6 @@
 #include "wrapper.h"
 
-/* ---- A request that there is more to than to count it ------------------------------------- */
+/* ---- Requests that need more than counting ------------------------------------------------ */
 
 /* Sets the queue time in the request's dict, or removes an earlier request's, if the dict allows
  * it. -1 with an exception that is not an Exception: propagate it. */
@@ -76,9 +76,9 @@ int ds_py_wrapper_find_slots(ds_py_wrapper *self, PyObject *const *args, size_t 
     return ds_py_find_slots("find_slots", args[0], args[answer]);
 }
 
-/* At the first request, when the server is there. In a forked process it is cheap without these
- * servers: each page that Python writes to is copied. -1 with an exception that is not an
- * Exception: propagate it. */
+/* Called at the first request, because the server is loaded by then. Calls Python code only for two
+ * servers: in a forked process each page that Python writes to is copied. -1 with an exception that
+ * is not an Exception: propagate it. */
 static int follow_server(ds_py_state *state) {
     if ((ds_py_entry_points_flags(&state->entry_points) & DS_PY_SERVER_UNKNOWN) == 0) return 0;
     PyObject *modules = PyImport_GetModuleDict();

@@ -44,8 +44,8 @@ static int is_unusual_server(ds_py_state *state, PyObject *environ) {
     return is_waitress ? 1 : is_read(state, environ);
 }
 
-/* At the first request, when the server is there. -1 with an exception that is not an Exception:
- * propagate it. */
+/* Called at the first request, because the server is loaded by then. -1 with an exception that is
+ * not an Exception: propagate it. */
 DS_COLD static int look_at_server(ds_py_state *state, PyObject *environ) {
     int unusual = is_unusual_server(state, environ);
     if (unusual < 0) return -1;

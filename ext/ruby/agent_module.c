@@ -261,7 +261,7 @@ static int64_t exit_left_ms(void) {
 
 /* Calls a function until it returns without an exception. Returns the first state of rb_protect
  * other than 0, with its exception in `raised`. */
-static int insist(VALUE (*function)(VALUE), VALUE context, VALUE *raised) {
+static int call_until_it_returns(VALUE (*function)(VALUE), VALUE context, VALUE *raised) {
     int first = 0, state;
     for (;;) {
         rb_protect(function, context, &state);
@@ -290,7 +290,7 @@ static void flush_at_exit(VALUE unused) {
     w.deadline_ms = began_ms + exit_left_ms();
     atomic_init(&w.interrupted, false);
     VALUE raised = Qnil;
-    int state = insist(flush_locked, (VALUE)&w, &raised), failed;
+    int state = call_until_it_returns(flush_locked, (VALUE)&w, &raised), failed;
     release(w.held);
     delay_ended_ms = monotonic_ms();
     delayed_ms = delay_ended_ms - began_ms;

@@ -171,7 +171,7 @@ static VALUE sample(int mask) {
     return hash;
 }
 
-static bool reads_rightly(void) {
+static bool reads_correctly(void) {
     for (int mask = 0; mask < 1 << KEYS; mask++) {
         VALUE hash = sample(mask);
         ds_rb_env found = ds_rb_env_read(hash), expected = read_slowly(hash);
@@ -194,6 +194,6 @@ void ds_rb_env_init(void) {
     if (!table) return;
     known_type = table->type;
     for (int i = 0; i < KEYS; i++) hashes[i] = known_type->hash(keys[i]);
-    if (!reads_rightly()) known_type = NULL;
+    if (!reads_correctly()) known_type = NULL;
     RB_GC_GUARD(hash);
 }
