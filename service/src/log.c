@@ -2,6 +2,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -55,14 +56,10 @@ static size_t write_start(char *line, size_t size, enum log_level level, const c
     return length + (size_t)more;
 }
 
-void log_line(enum log_level level, const char *part, const char *format, ...) {
-    if ((int)level < atomic_load(&least_level)) return;
+static void write_line(enum log_level level, const char *part, const char *format, va_list values) {
     char line[LINE_SIZE];
     size_t length = write_start(line, sizeof line / 2, level, part);
-    va_list values;
-    va_start(values, format);
     int wanted = vsnprintf(line + length, sizeof line - length, format, values);
-    va_end(values);
     if (wanted < 0) return;
     size_t room = sizeof line - length - 1;
     size_t text = (size_t)wanted < room ? (size_t)wanted : room;
@@ -73,4 +70,51 @@ void log_line(enum log_level level, const char *part, const char *format, ...) {
     /* One write a line, so that lines of several threads do not mix. Nobody can be told that the
      * log is full. */
     while (write(STDERR_FILENO, line, length) < 0 && errno == EINTR) continue;
+}
+
+void log_line(enum log_level level, const char *part, const char *format, ...) {
+    if ((int)level < atomic_load(&least_level)) return;
+    va_list values;
+    va_start(values, format);
+    write_line(level, part, format, values);
+    va_end(values);
+}
+
+/* ---- Refusals -------------------------------------------------------------------------------- */
+
+static pthread_mutex_t floods_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    int64_t at_ms, left_ms; /* of what may be written: a line takes its share of a minute */
+    int64_t omitted;
+    bool began;
+} floods[LOG_FLOODS];
+
+/* Whether one more line may be written; then how many were left out before it. */
+static bool take(enum log_flood kind, int64_t *omitted) {
+    const int64_t now_ms = ds_clock_monotonic_ms(), most_ms = 60000, line_ms = 60000 / LOG_A_MINUTE;
+    pthread_mutex_lock(&floods_lock);
+    int64_t left_ms =
+        floods[kind].began ? floods[kind].left_ms + now_ms - floods[kind].at_ms : most_ms;
+    if (left_ms > most_ms) left_ms = most_ms;
+    bool may = left_ms >= line_ms;
+    *omitted = floods[kind].omitted;
+    floods[kind].omitted = may ? 0 : floods[kind].omitted + 1;
+    floods[kind].left_ms = may ? left_ms - line_ms : left_ms;
+    floods[kind].at_ms = now_ms;
+    floods[kind].began = true;
+    pthread_mutex_unlock(&floods_lock);
+    return may;
+}
+
+void log_refusal(enum log_flood kind, const char *part, const char *format, ...) {
+    static const char *const kinds[] = {"refused accesses", "malformed requests", "connections"};
+    int64_t omitted;
+    if (LOG_WARN < atomic_load(&least_level) || !take(kind, &omitted)) return;
+    if (omitted > 0)
+        log_line(LOG_WARN, part, "%lld more %s were not logged one by one", (long long)omitted,
+                 kinds[kind]);
+    va_list values;
+    va_start(values, format);
+    write_line(LOG_WARN, part, format, values);
+    va_end(values);
 }

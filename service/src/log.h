@@ -17,4 +17,14 @@ bool log_level_named(const char *name, enum log_level *level);
 void log_line(enum log_level level, const char *part, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/*
+ * The same for what anybody can cause as often as they like: of each kind LOG_A_MINUTE lines, and
+ * one more each as many seconds as that takes. What is left out is counted, and told by the next
+ * line of its kind.
+ */
+enum log_flood { LOG_ACCESS, LOG_FRAMES, LOG_CONNECTIONS, LOG_FLOODS };
+enum { LOG_A_MINUTE = 20 };
+void log_refusal(enum log_flood kind, const char *part, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 #endif

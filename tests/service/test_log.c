@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "false_clock.h"
 #include "log.h"
 
 static int kept_stderr;
@@ -44,6 +45,30 @@ static void a_line_has_time_level_part_and_text(void **state) {
     log_line(LOG_WARN, "control", "shop web: up %d \xe2\x86\x92 %d", 2, 3);
     assert_string_equal(logged(),
                         "2023-11-14T22:13:20.123Z warn control: shop web: up 2 \xe2\x86\x92 3\n");
+}
+
+static int lines_of(const char *text) {
+    int count = 0;
+    for (const char *at = logged(); (at = strstr(at, text)); at++) count++;
+    return count;
+}
+
+static void a_flood_of_refusals_is_counted_and_not_written_line_by_line(void **state) {
+    (void)state;
+    for (int i = 0; i < 5000; i++) log_refusal(LOG_FRAMES, "http", "refused %d", i);
+    assert_int_equal(lines_of("warn http: refused"), LOG_A_MINUTE);
+    /* Another kind has lines of its own. */
+    log_refusal(LOG_ACCESS, "api", "no right");
+    assert_int_equal(lines_of("no right"), 1);
+    /* A second later there is no line yet, and then one each three seconds. */
+    false_clock_advance_ms(1000);
+    log_refusal(LOG_FRAMES, "http", "refused again");
+    assert_int_equal(lines_of("refused again"), 0);
+    false_clock_advance_ms(2000);
+    log_refusal(LOG_FRAMES, "http", "refused again");
+    log_refusal(LOG_FRAMES, "http", "refused again");
+    assert_int_equal(lines_of("refused again"), 1);
+    assert_int_equal(lines_of("warn http: 4981 more malformed requests were not logged"), 1);
 }
 
 static void lines_below_the_least_level_are_left_out(void **state) {
@@ -95,6 +120,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(lines_below_the_least_level_are_left_out, divert, restore),
         cmocka_unit_test_setup_teardown(no_text_can_forge_a_line, divert, restore),
         cmocka_unit_test_setup_teardown(a_long_line_is_cut, divert, restore),
+        cmocka_unit_test_setup_teardown(a_flood_of_refusals_is_counted_and_not_written_line_by_line,
+                                        divert, restore),
         cmocka_unit_test(levels_are_known_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

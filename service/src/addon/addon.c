@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "addon/inside.h"
+#include "log.h"
 
 static const char base[] = "/heroku/", resources[] = "/heroku/resources", sso[] = "/heroku/sso",
                   hooks[] = "/heroku/webhooks/";
@@ -71,6 +72,8 @@ static void only(struct api_call *call, const char *methods) {
 
 static void run_resources(struct api_call *call, const char *rest) {
     if (!is_heroku(call->authorization)) {
+        log_refusal(LOG_ACCESS, "heroku", "a call of the add-on's API from %s was refused",
+                    call->address ? call->address : "this machine");
         addon_answer(call, 401, "the id and the password of the add-on's manifest are needed");
         return;
     }

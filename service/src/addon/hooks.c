@@ -8,6 +8,7 @@
 
 #include "addon/inside.h"
 #include "control/control.h"
+#include "log.h"
 #include "platforms/platform.h"
 
 static bool is_signed(const struct api_call *call, const struct platform *platform, int64_t app) {
@@ -37,6 +38,8 @@ void hook_take(struct api_call *call, const char *text) {
     const struct platform *asked = platform_find("heroku");
     bool number = *text >= '1' && *text <= '9' && !*end && app > 0;
     if (!number || !call->signature || !is_signed(call, asked, app)) {
+        log_refusal(LOG_ACCESS, "heroku", "a webhook's call from %s was refused: its signature",
+                    call->address ? call->address : "this machine");
         addon_answer(call, 401, "the signature is not right");
         return;
     }

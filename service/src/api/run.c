@@ -313,6 +313,18 @@ static bool is_of_account(const struct api_route *route) {
     return route->least == API_NOBODY;
 }
 
+/* Of who may not: without what the path held, which may be a secret that stood in a wrong place. A
+ * page that asks whether somebody is signed in is no try. */
+static void log_refused(const struct api_call *call, const struct api_route *route) {
+    bool asks = route && call->who.role == API_NOBODY && !call->authorization && !call->cookie &&
+                route->method == HTTP_GET;
+    if (asks) return;
+    log_refusal(LOG_ACCESS, "api", "%s was refused %s %s (from %s)",
+                call->who.role == API_NOBODY ? "somebody unknown" : call->who.name,
+                method_names[call->method], route ? route->path : "any address",
+                call->address ? call->address : "this machine");
+}
+
 static bool may(struct api_call *call, const struct api_route *route) {
     if (call->who.lacks_factor && !is_of_account(route)) {
         api_problem(call, 403, "a second factor is required here: set one up on the page /account");
@@ -323,8 +335,6 @@ static bool may(struct api_call *call, const struct api_route *route) {
         api_problem(call, 401, "sign in, or send a token as “Authorization: Bearer TOKEN”");
         return false;
     }
-    log_line(LOG_WARN, "api", "%s has no right to %s %s", call->who.name,
-             method_names[route->method], route->path);
     if (route->least == API_LOCAL)
         api_problem(call, 403, "this is done by the command line on the service's machine alone");
     else
@@ -350,6 +360,8 @@ static bool find_app(struct api_call *call, const struct api_route *route) {
     if (app_by_name(call->store, call->parameters[0], &call->app) &&
         (!call->who.app || call->who.app == call->app.id))
         return true;
+    /* It is answered as one that there is not. */
+    if (call->app.id) log_refused(call, route);
     memset(&call->app, 0, sizeof call->app);
     api_problem(call, 404, "there is no app “%.100s”", call->parameters[0]);
     return false;
@@ -411,7 +423,10 @@ void api_run(struct api_call *call, const char *path) {
     if (!copy || !body) api_problem(call, 503, "there is no memory left");
     else if (!cut(copy, parts, &count)) api_problem(call, 404, "there is no such address");
     else if (find_caller(call)) route = find_route(call, parts, count);
-    if (route && may(call, route) && !forged(call) && find_app(call, route)) run(call, route);
+    bool known = route || call->status == 401;
+    bool allowed = route && may(call, route) && !forged(call) && find_app(call, route);
+    if (allowed) run(call, route);
+    else if (known && (call->status == 401 || call->status == 403)) log_refused(call, route);
     api_finish(call);
     call->body = given;
     memset(call->parameters, 0, sizeof call->parameters);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "http/engine.h"
+#include "log.h"
 
 /* ---- Its end -------------------------------------------------------------------------------- */
 
@@ -176,6 +177,14 @@ static bool take_rest(struct connection *connection) {
     return true;
 }
 
+static void log_refused_frame(const struct connection *connection,
+                              const struct http_request *request) {
+    char from[ADDRESS_TEXT_SIZE] = "this machine";
+    if (!connection->is_file) address_write(from, &connection->address);
+    log_refusal(LOG_FRAMES, "http", "a request from %s was refused with %d: %s", from,
+                request->frame.status, request->frame.refusal);
+}
+
 /* All whole requests that are there, one after the other; stops at one that is answered later. */
 static void read_requests(struct connection *connection) {
     do {
@@ -189,6 +198,7 @@ static void read_requests(struct connection *connection) {
             break;
         case FRAME_REFUSED:
             connection->server->counts.refused_frames++;
+            log_refused_frame(connection, request);
             answer_refusal(connection, request->frame.status, request->frame.refusal);
             return;
         }
@@ -317,7 +327,11 @@ void connection_new(struct http_server *server, int fd, enum http_peer peer,
     if (connection && limited)
         counted = peers_add(server->peers, &address, server->limits.connections_a_peer);
     if (!connection || counted != limited) {
+        char text[ADDRESS_TEXT_SIZE] = "this machine";
         server->counts.refused_connections++;
+        if (!is_file) address_write(text, &address);
+        log_refusal(LOG_CONNECTIONS, "http", "a connection from %s was closed: %s", text,
+                    connection ? "it has as many as it may" : "there is no memory for it");
         free(connection);
         close(fd);
         return;

@@ -111,6 +111,10 @@ static bool accept_one(struct http_listener *listener) {
     /* The command line gets in however many others there are. */
     if (server->counts.open >= server->limits.connections && listener->peer != HTTP_PEER_LOCAL) {
         server->counts.refused_connections++;
+        log_refusal(LOG_CONNECTIONS, "http",
+                    "a connection was closed: there are as many as may be, "
+                    "%d",
+                    server->limits.connections);
         close(fd);
         return true;
     }

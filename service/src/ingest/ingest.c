@@ -15,6 +15,7 @@
 #include "ingest/commit.h"
 #include "ingest/readers.h"
 #include "ingest/tokens.h"
+#include "log.h"
 
 enum {
     HEARTBEAT_S = 20,
@@ -82,7 +83,11 @@ static void answer_problem(struct http_request *request, int status, const char 
 }
 
 static void answer_unknown(struct ingest *ingest, struct http_request *request) {
+    const char *from = http_address(request);
     ingest->refused++;
+    log_refusal(LOG_ACCESS, "ingest",
+                "a report from %s was refused: its address has no app's token",
+                from && *from ? from : "this machine");
     answer_problem(request, 401, "Unauthorized",
                    "the last part of this address is no token of an app: set DYNOSCALE_URL to the "
                    "address that the service shows for the app");
