@@ -10,11 +10,12 @@ import { now, wait } from './words.js';
 
 const DAY = 86400, STEP = 900, RECENT_S = 120;
 
-// Whether a queue's name is one that a rule counts; * stands for any characters.
+// Whether a queue's name is one that a rule counts; * stands for any characters, and a - before a name
+// or pattern leaves out what it matches.
 export function counts(rule, name) {
-  const patterns = rule.queues ?? [];
+  const all = rule.queues ?? [], out = all.filter((one) => one.startsWith('-')).map((one) => one.slice(1)), patterns = all.filter((one) => !one.startsWith('-'));
   const fits = (pattern) => new RegExp(`^${pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')}$`).test(name);
-  return !patterns.length || patterns.some(fits);
+  return !out.some(fits) && (!patterns.length || patterns.some(fits));
 }
 export const queueNames = (signals) => [...signals].filter(([name, list]) => name !== 'web' && list.includes('wait')).map(([name]) => name);
 

@@ -155,8 +155,11 @@ function queuePicker(rule, box) {
   const fill = () => host.replaceChildren(...reported.map((name) => {
     const button = el('button', { type: 'button', 'aria-pressed': String(counts(rule, name)) }, name);
     button.addEventListener('click', () => {
-      const list = rule.queues ?? [], all = list.length === 0;
-      rule.queues = all ? [name] : list.includes(name) ? list.filter((one) => one !== name) : counts(rule, name) ? list : [...list, name];
+      const list = rule.queues ?? [], out = `-${name}`;
+      // One that a pattern names is left out by a word of its own.
+      if (!list.length) rule.queues = [name];
+      else if (list.includes(name) || list.includes(out)) rule.queues = list.filter((one) => one !== name && one !== out);
+      else rule.queues = [...list, counts(rule, name) ? out : name];
       box.value = rule.queues.join(', ');
       fill();
       changed();
@@ -219,7 +222,7 @@ function form() {
     part('', 'How many', word('from '), number('At least so many dynos', rule.dynos.min, (v) => { rule.dynos.min = v; }, { max: 1000 }), word(' to '), number('At most so many dynos', rule.dynos.max, (v) => { rule.dynos.max = v; }, { max: 1000 }), word(' dynos'), el('p', { class: 'hint', id: 'takes' })),
     part('', 'How', method(rule)),
     ...(isAutomatic(rule) ? byItself(rule, isWeb) : inSteps(rule)),
-    isWeb ? null : part('', 'Queues', queues, picker, el('p', { class: 'hint' }, 'The one that waits longest decides. Names, and patterns with *, between commas; none: all of them.')),
+    isWeb ? null : part('', 'Queues', queues, picker, el('p', { class: 'hint' }, 'The one that waits longest decides. Names, and patterns with *, between commas; none: all of them. A - before one leaves it out: -sidekiq:low')),
     isWeb ? null : part('', 'Jobs that run', jobs(rule)),
     isDefault(rule) ? null : el('p', {}, drop),
   ].filter(Boolean));

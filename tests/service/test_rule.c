@@ -346,7 +346,7 @@ static const struct {
      "processes.web.rules[0].queues (line 4) is default; it must be a list of at "
      "most 32 queues, such as [\"sidekiq:default\"]"},
     {"queues: ['']", "processes.web.rules[0].queues[0] (line 4) is \"\"; it must be a queue's name "
-                     "of 1 to 255 bytes, in which * stands for any"},
+                     "of 1 to 255 bytes, in which * stands for any; a - before it leaves it out"},
     {"queues: [a, a]",
      "processes.web.rules[0].queues[1] (line 4) is in the list already; keep one of them"},
     {"automatic: {share: 0}", "processes.web.rules[0].automatic.share (line 4) is 0; it must be "
@@ -784,6 +784,44 @@ static void without_queues_all_count(void **state) {
     assert_true(rule_counts_queue(&rule, "any", 3));
 }
 
+static bool chosen(const char *one, const char *other, const char *queue) {
+    struct rule rule;
+    rule_defaults(&rule);
+    rule.queue_count = 2;
+    strcpy(rule.queues[0], one);
+    strcpy(rule.queues[1], other);
+    return rule_counts_queue(&rule, queue, strlen(queue));
+}
+
+static void a_minus_leaves_a_queue_out(void **state) {
+    (void)state;
+    assert_false(chosen("-sidekiq:low", "-*:mail*", "sidekiq:low"));
+    assert_false(chosen("-sidekiq:low", "-*:mail*", "sidekiq:mailers"));
+    assert_true(chosen("-sidekiq:low", "-*:mail*", "sidekiq:default"));
+    assert_true(chosen("sidekiq:*", "-sidekiq:low", "sidekiq:default"));
+    assert_false(chosen("sidekiq:*", "-sidekiq:low", "sidekiq:low"));
+    assert_false(chosen("sidekiq:*", "-sidekiq:low", "rq:default"));
+    assert_false(chosen("-sidekiq:low", "sidekiq:low", "sidekiq:low")); /* in either order */
+    assert_true(chosen("-", "sidekiq:low", "sidekiq:low"));
+}
+
+static void a_minus_is_kept_in_yaml(void **state) {
+    (void)state;
+    static const char text[] = "processes: {worker: {rules: [{queues: [-sidekiq:low, \"-a*\"]}]}}";
+    struct rule_set *set = rule_read(text, strlen(text), "UTC", error, sizeof error);
+    assert_non_null(set);
+    assert_string_equal(set->processes[0].rules[0].queues[0], "-sidekiq:low");
+    struct text yaml = TEXT_EMPTY;
+    rule_write_yaml(&yaml, set);
+    assert_non_null(strstr(yaml.bytes, "-sidekiq:low"));
+    struct rule_set *again = rule_read(yaml.bytes, yaml.length, "UTC", error, sizeof error);
+    assert_non_null(again);
+    assert_string_equal(again->processes[0].rules[0].queues[1], "-a*");
+    text_free(&yaml);
+    rule_free(again);
+    rule_free(set);
+}
+
 static void stars_do_not_make_a_name_slow(void **state) {
     (void)state;
     struct rule rule;
@@ -820,6 +858,8 @@ int main(void) {
         cmocka_unit_test(each_difference_is_a_line_of_words),
         cmocka_unit_test(a_star_stands_for_any_characters),
         cmocka_unit_test(without_queues_all_count),
+        cmocka_unit_test(a_minus_leaves_a_queue_out),
+        cmocka_unit_test(a_minus_is_kept_in_yaml),
         cmocka_unit_test(stars_do_not_make_a_name_slow),
     };
     return cmocka_run_group_tests_name("rule", tests, NULL, NULL);

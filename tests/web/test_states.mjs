@@ -370,6 +370,11 @@ test('the queues that count are picked by name', { skip }, () => visit(`${APP}/r
   await page.waitForSelector('#changes :text("queues")');
   await page.fill('[aria-label^="Queues that count"]', 'sidekiq:*s');
   assert.deepEqual(await pressed(), ['sidekiq:mailers', 'sidekiq:reports']);
+  await page.click('.queues button:has-text("sidekiq:mailers")');
+  assert.equal(await page.inputValue('[aria-label^="Queues that count"]'), 'sidekiq:*s, -sidekiq:mailers');
+  assert.deepEqual(await pressed(), ['sidekiq:reports']);
+  await page.click('.queues button:has-text("sidekiq:mailers")');
+  assert.deepEqual(await pressed(), ['sidekiq:mailers', 'sidekiq:reports']);
 }));
 
 test('a service that does not answer for long: the page says from when it is, and goes on by itself', { skip }, async () => {

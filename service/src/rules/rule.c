@@ -58,8 +58,13 @@ static bool matches(const char *pattern, const char *name, size_t length) {
 }
 
 bool rule_counts_queue(const struct rule *rule, const char *source, size_t length) {
-    if (rule->queue_count == 0) return true;
-    for (int i = 0; i < rule->queue_count; i++)
-        if (matches(rule->queues[i], source, length)) return true;
-    return false;
+    bool names_some = false, named = false;
+    for (int i = 0; i < rule->queue_count; i++) {
+        const char *pattern = rule->queues[i];
+        bool leaves_out = *pattern == '-';
+        if (leaves_out && matches(pattern + 1, source, length)) return false;
+        names_some = names_some || !leaves_out;
+        named = named || (!leaves_out && matches(pattern, source, length));
+    }
+    return named || !names_some;
 }

@@ -102,7 +102,10 @@ const struct rule_process *rule_process(const struct rule_set *set, const char *
 void rule_difference(struct text *text, const struct rule_set *before,
                      const struct rule_set *after);
 
-/* Whether a queue's name ("sidekiq:mailers") is one that counts; * stands for any characters. */
+/* Whether a queue's name ("sidekiq:mailers") is one that counts; * stands for any characters, and a
+ * - before a name or pattern leaves out what it matches. A list that only leaves out counts all
+ * others.
+ */
 bool rule_counts_queue(const struct rule *rule, const char *source, size_t length);
 
 #endif

@@ -315,7 +315,8 @@ static bool read_queues(struct reader *reader, struct rule *rule, const struct t
         if (node.kind != TREE_TEXT || node.length == 0 || node.length >= RULE_QUEUE_SIZE ||
             !tree_is_printable(node.text, node.length))
             return refuse_value(reader, &node,
-                                "a queue's name of 1 to 255 bytes, in which * stands for any");
+                                "a queue's name of 1 to 255 bytes, in which * stands for any; "
+                                "a - before it leaves it out");
         for (int j = 0; j < i; j++)
             if (is_word(&node, rule->queues[j]))
                 return refuse(reader, node.line, "is in the list already; keep one of them");
