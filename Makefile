@@ -447,15 +447,15 @@ scan-tls: build-service ## what testssl.sh finds at nginx and HAProxy as they ar
 	$(call install,test scan)
 	$(PYTEST) -s tests/service/tls_scan.py
 
-# What breaks the files of a service, loaded into it.
-FAULTY_FILES := $(OUT)/tests/service_faults/files.so
-$(FAULTY_FILES): tests/service_faults/files.c
+# What breaks the files and the memory of a service, loaded into it.
+FAULTY_FILES := $(OUT)/tests/service_faults/files.so $(OUT)/tests/service_faults/memory.so
+$(FAULTY_FILES): $(OUT)/%.so: %.c
 	@mkdir -p $(@D)
 	@$(CC) -std=c11 -O1 -g -Wall -Wextra -Werror -fPIC -shared -D_FILE_OFFSET_BITS=64 -o $@ $< -ldl
 
-test-faults-service: build-service $(FAULTY_FILES) ## a service whose disk, power, descriptors and clock fail: ROUNDS=1000 POWER=200
+test-faults-service: build-service $(FAULTY_FILES) ## a service whose disk, power, memory, descriptors and clock fail: ROUNDS=1000 POWER=200 ALLOCATIONS=100
 	$(call install,test)
-	@TEST_OBJECTS=$(abspath $(OUT)) ROUNDS=$(or $(ROUNDS),1000) POWER=$(or $(POWER),200) \
+	@TEST_OBJECTS=$(abspath $(OUT)) ROUNDS=$(or $(ROUNDS),1000) POWER=$(or $(POWER),200) ALLOCATIONS=$(or $(ALLOCATIONS),100) \
 	    $(PYTEST) tests/service_faults
 
 # Fills a data folder with a past, for tests of the service and of its pages, and for screenshots.

@@ -181,6 +181,8 @@ int cli_fail(int code, const char *format, ...) {
     return code;
 }
 
+int cli_no_memory(void) { return cli_fail(CLI_REFUSED, "there is no memory left"); }
+
 bool cli_given(const struct cli *cli, const char *name) {
     for (int i = 0; i < cli->option_count; i++)
         if (strcmp(cli->options[i].name, name) == 0) return true;
@@ -334,6 +336,8 @@ static int run(int count, char **arguments) {
     cli_close(&cli);
     if (fflush(stdout) != 0 && code == CLI_DONE)
         return cli_fail(CLI_REFUSED, "the output could not be written");
+    if (cli_table_lost() && code == CLI_DONE)
+        return cli_fail(CLI_REFUSED, "there is no memory left: the table is not whole");
     return code;
 }
 
@@ -344,7 +348,7 @@ int cli_main(int count, char **arguments) {
     if (count <= leading) return cli_fail(CLI_USAGE, "which command? dynoscaled --help lists them");
     if (leading == 0) return run(count, arguments);
     char **ordered = calloc((size_t)count, sizeof *ordered);
-    if (!ordered) return cli_fail(CLI_REFUSED, "there is no memory left");
+    if (!ordered) return cli_no_memory();
     /* The command's words come first, whether one or two: options are recognised anywhere. */
     int words = 0;
     find_command(count - leading, arguments + leading, &words);

@@ -1,5 +1,4 @@
 /* dynoscaled app ..., platform ... */
-#define _GNU_SOURCE /* strdup */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +68,7 @@ int cli_app_list(struct cli *cli) {
 static char *confirmed_name(struct cli *cli) {
     const char *given = cli_value(cli, "confirm");
     char line[200];
-    if (given) return strdup(given);
+    if (given) return cli_copy(given);
     if (!isatty(STDIN_FILENO)) {
         cli_fail(0, "this destroys all that is kept of %s: say --confirm %s", cli->arguments[0],
                  cli->arguments[0]);
@@ -81,7 +80,7 @@ static char *confirmed_name(struct cli *cli) {
             cli->arguments[0]);
     if (!fgets(line, sizeof line, stdin)) line[0] = '\0';
     line[strcspn(line, "\r\n")] = '\0';
-    return strdup(line);
+    return cli_copy(line);
 }
 
 int cli_app_remove(struct cli *cli) {

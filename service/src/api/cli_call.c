@@ -60,7 +60,7 @@ static bool open_here(struct cli *cli) {
 }
 
 bool cli_folder(struct cli *cli) {
-    char error[512], *path = NULL;
+    char error[512], path[sizeof cli->folder + sizeof "/control.sock"];
     if (cli->data && strlen(cli->data) >= sizeof cli->folder) {
         cli_fail(0, "the data folder's path is too long");
         return false;
@@ -71,9 +71,8 @@ bool cli_folder(struct cli *cli) {
         cli_fail(0, "%s", error);
         return false;
     }
-    if (asprintf(&path, "%s/control.sock", cli->folder) < 0) return false;
+    snprintf(path, sizeof path, "%s/control.sock", cli->folder);
     cli->connected = somebody_listens(path);
-    free(path);
     return true;
 }
 
@@ -118,20 +117,21 @@ static size_t keep(char *bytes, size_t size, size_t count, void *context) {
     return text->failed ? 0 : size * count;
 }
 
-static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value) {
+/* False: there is no memory. Without one of its headers a request would mean something else. */
+static bool add_header(struct curl_slist **list, const char *name, const char *value) {
     char *line = NULL;
-    if (!value || asprintf(&line, "%s: %s", name, value) < 0) return list;
-    struct curl_slist *longer = curl_slist_append(list, line);
+    if (!value) return true;
+    if (asprintf(&line, "%s: %s", name, value) < 0) return false;
+    struct curl_slist *longer = curl_slist_append(*list, line);
     free(line);
-    return longer ? longer : list;
+    if (longer) *list = longer;
+    return longer != NULL;
 }
 
-static struct curl_slist *headers_of(const struct cli_request *request) {
-    struct curl_slist *headers =
-        add_header(NULL, "Content-Type", request->type ? request->type : "");
-    headers = add_header(headers, "Accept", request->accept);
-    headers = add_header(headers, "If-Match", request->if_match);
-    return add_header(headers, "Expect", "");
+static bool add_headers(struct curl_slist **list, const struct cli_request *request) {
+    return add_header(list, "Content-Type", request->type ? request->type : "") &&
+           add_header(list, "Accept", request->accept) &&
+           add_header(list, "If-Match", request->if_match) && add_header(list, "Expect", "");
 }
 
 static void prepare(CURL *curl, const struct cli_request *request, size_t length,
@@ -166,9 +166,9 @@ static bool call_socket(struct cli *cli, const struct cli_request *request, size
     char *url = NULL, *path = NULL;
     const char *query = request->query ? request->query : "";
     CURL *curl = curl_easy_init();
-    struct curl_slist *headers = headers_of(request);
+    struct curl_slist *headers = NULL;
     bool done =
-        curl &&
+        curl && add_headers(&headers, request) &&
         asprintf(&url, "http://localhost%s%s%s", request->path, *query ? "?" : "", query) > 0 &&
         asprintf(&path, "%s/control.sock", cli->folder) > 0;
     if (done) {
@@ -177,6 +177,8 @@ static bool call_socket(struct cli *cli, const struct cli_request *request, size
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path);
         curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
         done = perform(cli, curl, reply);
+    } else {
+        cli_no_memory();
     }
     curl_slist_free_all(headers);
     if (curl) curl_easy_cleanup(curl);
@@ -188,13 +190,22 @@ static bool call_socket(struct cli *cli, const struct cli_request *request, size
 bool cli_call(struct cli *cli, const struct cli_request *request, struct cli_reply *reply) {
     *reply = (struct cli_reply){.body = TEXT_EMPTY};
     if (!cli_open(cli)) return false;
+    if (text_failures() > 0) { /* half of a body or a query would mean something else */
+        cli_no_memory();
+        return false;
+    }
     size_t length =
         request->body_length || !request->body ? request->body_length : strlen(request->body);
     bool answered = cli->connected ? call_socket(cli, request, length, reply)
                                    : call_here(cli, request, length, reply);
     if (!answered) return false;
-    if (reply->body.length > 0)
+    json_forget();
+    if (reply->body.length > 0 && !reply->body.failed)
         reply->json = json_read(reply->body.bytes, reply->body.length, JSON_DECODE_ANY, NULL);
+    if (reply->body.failed || json_ran_out()) {
+        cli_fail(0, "there is no memory left for the answer: look whether it was done");
+        return false;
+    }
     if (reply->status < 400) return true;
     if (cli->quiet) return false;
     const char *detail = json_string_value(json_object_get(reply->json, "detail"));
@@ -232,7 +243,9 @@ char *cli_path(const char *format, ...) {
         }
     }
     va_end(values);
-    return text_take(&path);
+    char *taken = text_take(&path);
+    if (!taken) cli_no_memory();
+    return taken;
 }
 
 void cli_query(struct text *query, const char *name, const char *value) {
@@ -281,9 +294,16 @@ char *cli_read_file(const char *name, size_t *length) {
     else if (long_one) cli_fail(0, "%s is larger than %d KiB", name, LONGEST_FILE / 1024);
     if (!input) fclose(file);
     *length = text.length;
-    if (!failed && !long_one) return text_take(&text);
+    char *taken = failed || long_one ? NULL : text_take(&text);
+    if (!failed && !long_one && !taken) cli_no_memory();
     text_free(&text);
-    return NULL;
+    return taken;
+}
+
+char *cli_copy(const char *text) {
+    char *copy = strdup(text);
+    if (!copy) cli_no_memory();
+    return copy;
 }
 
 /* ---- Passwords ------------------------------------------------------------------------------- */
@@ -293,8 +313,11 @@ static char *read_line(FILE *file) {
     size_t room = 0;
     ssize_t length = getline(&line, &room, file);
     if (length < 0) {
+        bool ended = feof(file);
         free(line);
-        return strdup("");
+        if (ended) return cli_copy("");
+        cli_fail(0, "standard input can't be read: %s", strerror(errno));
+        return NULL;
     }
     line[strcspn(line, "\r\n")] = '\0';
     return line;

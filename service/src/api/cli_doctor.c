@@ -194,16 +194,16 @@ static void look_at_disk(struct doctor *doctor) {
  * owner. */
 static void open_linked_key(struct doctor *doctor) {
     const char *given = getenv("DYNOSCALED_KEY");
-    char *path = NULL;
+    char path[sizeof doctor->cli->folder + sizeof "/key"];
     struct stat found;
-    if ((given && *given) || asprintf(&path, "%s/key", doctor->cli->folder) < 0) return;
+    if (given && *given) return;
+    snprintf(path, sizeof path, "%s/key", doctor->cli->folder);
     doctor->key_is_linked = lstat(path, &found) == 0 && S_ISLNK(found.st_mode);
     if (doctor->key_is_linked)
         doctor->vault =
             vault_open(doctor->cli->folder, doctor->key_error, sizeof doctor->key_error);
     doctor->key_is_roots =
         doctor->key_is_linked && access(path, F_OK) == 0 && access(path, R_OK) != 0;
-    free(path);
 }
 
 static void say_key(struct doctor *doctor, const char *where) {
@@ -231,8 +231,8 @@ static void say_key(struct doctor *doctor, const char *where) {
 
 static void look_at_key(struct doctor *doctor) {
     const char *given = getenv("DYNOSCALED_KEY");
-    char *path = NULL;
-    if (asprintf(&path, "%s/key", doctor->cli->folder) < 0) return;
+    char path[sizeof doctor->cli->folder + sizeof "/key"];
+    snprintf(path, sizeof path, "%s/key", doctor->cli->folder);
     bool from_environment = given && *given;
     struct stat found;
     if (!from_environment && lstat(path, &found) != 0) {
@@ -241,14 +241,12 @@ static void look_at_key(struct doctor *doctor) {
             "there is none in %s and none in DYNOSCALED_KEY: the service makes one when it starts, "
             "but credentials that were sealed with another are lost without it",
             path);
-        free(path);
         return;
     }
     if (!doctor->key_is_linked)
         doctor->vault =
             vault_open(doctor->cli->folder, doctor->key_error, sizeof doctor->key_error);
     say_key(doctor, from_environment ? "DYNOSCALED_KEY" : path);
-    free(path);
 }
 
 /* ---- The data and the clock ------------------------------------------------------------------ */
@@ -398,6 +396,8 @@ static void look_at_address(struct doctor *doctor) {
         client_answer_free(&answer);
         free(trusted);
         free(path);
+    } else {
+        say(doctor, WARN, "public address", "there is no memory left to try %s", url);
     }
     free(url);
 }

@@ -54,6 +54,9 @@ const char *cli_value(const struct cli *cli, const char *name);
 /* Prints "dynoscaled: SENTENCE" on standard error and gives the exit code. */
 int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same, for what there was no memory for. */
+int cli_no_memory(void);
+
 /* ---- Calls ----------------------------------------------------------------------------------- */
 
 struct cli_request {
@@ -87,13 +90,15 @@ bool cli_open(struct cli *cli);
 /* What store_open is given: $DYNOSCALED_DATABASE, else the folder. */
 const char *cli_place(const struct cli *cli);
 
-/* A path: each %s is percent-encoded. The caller frees. */
+/* A path: each %s is percent-encoded. The caller frees. NULL: the sentence was printed. */
 char *cli_path(const char *format, ...);
 /* Adds name=value to a query, encoded; nothing where the value is NULL. */
 void cli_query(struct text *query, const char *name, const char *value);
 /* Adds "name":"value" to an object that begins with {; nothing where the value is NULL. */
 void cli_member(struct text *object, const char *name, const char *value);
 
+/* A copy, which the caller frees. NULL: the sentence was printed. */
+char *cli_copy(const char *text);
 /* A whole file, or standard input for "-". NULL: the sentence was printed. */
 char *cli_read_file(const char *name, size_t *length);
 /* A password from the terminal, asked for twice, or the first line of standard input; "" where
@@ -111,6 +116,8 @@ struct cli_table {
 /* A row of `columns` texts, copied; a NULL text is "-". */
 void cli_row(struct cli_table *table, const char *const *cells);
 void cli_print_table(struct cli_table *table); /* and frees it */
+/* Whether there was no memory for a cell of any table. */
+bool cli_table_lost(void);
 
 /* "2026-11-29 10:42:00" in a zone; "-" for 0. Within a day of now without the date. */
 const char *cli_moment(char text[32], const json_t *epoch, const char *zone);

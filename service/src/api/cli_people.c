@@ -1,5 +1,4 @@
 /* dynoscaled token ..., user ..., audit */
-#define _GNU_SOURCE /* strdup */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,7 +137,7 @@ int cli_user_add(struct cli *cli) {
     const char *role = cli_value(cli, "role");
     if (!cli_open(cli)) return CLI_REFUSED;
     if (!role) role = is_first(cli) ? "admin" : "read";
-    char *password = cli_given(cli, "link") ? strdup("") : cli_read_password(cli->arguments[0]);
+    char *password = cli_given(cli, "link") ? cli_copy("") : cli_read_password(cli->arguments[0]);
     if (!password) return CLI_REFUSED;
     bool done = add_person(cli, role, password, &reply);
     if (done && !*password) print_link(cli, &reply);

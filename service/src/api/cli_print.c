@@ -16,9 +16,14 @@ static int width(const char *text) {
     return count;
 }
 
+static bool table_lost;
+
+bool cli_table_lost(void) { return table_lost; }
+
 /* A copy that can't move the cursor or colour the terminal. */
 static char *harmless(const char *text) {
     char *copy = strdup(text);
+    table_lost |= !copy;
     for (char *at = copy; at && *at; at++)
         if ((unsigned char)*at < 0x20 || *at == 0x7F) *at = '?';
     return copy;
@@ -29,6 +34,7 @@ void cli_row(struct cli_table *table, const char *const *cells) {
     if ((table->count + 1) * columns > table->room) {
         size_t room = table->room ? table->room * 2 : 16 * columns;
         char **longer = realloc(table->cells, room * sizeof *longer);
+        table_lost |= !longer;
         if (!longer) return;
         table->cells = longer;
         table->room = room;
