@@ -99,6 +99,7 @@ gems: ## the precompiled gems into build/packages
 	@$(PYTHON) release/gems.py
 
 release-check: ## what this checkout lacks to be released; PACKAGES=skip: but for building them
+	$(if $(PACKAGES),,$(call install,package))
 	@$(PYTHON) release/check.py $(if $(PACKAGES),--without-packages)
 
 clean: ## remove what was made

@@ -3,14 +3,17 @@ binding in ext/python together with the core in core/src.
 """
 
 import glob
+import gzip
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import tempfile
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
 os.chdir(os.path.dirname(os.path.abspath(__file__)))
 
@@ -115,6 +118,28 @@ def stop(need, packages, error):
     )
 
 
+class Archive(sdist):
+    """The same to the byte, whenever and by whomever it is made of the same files."""
+
+    def make_archive(self, base_name, format, root_dir=None, base_dir=None, **options):
+        if format != "gztar" or root_dir is not None:
+            return super().make_archive(base_name, format, root_dir, base_dir, **options)
+        name = f"{base_name}.tar.gz"
+        os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+        with open(name, "wb") as file:
+            with gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
+                with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+                    archive.add(base_dir, filter=self.without_origin)
+        return name
+
+    def without_origin(self, member):
+        member.uid = member.gid = 0
+        member.uname = member.gname = ""
+        member.mtime = 315619200  # 1980: a zip file can hold nothing older
+        member.mode = 0o755 if member.isdir() else 0o644
+        return member
+
+
 native = Extension(
     "dynoscale._native",
     sources=sorted(glob.glob("ext/python/*.c") + glob.glob("core/src/*.c")),
@@ -174,6 +199,6 @@ setup(
     package_data={"dynoscale": ["py.typed", "*.pyi"]},
     entry_points={"console_scripts": ["dynoscale = dynoscale._cli:main"]},
     ext_modules=[native],
-    cmdclass={"build_ext": Build},
+    cmdclass={"build_ext": Build, "sdist": Archive},
     zip_safe=False,
 )

@@ -190,7 +190,6 @@ def test_the_sdist_has_all_that_a_build_and_the_tests_need(sdist: Path) -> None:
         ("ext/python", {".c", ".h"}),
         ("python/dynoscale", {".py", ".pyi", ".typed"}),
         ("tests/python", {".py"}),
-        ("tests/support", {".py"}),
         ("tests/vectors", {".tsv"}),
     ]:
         files = {
@@ -200,7 +199,27 @@ def test_the_sdist_has_all_that_a_build_and_the_tests_need(sdist: Path) -> None:
         }
         assert files and files <= names
     assert {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "setup.py"} <= names
+    # Of what serves all suites, these are the ones that this one imports.
+    support = {"tests/support/certificates.py", "tests/support/receiver.py"}
+    assert {name for name in names if name.startswith("tests/support/")} == support
     assert not [name for name in names if name.endswith((".so", ".o", ".pyc"))]
+
+
+@needs_sources
+def test_an_sdist_of_the_same_files_is_the_same_to_the_byte(sdist: Path, tmp_path: Path) -> None:
+    source = tmp_path / "another checkout"
+    with tarfile.open(sdist) as archive:
+        for member in archive:
+            member.mode = 0o700
+            member.mtime = 1_000_000_000
+            archive.extract(member, source)
+    (folder,) = source.iterdir()
+    # What of these is from setuptools it makes anew.
+    shutil.rmtree(folder / "python" / "dynoscale.egg-info")
+    for name in ("PKG-INFO", "setup.cfg"):
+        (folder / name).unlink()
+    execute([sys.executable, "setup.py", "-q", "sdist", "-d", str(tmp_path / "made")], folder)
+    assert (tmp_path / "made" / sdist.name).read_bytes() == sdist.read_bytes()
 
 
 @needs_sources

@@ -14,6 +14,6 @@ rescue LoadError => e
   # Bundler compiles no gem that is named by its path.
   raise LoadError, "the compiled part of dynoscale_ruby is not there for Ruby #{RUBY_VERSION} on " \
                    "#{RUBY_PLATFORM}: in a checkout run `rake compile`, elsewhere install " \
-                   'the gem to compile: `gem install --platform ruby dynoscale_ruby`, in a Gemfile ' \
-                   '`force_ruby_platform: true`', cause: nil
+                   'the gem to compile: `gem install --platform ruby dynoscale_ruby`, with Bundler ' \
+                   '`bundle config set --local force_ruby_platform true`', cause: nil
 end
