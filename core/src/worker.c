@@ -660,6 +660,8 @@ void ds_worker_release(ds_worker *w) {
 }
 
 void ds_worker_unmap(ds_worker *w) {
+    /* The fork copied the lock with the batches: if it is free, nobody was changing them. */
+    if (pthread_mutex_trylock(&w->lock) == 0) ds_batches_clear(&w->batches);
     ds_settings_release(w->settings);
     munmap(w, sizeof *w);
 }

@@ -107,8 +107,9 @@ ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport);
 
 void ds_worker_release(ds_worker *worker);
 
-/* Frees the memory of a worker that a fork left behind, and its reference to the settings. What its
- * thread had in use stays allocated: pointers to it may be half changed. */
+/* Frees the memory of a worker that a fork left behind, its batches and its reference to the
+ * settings. What its thread was using at the fork stays allocated: pointers to it may be half
+ * changed. */
 void ds_worker_unmap(ds_worker *worker);
 
 /* Starts and ends a thread like the worker's that does nothing, so that the system and the C
