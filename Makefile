@@ -326,6 +326,18 @@ $(OUT)/dynoscaled: $(OUT)/service/src/main.o $(SERVICE_LIBRARY)
 $(SERVICE_LIBRARY): $(SERVICE_OBJECTS)
 	@rm -f $@; $(AR) rcs $@ $^
 
+# A version to upgrade to, for tests: this one, and a step of the schema more.
+NEWER := $(OUT)/tests/machines/newer
+$(NEWER)-%.c: $(wildcard $(SCHEMA)/*/*.sql tests/machines/newer/*.sql) $(SCHEMA)/embed
+	@mkdir -p $(@D); $(SCHEMA)/embed $* $(SCHEMA)/$* $(filter-out $(SCHEMA)/$*,$(SCHEMA)/sqlite) tests/machines/newer \
+	    >$@.new && mv $@.new $@
+
+$(NEWER)-%.o: $(NEWER)-%.c
+	@$(COMPILE) -Iservice/src -c -o $@ $<
+
+$(NEWER): $(OUT)/service/src/main.o $(NEWER)-sqlite.o $(NEWER)-postgresql.o $(SERVICE_LIBRARY)
+	@$(LINK) -o $@ $^ $(SERVICE_LIBS)
+
 # The harnesses read the service's parts too.
 $(FUZZERS) $(BRIEFLY) $(OUT)/tests/core/test_fuzz_failures: $(SERVICE_LIBRARY)
 
@@ -406,9 +418,9 @@ soak-overload: build-service ## ten times the reports that the service can take,
 	@$(PYTHON) tests/service/soak/overload.py --seconds $(or $(SECONDS),120)
 
 # Minutes: SECONDS_OF_KILLS=600 for ten of kills alone.
-test-machines: build-service ## several services on one PostgreSQL: kills, failover, pgbouncer, stops, clocks
-	$(call install,test)
-	$(PYTEST) -s tests/machines
+test-machines: build-service $(NEWER) ## several services on one PostgreSQL: kills, failover, pgbouncer, stops, clocks
+	$(call install,test machines)
+	@TEST_NEWER=$(abspath $(NEWER)) $(PYTEST) -s tests/machines $(ONLY:%=-k '%')
 
 # The tests of Heroku wait for many ticks: they run beside all the others.
 SERVICE_HTTP = $(OWN_PROC) $(PYTEST) $(ONCE_MORE)

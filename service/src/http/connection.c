@@ -355,9 +355,11 @@ void connection_new(struct http_server *server, int fd, enum http_peer peer,
     connection_enter(connection, PHASE_HEAD);
 }
 
+/* With --reuse-port one that is new gets its answer here, since its peer chose no process. */
 static bool is_idle(const struct connection *connection) {
     return connection->phase == PHASE_IDLE ||
-           (connection->phase == PHASE_HEAD && !connection->request);
+           (connection->phase == PHASE_HEAD && !connection->request &&
+            !connection->server->limits.reuse_port);
 }
 
 void connection_end_if_idle(struct connection *connection) {

@@ -47,8 +47,9 @@ struct http_server {
     const struct timeval *timeouts[PHASES];
 
     struct http_listener *listeners;
-    struct event accept_again; /* after descriptors ran out */
-    int64_t complained_ms;     /* when that was last logged */
+    struct event accept_again;    /* after descriptors ran out */
+    struct event close_listeners; /* in a drain, once connections under way are accepted */
+    int64_t complained_ms;        /* when that was last logged */
     struct peers *peers;
     struct connection *connections; /* all */
     struct http_counts counts;

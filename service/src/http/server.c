@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* accept4 */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -39,6 +40,7 @@ static const struct timeval *timeout_of(struct event_base *base, int ms) {
 }
 
 static void accept_again(evutil_socket_t fd, short what, void *context);
+static void drain_now(evutil_socket_t fd, short what, void *context);
 
 static bool set_timeouts(struct http_server *server) {
     const int ms[PHASES] = {
@@ -67,6 +69,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_limits 
     server->handle = handle;
     server->context = context;
     event_assign(&server->accept_again, server->base, -1, 0, accept_again, server);
+    event_assign(&server->close_listeners, server->base, -1, 0, drain_now, server);
     if (!address_read_networks(&server->trusted, limits->trusted_proxies, error, size)) goto failed;
     server->peers = peers_new();
     if (server->peers && set_timeouts(server)) return server;
@@ -311,12 +314,38 @@ static void close_streams(struct http_server *server) {
     }
 }
 
-void http_drain(struct http_server *server, void (*drained)(void *context), void *context) {
-    if (server->draining) return;
-    server->drained = drained;
-    server->drained_context = context;
-    server->drained_post.run = tell_drained;
-    server->drained_post.context = server;
+/*
+ * With --reuse-port another process takes the new connections, but the kernel resets those that
+ * wait to be accepted when a listener is closed. So packets that would begin one (SYN without ACK)
+ * are dropped first: the peer sends another a second later, which goes to the other process, since
+ * this one has accepted what was under way and has closed its listener by then.
+ */
+static bool refuse_new(const struct http_server *server) {
+    static struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), /* the flags */
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
+    bool any = false;
+    for (struct http_listener *listener = server->listeners; listener; listener = listener->next)
+        if (!listener->path &&
+            setsockopt(listener->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0)
+            any = true;
+    return any;
+}
+
+static void accept_waiting(struct http_server *server) {
+    for (struct http_listener *listener = server->listeners; listener; listener = listener->next)
+        for (int i = 0; i < BACKLOG && accept_one(listener); i++) continue;
+}
+
+static void drain_now(evutil_socket_t fd, short what, void *context) {
+    struct http_server *server = context;
+    (void)fd, (void)what;
+    accept_waiting(server);
     close_listeners(server);
     if (server->counts.open == 0) loop_post(server->loop, &server->drained_post);
     server->draining = true;
@@ -328,9 +357,22 @@ void http_drain(struct http_server *server, void (*drained)(void *context), void
     }
 }
 
+void http_drain(struct http_server *server, void (*drained)(void *context), void *context) {
+    static const struct timeval under_way = {.tv_usec = 500000};
+    if (server->drained) return;
+    server->drained = drained;
+    server->drained_context = context;
+    server->drained_post.run = tell_drained;
+    server->drained_post.context = server;
+    if (server->limits.reuse_port && refuse_new(server))
+        event_add(&server->close_listeners, &under_way);
+    else drain_now(-1, 0, server);
+}
+
 void http_server_free(struct http_server *server) {
     if (!server) return;
     server->draining = false; /* nobody is told any more */
+    event_del(&server->close_listeners);
     close_listeners(server);
     while (server->connections) connection_close(server->connections);
     peers_free(server->peers);
