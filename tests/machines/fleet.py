@@ -276,8 +276,17 @@ class Scaled:
         assert run.returncode == 0, run.stderr
         return run.stdout
 
-    def rules(self, least: int) -> None:
-        self.command("rules", "put", self.app, "-", stdin=RULES.format(least=least))
+    def rules(self, least: int, patience: float = 0) -> None:
+        """Within `patience` it is tried again, as by somebody who is told that a database is away."""
+        until = time.monotonic() + patience
+        while True:
+            try:
+                self.command("rules", "put", self.app, "-", stdin=RULES.format(least=least))
+                return
+            except AssertionError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.5)
 
     def takes(self, seconds: float) -> None:
         (self.folder / "takes").write_text(f"{seconds}\n")
