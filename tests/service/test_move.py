@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import time
@@ -139,6 +140,81 @@ def test_a_move_that_is_killed_is_begun_again_and_loses_nothing(
     (folder / "key").chmod(0o600)
     second = serve(data=folder, name="second", env={"DYNOSCALED_DATABASE": url})
     assert everything(second, folder) == before
+
+
+def test_a_move_that_stands_still_outlasts_the_servers_idle_timeout(
+    serve: Started, tmp_path: Path, cluster: Cluster
+) -> None:
+    """It reads all as of one moment, in a transaction that the server must not end."""
+    url, back = cluster.database(idle_in_transaction_session_timeout="1s"), tmp_path / "back"
+    database = url.rsplit("/", 1)[1]
+    first = serve()
+    fill(first, first.data, 5)
+    first.stop()
+    assert move(str(first.data), url).returncode == 0
+    cluster.sql(
+        "INSERT INTO audit (at_s, who, app, what, difference) SELECT n, 'me', 0, 'it', '' FROM generate_series(1, 200000) n",
+        database,
+    )
+    program = os.environ.get("TEST_DYNOSCALED") or str(PROGRAM)
+    with subprocess.Popen([program, "move", url, str(back)], stderr=subprocess.PIPE) as run:
+        assert run.stderr
+        while rows_in(back, "audit") == 0:
+            assert run.poll() is None
+        run.send_signal(signal.SIGSTOP)
+        time.sleep(3)  # longer than the server's patience
+        run.send_signal(signal.SIGCONT)
+        assert run.wait(120) == 0, run.stderr.read()
+    assert rows_in(back, "audit") > 200000
+
+
+def rows_in(folder: Path, table: str) -> int:
+    """0, too, where there is no such table yet."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder}/dynoscaled.db?mode=ro", uri=True)) as file:
+            return int(file.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_tables_of_others_in_the_same_schema_are_left_alone(
+    serve: Started, tmp_path: Path, cluster: Cluster
+) -> None:
+    url, back = cluster.database(), tmp_path / "back"
+    database = url.rsplit("/", 1)[1]
+    cluster.sql(
+        "CREATE TABLE diary (day DATE, words TEXT); INSERT INTO diary VALUES (now(), 'theirs');"
+        "CREATE VIEW days AS SELECT day FROM diary",
+        database,
+    )
+    first = serve()
+    fill(first, first.data, 5)
+    before = everything(first, first.data)
+    first.stop()
+    done = move(str(first.data), url)
+    assert done.returncode == 0, done.stderr
+    assert cluster.sql("SELECT words FROM diary", database) == "theirs"
+    done = move(url, str(back))
+    assert done.returncode == 0, done.stderr
+    (back / "key").write_bytes((first.data / "key").read_bytes())
+    (back / "key").chmod(0o600)
+    second = serve(data=back, name="second")
+    assert everything(second, back) == before
+
+
+def test_tables_are_found_by_the_search_path(serve: Started, tmp_path: Path, cluster: Cluster) -> None:
+    """They were made in a schema that stands second now."""
+    url, back = cluster.database(), tmp_path / "back"
+    database = url.rsplit("/", 1)[1]
+    first = serve()
+    fill(first, first.data, 5)
+    first.stop()
+    assert move(str(first.data), url).returncode == 0
+    cluster.sql(f"CREATE SCHEMA before; ALTER DATABASE {database} SET search_path = before, public", database)
+    done = move(url, str(back))
+    assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(back / "dynoscaled.db")) as file:
+        assert file.execute("SELECT name FROM app").fetchall() == [("shop",)]
 
 
 def test_a_move_into_data_is_refused_and_one_that_was_given_up_is_forgotten(

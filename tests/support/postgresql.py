@@ -7,6 +7,8 @@
 As a program it runs one for a command, which finds its address in TEST_DATABASE:
 
     postgresql.py COMMAND...
+
+With ODD=1 in the environment it is one that is set up in other ways than usual.
 """
 
 from __future__ import annotations
@@ -26,6 +28,25 @@ from processes import Directory, Process, free_port
 
 PATIENCE = 120.0
 USER = "dynoscale"
+ODD = {
+    "timezone": "Asia/Kathmandu",
+    "datestyle": "SQL, DMY",
+    "intervalstyle": "sql_standard",
+    "bytea_output": "escape",
+    "client_encoding": "LATIN1",
+    "standard_conforming_strings": "off",
+    "quote_all_identifiers": "on",
+    "default_transaction_isolation": "serializable",
+    "default_transaction_deferrable": "on",
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "3s",
+    "idle_session_timeout": "4s",
+    "enable_hashjoin": "off",
+    "enable_seqscan": "off",
+    "array_nulls": "off",
+    "default_statistics_target": "1",
+}
 
 
 def programs() -> Optional[Path]:
@@ -102,11 +123,18 @@ class Cluster(Process):
     def url(self, database: str, port: Optional[int] = None) -> str:
         return f"postgresql://{USER}@127.0.0.1:{port or self.port}/{database}"
 
-    def database(self) -> str:
-        """The URL of a new and empty one."""
+    def database(self, how: str = "", **settings: str) -> str:
+        """The URL of a new and empty one, made `how`, with what it sets for those who connect."""
         name = f"d{next(self._numbers)}"
-        self.sql(f"CREATE DATABASE {name}")
+        self.sql(f"CREATE DATABASE {name} {how}")
+        for setting, value in settings.items():
+            self.sql(f"ALTER DATABASE {name} SET {setting} = '{value}'")
         return self.url(name)
+
+    def odd_database(self) -> str:
+        """One that is set up in all the ways that a server may be, and that must not matter."""
+        locale = "LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR' LOCALE 'C.UTF-8'"
+        return self.database(f"TEMPLATE template0 ENCODING 'UTF8' {locale}", **ODD)
 
     def end(self, how: str) -> None:
         """`fast`: connections are cut, what was committed stays. `immediate`: as after a loss of
@@ -150,7 +178,7 @@ def main(command: Sequence[str]) -> int:
         Path(directory).chmod(0o755)
         with Cluster(directory, durable=False) as cluster:
             cluster.start()
-            url = cluster.database()
+            url = cluster.odd_database() if os.environ.get("ODD") else cluster.database()
             return subprocess.run(command, env={**os.environ, "TEST_DATABASE": url}, check=False).returncode
 
 

@@ -45,9 +45,10 @@ struct move {
 static struct query list_columns(struct store *store) {
     return store_query(
         store, store_is_shared(store)
-                   ? "SELECT table_name::text, column_name::text, upper(data_type::text) FROM"
-                     " information_schema.columns WHERE table_schema = current_schema() ORDER BY"
-                     " table_name, ordinal_position"
+                   ? "SELECT c.relname::text, a.attname::text, upper(format_type(a.atttypid, NULL))"
+                     " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relkind ="
+                     " 'r' AND pg_table_is_visible(c.oid) AND a.attnum > 0 AND NOT a.attisdropped"
+                     " ORDER BY c.relname, a.attnum"
                    : "SELECT t.name, c.name, c.type FROM sqlite_master t JOIN"
                      " pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name NOT LIKE"
                      " 'sqlite\\_%' ESCAPE '\\' ORDER BY t.name, c.cid");
@@ -58,9 +59,14 @@ static enum type type_named(const char *name) {
     return strcmp(name, "TEXT") == 0 ? WORDS : NUMBER;
 }
 
-/* The store's own book-keeping. */
-static bool is_kept(const char *table) {
-    return strcmp(table, "schema_step") != 0 && strcmp(table, "turn") != 0;
+/* A schema in PostgreSQL may hold somebody else's tables, which are none of ours to empty: ours are
+ * those that the steps of the schema make. The store's own book-keeping is not moved. */
+static bool is_ours(const struct store *store, const char *table) {
+    char words[NAME + 32];
+    snprintf(words, sizeof words, "CREATE TABLE %s (", table);
+    for (size_t i = 0; i < *store->database->step_count; i++)
+        if (strstr(store->database->steps[i].sql, words)) return true;
+    return false;
 }
 
 static bool note_column(struct move *move, const char *table, const char *column,
@@ -83,7 +89,7 @@ static bool find_tables(struct move *move) {
     bool ok = true;
     struct query query = list_columns(move->to);
     while (ok && query_next(&query))
-        if (is_kept(column_text(&query, 0)))
+        if (is_ours(move->to, column_text(&query, 0)))
             ok = note_column(move, column_text(&query, 0), column_text(&query, 1),
                              column_text(&query, 2));
     return query_end(&query) && ok && move->table_count > 0;

@@ -126,7 +126,15 @@ static void explain(char *sentence, size_t size, const char *state, const char *
     else if (is_state(state, "57P0") || is_state(state, "25006"))
         snprintf(sentence, size, "the database stops, starts or is a replica: %s", words);
     else if (is_state(state, "42501"))
-        snprintf(sentence, size, "the database's user may not do that: %s", words);
+        snprintf(sentence, size,
+                 "the database's user may not do that (%s): make it the owner of the database, or "
+                 "GRANT it what it lacks",
+                 words);
+    else if (is_state(state, "57014"))
+        snprintf(sentence, size,
+                 "the database ended a statement (%s): where that is its statement_timeout, raise "
+                 "that for the service's user",
+                 words);
     else snprintf(sentence, size, "the database says: %s", words);
 }
 
@@ -683,7 +691,9 @@ static void postgresql_rollback(struct store *base) {
 
 static bool postgresql_begin_read(struct store *base) {
     struct postgresql_store *store = (struct postgresql_store *)base;
-    static const char text[] = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+    /* A move reads for long, and writes elsewhere in between. */
+    static const char text[] = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY, NOT DEFERRABLE;"
+                               "SET LOCAL idle_in_transaction_session_timeout = '60s'";
     if (!ready(store)) return false;
     if (run_alone(store, text)) return true;
     if (store->connection || !ready(store) || !run_alone(store, text)) return false;
@@ -761,15 +771,32 @@ static bool is_new_enough(struct postgresql_store *store) {
     return false;
 }
 
+/* Names, texts of platforms and the like may hold any character. */
+static bool holds_every_text(struct postgresql_store *store) {
+    struct query query = store_query(&store->base, "SELECT current_setting('server_encoding')");
+    const char *encoding = query_next(&query) ? column_text(&query, 0) : NULL;
+    bool ok = encoding && strcmp(encoding, "UTF8") == 0;
+    if (encoding && !ok)
+        store_failed(&store->base,
+                     "the database's encoding is %s, which can't hold every text: make it anew, "
+                     "with CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8'",
+                     encoding);
+    return query_end(&query) && ok;
+}
+
 /* The table whose lock is the turn; two services may make it at once, and then one of them finds
  * it. */
 static bool make_turn(struct postgresql_store *store) {
+    char why[STORE_ERROR_SIZE] = "";
     for (int i = 0; i < 3; i++) {
         if (has_table(store, "turn")) return true;
         if (!store->connection) return false;
-        postgresql_run(&store->base, "CREATE TABLE turn ()");
+        if (postgresql_run(&store->base, "CREATE TABLE turn ()")) return true;
+        snprintf(why, sizeof why, "%s", store->base.error);
     }
-    return has_table(store, "turn");
+    if (has_table(store, "turn")) return true;
+    if (*why) store_failed(&store->base, "%s", why);
+    return false;
 }
 
 static struct postgresql_store *new_store(const char *url) {
@@ -787,7 +814,8 @@ struct store *postgresql_open(const char *url, enum store_open how, char *error,
         snprintf(error, size, "out of memory");
         return NULL;
     }
-    bool ok = store->pq && store->url && ready(store) && is_new_enough(store);
+    bool ok =
+        store->pq && store->url && ready(store) && is_new_enough(store) && holds_every_text(store);
     if (ok && how != STORE_CREATE && !has_table(store, "schema_step")) {
         if (!*store->base.error)
             store_failed(&store->base, "there is no data in it: `dynoscaled serve --database ...` "

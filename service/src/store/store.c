@@ -326,8 +326,18 @@ static bool run_step(struct store *store, const struct schema_step *step) {
     return query_run(&query);
 }
 
+/* To a user who may make no tables PostgreSQL refuses to make one that is there, too. */
+static bool has_steps(struct store *store) {
+    if (!store->database->is_shared) return false;
+    struct query query =
+        store_query(store, "SELECT 1 WHERE to_regclass('schema_step') IS NOT NULL");
+    bool found = query_next(&query);
+    return query_end(&query) && found;
+}
+
 static bool run_missing_steps(struct store *store) {
-    if (!store->database->run(store, "CREATE TABLE IF NOT EXISTS schema_step ("
+    if (!has_steps(store) &&
+        !store->database->run(store, "CREATE TABLE IF NOT EXISTS schema_step ("
                                      "number INTEGER PRIMARY KEY, name TEXT NOT NULL)"))
         return false;
     if (!store_knows_schema(store)) return false;
