@@ -87,7 +87,7 @@ export class Board {
       grid: { stroke: () => colour('grid'), width: 1 }, ticks: { show: false },
     };
     const chart = new uPlot({
-      width: widthOf(host), height, padding: [8, margin ?? (narrow ? 54 : 98), xLabels ? 0 : 8, 0], legend: { show: false },
+      width: widthOf(host), height, padding: [8, margin ?? (narrow ? 62 : 98), xLabels ? 0 : 8, 0], legend: { show: false },
       tzDate: (t) => uPlot.tzDate(new Date(t * 1000), zoneName()),
       cursor: {
         y: false, drag: { x: Boolean(this.zoom), y: false, setScale: false }, sync: { key: this.key, setSeries: false },
@@ -97,7 +97,7 @@ export class Board {
       axes: [
         { ...axis, show: xLabels, size: 30, gap: 6, space: narrow ? 62 : 90, grid: { show: false },
           values: (u, splits, i, space, increment) => splits.map((t) => axisLabel(t, increment, narrow)) },
-        { ...axis, size: narrow ? 50 : 56, gap: 6, space: 28, ...yAxis },
+        { ...axis, size: 56, gap: 6, space: 28, ...yAxis },
       ],
       series: [{}, ...series], bands,
       hooks: {

@@ -82,6 +82,12 @@ function clockOf(t) {
   return { weekday: DAY_LONG.indexOf(found.weekday), hour: Number(found.hour) };
 }
 
+// "Mon", and below it "23 Nov"; on a phone "23".
+function dayLabel(t) {
+  const [weekday, number, month] = shortDay(t).split(' ');
+  return [weekday, el('br'), number, el('small', { class: 'hide-narrow' }, ` ${month}`)];
+}
+
 function byDay() {
   const list = new Map();
   for (let t = from; t <= to; t += HOUR) list.set(day(t), list.get(day(t)) ?? { t, seconds: 0, slow: 0, known: 0 });
@@ -96,7 +102,7 @@ function byDay() {
   $('#day-chart').replaceChildren(...all.map((one, i) => {
     const bar = el('i', { class: one.known ? one === all.at(-1) && 'part' : 'none', title: one.known ? `${shortDay(one.t)}: ${cost(one.seconds)}, ${slowWords(one.slow)}` : `${shortDay(one.t)}: nothing is known` });
     bar.style.height = one.known ? `${Math.max(1, one.seconds / top * 100)}%` : '100%';
-    return el('div', {}, el('b', { class: 'num' }, one.known && all.length <= 8 ? cost(one.seconds) : ''), bar, el('span', {}, all.length <= 8 ? [shortDay(one.t).slice(0, 3), el('br'), shortDay(one.t).slice(4)] : i % 7 === 0 ? shortDay(one.t) : ''));
+    return el('div', {}, el('b', { class: `num${priced() ? ' hide-narrow' : ''}` }, one.known && all.length <= 8 ? cost(one.seconds) : ''), bar, el('span', {}, all.length <= 8 ? dayLabel(one.t) : i % 7 === 0 ? shortDay(one.t) : ''));
   }));
   const whole = seen.slice(1, -1);
   $('#day-sum').textContent = `${seen.length < all.length ? 'Hatched: nothing is known. ' : ''}${whole.length > 1 ? `${cost(sum(whole, (one) => one.seconds) / whole.length)} a day on average. ` : ''}${dearest ? `The most on ${shortDay(dearest.t)}: ${cost(dearest.seconds)}. ` : ''}Today is not over.`;

@@ -52,7 +52,7 @@ function adding(email) {
     label.textContent = words;
     input.type = type;
     input.placeholder = example;
-    hint.textContent = form.kind.value === 'email' && !email ? 'This service sends no e-mail until it is started with --smtp and --mail-from.' : more;
+    hint.replaceChildren(...(form.kind.value === 'email' && !email ? ['This service sends no e-mail until it is started with ', el('code', {}, '--smtp'), ' and ', el('code', {}, '--mail-from'), '.'] : [more]));
   };
   form.addEventListener('change', suit);
   suit();

@@ -145,6 +145,12 @@ test('days and parts of the week that nothing is known of are drawn as such', { 
   assert.ok((await page.$$('#heat td.none')).length >= 26);
 }));
 
+test('on a phone the days of the savings stand beside each other, and cover none', { skip }, () => visit(`${APP}/savings`, { width: 390 }, async (page) => {
+  await page.waitForSelector('#day-chart i.none');
+  const wide = await page.$$eval('#day-chart > div', (days) => days.filter((day) => [...day.children].some((part) => part.scrollWidth > day.clientWidth || part.offsetWidth > day.clientWidth)).map((day) => day.textContent));
+  assert.deepEqual(wide, []);
+}));
+
 test('rules that somebody else changed meanwhile are not written over', { skip }, () => visit(`${APP}/rules`, {}, async (page) => {
   await page.click('#list button:has-text("default")');
   await page.fill('[aria-label="At most so many dynos"]', '7');
