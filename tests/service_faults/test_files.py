@@ -9,15 +9,20 @@ from __future__ import annotations
 import errno
 import os
 import random
+import sqlite3
 import subprocess
 import time
-from typing import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Callable, Dict, List
 
 import pytest
 
+from dynoscaled import Command
 from faults import FAIL_SYNCS, FAIL_WRITES, KILL_AFTER, KILL_BEFORE, NONE, Faulty, Senders
 from processes import ProcessError
 from reports import PATIENCE, add_app, command, counted, headers, post
+from test_machine import THREE, more_ticks, orders, reported, set_up
 
 ROUNDS = int(os.environ.get("ROUNDS", "1000"))
 POWER = int(os.environ.get("POWER", "200"))
@@ -117,6 +122,53 @@ def test_a_damaged_page_is_found_and_told_and_a_backup_restores_all(faulty: Made
     command(service, "restore", str(backup), "--replace")
     service.start()
     assert counted(service, begin=began - 900) == total
+
+
+def pages_of_all(path: Path) -> Dict[str, List[int]]:
+    """Of each table and each index."""
+    found: Dict[str, List[int]] = {}
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as file:
+        for name, page in file.execute("SELECT name, pageno FROM dbstat ORDER BY name, pageno"):
+            found.setdefault(name, []).append(page)
+    return found
+
+
+def damage(path: Path, page: int, chance: random.Random) -> None:
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(chance.randbytes(4096))
+
+
+def test_damage_of_any_table_or_index_is_not_kept_as_a_backup(faulty: Made, tmp_path: Path) -> None:
+    """It copies pages: one that is damaged would be found when it is too late."""
+    service = faulty("--tick-s", "1").start()
+    senders = Senders(service.port, set_up(service, THREE))
+    more_ticks(service, 3)
+    total = senders.end()
+    whole = tmp_path / "whole"
+    command(service, "backup", str(whole))
+    service.stop(seconds=PATIENCE)
+    chance, cli, file = random.Random(4), Command(service.data), service.data / "dynoscaled.db"
+    found = pages_of_all(file)
+    assert len(found) > 40, found
+    running = chance.sample(sorted(found), 5)
+    for name, pages in found.items():
+        cli.done("restore", str(whole), "--replace")
+        if name in running and name != "sqlite_schema":
+            service.start()
+        page = chance.choice(pages)
+        damage(file, page, chance)
+        backup = cli("backup", str(tmp_path / f"of-{name}"))
+        assert backup.returncode == 1 and "damaged" in backup.stderr, (name, page, backup)
+        assert not list(tmp_path.glob(f"of-{name}*"))
+        if service.running:
+            more_ticks(service, 2)
+            assert service.get("/healthz").status == 200
+            service.stop(seconds=PATIENCE)
+    assert not orders(service), orders(service)
+    cli.done("restore", str(whole), "--replace")
+    service.start()
+    assert reported(service) == total
 
 
 def start_on_damaged(service: Faulty, path: str) -> str:

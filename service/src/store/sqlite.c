@@ -554,6 +554,19 @@ static bool copy_to(struct sqlite_store *store, const char *path, char *error, s
     return code == SQLITE_OK;
 }
 
+/* Pages are copied as they are, damaged ones too: what can't be restored is no backup. */
+static bool is_whole(const char *copy, char *error, size_t size) {
+    struct sqlite_store *store = connect(copy, SQLITE_OPEN_READONLY);
+    bool whole = store && store->turns && looks_whole(store);
+    if (!whole)
+        snprintf(error, size, "no backup was made: %s",
+                 !store                 ? "out of memory"
+                 : store->base.error[0] ? store->base.error
+                                        : "the data is damaged: restore a backup");
+    if (store) sqlite_close(&store->base);
+    return whole;
+}
+
 bool sqlite_backup(struct store *base, const char *file, char *error, size_t size) {
     char part[PATH_SIZE];
     if (snprintf(part, sizeof part, "%s.part", file) >= (int)sizeof part) {
@@ -566,7 +579,8 @@ bool sqlite_backup(struct store *base, const char *file, char *error, size_t siz
     }
     unlink(part); /* of a backup that was cut off */
     if (!make_file(part, O_CREAT | O_EXCL, error, size)) return false;
-    bool ok = copy_to((struct sqlite_store *)base, part, error, size);
+    bool ok =
+        copy_to((struct sqlite_store *)base, part, error, size) && is_whole(part, error, size);
     if (ok && rename(part, file) != 0) {
         snprintf(error, size, "can't name the backup %s: %s", file, strerror(errno));
         ok = false;
