@@ -74,7 +74,7 @@ package: ## build the gem, the sdist and the wheel into build/packages
 	$(RAKE) package
 	$(PYTHON) -W ignore -m build --no-isolation --outdir build/packages
 
-.PHONY: deb test-deb
+.PHONY: deb test-deb sbom
 
 # DEB_REVISION=2: a later package of the same version.
 deb: ## build the service's Debian package, for the release that this is, into build/packages
@@ -82,6 +82,12 @@ deb: ## build the service's Debian package, for the release that this is, into b
 	@$(SUBMAKE) build/cc-deb/dynoscaled CC=cc VARIANT=deb
 	@service/dist/deb/build build/cc-deb/dynoscaled \
 	    $$(sed -n 's/^#define DYNOSCALE_VERSION "\(.*\)"/\1/p' core/include/dynoscale.h) build/packages
+
+sbom: build-service ## what the service is made of, as CycloneDX, into build/packages/dynoscaled.cdx.json
+	@mkdir -p build/packages
+	@service/dist/bill.py build/dynoscaled \
+	    $$(sed -n 's/^#define DYNOSCALE_VERSION "\(.*\)"/\1/p' core/include/dynoscale.h) >build/packages/dynoscaled.cdx.json
+	@echo build/packages/dynoscaled.cdx.json
 
 test-deb: build-service ## that package in a new Debian: RELEASES="bookworm trixie"
 	$(call install,test matrix)

@@ -124,6 +124,7 @@ def test_it_installs_runs_upgrades_with_its_data_and_goes_without_a_trace(
     assert done(machine, "stat -c '%U:%G %a' /etc/dynoscaled.key").split("\n")[0] == "root:root 600"
     assert "multi-user.target.wants/dynoscaled.service" in " ".join(traces(machine))
     assert "dynoscaled 2." in done(machine, "dynoscaled --version")
+    assert "CycloneDX" in done(machine, "cat /usr/share/doc/dynoscaled/dynoscaled.cdx.json")
 
     # As root, every command works on the service's data, and does not take it away from the service.
     done(machine, f"{SERVE}\nserve; dynoscaled user link; dynoscaled app add shop --zone UTC; end")

@@ -29,6 +29,40 @@ from service import PATIENCE, PROGRAM, Service
 UNIT = DIST / "dynoscaled.service"
 ANALYZE = shutil.which("systemd-analyze")
 
+# ---- What it is made of ---------------------------------------------------------------------------
+
+
+def made_of(program: Path) -> str:
+    command = [str(DIST / "bill.py"), str(program), "2.0.0"]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-query"), reason="a bill names Debian's packages")
+def test_the_bill_of_materials_names_what_is_linked_and_what_the_pages_took(tmp_path: Path) -> None:
+    printed = made_of(PROGRAM)
+    assert printed == made_of(PROGRAM)  # to the byte
+    bill = json.loads(printed)
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
+    components = {one["bom-ref"]: one for one in bill["components"]}
+    assert len(components) == len(bill["components"])
+    own, *others = bill["dependencies"]
+    needed = subprocess.run(["readelf", "-d", str(PROGRAM)], stdout=subprocess.PIPE, universal_newlines=True).stdout
+    names = {components[ref]["name"] for ref in own["dependsOn"]}
+    for library in re.findall(r"Shared library: \[(lib[a-z]+)", needed):
+        assert any(name.startswith(library.rstrip("0123456789")) for name in names - {"libc6"}) or library in ("libc", "libm")
+    assert {"libsodium23", "libc6", "uplot"} <= names
+    for one in components.values():
+        if one["purl"].startswith("pkg:deb/"):
+            version = subprocess.run(["dpkg-query", "-W", "-f=${Version}", one["name"]], stdout=subprocess.PIPE).stdout
+            assert one["version"] == version.decode(), one
+    lock = json.loads((DIST.parent / "web" / "package-lock.json").read_text())["packages"]["node_modules/uplot"]
+    page = next(one for one in components.values() if one["name"] == "uplot")
+    assert page["version"] == lock["version"] and page["hashes"][0]["alg"] == "SHA-512"
+    # Each of what these need in turn is there, too: libcurl brings TLS.
+    assert {ref for one in others for ref in [one["ref"], *one["dependsOn"]]} <= set(components)
+    assert any(one["name"].startswith(("libssl3", "libgnutls30")) for one in components.values())
+
+
 # ---- Proxies -------------------------------------------------------------------------------------
 
 

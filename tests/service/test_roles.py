@@ -157,7 +157,7 @@ def test_who_was_refused_what_is_in_the_log(serve: Started) -> None:
     token = command.done("token", "add", "--scope", "read", "--app", "mine").strip()
     of_mine = {"Authorization": f"Bearer {token}"}
     secret = "hunter2-in-a-wrong-place"
-    for method, path, headers, status in (
+    tries: List[Tuple[str, str, Dict[str, str], int]] = [
         ("POST", "/api/v1/apps", {}, 401),
         ("GET", "/api/v1/apps", {"Authorization": f"Bearer {secret}"}, 401),
         ("PUT", "/api/v1/apps/mine/rules", of_mine, 403),
@@ -166,7 +166,8 @@ def test_who_was_refused_what_is_in_the_log(serve: Started) -> None:
         ("POST", f"/api/v1/report/{secret}", {}, 401),
         ("GET", "/api/v1/session", {}, 401),
         ("GET", "/api/v1/apps/none/rules", of_mine, 404),
-    ):
+    ]
+    for method, path, headers, status in tries:
         assert line.ask((method, path), path, headers)[0] == status, path
     refused = re.findall(r"warn (?:api|ingest): (.* was refused.*)$", service.log, re.M)
     assert [re.sub(r"token \d+ \(\S+\)", "the token", one) for one in refused] == [
