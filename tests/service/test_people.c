@@ -181,6 +181,92 @@ static void passwords_that_are_tried_first_are_refused(void **state) {
     assert_true(password_allowed(longest, "anna", why, sizeof why));
 }
 
+/* What lists of leaked passwords have of this length, and what people make of it. */
+static void common_passwords_are_refused_however_they_are_completed(void **state) {
+    (void)state;
+    char why[256];
+    static const char *const common[] = {
+        "123456789012",
+        "1q2w3e4r5t6y",
+        "1qaz2wsx3edc",
+        "qwertyuiop12",
+        "qwerty123456",
+        "password1234",
+        "Password2024!",
+        "P@ssw0rd2023",
+        "passwordpassword",
+        "letmein12345",
+        "iloveyou1234",
+        "welcome12345",
+        "Welcome2025!!",
+        "administrator",
+        "admin1234567",
+        "Summer2024!!",
+        "changeme1234",
+        "adminadmin123",
+        "football1234",
+        "qazwsxedcrfv",
+        "zaq12wsxcde3",
+        "abcdefghijkl",
+        "abcd1234abcd",
+        "1234567891011",
+        "asdfghjkl123",
+        "superman1234",
+        "princess1234",
+        "trustno1trustno1",
+        "dragonmonkey",
+        "September2024",
+        "liverpool123",
+        "michael12345",
+        "iloveyouiloveyou",
+        "zxcvbnm12345",
+        "aaaaaaaaaaaa",
+        "qwertyuiopasdf",
+        "correcthorsebatterystaple",
+        "147258369147",
+        "1111112222222",
+        "sunshine2020",
+        "jennifer1985",
+        "Charlie123456",
+        "ch0c0late1234",
+        "starwars1977",
+        "linkedin2012!",
+    };
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+        if (password_allowed(common[i], "tom", why, sizeof why))
+            fail_msg("%s is allowed", common[i]);
+    static const char *const good[] = {
+        "a good long password",    "another long password",  "toms own long password",
+        "correct horse battery",   "set on the machine",     "four wet boots by a door",
+        "xkq7 vbne 20xm",          "kaltes Wasser im Schuh", "Tq9#mV2!xLp0z",
+        "1 lamp, 2 ropes, 9 eels", "monkeys dream of soup",  "password of my aunt's cat",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        if (!password_allowed(good[i], "tom", why, sizeof why)) fail_msg("%s: %s", good[i], why);
+    /* What can be cut into parts in millions of ways, and then ends otherwise, takes no longer. */
+    assert_true(
+        password_allowed("111111111111111111111111111111111111111x", "tom", why, sizeof why));
+    char long_one[1025];
+    for (size_t i = 0; i < 1024; i++) long_one[i] = "1234567890"[i % 10];
+    long_one[1024] = '\0';
+    password_allowed(long_one, "tom", why, sizeof why);
+}
+
+/* Of random letters and digits nearly none is such. */
+static void random_passwords_are_allowed(void **state) {
+    (void)state;
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    char password[13] = "", why[256];
+    uint64_t seed = 12345;
+    for (int i = 0; i < 3000; i++) {
+        for (int j = 0; j < 12; j++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            password[j] = letters[(seed >> 33) % 36];
+        }
+        if (!password_allowed(password, "tom", why, sizeof why)) fail_msg("%s: %s", password, why);
+    }
+}
+
 static void a_hash_of_older_parameters_is_replaced_at_sign_in(void **state) {
     (void)state;
     char hash[PASSWORD_HASH_SIZE], token[TOKEN_SIZE];
@@ -264,6 +350,8 @@ int main(void) {
         TEST(a_person_is_not_locked_out_by_the_tries_of_others),
         TEST(one_network_of_ipv6_is_one_address),
         TEST(passwords_that_are_tried_first_are_refused),
+        TEST(common_passwords_are_refused_however_they_are_completed),
+        TEST(random_passwords_are_allowed),
         TEST(a_hash_of_older_parameters_is_replaced_at_sign_in),
         TEST(tokens_differ_and_fit_into_an_address),
         TEST(names_of_people_are_compared_without_case),

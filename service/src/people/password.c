@@ -14,20 +14,85 @@ enum { PASSES = 3, MEMORY = 32 << 20 };
 
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
-/* The most used ones of 12 characters and more in published lists of leaked passwords. Shorter
- * ones are refused anyway. */
-static const char *const common[] = {
-    "123456789012",   "1234567890123",    "12345678901234",   "123456789123",
-    "1234567891011",  "1q2w3e4r5t6y",     "1qaz2wsx3edc",     "1qazxsw23edc",
-    "abcdefghijkl",   "abcd1234abcd",     "adminadmin123",    "administrator",
-    "asdfghjkl123",   "changeme1234",     "changemechangeme", "correcthorsebatterystaple",
-    "dynoscale123",   "football1234",     "iloveyou1234",     "letmein12345",
-    "letmeinletmein", "microsoft123",     "password1234",     "password12345",
-    "password123456", "passwordpassword", "princess1234",     "qazwsxedcrfv",
-    "qwerty123456",   "qwertyqwerty",     "qwertyuiop12",     "qwertyuiop123",
-    "qwertyuiop1234", "qwertyuiopasdf",   "superman1234",     "trustno1trustno1",
-    "unknown12345",   "welcome12345",     "welcomewelcome",   "zaq12wsxcde3",
-    "zxcvbnm12345",
+/* Of what the passwords of published lists are made that have 12 characters and more: a word or two
+ * of these, runs along the keyboard, years, and a few characters more. Shorter ones are refused
+ * anyway. Letters are small here. */
+static const char *const words[] = {
+    "abc",          "abcd",       "access",      "admin",      "administrator", "alexander",
+    "amanda",       "amazon",     "america",     "andrew",     "android",       "angel",
+    "anthony",      "apple",      "april",       "arsenal",    "asdf",          "ashley",
+    "asshole",      "august",     "autumn",      "azerty",     "baby",          "bailey",
+    "banana",       "barcelona",  "baseball",    "basketball", "batman",        "bear",
+    "berlin",       "bitcoin",    "blessed",     "brazil",     "buster",        "butter",
+    "canada",       "carlos",     "change",      "changeme",   "charlie",       "cheese",
+    "chelsea",      "china",      "chocolate",   "christ",     "church",        "cisco",
+    "coffee",       "computer",   "computer1",   "cookie",     "daniel",        "database",
+    "debian",       "december",   "default",     "diamond",    "dollar",        "dragon",
+    "dynoscale",    "dynoscaled", "eagle",       "elizabeth",  "england",       "facebook",
+    "family",       "february",   "ferrari",     "flower",     "football",      "forever",
+    "france",       "freedom",    "friday",      "friends",    "fuckyou",       "george",
+    "germany",      "ginger",     "golden",      "golf",       "goodbye",       "google",
+    "guest",        "hannah",     "harley",      "heaven",     "hello",         "heroku",
+    "hockey",       "honda",      "horse",       "hunter",     "iamadmin",      "iloveyou",
+    "india",        "internet",   "iphone",      "italy",      "january",       "japan",
+    "jennifer",     "jessica",    "jesus",       "jordan",     "joshua",        "july",
+    "june",         "juventus",   "killer",      "kitty",      "knight",        "letmein",
+    "letmeinnow",   "lightning",  "linkedin",    "linux",      "lion",          "liverpool",
+    "login",        "london",     "love",        "lovely",     "loveyou",       "maggie",
+    "magic",        "manager",    "march",       "maria",      "master",        "matrix",
+    "matthew",      "mercedes",   "merlin",      "mexico",     "michael",       "michelle",
+    "microsoft",    "monday",     "money",       "monkey",     "mustang",       "mypass",
+    "mypassword",   "naruto",     "newpassword", "nicole",     "ninja",         "nothing",
+    "november",     "october",    "office",      "opensesame", "openup",        "oracle",
+    "orange",       "paris",      "passw0rd",    "password",   "passwort",      "pepper",
+    "phoenix",      "pirate",     "please",      "pokemon",    "porsche",       "princess",
+    "private",      "puppy",      "pussy",       "qwerty",     "qwertz",        "realmadrid",
+    "robert",       "root",       "russia",      "samantha",   "samsung",       "saturday",
+    "scaling",      "secret",     "security",    "september",  "server",        "service",
+    "shadow",       "silver",     "soccer",      "soldier",    "something",     "spain",
+    "spiderman",    "spring",     "starwars",    "summer",     "sunday",        "sunshine",
+    "superman",     "system",     "temp",        "tennis",     "test",          "testing",
+    "thepassword",  "thomas",     "thunder",     "thursday",   "tiger",         "toyota",
+    "trustno",      "trustno1",   "tuesday",     "twitter",    "ubuntu",        "unknown",
+    "user",         "warrior",    "wednesday",   "welcome",    "whatever",      "william",
+    "windows",      "winter",     "wizard",      "wolf",       "yamaha",        "yankees",
+    "yourpassword", "youtube",    "zxcv",
+};
+static const char *const runs[] = {
+    "1234567890",
+    "0987654321",
+    "qwertyuiop",
+    "poiuytrewq",
+    "asdfghjkl",
+    "lkjhgfdsa",
+    "zxcvbnm",
+    "mnbvcxz",
+    "abcdefghijklmnopqrstuvwxyz",
+    "zyxwvutsrqponmlkjihgfedcba",
+    "1q2w3e4r5t6y7u8i9o0p",
+    "q1w2e3r4t5y6u7i8o9p0",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm",
+    "1qazxsw23edcvfr4",
+    "zaq12wsxcde34rfvbgt5",
+    "qazwsxedcrfvtgbyhnujm",
+    "qweasdzxc",
+    "qweasdzxc123",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "azertyuiop",
+    "qwertzuiop",
+    "1234567891011121314",
+    "147258369",
+    "159357",
+    "!@#$%^&*()",
+};
+/* Of other words. */
+static const char *const known[] = {"correcthorsebatterystaple", "correct horse battery staple"};
+
+enum {
+    COMMON_LONGEST = 40, /* longer ones are on no list */
+    MOST_WORDS = 2,
+    MOST_LOOSE = 4, /* digits and signs that belong to nothing */
+    LEAST_RUN = 3,
 };
 
 static size_t characters(const char *text) {
@@ -44,10 +109,88 @@ static bool repeats(const char *password) {
     return false;
 }
 
+/* Small letters, and letters for the digits and signs that people write in their place. */
+static char folded(char c, bool letters) {
+    static const char from[] = "0134578@$!", to[] = "oleastbasi";
+    if (c >= 'A' && c <= 'Z') return (char)(c - 'A' + 'a');
+    const char *sign = letters && c ? strchr(from, c) : NULL;
+    return sign ? to[sign - from] : c;
+}
+
+/* How much of `text` is the beginning of a word of ours, with or without letters for digits. */
+static bool begins_with(const char *text, const char *word) {
+    for (; *word; text++, word++)
+        if (folded(*text, false) != *word && folded(*text, true) != *word) return false;
+    return true;
+}
+
+static size_t along(const char *text, const char *run) {
+    size_t length = 0;
+    while (text[length] && folded(text[length], false) == run[length]) length++;
+    return length;
+}
+
+/* The longest run along the keyboard, the alphabet or the digits, or of one character. */
+static size_t longest_run(const char *text) {
+    size_t most = 1;
+    while (text[most] && text[most] == text[0]) most++;
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
+        for (const char *at = runs[i]; *at; at++) {
+            size_t length = along(text, at);
+            if (length > most) most = length;
+        }
+    return most;
+}
+
+static bool is_year(const char *text) {
+    return (strncmp(text, "19", 2) == 0 || strncmp(text, "20", 2) == 0) && text[2] >= '0' &&
+           text[2] <= '9' && text[3] >= '0' && text[3] <= '9';
+}
+
+static bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80);
+}
+
+/* Where it was found that the rest can't be made, so that this is found once. */
+struct tried {
+    const char *text;
+    bool vain[COMMON_LONGEST + 1][MOST_WORDS + 1][MOST_LOOSE + 1];
+};
+
+/* Whether all from `at` on is such parts, of which so many words and loose characters are left. */
+static bool made_of_parts(struct tried *tried, size_t at, int left, int loose) {
+    const char *text = tried->text + at;
+    if (!*text) return true;
+    if (tried->vain[at][left][loose]) return false;
+    tried->vain[at][left][loose] = true; /* unless it is found now, and then nobody asks again */
+    for (size_t run = longest_run(text); run >= LEAST_RUN; run--)
+        if (made_of_parts(tried, at + run, left, loose)) return true;
+    if (is_year(text) && made_of_parts(tried, at + 4, left, loose)) return true;
+    for (size_t i = 0; left > 0 && i < sizeof words / sizeof *words; i++)
+        if (begins_with(text, words[i]) &&
+            made_of_parts(tried, at + strlen(words[i]), left - 1, loose))
+            return true;
+    return loose > 0 && !is_letter(*text) && made_of_parts(tried, at + 1, left, loose - 1);
+}
+
+static bool is_made_of_parts(const char *text) {
+    struct tried tried = {.text = text};
+    return made_of_parts(&tried, 0, MOST_WORDS, MOST_LOOSE);
+}
+
 static bool is_common(const char *password) {
-    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
-        if (strcasecmp(password, common[i]) == 0) return true;
-    return false;
+    size_t length = strlen(password);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(password, known[i]) == 0) return true;
+    /* What is written twice is as common as once. */
+    size_t half = length / 2;
+    char once[COMMON_LONGEST + 1];
+    if (length > COMMON_LONGEST) return false;
+    if (is_made_of_parts(password)) return true;
+    if (length % 2 || memcmp(password, password + half, half) != 0) return false;
+    memcpy(once, password, half);
+    once[half] = '\0';
+    return is_made_of_parts(once);
 }
 
 /* Whether little is left of it without the name. */

@@ -12,8 +12,9 @@
 
 enum { PASSWORD_SHORTEST = 12, PASSWORD_LONGEST = 1024 };
 
-/* Whether it may be used: length in characters, not a common one, not made of the person's name or
- * of one thing repeated. False with a sentence. No rules about kinds of characters. */
+/* Whether it may be used: length in characters, not made of what common ones are made of (a word or
+ * two, runs along the keyboard, years), nor of the person's name or of one thing repeated. False
+ * with a sentence. No rules about kinds of characters. */
 bool password_allowed(const char *password, const char *person, char *error, size_t size);
 
 /* False without memory. */
