@@ -67,6 +67,14 @@ static inline int PyDict_SetDefaultRef(PyObject *dict, PyObject *key, PyObject *
     return PyDict_GET_SIZE(dict) == before;
 }
 
+/* Returns 1 and a new reference, 0 and NULL if the object is gone, -1 and NULL with an exception.
+ */
+static inline int PyWeakref_GetRef(PyObject *reference, PyObject **object) {
+    PyObject *found = PyWeakref_GetObject(reference);
+    *object = found != NULL && found != Py_None ? Py_NewRef(found) : NULL;
+    return found != NULL ? *object != NULL : -1;
+}
+
 static inline PyObject *PyList_GetItemRef(PyObject *list, Py_ssize_t index) {
     return Py_XNewRef(PyList_GetItem(list, index));
 }

@@ -31,6 +31,7 @@ void ds_py_entry_points_clear(ds_py_entry_points *entry_points) {
     for (int i = 0; i < DS_PY_REMEMBERED; i++)
         Py_XDECREF(atomic_exchange(&entry_points->remembered[i], NULL));
     for (int i = 0; i < DS_PY_REMEMBERED; i++) Py_CLEAR(entry_points->last[i]);
+    for (int i = 0; i < DS_PY_REMEMBERED; i++) Py_CLEAR(entry_points->last_input[i]);
     Py_CLEAR(entry_points->mark_name);
     Py_CLEAR(entry_points->key_counted);
     Py_CLEAR(entry_points->key_input);
@@ -177,6 +178,39 @@ ds_py_counted_by ds_py_entry_points_mark_again(ds_py_entry_points *entry_points,
     return DS_PY_COUNTED_BY_NONE;
 }
 
+/* ---- Copies of environ --------------------------------------------------------------------- */
+
+static bool refers_to(PyObject *reference, PyObject *object) {
+    PyObject *found = NULL;
+    if (reference != NULL && PyWeakref_GetRef(reference, &found) < 0) PyErr_Clear();
+    Py_XDECREF(found);
+    return found == object; /* only compared */
+}
+
+/* By a weak reference, since a server's input may hold its connection. */
+static void remember_input(PyObject **place, PyObject *input) {
+    PyObject *before = *place;
+    *place = PyType_SUPPORTS_WEAKREFS(Py_TYPE(input)) ? PyWeakref_NewRef(input, NULL) : NULL;
+    if (*place == NULL) PyErr_Clear(); /* no memory */
+    Py_XDECREF(before);
+}
+
+ds_py_counted_by ds_py_entry_points_compare(ds_py_entry_points *entry_points, PyObject *environ,
+                                            PyObject *stamp) {
+    PyObject **place = ds_py_entry_points_place(entry_points, stamp), *input;
+    if (place == NULL) return DS_PY_COUNTED_BY_NONE;
+    if (PyDict_GetItemRef(environ, entry_points->key_input, &input) < 0)
+        return ds_py_swallow() < 0 ? DS_PY_COUNTED_RAISED : DS_PY_COUNTED_BY_NONE;
+    if (input == NULL) return DS_PY_COUNTED_BY_NONE;
+    PyObject **known = &entry_points->last_input[place - entry_points->last];
+    bool same = *place == stamp && refers_to(*known, input);
+    if (!same) remember_input(known, input);
+    Py_DECREF(input);
+    return same ? DS_PY_COUNTED_BY_WRAPPER : DS_PY_COUNTED_BY_NONE;
+}
+
+/* ---- The last stamps ----------------------------------------------------------------------- */
+
 ds_py_counted_by ds_py_entry_points_mark_old(ds_py_entry_points *entry_points, const void *wrapper,
                                              PyObject *environ, PyObject *stamp) {
     PyObject *key_of_server = entry_points->key_input;
@@ -187,6 +221,8 @@ ds_py_counted_by ds_py_entry_points_mark_old(ds_py_entry_points *entry_points, c
     if (!again) return counted_by;
     atomic_store(&entry_points->marked, DS_PY_MARKED); /* for good */
     atomic_fetch_or(&entry_points->open, DS_PY_MARKS);
+    if (counted_by == DS_PY_COUNTED_BY_NONE)
+        counted_by = ds_py_entry_points_compare(entry_points, environ, stamp);
     if (counted_by != DS_PY_COUNTED_BY_NONE) return counted_by;
     int of_server = is_of_server(environ, key_of_server);
     if (of_server < 0) return DS_PY_COUNTED_RAISED;
@@ -196,9 +232,9 @@ ds_py_counted_by ds_py_entry_points_mark_old(ds_py_entry_points *entry_points, c
 void ds_py_entry_points_marked(ds_py_entry_points *entry_points, PyObject *stamp,
                                ds_py_counted_by counted_by) {
     if (counted_by == DS_PY_COUNTED_BY_WRAPPER) atomic_store(&entry_points->marked, DS_PY_MARKED);
-    if (counted_by != DS_PY_COUNTED_BY_NONE || atomic_load(&entry_points->marked) >= DS_PY_MARKED)
-        return;
+    if (counted_by != DS_PY_COUNTED_BY_NONE) return;
     bool is_new = ds_py_entry_points_is_new(entry_points, stamp);
+    if (atomic_load(&entry_points->marked) >= DS_PY_MARKED) return;
     if (!is_new && ds_py_entry_points_place(entry_points, stamp) != NULL)
         atomic_store(&entry_points->marked, DS_PY_MARKED); /* a program's, with one str for many */
     else if (atomic_fetch_add(&entry_points->marked, 1) + 1 == DS_PY_MARKED)

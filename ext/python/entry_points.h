@@ -7,11 +7,15 @@
  * one (a cascade), or by this one (a retry or a forward, maybe with a copy of environ). Another
  * stamp belongs to an earlier request from which the dict was made.
  *
- * A single WSGI wrapper stops doing that, which is a fifth of what a request costs, after
- * DS_PY_MARKED requests of which none came again. It remembers the last stamps instead: no server
- * gives one str object to two requests. The first request that comes again is known by that, and
- * all later ones are marked. A program may send its requests with one str: if it does so from the
- * start, all are marked and counted; else the first that has the str of another is not counted.
+ * An outer middleware may give each attempt a copy of environ that it made before the first, or
+ * empty environ in between (repoze.retry). Such attempts share the stamp and 'wsgi.input', which a
+ * WSGI wrapper compares with those that it counted last.
+ *
+ * A single WSGI wrapper stops marking, which is a fifth of what a request costs, after DS_PY_MARKED
+ * requests of which none came again. It compares the stamp alone then: no server gives one str
+ * object to two requests. The first request that comes again is known by that, and all later ones
+ * are marked. A program may send its requests with one str, each with an input of its own: if it
+ * does so from the start, all are counted; else the first that has the str of another is not.
  *
  * From hook to wrapper: the hook stores the queue time as an attribute of the request's body, which
  * gunicorn passes on as environ['wsgi.input']. The wrapper looks for this mark and removes it. If a
@@ -57,10 +61,11 @@ typedef struct ds_py_entry_points {
     _Atomic(PyTypeObject *) body_type;  /* of bodies that can be marked; strong */
     atomic_uint next;
     _Atomic(PyObject *) remembered[DS_PY_REMEMBERED]; /* header values; strong */
-    PyObject *last[DS_PY_REMEMBERED];  /* stamps that a WSGI wrapper counted last; strong */
-    atomic_int marked;                 /* requests, up to DS_PY_MARKED */
-    PyObject *mark_name;               /* of the attribute on a body */
-    PyObject *key_counted, *key_input; /* in environ; the first in scope, too */
+    PyObject *last[DS_PY_REMEMBERED];       /* stamps that a WSGI wrapper counted last; strong */
+    PyObject *last_input[DS_PY_REMEMBERED]; /* weakref objects of their 'wsgi.input', if known */
+    atomic_int marked;                      /* requests, up to DS_PY_MARKED */
+    PyObject *mark_name;                    /* of the attribute on a body */
+    PyObject *key_counted, *key_input;      /* in environ; the first in scope, too */
     PyObject *key_content_length, *key_chunked;    /* in environ */
     PyObject *key_asgi;                            /* in scope */
     PyObject *key_request_start, *key_queue_start; /* in environ; borrowed */
@@ -185,6 +190,11 @@ static inline bool ds_py_entry_points_is_new(ds_py_entry_points *entry_points, P
 DS_COLD ds_py_counted_by ds_py_entry_points_mark_old(ds_py_entry_points *entry_points,
                                                      const void *wrapper, PyObject *environ,
                                                      PyObject *stamp);
+
+/* For a WSGI wrapper, if a request had no mark: whether one with this stamp and this 'wsgi.input'
+ * was counted. Remembers both. */
+ds_py_counted_by ds_py_entry_points_compare(ds_py_entry_points *entry_points, PyObject *environ,
+                                            PyObject *stamp);
 
 /* After a WSGI wrapper has marked a request: whether it will go on doing so. */
 void ds_py_entry_points_marked(ds_py_entry_points *entry_points, PyObject *stamp,

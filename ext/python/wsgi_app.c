@@ -146,12 +146,15 @@ static ds_py_counted_by mark(ds_py_wrapper *self, PyObject *environ, PyObject *s
     ds_py_entry_points *entry_points = &self->state->entry_points;
     ds_py_counted_by counted_by =
         ds_py_entry_points_mark(entry_points, self, environ, entry_points->key_input, start);
+    if (counted_by == DS_PY_COUNTED_BY_NONE && ds_py_entry_points_several(entry_points)) {
+        int hooked = ds_py_entry_points_counted_by_hook(entry_points, environ, queue_time_ms);
+        if (hooked < 0) return DS_PY_COUNTED_RAISED;
+        if (hooked > 0) counted_by = DS_PY_COUNTED_BY_HOOK;
+    }
+    if (counted_by == DS_PY_COUNTED_BY_NONE)
+        counted_by = ds_py_entry_points_compare(entry_points, environ, start);
     ds_py_entry_points_marked(entry_points, start, counted_by);
-    if (counted_by != DS_PY_COUNTED_BY_NONE || !ds_py_entry_points_several(entry_points))
-        return counted_by;
-    int hooked = ds_py_entry_points_counted_by_hook(entry_points, environ, queue_time_ms);
-    if (hooked < 0) return DS_PY_COUNTED_RAISED;
-    return hooked > 0 ? DS_PY_COUNTED_BY_HOOK : DS_PY_COUNTED_BY_NONE;
+    return counted_by;
 }
 
 static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *environ,

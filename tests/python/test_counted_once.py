@@ -236,6 +236,97 @@ def test_with_requests_that_come_again_after_some_that_did_not(after: int, recei
     )
 
 
+@pytest.mark.parametrize("after", [0, 20, 62, 63, 64, 65, 200])
+def test_with_a_copy_of_environ_for_each_attempt(after: int, receiver: Any) -> None:
+    """As of a middleware that tries again, and keeps environ as it was for that."""
+    run(
+        f"""
+        application = DynoscaleWsgiApp(app)
+        for _ in range({after}):
+            serve(application, hooked=False)
+        for _ in range(3):
+            environ = received()[1]
+            for _ in range(3):
+                application(dict(environ), start_response)
+            application(received()[1], start_response)
+        assert recorded() == {after} + 6, recorded()
+        """,
+        receiver,
+        after + 6,
+    )
+
+
+def test_with_an_environ_that_is_emptied_for_each_attempt(receiver: Any) -> None:
+    """As by repoze.retry."""
+    run(
+        """
+        application = DynoscaleWsgiApp(app)
+        for _ in range(100):
+            environ = received()[1]
+            original = dict(environ)
+            for _ in range(3):
+                application(environ, start_response)
+                environ.clear()
+                environ.update(original)
+        assert recorded() == 100, recorded()
+        """,
+        receiver,
+        100,
+    )
+
+
+def test_with_copies_of_environ_for_two_wrappers(receiver: Any) -> None:
+    run(
+        """
+        first, second = DynoscaleWsgiApp(app), DynoscaleWsgiApp(app)
+        for n in range(30):
+            environ = received()[1]
+            first(dict(environ), start_response)
+            second(dict(environ), start_response)
+        assert recorded() == 30, recorded()
+        """,
+        receiver,
+        30,
+    )
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_with_one_input_for_all_requests_of_a_connection(marked: bool, receiver: Any) -> None:
+    """As wsgiref's."""
+    run(
+        f"""
+        application = DynoscaleWsgiApp(app)
+        again = received()[1]
+        for _ in range(2 if {marked} else 1):
+            application(again, start_response)
+        body = Body()
+        for _ in range(100):
+            application(received(body=body)[1], start_response)
+        assert recorded() == 101, recorded()
+        """,
+        receiver,
+        101,
+    )
+
+
+def test_with_an_input_that_has_no_weak_references(receiver: Any) -> None:
+    run(
+        """
+        class Bare:
+            __slots__ = ()
+
+        application = DynoscaleWsgiApp(app)
+        for _ in range(100):
+            environ = received(body=Bare())[1]
+            application(environ, start_response)
+            application(environ, start_response)
+        assert recorded() == 100, recorded()
+        """,
+        receiver,
+        100,
+    )
+
+
 def test_with_an_environ_of_a_program_after_many_requests_of_a_server(receiver: Any) -> None:
     run(
         KNOWN
