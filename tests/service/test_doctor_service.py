@@ -14,16 +14,19 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 from certificates import make_certificates
 from conftest import Started, use_database, with_files
 from dynoscaled import RULES, Command, report, wait_for, write_scale
 from fronts import ShippedNginx
+from postgresql import Cluster, programs
 from processes import find_nginx
 from service import PATIENCE, PROGRAM, Service
 
+# What a sanitizer puts before the C library must come first.
+not_sanitized = pytest.mark.skipif("TEST_DYNOSCALED" in os.environ, reason="a built program may not be preloaded into")
 with_root = pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to be somebody else")
 
 
@@ -205,7 +208,8 @@ def test_a_platform_that_refuses_is_a_fail_of_its_app(serve: Started, tmp_path: 
     scale.write_text("#!/bin/sh\necho the credential has expired >&2\nexit 1\n")
     said = doctor(command)
     assert said.code == 1
-    assert any(state == "fail" and "the credential has expired" in words for state, words in said.of("app shop"))
+    found = next(words for state, words in said.of("app shop") if state == "fail")
+    assert "the credential has expired" in found and "platform set shop" in found
     assert all(state == "warn" for state, _ in said.of("app blog"))
 
 
@@ -314,3 +318,89 @@ def test_a_disk_without_room_is_a_fail(stopped: Command, tmp_path: Path) -> None
         pytest.skip(f"nothing can be mounted here: {run.stderr.strip()}")
     state, words = Said(run.returncode, json.loads(run.stdout)).one("disk")
     assert run.returncode == 1 and state == "fail" and "make room" in words
+
+
+DISK = """\
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+int statvfs(const char *path, struct statvfs *disk) {
+    int (*real)(const char *, struct statvfs *) = (int (*)(const char *, struct statvfs *))dlsym(RTLD_NEXT, "statvfs");
+    int result = real(path, disk);
+    disk->f_frsize = 1 << 20;
+    disk->f_bavail = strtoull(getenv("FALSE_MB"), NULL, 10);
+    disk->f_files = 1000;
+    disk->f_favail = strtoull(getenv("FALSE_FILES"), NULL, 10);
+    return result;
+}
+int adjtimex(struct timex *clock) {
+    clock->status = getenv("FALSE_UNSYNC") ? STA_UNSYNC : 0;
+    return clock->status ? TIME_ERROR : TIME_OK;
+}
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Callable[..., Dict[str, str]]:
+    """machine(mb=, files=, unsync=): the environment of a doctor who finds so much room on the disk, and
+    such a clock."""
+    compiler = shutil.which("cc") or pytest.skip("there is no C compiler")
+    library = tmp_path / "machine.so"
+    (tmp_path / "machine.c").write_text(DISK)
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-o", library, tmp_path / "machine.c", "-ldl"], check=True, timeout=PATIENCE
+    )
+
+    def environment(mb: int = 50000, files: int = 900, unsync: bool = False) -> Dict[str, str]:
+        false = {"FALSE_MB": str(mb), "FALSE_FILES": str(files), **({"FALSE_UNSYNC": "1"} if unsync else {})}
+        return {"LD_PRELOAD": str(library), **false}
+
+    return environment
+
+
+@not_sanitized
+def test_the_disk_is_well_low_full_or_out_of_files(stopped: Command, machine: Callable[..., Dict[str, str]]) -> None:
+    for env, expected, part in (
+        (machine(mb=50000), "ok", "50000 MB are free"),
+        (machine(mb=500), "warn", "make room"),
+        (machine(mb=50), "fail", "make room"),
+        (machine(files=0), "fail", "remove some there"),
+    ):
+        state, words = doctor(stopped, env=env).one("disk")
+        assert state == expected and part in words, words
+
+
+@not_sanitized
+def test_a_clock_that_nothing_keeps_in_time_is_told(stopped: Command, machine: Callable[..., Dict[str, str]]) -> None:
+    state, words = doctor(stopped, env=machine()).one("clock")
+    assert state == "ok" and "kept in time" in words
+    state, words = doctor(stopped, env=machine(unsync=True)).one("clock")
+    assert state == "warn" and "install chrony" in words
+
+
+@pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed (apt-get install postgresql)")
+def test_a_database_is_looked_at_with_its_clock(
+    serve: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TEST_DATABASE", raising=False)
+    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    with Cluster(tmp_path, durable=False) as cluster:
+        cluster.start()
+        env = {"DYNOSCALED_DATABASE": cluster.database()}
+        service = serve("--tick-s", "1", env=env)
+        command = Command(service.data)
+        said = doctor(command, env=env)
+        assert said.one("data") == ("ok", "the data in PostgreSQL is reached, its schema this version's")
+        assert "agrees with the database's" in said.one("clock")[1] or said.one("clock")[0] == "warn"
+        if libraries:
+            ahead = {"LD_PRELOAD": str(libraries[0]), "FAKETIME": "+1h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+            state, words = doctor(command, env={**env, **ahead}).one("clock")
+            assert state == "warn" and "behind this machine's" in words and "by NTP" in words
+        wrong = {"DYNOSCALED_DATABASE": cluster.url("none")}
+        state, words = doctor(command, env=wrong).one("data")
+        assert state == "fail" and 'database "none" does not exist' in words and "what the URL says" in words
+        cluster.kill()
+        state, words = doctor(command, env=env).one("data")
+        assert state == "fail" and "see that it runs" in words

@@ -50,7 +50,9 @@ ODD = {
 
 
 def programs() -> Optional[Path]:
-    """The folder of its programs, of the newest version; None where there is none."""
+    """The folder of its programs: $POSTGRESQL_BIN, else that of the newest version; None where there is none."""
+    if os.environ.get("POSTGRESQL_BIN"):
+        return Path(os.environ["POSTGRESQL_BIN"])
     found = Path("/usr/lib/postgresql").glob("*/bin/initdb")
     newest = sorted(found, key=lambda path: int(path.parent.parent.name.split(".")[0]), reverse=True)
     return newest[0].parent if newest else None

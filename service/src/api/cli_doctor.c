@@ -154,7 +154,8 @@ static bool look_at_folder(struct doctor *doctor) {
     find_foreign(folder, found.st_uid, foreign);
     if (geteuid() == 0 && found.st_uid != 0 &&
         !become(found.st_uid, found.st_gid, error, sizeof error)) {
-        say(doctor, FAIL, "folder", "can't become the owner of %s: %s", folder, error);
+        say(doctor, FAIL, "folder", "can't become the owner of %s: %s. Run doctor as its owner.",
+            folder, error);
         return false;
     }
     if (found.st_uid != geteuid() || access(folder, R_OK | W_OK | X_OK) != 0) {
@@ -481,8 +482,9 @@ static void look_at_platform(struct doctor *doctor, const struct app *app, const
         else
             say(doctor,
                 strcmp(result, "refused") == 0 || strcmp(result, "failed") == 0 ? FAIL : WARN, what,
-                "its platform (%s): %s: %s. Try again: dynoscaled platform test %s", kind, result,
-                first_trouble(tried.json), app->name);
+                "its platform (%s): %s: %s. Set it anew with dynoscaled platform set %s ..., or "
+                "try again: dynoscaled platform test %s",
+                kind, result, first_trouble(tried.json), app->name, app->name);
     }
     cli_reply_free(&shown);
     cli_reply_free(&tried);

@@ -825,7 +825,9 @@ struct store *postgresql_open(const char *url, enum store_open how, char *error,
     if (ok && how == STORE_LOOK && store_knows_schema(&store->base)) return &store->base;
     if (ok && how != STORE_LOOK && make_turn(store) && store_step_schema(&store->base))
         return &store->base;
-    snprintf(error, size, "can't use the data in PostgreSQL: %s", store->base.error);
+    bool reached = store->connection || !store->pq;
+    snprintf(error, size, "can't use the data in PostgreSQL: %.400s%s", store->base.error,
+             reached ? "" : " (see that it runs, and what the URL says: host, user, database)");
     postgresql_close(&store->base);
     return NULL;
 }
