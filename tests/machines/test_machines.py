@@ -105,12 +105,7 @@ def test_each_report_is_there_once_though_the_database_fails_over_to_a_replica(
     """By hand, with a replica that a commit waits for: what was answered is on both."""
     with Cluster(tmp_path, "synchronous_standby_names=*", "synchronous_commit=local", name="first") as first:
         first.start()
-        second = Cluster(tmp_path, name="second")
-        second.prepare()
-        first.run(
-            "pg_basebackup", "-h", "127.0.0.1", "-p", str(first.port), "-U", "dynoscale",
-            "-D", str(second.data), "-R", "-X", "stream",
-        )  # fmt: skip
+        second = first.replica(tmp_path, "second")
         with second:
             second.start()
             url = first.database()
@@ -180,6 +175,61 @@ def test_each_report_is_there_once_though_the_databases_disk_is_full(tmp_path: P
                 scaled.rules(3)
                 scaled.wait_for_call("end", 3)
                 print(f"{answered} reports before; {senders.finish(unbroken=True)}")
+            assert scaled.overlaps() == []
+
+
+def test_each_report_is_there_once_though_a_tablespace_is_full(tmp_path: Path, fleet: Fleets) -> None:
+    """The disk of the tables alone: the database lives, and refuses what needs room."""
+    with Cluster(tmp_path) as cluster:
+        cluster.start()
+        with SmallDisk(cluster.folder / "disk") as disk:
+            cluster.give(disk.folder)
+            cluster.sql(f"CREATE TABLESPACE small LOCATION '{disk.folder}'")
+            url = cluster.database("TABLESPACE small")
+            receivers = fleet(url, 2, "--tick-s", "1")
+            scaled = Scaled(receivers)
+            with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
+                senders = Senders(receivers, front.port)
+                senders.wait_for_more()
+                disk.fill()
+                receivers.services[0].wait_until(
+                    lambda: any("disk is full" in service.log for service in receivers.services), "say so", PATIENCE
+                )
+                for service in receivers.services:
+                    assert service.get("/healthz").status == 200
+                disk.clear()
+                senders.wait_for_more()
+                scaled.rules(2, patience=PATIENCE)
+                scaled.wait_for_call("end", 2)
+                print(senders.finish(unbroken=True))
+            assert scaled.overlaps() == []
+
+
+def test_each_report_is_there_once_though_the_replica_that_commits_wait_for_is_slow(
+    tmp_path: Path, fleet: Fleets
+) -> None:
+    """It stands still for longer than a statement may take: commits hang, and are done all the same."""
+    with Cluster(tmp_path, "synchronous_standby_names=*", "synchronous_commit=local", name="first") as first:
+        first.start()
+        second = first.replica(tmp_path, "second")
+        with second:
+            second.start()
+            url = first.database()
+            first.sql("ALTER SYSTEM SET synchronous_commit = 'on'")
+            first.sql(f"ALTER DATABASE {url.rsplit('/', 1)[1]} SET synchronous_commit = 'on'")
+            receivers = fleet(url, 2, "--tick-s", "1")
+            scaled = Scaled(receivers)
+            with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
+                senders = Senders(receivers, front.port)
+                senders.wait_for_more()
+                with second.stopped():
+                    time.sleep(20)
+                    for service in receivers.services:
+                        assert service.get("/healthz").status == 200
+                senders.wait_for_more()
+                scaled.rules(2, patience=PATIENCE)
+                scaled.wait_for_call("end", 2)
+                print(senders.finish(unbroken=True))
             assert scaled.overlaps() == []
 
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Dict, Iterator
+from typing import Dict, Iterator, Set, Tuple
 
 import pytest
 
@@ -140,6 +140,46 @@ def test_a_move_that_is_killed_is_begun_again_and_loses_nothing(
     (folder / "key").chmod(0o600)
     second = serve(data=folder, name="second", env={"DYNOSCALED_DATABASE": url})
     assert everything(second, folder) == before
+
+
+def test_a_move_back_that_is_killed_is_begun_again_and_loses_nothing(
+    serve: Started, tmp_path: Path, cluster: Cluster
+) -> None:
+    url, back = cluster.database(), tmp_path / "back"
+    first = serve()
+    fill(first, first.data, 400)
+    with closing(sqlite3.connect(first.data / "dynoscaled.db", timeout=60)) as file, file:
+        lines = ((number, "me", 0, "it", "") for number in range(20000))
+        file.executemany("INSERT INTO audit (at_s, who, app, what, difference) VALUES (?, ?, ?, ?, ?)", lines)
+    before = everything(first, first.data)
+    first.stop()
+    assert move(str(first.data), url).returncode == 0
+    program = os.environ.get("TEST_DYNOSCALED") or str(PROGRAM)
+    moments = random.Random(1)
+    places: Set[Tuple[int, int]] = set()
+    for attempt in range(KILLS):
+        # At another place each time: while tables are made, among the rows of one, and after it.
+        table, wanted = ("report", 1) if attempt % 5 == 4 else ("audit", moments.randrange(20000))
+        with subprocess.Popen([program, "move", url, str(back)], stderr=subprocess.DEVNULL) as run:
+            while run.poll() is None and attempt > 0 and rows_in(back, table) < wanted:
+                pass
+            run.kill()
+        if run.returncode == 0:
+            break
+        places.add((rows_in(back, "audit"), rows_in(back, "report")))
+    assert len(places) > 1
+    refused = subprocess.run(
+        [program, "serve", "--data", str(tmp_path / "no"), "--listen", "127.0.0.1:0"],
+        env={**os.environ, "DYNOSCALED_DATABASE": url}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert refused.returncode == 1 and "was moved" in refused.stderr
+    done = move(url, str(back))
+    if "already" not in done.stderr:
+        assert done.returncode == 0, done.stderr
+    (back / "key").write_bytes((first.data / "key").read_bytes())
+    (back / "key").chmod(0o600)
+    second = serve(data=back, name="second")
+    assert everything(second, back) == before
 
 
 def test_a_move_that_stands_still_outlasts_the_servers_idle_timeout(

@@ -162,11 +162,23 @@ class Cluster(Process):
             for process in processes:
                 os.kill(process, signal.SIGCONT)
 
+    def replica(self, directory: Directory, name: str) -> Cluster:
+        """A server that follows this one, once it is started."""
+        other = Cluster(directory, name=name)
+        other.prepare()
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", USER]
+        self.run("pg_basebackup", *where, "-D", str(other.data), "-R", "-X", "stream")
+        return other
+
+    def give(self, folder: Path) -> None:
+        """Lets the server write there."""
+        if unprivileged():
+            shutil.chown(folder, "postgres")
+
     def log_on(self, folder: Path) -> None:
         """What is committed is written into this folder from now on."""
         self.end("fast")
-        if unprivileged():
-            shutil.chown(folder, "postgres")
+        self.give(folder)
         run = [*unprivileged(), "sh", "-c", 'mv pg_wal "$0" && ln -s "$0/pg_wal" pg_wal', str(folder)]
         subprocess.run(run, cwd=self.data, check=True)
         self.start()
