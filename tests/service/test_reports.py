@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import random
 import time
+from functools import partial
 from typing import Dict, List
 
 import pytest
 from conftest import Started
+from dynoscaled import wait_for
 from reports import PATIENCE, Row, add_app, command, counted, csv, headers, points, post
 from service import Service
 
@@ -50,6 +52,16 @@ def test_rows_are_counted_once_and_their_percentiles_are_those_of_the_samples(
             exact = waits[-(-len(waits) * percent // 100) - 1]
             assert abs(step[field] - exact) <= exact * 0.016, field
         assert step["max"] == waits[-1]
+
+
+def test_between_the_first_report_and_the_next_tick_an_app_is_not_silent(serve: Started) -> None:
+    service = serve("--tick-s", "60")
+    path = add_app(service)
+    seen = partial(command, service, "status", "shop", "--json")
+    wait_for(lambda: json.loads(seen())["processes"][0]["decided"], "a tick without reports")
+    assert json.loads(seen())["state"] == "waiting"
+    assert post(service.port, path, [(int(time.time()), 12, "web", "")], headers("a" * 32)).status == 200
+    assert json.loads(seen())["state"] in ("waiting", "off")  # off: a tick came between
 
 
 def test_a_dyno_whose_queues_another_one_reads_need_not_read_them(service: Service) -> None:

@@ -40,6 +40,7 @@ struct status {
     struct ledger_tick tick;
     int64_t age_s;    /* of the tick */
     int64_t silent_s; /* where ticks know of no report any more, but there were some; else 0 */
+    bool came;        /* the last tick knew of no report, and one has come since */
     enum state state;
     char words[400];
 };
@@ -79,7 +80,9 @@ static void judge(struct status *status) {
         snprintf(words, size, "no report for %s", span);
     } else if (!status->ticked || heard_age < 0) {
         status->state = STATE_WAITING;
-        snprintf(words, size, "waiting for the first report");
+        snprintf(words, size,
+                 status->came ? "reports have come, and are in the next decision"
+                              : "waiting for the first report");
     } else if (now->trouble[0]) {
         status->state = STATE_TROUBLE;
         snprintf(words, size, "%s", now->trouble);
@@ -130,13 +133,14 @@ static void note_newest(void *context, int64_t series, const char *source, const
 }
 
 /* Ticks see 15 minutes back; what was measured before is in the store, its newest moment known to
- * half an hour. */
-static int64_t find_silence(const struct status *status, struct store *store, const struct app *app,
-                            int64_t now_s) {
+ * half an hour. What came since the last tick is known by the next one: that is no silence. */
+static void find_silence(struct status *status, struct store *store, const struct app *app,
+                         int64_t now_s) {
     struct newest newest = {.web = strcmp(status->process->name, "web") == 0};
-    if (status->ticked && status->tick.situation.heard_age >= 0) return 0;
-    if (!series_each(store, app->id, note_newest, &newest) || !newest.at_s) return 0;
-    return now_s - newest.at_s > LIVE_S ? now_s - newest.at_s : LIVE_S;
+    if (status->ticked && status->tick.situation.heard_age >= 0) return;
+    if (!series_each(store, app->id, note_newest, &newest) || !newest.at_s) return;
+    status->came = now_s - newest.at_s <= LIVE_S;
+    if (!status->came) status->silent_s = now_s - newest.at_s;
 }
 
 static void find_status(struct status *status, struct store *store, const struct app *app,
@@ -151,7 +155,7 @@ static void find_status(struct status *status, struct store *store, const struct
     end_orders(&status->orders, now_s);
     status->ticked = ledger_last(store, app->id, process->name, now_s, &status->tick);
     status->age_s = status->ticked ? now_s - status->tick.situation.now : 0;
-    status->silent_s = find_silence(status, store, app, now_s);
+    find_silence(status, store, app, now_s);
     judge(status);
 }
 
