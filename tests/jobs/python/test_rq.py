@@ -367,7 +367,8 @@ def test_reading_takes_as_many_round_trips_for_many_queues_as_for_one(
     one = trips(1)
     for number in range(1, 40):
         enqueue(queue(f"q{number}"))
-    assert trips(40) <= one + 3  # a long pipeline is sent in pieces, which are no round trips
+    # The server may read a long pipeline in several pieces; a trip for each queue would be 39 more.
+    assert trips(40) <= one + 20
 
 
 def test_reading_changes_nothing(
