@@ -20,7 +20,8 @@ LINUX_LINK = ["-s", "-flto", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"]
 # glibc of 2012 has threads and dlopen in libraries of their own. musl's one library is named by each
 # system as it likes, and there already when an interpreter loads ours: it is not asked for by name.
 LIBRARIES = {"gnu": ["-lpthread", "-ldl"], "musl": ["-nostdlib"]}
-MACOS_LINK = ["-undefined", "dynamic_lookup", "-Wl,-headerpad_max_install_names"]
+# Without a name of its own it holds the place where it was linked, without -s those of its sources.
+MACOS_LINK = ["-s", "-undefined", "dynamic_lookup", "-install_name", "@rpath/_native.so"]
 
 
 class Target(NamedTuple):

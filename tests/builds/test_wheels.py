@@ -7,8 +7,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Iterator, List
@@ -27,6 +29,8 @@ import wheels as release  # noqa: E402
 LENT = "trixie"
 DEBIANS = {"bullseye": ["3.9"], "bookworm": ["3.11"], "trixie": ["3.13"], "sid": ["3.14", "3.15"]}
 OTHERS = [v for v in release.VERSIONS if v not in sum(DEBIANS.values(), [])]
+# macOS on ARM loads nothing without one.
+CODE_SIGNATURE = 0x1D
 INSTALL = "apt-get install -q -y --no-install-recommends"
 REQUESTS = """
 import sys
@@ -183,6 +187,24 @@ def test_a_wheel_for_macos_is_built(target: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     (wheel,) = tmp_path.iterdir()
     assert "-macosx_11_0_" in wheel.name
+    with zipfile.ZipFile(wheel) as archive:
+        library = archive.read("dynoscale/_native.cpython-311-darwin.so")
+    # Nothing tells where it was built, in another folder each time.
+    for place in (str(ROOT), tempfile.gettempdir() + "/"):
+        assert place.encode() not in library
+    if target.startswith("aarch64"):
+        assert CODE_SIGNATURE in load_commands(library)
+
+
+def load_commands(library: bytes) -> List[int]:
+    """The numbers of what a Mach-O file has its loader do."""
+    (count,) = struct.unpack_from("<I", library, 16)
+    found, place = [], 32
+    for _ in range(count):
+        number, size = struct.unpack_from("<2I", library, place)
+        found.append(number)
+        place += size
+    return found
 
 
 def test_no_wheel_takes_more_than_a_libc(packages: Path, tmp_path: Path) -> None:
