@@ -855,6 +855,53 @@ static void check_replay_from(int64_t from_s, int least) {
     assert_int_equal(counts.no_rules, 0);
 }
 
+/* Minutes, each of which ends when what was due in it has been removed. */
+static void pass_minutes(int minutes) {
+    for (int i = 0; i < minutes; i++) {
+        pass(61, 20);
+        while (atomic_load(&control->compacting)) usleep(1000);
+    }
+}
+
+static int ticks_until(int64_t to_s) {
+    struct replay_counts counts;
+    assert_true(replay_run(store, &app, "web", 0, to_s, NULL, NULL, &counts));
+    return (int)counts.ticks;
+}
+
+static void set_clock(int64_t ahead_s) {
+    false_clock_set_wall(ds_clock_wall_ns() + ahead_s * 1000000000);
+}
+
+static void a_clock_that_is_years_ahead_removes_nothing_for_a_day(void **state) {
+    (void)state;
+    const int64_t years_s = INT64_C(12) * 365 * 86400;
+    set_rules(min_three);
+    assert_true(compact_begin(control, error, sizeof error));
+    pass_minutes(2);
+    int64_t until_s = now_s() - 10;
+    int before = ticks_until(until_s);
+    assert_true(before > 5);
+    set_clock(years_s);
+    pass_minutes(3);
+    assert_int_equal(ticks_until(until_s), before);
+    compact_end(control);
+    kill_control();
+    control = begin(); /* with the wrong clock, too */
+    assert_true(compact_begin(control, error, sizeof error));
+    pass_minutes(3);
+    assert_int_equal(ticks_until(until_s), before);
+    set_clock(-years_s);
+    pass_minutes(3);
+    assert_int_equal(ticks_until(until_s), before);
+    set_clock(years_s);
+    pass_minutes(1);
+    false_clock_advance_ms(86400 * 1000);
+    pass_minutes(2);
+    assert_int_equal(ticks_until(until_s), 0);
+    compact_end(control);
+}
+
 static const char *const automatic =
     "processes: {web: {rules: [{name: default, dynos: {min: 1, max: 5}, method: automatic}]}}";
 
@@ -1174,6 +1221,7 @@ int main(void) {
         TEST(answers_that_come_one_after_another_are_one_tick_more_of_each_app),
         TEST(a_restart_in_the_second_of_a_tick_does_not_replace_it),
         TEST(memory_and_ages_live_through_a_restart),
+        TEST(a_clock_that_is_years_ahead_removes_nothing_for_a_day),
         TEST(a_change_while_the_service_was_down_is_noticed),
         TEST(only_one_of_two_services_acts),
         TEST(a_call_that_comes_after_its_lease_has_passed_is_not_made),

@@ -8,8 +8,11 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* nanosleep */
 #endif
+#include <inttypes.h>
 #include <malloc.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "clock.h"
@@ -21,6 +24,8 @@ enum {
     EVERY_MS = 60000,
     EVERY_S = 60,
     MOST_BEHIND = 10, /* minutes: each series has its turn in as many */
+    DAY_S = 86400,
+    NOTED_EVERY_S = 3600,
     LEAST_REST_MS = 1,
     MOST_REST_MS = 100,
 };
@@ -53,14 +58,63 @@ static void fold_minutes(struct control *control, struct store *store, int64_t n
     }
 }
 
+/* ---- The clock ------------------------------------------------------------------------------- */
+
+static int64_t noted_clock(struct store *store) {
+    char *text = store_meta(store, "clock");
+    int64_t noted_s = text ? strtoll(text, NULL, 10) : 0;
+    free(text);
+    return noted_s;
+}
+
+static void note_clock(struct control *control, struct store *store, int64_t now_s) {
+    char text[24];
+    if (llabs(now_s - control->noted_s) < NOTED_EVERY_S) return;
+    snprintf(text, sizeof text, "%" PRId64, now_s);
+    if (store_begin(store) && store_set_meta(store, "clock", text) && store_commit(store))
+        control->noted_s = now_s;
+    store_rollback(store);
+}
+
+/* A clock that was set ahead by years for a minute must not remove what is kept for years. One that
+ * is more than a day ahead of what has passed since it was last believed, or since another start
+ * noted it, is believed once it has been so for a day. */
+static bool is_believed(struct control *control, struct store *store, int64_t now_s) {
+    int64_t now_ms = ds_clock_monotonic_ms();
+    if (control->believed_ms == 0) {
+        control->believed_ms = now_ms;
+        control->believed_s = control->noted_s = noted_clock(store);
+    }
+    int64_t expected_s = control->believed_s + (now_ms - control->believed_ms) / 1000;
+    if (control->believed_s == 0 || now_s <= expected_s + DAY_S) {
+        control->doubted_ms = 0;
+    } else if (control->doubted_ms == 0) {
+        control->doubted_ms = now_ms;
+        log_line(LOG_WARN, "control",
+                 "the clock is %lld days ahead of where it should be: nothing old is removed for a "
+                 "day; if it is wrong, set it right until then",
+                 (long long)((now_s - expected_s) / DAY_S));
+    }
+    if (control->doubted_ms != 0 && now_ms - control->doubted_ms < DAY_S * INT64_C(1000))
+        return false;
+    control->doubted_ms = 0;
+    control->believed_s = now_s;
+    control->believed_ms = now_ms;
+    note_clock(control, store, now_s);
+    return true;
+}
+
+/* ---- Its turns ------------------------------------------------------------------------------- */
+
 static void run(struct pool_job *job, struct store *store) {
     struct control *control =
         (struct control *)((char *)job - offsetof(struct control, compaction));
     struct pace pace = {control, ds_clock_monotonic_ms()};
     const struct store_rest rest = {take_rest, &pace};
     int64_t now_s = control_now_s();
-    fold_minutes(control, store, now_s, &rest);
-    if (!ledger_compact(store, now_s, &rest))
+    bool believed = is_believed(control, store, now_s);
+    if (believed) fold_minutes(control, store, now_s, &rest);
+    if (believed && !ledger_compact(store, now_s, &rest))
         log_line(LOG_ERROR, "control", "old ticks were not packed: %s", store_error(store));
     malloc_trim(0); /* what left the windows goes back to the system: memory does not creep up */
     atomic_store(&control->compacting, false);

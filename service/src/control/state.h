@@ -142,6 +142,9 @@ struct control {
     struct pool_job compaction;
     _Atomic bool compacting, compaction_ends;
     int64_t compacted_s; /* until when it was done */
+    /* The clock as it was when it was last believed, by both clocks; since when it is not; and what
+     * the store knows of it. Of the compactor's thread. */
+    int64_t believed_s, believed_ms, doubted_ms, noted_s;
     pthread_t thread;
     bool has_thread;
 
@@ -226,8 +229,9 @@ void control_forget_all(struct control *control);
 
 /* tick.c: decides for all processes, or for none where the store failed. */
 void tick_all(struct control *control, int64_t now_s);
-/* The same for those alone whose platform gave its first answer since they were decided for, so that
- * thousands of them, after a start, are decided for once more each and not once for each answer. */
+/* The same for those alone whose platform gave its first answer since they were decided for, so
+ * that thousands of them, after a start, are decided for once more each and not once for each
+ * answer. */
 void tick_answered(struct control *control, int64_t now_s);
 
 /* compact.c: begins to fold what is old, where that is due. */
