@@ -8,6 +8,7 @@
 #include "addon/setup.h"
 #include "api/cli.h"
 #include "dynoscale.h"
+#include "platforms/client.h"
 #include "serve/serve.h"
 #include "settings.h"
 
@@ -56,9 +57,9 @@ static int run_serve(int count, char **arguments) {
 static bool configure_platforms(void) {
     static struct settings settings;
     char error[1000];
-    if (settings_read(&settings, 0, NULL, error, sizeof error) &&
-        addon_configure(&settings, error, sizeof error))
-        return true;
+    bool read = settings_read(&settings, 0, NULL, error, sizeof error);
+    if (read && settings.tls_only) client_insist_on_tls();
+    if (read && addon_configure(&settings, error, sizeof error)) return true;
     fprintf(stderr, "dynoscaled: %s\n", error);
     return false;
 }

@@ -121,6 +121,13 @@ static const struct setting table[] = {
     {"private-platforms", NULL, "off",
      "lets webhooks and other platforms be at loopback, link-local and private addresses", SWITCH,
      AT(private_platforms), 0, 0, NULL},
+    {"tls-only", NULL, "off",
+     "calls platforms, webhooks and the mail server by TLS alone, with certificates that are "
+     "checked, and takes no database without sslmode=verify-full but over a socket file",
+     SWITCH, AT(tls_only), 0, 0, NULL},
+    {"hsts-subdomains", NULL, "off",
+     "tells browsers that all names below the public address's take https alone, too", SWITCH,
+     AT(hsts_subdomains), 0, 0, NULL},
     {"public-metrics", NULL, "off",
      "lets anybody read the service's own numbers at /metrics; those of apps always need a token",
      SWITCH, AT(public_metrics), 0, 0, NULL},
@@ -362,6 +369,17 @@ bool settings_data_folder(char *folder, size_t folder_size, char *error, size_t 
 }
 
 /* What follows from the other settings where it was not said. */
+/* Whether the way to a database is TLS with a certificate that is checked, or a file. */
+static bool database_is_checked(const char *url) {
+    const char *host = strstr(url, "://"), *query = strchr(url, '?');
+    if (!*url || strstr(query ? query : "", "sslmode=verify-full")) return true;
+    if (query && (strstr(query, "host=/") || strstr(query, "host=%2F"))) return true;
+    host = host ? host + 3 : "";
+    size_t length = strcspn(host, "/?");
+    const char *at = memchr(host, '@', length);
+    return at && strncasecmp(at + 1, "%2F", 3) == 0;
+}
+
 static bool complete(struct settings *settings, char *error, size_t size) {
     if (!*settings->data &&
         !settings_data_folder(settings->data, sizeof settings->data, error, size))
@@ -370,6 +388,12 @@ static bool complete(struct settings *settings, char *error, size_t size) {
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         size_t length = strlen(urls[i]);
         if (length > 0 && urls[i][length - 1] == '/') urls[i][length - 1] = '\0';
+    }
+    if (settings->tls_only && !database_is_checked(settings->database)) {
+        snprintf(error, size,
+                 "--tls-only needs sslmode=verify-full in the database's URL (and sslrootcert), or "
+                 "a socket file: ?host=/var/run/postgresql");
+        return false;
     }
     if (*settings->smtp && !*settings->mail_from) {
         snprintf(error, size, "--smtp needs --mail-from: the address that sends");

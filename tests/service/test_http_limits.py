@@ -278,6 +278,10 @@ def test_https_is_insisted_on_where_it_is_the_public_address(serve: Started) -> 
     headers = service.get("/healthz").headers
     assert headers["strict-transport-security"].startswith("max-age=")
     assert service.first_link.startswith("https://dynoscale.example/")  # type: ignore[union-attr]
+    assert "includeSubDomains" not in headers["strict-transport-security"]
+    service.stop()
+    below = serve("--public-url", "https://dynoscale.example/", "--hsts-subdomains", name="below")
+    assert below.get("/healthz").headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"
 
 
 def test_head_has_the_length_and_no_body(service: Service) -> None:

@@ -216,6 +216,49 @@ def test_private_addresses_are_not_called_where_the_operator_has_not_allowed_it(
     assert receiver.received == []
 
 
+def test_a_service_that_insists_on_tls_calls_nothing_without_it(
+    serve: Started, tmp_path: Path, receiver: Receiver
+) -> None:
+    mail = MailServer()
+    with mail.running():
+        arguments = ("--private-platforms", "--smtp", mail.url, "--mail-from", "a@shop.example")
+        service = serve(*arguments)
+        command = Command(service.data)
+        command.done("app", "add", "shop")
+        command.done("notify", "add", "shop", "slack", receiver.url)
+        command.done("notify", "add", "shop", "email", "b@shop.example")
+        for channel in ("1", "2"):
+            command.done("notify", "test", "shop", channel)
+        before = len(receiver.received), len(mail.mails)
+        assert min(before) == 1
+        service.stop()
+        service = serve(*arguments, "--tls-only", name="insists")
+        for channel in ("1", "2"):
+            assert command("notify", "test", "shop", channel).returncode == 1
+        assert (len(receiver.received), len(mail.mails)) == before
+        for arguments in (("notify", "add", "shop", "slack"), ("platform", "set", "shop", "webhook")):
+            run = command(*arguments, receiver.url)
+            assert run.returncode == 1 and "must be an https URL" in run.stderr, run
+
+
+@pytest.mark.parametrize(
+    "url, taken",
+    [
+        ("postgresql://a@127.0.0.1:1/a", False),
+        ("postgresql://a@127.0.0.1:1/a?sslmode=require", False),
+        ("postgresql://a@127.0.0.1:1/a?sslmode=verify-full", True),
+        ("postgresql://a@%2Fnowhere/a", True),
+        ("postgresql:///a?host=/nowhere", True),
+    ],
+)
+def test_a_service_that_insists_on_tls_looks_at_the_database_s_url(tmp_path: Path, url: str, taken: bool) -> None:
+    service = Service(tmp_path, "--tls-only", "--database", url)
+    with pytest.raises(Exception):
+        service.start()
+    assert ("--tls-only needs sslmode=verify-full" in service.log) != taken, service.log
+    service.kill()
+
+
 def test_a_service_without_a_mail_server_says_so(service: Service) -> None:
     command = Command(service.data)
     command.done("app", "add", "shop")

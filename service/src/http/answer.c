@@ -87,7 +87,8 @@ static void put_security_headers(struct http_server *server, const char *headers
                                 "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n");
     if (!has_line(headers, "Cache-Control")) text_put(&server->head, "Cache-Control: no-store\r\n");
     if (server->limits.https)
-        text_put(&server->head, "Strict-Transport-Security: max-age=63072000\r\n");
+        text_format(&server->head, "Strict-Transport-Security: max-age=63072000%s\r\n",
+                    server->limits.https_below ? "; includeSubDomains" : "");
 }
 
 static void put_line(struct text *text, const char *name, const char *value) {

@@ -79,6 +79,7 @@ struct http_limits {
     int connections, connections_a_peer; /* 10,000, 2,000; beyond: closed at once, counted */
     const char *trusted_proxies; /* "127.0.0.1, 10.0.0.0/8"; not limited as peers; or NULL */
     bool https;                  /* the public address is: adds Strict-Transport-Security */
+    bool https_below;            /* and says it of all names below that address's */
     bool reuse_port;             /* several processes may listen on one port */
 };
 extern const struct http_limits http_usual_limits;

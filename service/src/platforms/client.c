@@ -77,10 +77,19 @@ bool client_public_address(const struct sockaddr *address) {
     return false;
 }
 
+static bool tls_alone;
+
+void client_insist_on_tls(void) { tls_alone = true; }
+bool client_insists_on_tls(void) { return tls_alone; }
+
 bool client_check_url(const char *url, char *error, size_t size) {
     const char *host = NULL;
     if (strlen(url) > LONGEST_URL || !ds_url_valid(url)) {
         snprintf(error, size, "must be an http or https URL of at most %d bytes", LONGEST_URL);
+        return false;
+    }
+    if (tls_alone && strncasecmp(url, "https:", 6) != 0) {
+        snprintf(error, size, "must be an https URL: this service insists on TLS (--tls-only)");
         return false;
     }
     ds_url_authority(url, &host);
@@ -178,9 +187,10 @@ static size_t take_header(char *data, size_t size, size_t count, void *context) 
 
 static void set_protocols(CURL *easy) {
 #if LIBCURL_VERSION_NUM >= 0x075500
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, tls_alone ? "https" : "http,https");
 #else
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
+                     (long)(CURLPROTO_HTTPS | (tls_alone ? 0 : CURLPROTO_HTTP)));
 #endif
 }
 

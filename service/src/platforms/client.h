@@ -43,6 +43,10 @@ struct client_answer {
     struct text body;           /* to be freed by the caller with client_answer_free */
 };
 
+/* From now on nothing is called but by https, whatever was set before. Before there is a thread. */
+void client_insist_on_tls(void);
+bool client_insists_on_tls(void);
+
 /* Prepares libcurl, once. client_call does it by itself. */
 void client_begin(void);
 

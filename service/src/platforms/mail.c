@@ -131,8 +131,9 @@ static void set_options(CURL *easy, const struct mail_server *server, const stru
     curl_easy_setopt(easy, CURLOPT_URL, server->url);
     if (server->password) curl_easy_setopt(easy, CURLOPT_PASSWORD, server->password);
     curl_easy_setopt(easy, CURLOPT_USE_SSL,
-                     server->password ? (long)CURLUSESSL_ALL : (long)CURLUSESSL_TRY);
-    if (!server->password && strncmp(server->url, "smtp:", 5) == 0) {
+                     server->password || client_insists_on_tls() ? (long)CURLUSESSL_ALL
+                                                                 : (long)CURLUSESSL_TRY);
+    if (!server->password && !client_insists_on_tls() && strncmp(server->url, "smtp:", 5) == 0) {
         /* As mail servers do among themselves: TLS by whatever certificate is better than none. */
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);

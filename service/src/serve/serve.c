@@ -17,6 +17,7 @@
 #include "json_read.h"
 #include "keeper/filter.h"
 #include "log.h"
+#include "platforms/client.h"
 #include "store/move.h"
 
 enum { API_WAITING_MOST = 256, RESERVED_FILES = 200, WAITING_BYTES = 32 << 20 };
@@ -72,6 +73,7 @@ static bool open_server(struct service *service, char *error, size_t size) {
     limits.connections_a_peer = (int)settings->connections_a_peer;
     limits.trusted_proxies = settings->trusted_proxies;
     limits.https = strncmp(settings->public_url, "https:", 6) == 0;
+    limits.https_below = settings->hsts_subdomains;
     limits.reuse_port = settings->reuse_port;
     service->http = http_server_new(service->loop, &limits, route_request, service, error, size);
     if (!service->http) return false;
@@ -328,6 +330,8 @@ static bool start_keeper(struct service *service, char *error, size_t size) {
     };
     const struct keeper_begin begin = {begin_keeper, service};
     struct addon_settings addon = {0};
+    /* Both processes look at addresses. */
+    if (settings->tls_only) client_insist_on_tls();
     service->keeper = keeper_start(&keeper, &begin, error, size);
     if (!service->keeper || !keeper_hello(service->keeper, &addon, sizeof addon, error, size))
         return false;
@@ -343,6 +347,15 @@ static bool start(struct service *service, char *error, size_t size) {
     struct store *store = store_open(settings_place(&service->settings), STORE_CREATE, error, size);
     if (!store) return false;
     service->shared = store_is_shared(store);
+    if (service->shared && service->settings.tls_only && !*service->settings.database) {
+        snprintf(
+            error, size,
+            "--tls-only looks at the database's URL: give it as DYNOSCALED_DATABASE and not in "
+            "%.200s/database",
+            service->settings.data);
+        store_close(store);
+        return false;
+    }
     if (service->shared) {
         store_follow_clock();
         store_compare_clocks(store);
