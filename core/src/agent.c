@@ -39,7 +39,7 @@ struct dynoscale_agent {
     const ds_transport *transport;
     _Atomic(int) lock_file; /* the leader's lock file; -1: not opened in this process */
     _Atomic(bool) lock_failed;
-    _Atomic(ds_worker *) inherited; /* left behind by forks: never touched, never freed */
+    _Atomic(ds_worker *) inherited; /* left behind by forks: see forget_ancestors */
     int users;                      /* opens not yet freed; guarded by the registry */
     dynoscale_agent *next;          /* in the registry */
 };

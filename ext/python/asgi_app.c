@@ -80,11 +80,9 @@ static const ds_py_header chunked = DS_PY_HEADER("TRANSFER-ENCODING", "transfer-
 /* Daphne does, as a program or as Django's runserver; and Django, before it calls middlewares. */
 static bool reads_bodies(PyObject *app) {
     PyObject *modules = PyImport_GetModuleDict();
-    PyObject *module = PyFunction_Check(app) ? PyFunction_GetModule(app) : NULL;
     return PyDict_GetItemString(modules, "daphne.cli") != NULL ||
            PyDict_GetItemString(modules, "daphne.management.commands.runserver") != NULL ||
-           (module != NULL && PyUnicode_Check(module) &&
-            PyUnicode_CompareWithASCIIString(module, "dynoscale.django") == 0);
+           ds_py_wrapper_is_of_django(app);
 }
 
 /* Returns 1 if the header says that there is a body, 0 if not, -1 with an exception that is not an
@@ -245,10 +243,22 @@ static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *scope, 
     return measure(self, scope, late > 0, entered_ns, queue_time_ms);
 }
 
+static int find_stamp(ds_py_state *state, PyObject *scope, PyObject **stamp) {
+    PyObject *headers;
+    *stamp = NULL;
+    int found = ds_py_lookup(scope, state->name_headers, &headers);
+    if (found <= 0) return found;
+    int result = scan(headers, &ds_py_request_start, stamp);
+    Py_DECREF(headers);
+    return result;
+}
+
 static const ds_py_wrapper_kind kind = {
+    .kind = DS_PY_KIND_ASGI,
     .name = "DynoscaleAsgiApp",
     .call = call,
     .measure = measure_slow_path,
+    .find_stamp = find_stamp,
     .answer = 2,
     .time_answer = ds_py_timed_new,
     .timed = "Send",

@@ -1,7 +1,10 @@
 #include "entry_points.h"
 
+#include <string.h>
+
 #include "calls.h"
 #include "dynoscale.h"
+#include "text.h"
 
 int ds_py_entry_points_init(ds_py_entry_points *entry_points, PyObject *key_request_start,
                             PyObject *key_queue_start) {
@@ -13,16 +16,19 @@ int ds_py_entry_points_init(ds_py_entry_points *entry_points, PyObject *key_requ
     entry_points->key_asgi = PyUnicode_InternFromString("asgi");
     entry_points->key_content_length = PyUnicode_InternFromString("CONTENT_LENGTH");
     entry_points->key_chunked = PyUnicode_InternFromString("HTTP_TRANSFER_ENCODING");
+    entry_points->inside = PyContextVar_New("dynoscale.inside", NULL);
     atomic_store(&entry_points->open, DS_PY_SERVER_UNKNOWN | DS_PY_MARKS);
     bool made = entry_points->mark_name != NULL && entry_points->key_counted != NULL &&
                 entry_points->key_input != NULL && entry_points->key_asgi != NULL &&
-                entry_points->key_content_length != NULL && entry_points->key_chunked != NULL;
+                entry_points->key_content_length != NULL && entry_points->key_chunked != NULL &&
+                entry_points->inside != NULL;
     return made ? 0 : -1;
 }
 
 int ds_py_entry_points_traverse(ds_py_entry_points *entry_points, visitproc visit, void *arg) {
     Py_VISIT(atomic_load(&entry_points->body_type));
     for (int i = 0; i < DS_PY_REMEMBERED; i++) Py_VISIT(atomic_load(&entry_points->remembered[i]));
+    Py_VISIT(entry_points->inside);
     return 0;
 }
 
@@ -38,9 +44,11 @@ void ds_py_entry_points_clear(ds_py_entry_points *entry_points) {
     Py_CLEAR(entry_points->key_asgi);
     Py_CLEAR(entry_points->key_content_length);
     Py_CLEAR(entry_points->key_chunked);
+    Py_CLEAR(entry_points->inside);
 }
 
-void ds_py_entry_points_open_wrapper(ds_py_entry_points *entry_points) {
+void ds_py_entry_points_open_wrapper(ds_py_entry_points *entry_points, int kind) {
+    atomic_fetch_or(&entry_points->made, kind);
     atomic_fetch_add(&entry_points->open, 1);
 }
 
@@ -239,4 +247,41 @@ void ds_py_entry_points_marked(ds_py_entry_points *entry_points, PyObject *stamp
         atomic_store(&entry_points->marked, DS_PY_MARKED); /* a program's, with one str for many */
     else if (atomic_fetch_add(&entry_points->marked, 1) + 1 == DS_PY_MARKED)
         ds_py_entry_points_mark_no_more(entry_points);
+}
+
+/* ---- From one kind of wrapper to the other ------------------------------------------------ */
+
+static bool is_same_text(PyObject *one, PyObject *other) {
+    ds_py_text a = ds_py_text_of(one), b = ds_py_text_of(other);
+    return a.length == b.length && (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
+}
+
+/* `called`: (kind, thread, stamp, queue time) of the wrapper that was called last in this context.
+ */
+static bool is_around(PyObject *called, ds_py_kind kind, PyObject *stamp) {
+    return PyLong_AsLong(PyTuple_GET_ITEM(called, 0)) != (long)kind &&
+           PyLong_AsUnsignedLong(PyTuple_GET_ITEM(called, 1)) != PyThread_get_thread_ident() &&
+           is_same_text(PyTuple_GET_ITEM(called, 2), stamp);
+}
+
+int ds_py_entry_points_is_inside(ds_py_entry_points *entry_points, ds_py_kind kind, PyObject *stamp,
+                                 int64_t *queue_time_ms) {
+    PyObject *called;
+    if (PyContextVar_Get(entry_points->inside, NULL, &called) < 0) return ds_py_swallow();
+    bool inside = called != NULL && is_around(called, kind, stamp);
+    if (inside) *queue_time_ms = PyLong_AsLongLong(PyTuple_GET_ITEM(called, 3));
+    Py_XDECREF(called);
+    return inside;
+}
+
+int ds_py_entry_points_enter_context(ds_py_entry_points *entry_points, ds_py_kind kind,
+                                     PyObject *stamp, int64_t queue_time_ms) {
+    if ((atomic_load(&entry_points->made) & ds_py_entry_points_other(kind)) == 0) return 0;
+    PyObject *own = Py_BuildValue("(ikOL)", (int)kind, PyThread_get_thread_ident(),
+                                  stamp != NULL ? stamp : Py_None, (long long)queue_time_ms);
+    PyObject *token = own != NULL ? PyContextVar_Set(entry_points->inside, own) : NULL;
+    Py_XDECREF(own);
+    if (token == NULL) return ds_py_swallow();
+    Py_DECREF(token);
+    return 0;
 }

@@ -22,6 +22,12 @@
  * body can't be marked, or was replaced, the hook's memory of the header's value decides: gunicorn
  * puts the same str object into environ.
  *
+ * From a wrapper of one kind to one of the other, with an adapter between (a Flask app mounted in
+ * FastAPI): the inner one gets a dict that the adapter has made, but in the context of the outer
+ * call, and in another thread. So a context variable has the kind, the thread, the stamp and the
+ * queue time of the wrapper that was called last. It is not set back: what an app returns goes on
+ * in its context. In the same thread it may be an earlier request's.
+ *
  * A server's environ has 'wsgi.input', and its scope has 'asgi'. Programs that make one by hand use
  * it for many requests: then the wrapper that counted last counts again.
  *
@@ -69,7 +75,11 @@ typedef struct ds_py_entry_points {
     PyObject *key_content_length, *key_chunked;    /* in environ */
     PyObject *key_asgi;                            /* in scope */
     PyObject *key_request_start, *key_queue_start; /* in environ; borrowed */
+    atomic_int made, called;                       /* kinds of wrappers, as bits */
+    PyObject *inside;                              /* a context variable */
 } ds_py_entry_points;
+
+typedef enum ds_py_kind { DS_PY_KIND_WSGI = 1, DS_PY_KIND_ASGI = 2 } ds_py_kind;
 
 /* Returns 0, or -1 with an exception. The keys must live as long. */
 int ds_py_entry_points_init(ds_py_entry_points *entry_points, PyObject *key_request_start,
@@ -123,7 +133,8 @@ static inline bool ds_py_entry_points_hook_times(ds_py_entry_points *entry_point
     return atomic_load_explicit(&entry_points->hook_times, memory_order_relaxed);
 }
 
-void ds_py_entry_points_open_wrapper(ds_py_entry_points *entry_points);
+/* `kind`: 0 if wrappers of the other kind need not look for this one inside of them. */
+void ds_py_entry_points_open_wrapper(ds_py_entry_points *entry_points, int kind);
 void ds_py_entry_points_close_wrapper(ds_py_entry_points *entry_points);
 
 /* For the hook, after it has counted a request. `value` is the stamp's str, or NULL. -1 with an
@@ -136,6 +147,7 @@ typedef enum ds_py_counted_by {
     DS_PY_COUNTED_BY_NONE,     /* not counted yet: this wrapper counts */
     DS_PY_COUNTED_BY_HOOK,     /* the hook can't show the queue time */
     DS_PY_COUNTED_BY_WRAPPER,  /* another one, or this one before */
+    DS_PY_COUNTED_AROUND,      /* by one of the other kind, whose dict is another */
 } ds_py_counted_by;
 
 /* For a request that has a stamp already, or can't take one (`there` < 0). Consumes `found`. */
@@ -199,6 +211,30 @@ ds_py_counted_by ds_py_entry_points_compare(ds_py_entry_points *entry_points, Py
 /* After a WSGI wrapper has marked a request: whether it will go on doing so. */
 void ds_py_entry_points_marked(ds_py_entry_points *entry_points, PyObject *stamp,
                                ds_py_counted_by counted_by);
+
+/* The other kind. */
+static inline int ds_py_entry_points_other(ds_py_kind kind) {
+    return DS_PY_KIND_WSGI + DS_PY_KIND_ASGI - (int)kind;
+}
+
+/* Whether the request may be inside of a wrapper of the other kind, or have one inside. */
+static inline bool ds_py_entry_points_need_context(ds_py_entry_points *entry_points,
+                                                   ds_py_kind kind) {
+    int made = atomic_load_explicit(&entry_points->made, memory_order_relaxed);
+    int called = atomic_load_explicit(&entry_points->called, memory_order_relaxed);
+    if ((called & (int)kind) == 0) atomic_fetch_or(&entry_points->called, (int)kind);
+    return ((made | called) & ds_py_entry_points_other(kind)) != 0;
+}
+
+/* For a wrapper, before it counts. `stamp` is the header's value, or NULL. Returns 1 if it is
+ * inside of a wrapper of the other kind, and sets *queue_time_ms; 0 if not; -1 with an exception
+ * that is not an Exception: propagate it. */
+int ds_py_entry_points_is_inside(ds_py_entry_points *entry_points, ds_py_kind kind, PyObject *stamp,
+                                 int64_t *queue_time_ms);
+
+/* After it has counted: one of the other kind may be inside. Returns 0 or -1, as above. */
+int ds_py_entry_points_enter_context(ds_py_entry_points *entry_points, ds_py_kind kind,
+                                     PyObject *stamp, int64_t queue_time_ms);
 
 /* Returns 1 if the hook counted the request and sets *queue_time_ms, 0 if not, -1 with an exception
  * that is not an Exception: propagate it. */

@@ -93,6 +93,27 @@ bool ds_py_wrapper_says_body(PyObject *value) {
     return text.length > 1 || (text.length == 1 && text.data[0] != '0');
 }
 
+/* Counts the request, unless it was counted. Returns as the kind's `measure`. */
+static ds_py_counted_by measure(ds_py_wrapper *self, PyObject *request, int64_t *entered_ns,
+                                int64_t *queue_time_ms) {
+    ds_py_entry_points *entry_points = &self->state->entry_points;
+    const ds_py_wrapper_kind *kind = self->kind;
+    PyObject *stamp;
+    if (!ds_py_entry_points_need_context(entry_points, kind->kind))
+        return kind->measure(self, request, entered_ns, queue_time_ms);
+
+    if (kind->find_stamp(self->state, request, &stamp) < 0) return DS_PY_COUNTED_RAISED;
+    ds_py_counted_by counted_by = DS_PY_COUNTED_RAISED;
+    int inside = ds_py_entry_points_is_inside(entry_points, kind->kind, stamp, queue_time_ms);
+    if (inside > 0) counted_by = DS_PY_COUNTED_AROUND;
+    if (inside == 0) counted_by = kind->measure(self, request, entered_ns, queue_time_ms);
+    if (inside == 0 && counted_by != DS_PY_COUNTED_RAISED &&
+        ds_py_entry_points_enter_context(entry_points, kind->kind, stamp, *queue_time_ms) < 0)
+        counted_by = DS_PY_COUNTED_RAISED;
+    Py_XDECREF(stamp);
+    return counted_by;
+}
+
 DS_COLD PyObject *ds_py_wrapper_call_slow_path(ds_py_wrapper *self, PyObject *const *args,
                                                size_t flagged_count, PyObject *names) {
     ds_py_state *state = self->state;
@@ -107,9 +128,10 @@ DS_COLD PyObject *ds_py_wrapper_call_slow_path(ds_py_wrapper *self, PyObject *co
     bool timed = (asked & DYNOSCALE_ASKED_BUSY) != 0;
     int64_t entered_ns = -1;
     ds_py_counted_by counted_by =
-        self->kind->measure(self, request, timed ? &entered_ns : NULL, &queue_time_ms);
+        measure(self, request, timed ? &entered_ns : NULL, &queue_time_ms);
     bool raised = counted_by == DS_PY_COUNTED_RAISED;
-    if (counted_by == DS_PY_COUNTED_BY_WRAPPER) shown = 0; /* by who counted */
+    if (counted_by == DS_PY_COUNTED_BY_WRAPPER) shown = 0;                /* by who counted */
+    if (counted_by == DS_PY_COUNTED_AROUND) shown &= ~DS_PY_SHOW_BROWSER; /* likewise */
     if (!raised && (shown & DS_PY_SHOW_APP) != 0)
         raised = show_app(state, request, queue_time_ms) < 0;
     if (timed && counted_by == DS_PY_COUNTED_BY_HOOK &&
@@ -226,6 +248,18 @@ static PyObject *module_of(PyTypeObject *type) {
     return PyType_GetModule(type);
 }
 
+bool ds_py_wrapper_is_of_django(PyObject *app) {
+    PyObject *module = PyFunction_Check(app) ? PyFunction_GetModule(app) : NULL;
+    return module != NULL && PyUnicode_Check(module) &&
+           PyUnicode_CompareWithASCIIString(module, "dynoscale.django") == 0;
+}
+
+/* Django's middleware makes a wrapper of each kind. An ASGI one of it is in no WSGI app. */
+static int kind_for_others(const ds_py_wrapper *self, PyObject *app) {
+    bool is_of_django = self->kind->kind == DS_PY_KIND_ASGI && ds_py_wrapper_is_of_django(app);
+    return is_of_django ? 0 : (int)self->kind->kind;
+}
+
 static int wrap(ds_py_wrapper *self, PyObject *app) {
     if (self->app != NULL) {
         PyErr_Format(PyExc_RuntimeError, "%s wraps an app already", self->kind->name);
@@ -234,7 +268,7 @@ static int wrap(ds_py_wrapper *self, PyObject *app) {
     PyObject *module = module_of(Py_TYPE(self));
     if (module == NULL) return -1;
     ds_py_state *state = ds_py_state_of(module);
-    ds_py_entry_points_open_wrapper(&state->entry_points);
+    ds_py_entry_points_open_wrapper(&state->entry_points, kind_for_others(self, app));
     self->open = true;
     self->state = state;
     self->module = Py_NewRef(module);

@@ -13,6 +13,7 @@
 typedef struct ds_py_wrapper ds_py_wrapper;
 
 typedef struct ds_py_wrapper_kind {
+    ds_py_kind kind;
     const char *name; /* of the class */
     vectorcallfunc call;
     /* Counts a request, a dict (environ, or a scope of type http), unless it was counted before.
@@ -20,6 +21,9 @@ typedef struct ds_py_wrapper_kind {
      * `entered_ns` is as for ds_py_record_start; it stays if this wrapper does not count. */
     ds_py_counted_by (*measure)(ds_py_wrapper *self, PyObject *request, int64_t *entered_ns,
                                 int64_t *queue_time_ms);
+    /* Gives the request's stamp, a new reference; NULL: none. -1 with an exception that is not an
+     * Exception: propagate it. */
+    int (*find_stamp)(ds_py_state *state, PyObject *request, PyObject **stamp);
     Py_ssize_t answer; /* the index of start_response, or of send, among the arguments */
     /* ds_py_timed_new; NULL for a kind whose requests end when the app returns. */
     PyObject *(*time_answer)(ds_py_state *state, PyObject *returned, int64_t entered_ns);
@@ -54,6 +58,9 @@ PyObject *ds_py_wrapper_call_app(ds_py_wrapper *self, PyObject *const *args, siz
  * argument, and it is a dict. */
 PyObject *ds_py_wrapper_call_slow_path(ds_py_wrapper *self, PyObject *const *args,
                                        size_t flagged_count, PyObject *names);
+
+/* Whether that is how dynoscale.django measures: by an app of its own that only returns. */
+bool ds_py_wrapper_is_of_django(PyObject *app);
 
 /* Whether the value of Content-Length or Transfer-Encoding, or NULL, says that there is a body. */
 bool ds_py_wrapper_says_body(PyObject *value);

@@ -177,10 +177,16 @@ static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *environ
     return counted_by;
 }
 
+static int find_stamp(ds_py_state *state, PyObject *environ, PyObject **stamp) {
+    return ds_py_lookup(environ, state->key_request_start, stamp);
+}
+
 static const ds_py_wrapper_kind kind = {
+    .kind = DS_PY_KIND_WSGI,
     .name = "DynoscaleWsgiApp",
     .call = call,
     .measure = measure_slow_path,
+    .find_stamp = find_stamp,
     .answer = 1,
     .timed = "StartResponse",
 };

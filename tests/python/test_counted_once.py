@@ -598,6 +598,120 @@ def test_by_two_wrappers_side_by_side(receiver: Any) -> None:
     )
 
 
+# As adapters do it: the inner app runs in another thread, with the context of the outer call.
+ADAPTERS = """
+import asyncio, contextvars
+from dynoscale.asgi import DynoscaleAsgiApp
+loop = asyncio.new_event_loop()
+threading.Thread(target=loop.run_forever, daemon=True).start()
+
+def environ_of(scope):
+    [(_, value)] = scope["headers"]
+    return received(value.decode())[1]
+
+def scope_of(environ):
+    stamp = environ["HTTP_X_REQUEST_START"].encode()
+    return agent_tools.asgi_scope((b"x-request-start", stamp), asgi={"version": "3.0"})
+
+def wsgi_in_asgi(wsgi, scopes=[]):
+    async def adapter(scope, receive, send):
+        scopes.append(scope)
+        call = contextvars.copy_context().run
+        environ = environ_of(scope)
+        await asyncio.get_running_loop().run_in_executor(None, call, wsgi, environ, start_response)
+    return adapter
+
+def asgi_in_wsgi(asgi):
+    def adapter(environ, start_response):
+        async def call():
+            await asgi(scope_of(environ), None, None)
+        asyncio.run_coroutine_threadsafe(call(), loop).result()
+        yield b"hello"
+    return adapter
+
+async def asgi_app(scope, receive, send):
+    pass
+
+def serve_asgi(application):
+    async def call():
+        await application(scope_of(received()[1]), None, None)
+    asyncio.run_coroutine_threadsafe(call(), loop).result()
+"""
+
+
+def test_by_a_wsgi_wrapper_inside_an_asgi_wrapper(receiver: Any) -> None:
+    run(
+        ADAPTERS
+        + """
+inner = DynoscaleWsgiApp(app)
+application = DynoscaleAsgiApp(wsgi_in_asgi(inner))
+for _ in range(30):
+    serve_asgi(application)
+assert recorded() == 30
+for _ in range(10):
+    inner(received()[1], start_response)
+assert recorded() == 40
+""",
+        receiver,
+        40,
+    )
+
+
+def test_by_an_asgi_wrapper_inside_a_wsgi_wrapper(receiver: Any) -> None:
+    run(
+        ADAPTERS
+        + """
+inner = DynoscaleAsgiApp(asgi_app)
+application = DynoscaleWsgiApp(asgi_in_wsgi(inner))
+for _ in range(30):
+    assert list(application(received()[1], start_response)) == [b"hello"]
+assert recorded() == 30
+for _ in range(10):
+    serve_asgi(inner)
+assert recorded() == 40
+""",
+        receiver,
+        40,
+    )
+
+
+def test_another_request_that_the_app_makes_to_a_wrapper_of_the_other_kind(receiver: Any) -> None:
+    run(
+        ADAPTERS
+        + """
+inner = DynoscaleWsgiApp(app)
+
+async def outer(scope, receive, send):
+    call = contextvars.copy_context().run
+    other = received(agent_tools.stamp(1000))[1]
+    await asyncio.get_running_loop().run_in_executor(None, call, inner, other, start_response)
+
+application = DynoscaleAsgiApp(outer)
+for _ in range(30):
+    serve_asgi(application)
+assert recorded() == 60
+""",
+        receiver,
+        60,
+    )
+
+
+def test_the_inner_app_of_the_other_kind_gets_the_same_queue_time(receiver: Any) -> None:
+    run(
+        ADAPTERS
+        + """
+environs, scopes = [], []
+inner = DynoscaleWsgiApp(lambda environ, start_response: environs.append(environ) or [])
+application = DynoscaleAsgiApp(wsgi_in_asgi(inner, scopes), queue_time=True)
+serve_asgi(application)
+times = [request["dynoscale.queue_time_ms"] for request in (*environs, *scopes)]
+assert len(times) == 2 and times[0] == times[1]
+""",
+        receiver,
+        1,
+    )
+
+
 def test_if_the_app_raises_under_nested_wrappers(receiver: Any) -> None:
     run(
         """

@@ -67,8 +67,8 @@ def _broker_module() -> str:
 
 
 def _oldest_in_redis() -> tuple[Optional[float], int]:
-    """Epoch seconds, and how many tasks there are. A task is signed with its time, in whole seconds: it need not be unpacked,
-    which would run code of the app's."""
+    """Epoch seconds, and how many tasks there are. A task is signed with its time, in whole seconds:
+    it need not be unpacked, which would run code of the app's."""
     broker = import_module("django_q.brokers").get_broker()  # connects at its first use
     client = _redis.own_client(broker.connection)
     lengths: dict[str, int] = {}
@@ -94,9 +94,10 @@ def _base62(text: str) -> int:
 
 
 def _oldest_in_database() -> tuple[Optional[float], int]:
-    """Epoch seconds, and how many tasks are ready. A task is locked until it is tried again, and at first as if that were now:
-    the lock tells when it became due. Django-Q itself writes down when that time began, and calls a
-    moment that is past its time-out; Django-Q2, which took its name over, writes down the end."""
+    """Epoch seconds, and how many tasks are ready. A task is locked until it is tried again, and at
+    first as if that were now: the lock tells when it became due. Django-Q itself writes down when
+    that time began, and calls a moment that is past its time-out; Django-Q2, which took its name
+    over, writes down the end."""
     db: Any = import_module("django.db")
     timezone: Any = import_module("django.utils.timezone")
     conf = import_module("django_q.conf").Conf
