@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "alone.h"
 #include "clock.h"
 #include "exit.h"
 #include "fork.h"
@@ -87,6 +88,17 @@ static void forget_parent(void) {
     atomic_store_explicit(&ds_worker_slots, DS_SLOTS_NOT_SET, memory_order_relaxed);
     freed = NULL;
     atomic_flag_clear_explicit(&registry_busy, memory_order_relaxed);
+    ds_alone_watch_thread();
+}
+
+/* Wakes the native threads, so that they see whether there are others. */
+static void look_around(void) {
+    lock_registry();
+    for (dynoscale_agent *a = agents; a; a = a->next) {
+        ds_worker *worker = atomic_load(&a->worker);
+        if (worker) ds_worker_look_around(worker);
+    }
+    unlock_registry();
 }
 
 /* The agent with those settings, with one more user, or NULL. With the registry locked. */
@@ -258,6 +270,7 @@ dynoscale_error ds_agent_open(const dynoscale_options *options, const char *lang
                               const ds_transport *transport, dynoscale_agent **opened) {
     *opened = NULL;
     if (dynoscale_options_off_reason(options) != DYNOSCALE_ON) return DYNOSCALE_ERROR_OFF;
+    ds_alone_init(look_around);
     if (!ds_fork_watch(forget_parent)) return DYNOSCALE_ERROR_NO_MEMORY;
     dynoscale_agent *fresh = make(options, language, transport);
     if (!fresh) return DYNOSCALE_ERROR_NO_MEMORY;

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "alone.h"
 #include "clock.h"
 #include "exit.h"
 #include "fork.h"
@@ -32,7 +33,9 @@ enum {
     INTERRUPT_EVERY_MS = 50,
     STOP_GRACE_MS = 250, /* for the thread to leave the TLS library before the process exits */
     START_AGAIN_MS = 1000,
-    STACK_SIZE = 512 * 1024, /* name lookup and TLS need up to 200 KiB; musl's default is less */
+    ALONE_TIMEOUT_MS = 2000,
+    LOOK_AGAIN_MOST_MS = 1000, /* whether the thread is alone */
+    STACK_SIZE = 512 * 1024,   /* name lookup and TLS need up to 200 KiB; musl's default is less */
     DRAIN_WORDS = 512,
     JOBS_FALSE_FOR_MS =
         600 * 1000, /* without an answer: the process that reads the queues may have ended */
@@ -515,17 +518,33 @@ bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
     return true;
 }
 
+static uint64_t begin_stop(ds_worker *w, int64_t now, int64_t timeout_ms);
+
+/* Stops the worker once no other thread is left, or looks again later. Returns the wait until then,
+ * which is at most `wait_ms`. */
+static int64_t stop_if_alone(ds_worker *w, int64_t wait_ms, int64_t *look_again_ms) {
+    if (!ds_alone_may_be() || atomic_load(&w->deadline_ms) != DS_NEVER_MS) return wait_ms;
+    if (ds_alone_is()) {
+        begin_stop(w, ds_clock_monotonic_ms(), ALONE_TIMEOUT_MS);
+        return 0;
+    }
+    *look_again_ms = at_most(*look_again_ms * 2, LOOK_AGAIN_MOST_MS);
+    return wait_ms == DS_NEVER_MS ? *look_again_ms : at_most(wait_ms, *look_again_ms);
+}
+
 static void *run(void *context) {
     ds_worker *w = context;
+    int64_t look_again_ms = 1;
 #if defined(__APPLE__)
-    pthread_setname_np("dynoscale");
+    pthread_setname_np(DS_THREAD_NAME);
 #elif defined(__linux__)
-    pthread_setname_np(pthread_self(), "dynoscale");
+    pthread_setname_np(pthread_self(), DS_THREAD_NAME);
 #endif
     for (;;) {
         int64_t wait_ms = 0;
         uint32_t seen = ds_wake_count(&w->wake);
         if (!ds_worker_step(w, &wait_ms)) break;
+        wait_ms = stop_if_alone(w, wait_ms, &look_again_ms);
         if (w->in_flight) w->transport->wait(w->connection, wait_ms);
         else if (wait_ms != 0) ds_wake_wait(&w->wake, seen, wait_ms);
     }
@@ -613,6 +632,10 @@ static void start(ds_worker *w) {
 void ds_worker_wake_by_request(ds_worker *w) {
     note_first(w);
     ds_worker_wake(w);
+}
+
+void ds_worker_look_around(ds_worker *w) {
+    if (atomic_load(&w->stage) == DS_STAGE_RUNNING) ds_wake_post(&w->wake);
 }
 
 void ds_worker_wake(ds_worker *w) {

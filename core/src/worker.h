@@ -116,6 +116,9 @@ void ds_worker_unmap(ds_worker *worker);
  * library have at hand what the worker's needs, a stack for instance. */
 void ds_worker_warm_up(void);
 
+/* Wakes the thread if it runs: it ends once it is alone (alone.h). */
+void ds_worker_look_around(ds_worker *worker);
+
 /* Starts the thread, or wakes it. */
 DS_COLD void ds_worker_wake(ds_worker *worker);
 

@@ -728,6 +728,30 @@ static void generations_of_forks_do_not_grow(void **state) {
 }
 #endif
 
+#ifdef __linux__
+static dynoscale_agent *shared_agent;
+
+static void *fork_and_return(void *context) {
+    pid_t *child = context;
+    request(shared_agent, 1);
+    *child = fork();
+    if (*child == 0) request(shared_agent, 1);
+    return NULL;
+}
+
+static void a_child_ends_when_the_thread_that_forked_it_returns(void **state) {
+    pthread_t thread;
+    pid_t child = 0;
+    int status;
+    skip_under_sanitizers();
+    shared_agent = *state;
+    pthread_create(&thread, NULL, fork_and_return, &child);
+    pthread_join(thread, NULL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+}
+#endif
+
 static void forks_at_any_moment_leave_a_child_that_works(void **state) {
     dynoscale_agent *agent = *state;
     skip_under_sanitizers();
@@ -1095,6 +1119,7 @@ int main(void) {
         WITH_AGENT(forks_at_any_moment_leave_a_child_that_works),
 #ifdef __linux__
         WITH_AGENT(generations_of_forks_do_not_grow),
+        WITH_AGENT(a_child_ends_when_the_thread_that_forked_it_returns),
 #endif
         WITH_AGENT(an_exit_without_a_stop_sends_what_was_recorded),
         cmocka_unit_test(one_process_of_a_dyno_leads_and_the_next_when_it_has_ended),

@@ -36,6 +36,9 @@ no_address_sanitizer = pytest.mark.skipif(
     reason="AddressSanitizer's allocator may be left locked in a child of a process with threads",
 )
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+needs_proc = pytest.mark.skipif(
+    not os.path.exists("/proc/self/task"), reason="this system does not tell of threads in /proc"
+)
 
 
 def run(code: str, receiver: Any, rows: int, **how: Any) -> None:
@@ -419,6 +422,73 @@ def test_a_fork_in_a_thread(receiver: Any) -> None:
         """,
         receiver,
         6,
+    )
+
+
+@needs_fork
+@needs_proc
+@pytest.mark.parametrize("end", ["return", "sys.exit(0)"])
+def test_a_child_ends_when_the_thread_that_forked_it_ends(end: str, receiver: Any) -> None:
+    """As it would without the agent: with its only thread."""
+    run(
+        f"""
+        import threading
+
+        def work():
+            record(2)
+            pid = os.fork()
+            if pid == 0:
+                record(3)
+                {end}
+            else:
+                end_well(pid)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        """,
+        receiver,
+        5,
+    )
+
+
+@needs_fork
+@needs_proc
+def test_such_a_child_goes_on_as_long_as_another_thread_of_it(receiver: Any) -> None:
+    run(
+        """
+        import threading, time
+
+        def record_later(reader):
+            os.read(reader, 1)
+            record(4)
+
+        # When the first thread of a process has ended, and others go on, it is a zombie.
+        def await_end_of_first_thread(pid):
+            while True:
+                with open(f"/proc/{pid}/stat") as stat:
+                    if stat.read().rpartition(") ")[2][0] == "Z":
+                        return
+                time.sleep(0.01)
+
+        def work():
+            reader, writer = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                os.close(writer)
+                record(3)
+                threading.Thread(target=record_later, args=[reader]).start()
+                return
+            await_end_of_first_thread(pid)
+            os.close(writer)
+            end_well(pid)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        """,
+        receiver,
+        7,
     )
 
 

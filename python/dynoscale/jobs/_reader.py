@@ -25,6 +25,7 @@ read.
 
 _LONGEST_SLEEP = 60.0  # seconds: a new interval from the service is noticed after it
 _LONGEST_WAIT = 600.0  # seconds: the leader may have stopped but not ended
+_LOOK_AGAIN = 1.0  # seconds: whether the thread that forked this process has ended
 _LOG_AGAIN = 60.0  # the least seconds between two log lines about one backend
 _FALLBACK = 30.0  # seconds between readings if the agent has no interval
 
@@ -75,17 +76,22 @@ class Reader:
         A process that leads in nothing has no interval.
         """
         if watched:
+            wait = self._interval() if self._leads else _LONGEST_WAIT
             try:
-                self._await_end(watched, self._interval() if self._leads else _LONGEST_WAIT)
+                self._await_end(watched, min(wait, _longest_sleep(_LONGEST_WAIT)))
             finally:
                 for leader in watched:
                     os.close(leader)
-            return not self._stopping.is_set()
+            return self._goes_on()
         start = time.monotonic()
         while (left := start + min(longest, self._interval()) - time.monotonic()) > 0:
-            if self._stopping.wait(min(left, _LONGEST_SLEEP)):
+            self._stopping.wait(min(left, _longest_sleep(_LONGEST_SLEEP)))
+            if not self._goes_on():
                 break
-        return not self._stopping.is_set()
+        return self._goes_on()
+
+    def _goes_on(self) -> bool:
+        return not self._stopping.is_set() and threading.main_thread().is_alive()
 
     @staticmethod
     def _interval() -> float:
@@ -167,6 +173,13 @@ def _sources(adapter: Adapter) -> list[str]:
 
 def _topic(adapter: Adapter, source: str) -> str:
     return f"{adapter.name} {source}"
+
+
+def _longest_sleep(usual: float) -> float:
+    """In seconds. In a child, the thread that forked is the main thread. Unlike the first thread of
+    a program it may end by itself, and then the process ends with its last thread: not this one.
+    """
+    return usual if type(threading.main_thread()).__name__ == "_MainThread" else _LOOK_AGAIN
 
 
 class _Turn:

@@ -834,3 +834,26 @@ def test_it_holds_no_process_up(dyno: Dyno) -> None:
         connection, _ = silent.accept()  # it reads, and waits
         with connection:
             process.stop(signal.SIGINT, seconds=4, expected=(1, -2))
+
+
+def test_a_child_ends_with_the_thread_that_forked_it(dyno: Dyno) -> None:
+    """The reader's thread does not keep it alive."""
+    process = dyno.python(
+        """
+        import os, threading
+        import dynoscale, redis, rq
+
+        queue = rq.Queue("default", connection=redis.Redis.from_url(os.environ["REDIS_URL"]))
+
+        def work():
+            pid = os.fork()
+            if pid != 0:
+                assert os.waitpid(pid, 0)[1] == 0
+                print("ended")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        """
+    )
+    assert "ended" in dyno.run(process)
