@@ -632,9 +632,10 @@ def asgi_in_wsgi(asgi):
 async def asgi_app(scope, receive, send):
     pass
 
-def serve_asgi(application):
+def serve_asgi(application, ms_ago=20):
     async def call():
-        await application(scope_of(received()[1]), None, None)
+        stamp = agent_tools.stamp(ms_ago)
+        await application(scope_of(received(stamp)[1]), None, None)
     asyncio.run_coroutine_threadsafe(call(), loop).result()
 """
 
@@ -667,7 +668,7 @@ for _ in range(30):
     assert list(application(received()[1], start_response)) == [b"hello"]
 assert recorded() == 30
 for _ in range(10):
-    serve_asgi(inner)
+    serve_asgi(inner, ms_ago=1000)  # from this context, whose last request has another stamp
 assert recorded() == 40
 """,
         receiver,
