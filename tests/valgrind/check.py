@@ -1,8 +1,9 @@
 """Runs programs under valgrind's memcheck: `check.py LIFE TEST...`.
 
 LIFE (life.c) must leave nothing behind at all but what the .supp files name, over http and https,
-with a service that fails once and is slow. The tests of the core's suite must not touch memory wrongly; their
-forked children end with _exit and may leave what is reachable.
+with a service that fails once and is slow. The tests of the core's suite must not touch memory
+wrongly, nor lose any; their forked children end with _exit and may leave what is reachable, and what
+tests.supp names.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def live(title: str, receiver: ReceiverProcess, command: list[str], **environmen
 
 def main() -> int:
     life, tests = sys.argv[1], sys.argv[2:]
-    curl, fork = (f"--suppressions={ROOM / name}" for name in ("libcurl.supp", "fork.supp"))
+    names = ("libcurl.supp", "fork.supp", "tests.supp")
+    curl, fork, threads = (f"--suppressions={ROOM / name}" for name in names)
     well = []
     with tempfile.TemporaryDirectory() as folder:
         certificates = make_certificates(folder)
@@ -70,7 +72,7 @@ def main() -> int:
             trust = {"SSL_CERT_FILE": certificates.authority}
             well.append(live("a life over https", receiver, [curl, life], **trust))
     for test in tests:
-        well.append(run(Path(test).name, [*LENIENT, test], FORKS="5"))
+        well.append(run(Path(test).name, [*LENIENT, threads, test], FORKS="5"))
     return 0 if all(well) else 1
 
 
