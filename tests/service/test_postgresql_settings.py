@@ -143,6 +143,20 @@ def test_services_of_two_schemas_know_nothing_of_each_other(
     assert post(services[1].port, both[0].path, [(int(time.time()), 5, "web", "")], headers("k")).status == 401
 
 
+def test_a_step_of_the_schema_may_take_long(serve: Started, tmp_path: Path, cluster: Cluster) -> None:
+    """Longer than a statement otherwise may, as an index of a large table does."""
+    url = cluster.database()
+    cluster.sql(
+        "CREATE SCHEMA slow; CREATE SEQUENCE slow.times; CREATE FUNCTION slow.down() RETURNS event_trigger LANGUAGE plpgsql"
+        " AS 'BEGIN IF nextval(''slow.times'') = 1 THEN PERFORM pg_sleep(20); END IF; END';"
+        "CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION slow.down()",
+        url.rsplit("/", 1)[1],
+    )
+    reports = Reports(serve(env=environment(url)))
+    reports.until(200, 2)
+    reports.are_all_there()
+
+
 # ---- What is refused -----------------------------------------------------------------------------
 
 

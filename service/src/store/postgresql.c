@@ -30,8 +30,9 @@
 
 enum {
     PARAMETERS = 32,
-    ANSWER_MS = 15000, /* how long a statement may take */
-    FLUSH_EVERY = 64,  /* statements in the pipeline */
+    ANSWER_MS = 15000,                /* how long a statement may take */
+    STEP_ANSWER_MS = 6 * 3600 * 1000, /* one of the schema, which may read a whole table */
+    FLUSH_EVERY = 64,                 /* statements in the pipeline */
     CLOCK_OFF_MS = 2000,
     TYPE_BOOL = 16,
     TYPE_BYTEA = 17,
@@ -64,6 +65,7 @@ struct postgresql_store {
     char *url;
     bool piped;           /* between begin and commit */
     bool quiet;           /* what fails is not told: it is being undone */
+    bool patient;         /* a step of the schema is under way */
     const char *prepared; /* the text of the unnamed statement, in this transaction; NULL */
     Oid prepared_types[PARAMETERS];
 
@@ -210,7 +212,8 @@ static bool wait_socket(struct postgresql_store *store, short events, int64_t un
     struct pollfd found = {.fd = store->pq->PQsocket(store->connection), .events = events};
     for (;;) {
         int64_t left_ms = until_ms - ds_clock_monotonic_ms();
-        if (left_ms > ANSWER_MS) left_ms = ANSWER_MS; /* a test's clock may stand still */
+        int64_t most_ms = store->patient ? STEP_ANSWER_MS : ANSWER_MS;
+        if (left_ms > most_ms) left_ms = most_ms; /* a test's clock may stand still */
         int count = poll(&found, 1, left_ms > 0 ? (int)left_ms : 0);
         if (count > 0) return true;
         if (count < 0 && errno == EINTR) continue;
@@ -222,7 +225,7 @@ static bool wait_socket(struct postgresql_store *store, short events, int64_t un
 /* The next result; NULL where the command has no more. False: the connection is lost. */
 static bool fetch(struct postgresql_store *store, PGresult **result) {
     const struct libpq *pq = store->pq;
-    int64_t until_ms = ds_clock_monotonic_ms() + ANSWER_MS;
+    int64_t until_ms = ds_clock_monotonic_ms() + (store->patient ? STEP_ANSWER_MS : ANSWER_MS);
     for (;;) {
         int left = store->connection ? pq->PQflush(store->connection) : -1;
         if (left < 0) break;
@@ -711,7 +714,9 @@ static bool postgresql_run(struct store *base, const char *sql) {
     bool piped = store->piped;
     if (base->in_transaction && !piped) return false;
     if (piped ? !leave_pipeline(store) : !ready(store)) return false;
+    store->patient = piped;
     bool ok = run_alone(store, sql);
+    store->patient = false;
     if (piped && store->connection) ok = enter_pipeline(store) && ok;
     return ok;
 }
