@@ -147,8 +147,8 @@ def test_a_step_of_the_schema_may_take_long(serve: Started, tmp_path: Path, clus
     """Longer than a statement otherwise may, as an index of a large table does."""
     url = cluster.database()
     cluster.sql(
-        "CREATE SCHEMA slow; CREATE SEQUENCE slow.times; CREATE FUNCTION slow.down() RETURNS event_trigger LANGUAGE plpgsql"
-        " AS 'BEGIN IF nextval(''slow.times'') = 1 THEN PERFORM pg_sleep(20); END IF; END';"
+        "CREATE SCHEMA slow; CREATE SEQUENCE slow.times; CREATE FUNCTION slow.down() RETURNS event_trigger"
+        " LANGUAGE plpgsql AS 'BEGIN IF nextval(''slow.times'') = 1 THEN PERFORM pg_sleep(20); END IF; END';"
         "CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION slow.down()",
         url.rsplit("/", 1)[1],
     )
@@ -203,7 +203,8 @@ def test_a_server_whose_certificate_names_another_host_is_refused(
         with Cluster(tmp_path, name=name, durable=False) as secure:
             secure.start()
             for source, target in ((certificate, "server.crt"), (key, "server.key")):
-                subprocess.run(["install", "-m", "600", *owner_of(secure.data), source, secure.data / target], check=True)
+                to = secure.data / target
+                subprocess.run(["install", "-m", "600", *owner_of(secure.data), source, to], check=True)
             secure.sql("ALTER SYSTEM SET ssl = on")
             secure.sql("SELECT pg_reload_conf()")
             url = f"{secure.database()}?sslmode=verify-full&sslrootcert={made.authority}"
@@ -249,7 +250,7 @@ def test_reports_wait_while_the_server_takes_no_more_connections(
         cut_connections(cluster, database)
         reports.until(503, 2)
         assert service.get("/healthz").status == 200
-        assert service.get("/readyz").status == 503
+        service.wait_until(lambda: service.get("/readyz").status == 503, "say that it is not ready", PATIENCE)
         cluster.sql("ALTER ROLE many CONNECTION LIMIT -1")
         reports.until(200)
         # All that the server has, those too that the service had.
@@ -296,7 +297,7 @@ def test_reports_wait_while_the_database_has_another_name(
     rename(database, "other_name")
     reports.until(503, 2)
     assert service.get("/healthz").status == 200
-    assert f'database "{database}" does not exist' in service.log
+    service.wait_until(lambda: f'database "{database}" does not exist' in service.log, "say so", PATIENCE)
     rename("other_name", database)
     reports.until(200, 10)
     reports.are_all_there()
