@@ -417,6 +417,13 @@ static void an_invited_person_gets_the_role_and_no_more(void **state) {
     expect_status(
         json_call(&anna, HTTP_POST, "/api/v1/people", "{\"name\":\"tom\",\"role\":\"read\"}"), 201);
     const char *link = strstr(text_of("link"), "#link=") + 6;
+    /* The name is given already. */
+    snprintf(body, sizeof body,
+             "{\"link\":\"%s\",\"name\":\"thomas\",\"password\":\"toms own long password\"}", link);
+    char kept[100];
+    snprintf(kept, sizeof kept, "%s", link);
+    link = kept;
+    expect_status(json_call(&nobody, HTTP_POST, "/api/v1/links/use", body), 400);
     snprintf(body, sizeof body, "{\"link\":\"%s\",\"password\":\"toms own long password\"}", link);
     expect_status(json_call(&nobody, HTTP_POST, "/api/v1/links/use", body), 200);
     take_session(&guest);

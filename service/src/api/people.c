@@ -419,6 +419,11 @@ void link_use(struct api_call *call) {
         api_problem(call, 400, "the field “name” is missing: how you will sign in");
         return;
     }
+    if (!first && name && strcmp(name, person.name) != 0) {
+        api_problem(call, 400, "the field “name” must be left out: this link is for %s",
+                    person.name);
+        return;
+    }
     if (first && !check_name(call, name)) return;
     if (!hash_new(call, password, first ? name : person.name, hash)) return;
     /* A link is one factor. Who has lost the other one has it reset. */
