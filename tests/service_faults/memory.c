@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -26,17 +27,34 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *block, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
+static uintptr_t glib_begin, glib_end;
+
+static int find_glib(struct dl_phdr_info *library, size_t size, void *context) {
+    (void)size, (void)context;
+    if (!strstr(library->dlpi_name, "/libglib-2.0.so")) return 0;
+    for (int i = 0; i < library->dlpi_phnum; i++) {
+        if (library->dlpi_phdr[i].p_type != PT_LOAD || !(library->dlpi_phdr[i].p_flags & PF_X))
+            continue;
+        glib_begin = library->dlpi_addr + library->dlpi_phdr[i].p_vaddr;
+        glib_end = glib_begin + library->dlpi_phdr[i].p_memsz;
+    }
+    return 1;
+}
+
 __attribute__((constructor)) static void begin(void) {
     const char *path = getenv("FAULTS_MEMORY");
     int file = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
     if (file < 0) return;
     void *memory = mmap(NULL, sizeof *orders, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
+    dl_iterate_phdr(find_glib, NULL);
     if (memory != MAP_FAILED) orders = memory;
 }
 
-static int fails(void) {
-    if (!orders) return 0;
+#define CALLER (uintptr_t) __builtin_return_address(0)
+
+static int fails(uintptr_t caller) {
+    if (!orders || (caller >= glib_begin && caller < glib_end)) return 0;
     atomic_fetch_add(&orders->made, 1);
     int64_t left = atomic_load(&orders->left);
     do {
@@ -52,22 +70,26 @@ static int fails(void) {
     return 1;
 }
 
-void *malloc(size_t size) { return fails() ? NULL : __libc_malloc(size); }
+void *malloc(size_t size) { return fails(CALLER) ? NULL : __libc_malloc(size); }
 
-void *calloc(size_t count, size_t size) { return fails() ? NULL : __libc_calloc(count, size); }
+void *calloc(size_t count, size_t size) {
+    return fails(CALLER) ? NULL : __libc_calloc(count, size);
+}
 
 void *realloc(void *block, size_t size) {
-    return size > 0 && fails() ? NULL : __libc_realloc(block, size);
+    return size > 0 && fails(CALLER) ? NULL : __libc_realloc(block, size);
 }
 
-void *memalign(size_t alignment, size_t size) {
-    return fails() ? NULL : __libc_memalign(alignment, size);
+static void *aligned(size_t alignment, size_t size, uintptr_t caller) {
+    return fails(caller) ? NULL : __libc_memalign(alignment, size);
 }
 
-void *aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
+void *memalign(size_t alignment, size_t size) { return aligned(alignment, size, CALLER); }
+
+void *aligned_alloc(size_t alignment, size_t size) { return aligned(alignment, size, CALLER); }
 
 int posix_memalign(void **block, size_t alignment, size_t size) {
-    void *made = memalign(alignment, size);
+    void *made = aligned(alignment, size, CALLER);
     if (!made) return ENOMEM;
     *block = made;
     return 0;

@@ -66,10 +66,15 @@ def test_what_was_answered_is_there_once_however_it_ends_in_the_middle_of_a_comm
 
 
 # Each write in turn, once and for a while; and each synchronisation.
-TROUBLES = [(FAIL_WRITES, errno.ENOSPC), (FAIL_WRITES, errno.EIO), (FAIL_SYNCS, errno.EIO)]
+TROUBLES = [
+    (FAIL_WRITES, errno.ENOSPC),
+    (FAIL_WRITES, errno.EDQUOT),
+    (FAIL_WRITES, errno.EIO),
+    (FAIL_SYNCS, errno.EIO),
+]
 
 
-@pytest.mark.parametrize("fault, error", TROUBLES, ids=["full", "broken", "not synchronised"])
+@pytest.mark.parametrize("fault, error", TROUBLES, ids=["full", "quota", "broken", "not synchronised"])
 def test_a_disk_that_fails_at_any_write_is_503_and_well_again_without_hands(
     faulty: Made, fault: int, error: int
 ) -> None:
