@@ -47,3 +47,18 @@ def test_rubygems_minds_nothing_about_the_gem(tmp_path: Path) -> None:
     package = tmp_path / "dynoscale_ruby.gem"
     said = run(RUBY, "-S", "gem", "build", "--strict", "dynoscale_ruby.gemspec", "-o", str(package))
     assert package.exists() and "WARNING" not in said
+
+
+@pytest.mark.parametrize("option", ["-I", "-IOO"])
+def test_a_try_fails_where_nothing_arrives_with_and_without_asserts(
+    option: str, tmp_path: Path
+) -> None:
+    package = tmp_path / "dynoscale"
+    package.mkdir()
+    lines = ["__version__ = '1'", "def configure(**_): pass", "def flush(_): return False"]
+    (package / "__init__.py").write_text("\n".join([*lines, "def stats(): return {}\n"]))
+    (package / "wsgi.py").write_text("def DynoscaleWsgiApp(app): return app\n")
+    code = f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r}); "
+    code += f"runpy.run_path({str(ROOT / 'release' / 'try.py')!r})"
+    done = subprocess.run([sys.executable, option, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "of 10 requests 0 arrived: {}\n")
