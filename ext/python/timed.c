@@ -82,7 +82,8 @@ static PySendResult step(PyObject *object, PyObject *value, PyObject **result) {
     if (begin(self) == 0) {
         if (value == Py_None && PyIter_Check(self->steps))
             *result = Py_TYPE(self->steps)->tp_iternext(self->steps);
-        else *result = PyObject_CallMethod(self->steps, "send", "O", value);
+        else /* "O" would take a tuple for all arguments */
+            *result = PyObject_CallMethod(self->steps, "send", "(O)", value);
     }
     if (*result != NULL) {
         track(self);
