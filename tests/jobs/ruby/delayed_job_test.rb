@@ -64,6 +64,18 @@ module DelayedJobCases
     assert_includes 4_950..25_000, child.run('ages')['q']
   end
 
+  def test_a_time_that_is_none_hides_its_own_queue_alone
+    child = backend(**reporting)
+    child.run("put('bad', 90); put('good', 60); put(nil, 60); put('default', 30)
+               ActiveRecord::Base.connection.execute(\"UPDATE delayed_jobs SET run_at = '-infinity' \" \\
+                 \"WHERE queue IN ('bad', 'default')\")
+               DynoscaleRuby::Middleware.new(->(_) {}); nil")
+    wait_until(-> { "reports #{child.log}" }) { reported['delayed_job:good'] }
+    assert_age 60_000, reported['delayed_job:good']
+    refute_includes reported.keys, 'delayed_job:bad'
+    refute_includes reported.keys, 'delayed_job:default'
+  end
+
   def test_a_job_whose_worker_must_have_died_counts_again
     child = backend
     child.run("put('q', 90_000).update!(locked_at: Time.now - Delayed::Worker.max_run_time - 1)")

@@ -94,6 +94,10 @@ module DynoscaleRuby
         zoned.default_timezone == :utc
       end
 
+      # Stands for a time that can't be told, such as PostgreSQL's -infinity or MySQL's 0000-00-00: the
+      # core refuses the age, so that only this queue is not reported.
+      NEVER = -Float::INFINITY
+
       # The database's value as a Time.
       def time(value)
         case value
@@ -101,12 +105,15 @@ module DynoscaleRuby
         when String then text_time(value)
         else value.to_time
         end
+      rescue ArgumentError
+        NEVER
       end
 
       TEXT_TIME = /\A(\d+)-(\d+)-(\d+)[T ](\d+):(\d+):(\d+(?:\.\d+)?)\s*(Z|UTC|[-+]\d\d(?::?\d\d)?)?/.freeze
 
       def text_time(value)
-        *parts, second, zone = value.match(TEXT_TIME).captures
+        found = value.match(TEXT_TIME) or return NEVER
+        *parts, second, zone = found.captures
         parts = parts.map(&:to_i) << second.to_r
         return utc? ? Time.utc(*parts) : Time.local(*parts) unless zone
 

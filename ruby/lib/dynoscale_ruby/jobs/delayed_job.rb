@@ -42,7 +42,8 @@ module DynoscaleRuby
 
       # For a queue that is named in some jobs, and not in others.
       def sum(rows)
-        [rows.filter_map { |row| row[1] }.min, rows.sum { |row| row[2] }, rows.sum { |row| row[3] }]
+        oldest = rows.filter_map { |row| row[1] }.min_by(&:to_f)
+        [oldest, rows.sum { |row| row[2] }, rows.sum { |row| row[3] }]
       end
 
       def statement
