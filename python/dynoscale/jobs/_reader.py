@@ -91,7 +91,8 @@ class Reader:
         return self._goes_on()
 
     def _goes_on(self) -> bool:
-        return not self._stopping.is_set() and threading.main_thread().is_alive()
+        ended = _is_forked_by_thread() and not threading.main_thread().is_alive()
+        return not (self._stopping.is_set() or ended)
 
     @staticmethod
     def _interval() -> float:
@@ -175,11 +176,18 @@ def _topic(adapter: Adapter, source: str) -> str:
     return f"{adapter.name} {source}"
 
 
-def _longest_sleep(usual: float) -> float:
-    """In seconds. In a child, the thread that forked is the main thread. Unlike the first thread of
-    a program it may end by itself, and then the process ends with its last thread: not this one.
+def _is_forked_by_thread() -> bool:
+    """Then the thread that forked is the main thread of this process. Unlike the first thread of a
+    program it may end by itself, and then the process ends with its last thread: not the reader's.
+    A program's own main thread counts as ended while exit functions run, which may be for long: a
+    cluster of Django-Q waits there for its processes.
     """
-    return usual if type(threading.main_thread()).__name__ == "_MainThread" else _LOOK_AGAIN
+    return type(threading.main_thread()).__name__ != "_MainThread"
+
+
+def _longest_sleep(usual: float) -> float:
+    """In seconds."""
+    return _LOOK_AGAIN if _is_forked_by_thread() else usual
 
 
 class _Turn:
