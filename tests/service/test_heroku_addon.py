@@ -146,6 +146,7 @@ def test_what_can_not_be_is_422_with_a_message_for_the_user(addon: Addon, heroku
     assert heroku.call_partner("PUT", "/" + one["id"], {"plan": "gold"})[0] == 422
     assert heroku.call_partner("PUT", "/" + str(uuid.uuid4()), {"plan": "free"})[0] == 404
     assert heroku.call_partner("POST", "", {"plan": "free"})[0] == 422
+    assert heroku.call_partner("POST", "", {"uuid": one["id"]})[0] == 422  # also of one that there is
     assert heroku.call_partner("PUT", "/nothing", {"plan": "free"})[0] == 404
 
 

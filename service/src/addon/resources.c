@@ -197,6 +197,8 @@ void resource_provision(struct api_call *call) {
     const char *uuid = body ? text_of(body, "uuid", ADDON_UUID_SIZE) : NULL;
     if (body && (!uuid || !addon_is_uuid(uuid))) {
         addon_answer(call, 422, "The request has no uuid of the resource.");
+    } else if (body && !text_of(body, "plan", ADDON_NAME_SIZE)) {
+        addon_answer(call, 422, "The request has no plan.");
     } else if (body && begin(call)) {
         bool ok = true;
         if (!addon_by_uuid(call->store, uuid, &resource)) {
