@@ -236,8 +236,8 @@ def test_a_service_that_insists_on_tls_calls_nothing_without_it(
         for channel in ("1", "2"):
             assert command("notify", "test", "shop", channel).returncode == 1
         assert (len(receiver.received), len(mail.mails)) == before
-        for arguments in (("notify", "add", "shop", "slack"), ("platform", "set", "shop", "webhook")):
-            run = command(*arguments, receiver.url)
+        for words in (("notify", "add", "shop", "slack"), ("platform", "set", "shop", "webhook")):
+            run = command(*words, receiver.url)
             assert run.returncode == 1 and "must be an https URL" in run.stderr, run
 
 
