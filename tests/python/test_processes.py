@@ -459,28 +459,21 @@ def test_such_a_child_goes_on_as_long_as_another_thread_of_it(receiver: Any) -> 
         """
         import threading, time
 
-        def record_later(reader):
-            os.read(reader, 1)
+        # When the first thread of a process has ended, and others go on, it is a zombie.
+        def record_later():
+            state = ""
+            while state != "Z":
+                time.sleep(0.01)
+                with open("/proc/self/stat") as stat:
+                    state = stat.read().rpartition(") ")[2][0]
             record(4)
 
-        # When the first thread of a process has ended, and others go on, it is a zombie.
-        def await_end_of_first_thread(pid):
-            while True:
-                with open(f"/proc/{pid}/stat") as stat:
-                    if stat.read().rpartition(") ")[2][0] == "Z":
-                        return
-                time.sleep(0.01)
-
         def work():
-            reader, writer = os.pipe()
             pid = os.fork()
             if pid == 0:
-                os.close(writer)
                 record(3)
-                threading.Thread(target=record_later, args=[reader]).start()
+                threading.Thread(target=record_later).start()
                 return
-            await_end_of_first_thread(pid)
-            os.close(writer)
             end_well(pid)
 
         thread = threading.Thread(target=work)
