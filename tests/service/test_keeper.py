@@ -158,7 +158,7 @@ def test_the_services_user_can_not_get_a_key_that_root_gave_it(tmp_path: Path, p
         os.chown(path, user, user, follow_symlinks=False)
     env = {"DYNOSCALED_KEY": key} if place == "environment" else {}
     with Service(tmp_path, "--tick-s", "1", data=data, program=start, env=env).start() as service:
-        command = Command(data)
+        command = Command(data, cwd=tmp_path)  # a folder that the user may enter, unlike root's
         command.done("app", "add", "shop-of-the-test")
         command.done("platform", "set", "shop-of-the-test", "command", "--", str(thief), str(data))
         wait_for((data / "found").exists, "what it found")

@@ -179,6 +179,19 @@ static void a_program_that_is_not_there_needs_a_person(void **state) {
     json_decref(app.settings);
 }
 
+static void a_folder_that_can_not_be_entered_is_named(void **state) {
+    (void)state;
+    struct platform_app app = program_app(NULL);
+    json_object_set_new(app.settings, "directory", json_string("/nowhere"));
+    struct platform_formation formation;
+    struct platform_answer answer = command()->read(&app, "web", &formation);
+    assert_int_equal(answer.result, PLATFORM_REFUSED);
+    assert_string_equal(
+        answer.trouble,
+        "./scale read web can't be run: its folder /nowhere: No such file or directory");
+    json_decref(app.settings);
+}
+
 /* Waits until nothing holds the lock of the file, as a process that lives would. */
 static void wait_for_lock(const char *name) {
     int file = open(folder_path(folder, name), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -767,6 +780,7 @@ int main(void) {
         cmocka_unit_test(what_is_no_number_of_dynos_is_refused_by_a_sentence),
         cmocka_unit_test(the_status_says_whether_it_passes_and_the_last_line_of_errors_why),
         cmocka_unit_test(a_program_that_is_not_there_needs_a_person),
+        cmocka_unit_test(a_folder_that_can_not_be_entered_is_named),
         cmocka_unit_test(a_program_that_hangs_is_killed_with_all_it_started),
         cmocka_unit_test(what_a_program_leaves_running_neither_holds_us_up_nor_is_killed),
         cmocka_unit_test(a_program_inherits_no_descriptor_no_secret_and_no_blocked_signal),

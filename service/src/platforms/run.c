@@ -98,7 +98,10 @@ static bool start(struct run *run, char *const arguments[], char *const environm
     if (error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE)
         return impossible(run, "no process", error);
     run->result->end = RUN_NOT_FOUND;
-    snprintf(run->result->reason, sizeof run->result->reason, "%s", strerror(error));
+    if (directory && access(directory, X_OK) != 0)
+        snprintf(run->result->reason, sizeof run->result->reason, "its folder %.80s: %s", directory,
+                 strerror(errno));
+    else snprintf(run->result->reason, sizeof run->result->reason, "%s", strerror(error));
     return false;
 }
 
