@@ -368,6 +368,7 @@ test('from what happened, one click leads to why; the address keeps the range', 
 
 test('the queues that count are picked by name', { skip }, () => visit(`${APP}/rules?process=worker`, {}, async (page) => {
   const pressed = () => page.$$eval('.queues [aria-pressed=true]', (list) => list.map((node) => node.textContent).sort());
+  await page.waitForSelector('.queues [aria-pressed=true]'); // their names are asked for beside the rules
   assert.deepEqual(await pressed(), ['sidekiq:default', 'sidekiq:mailers']);
   await page.click('.queues button:has-text("sidekiq:low")');
   await page.click('.queues button:has-text("sidekiq:mailers")');
