@@ -36,7 +36,7 @@ def lines(path: Path, title: str, x: str, y: str, series: Mapping[str, Sequence[
     """A line with error bars for each series, over a doubling x."""
     script = HEAD.format(output=_quoted(path), title=_quoted(title))
     script += f"set xlabel {_quoted(x)}\nset ylabel {_quoted(y)}\nset logscale x 2\n"
-    script += "set yrange [0:*]\nset key outside below\nset xtics (1,2,4,8,16,32,64)\n"
+    script += "set yrange [0:*]\nset key outside below\nset xtics (1,2,3,4,8,16,32,64)\n"
     plots: List[str] = []
     for number, (name, points) in enumerate(series.items()):
         rows = "\n".join(" ".join(f"{value:.6g}" for value in point) for point in points)
