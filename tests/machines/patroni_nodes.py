@@ -206,7 +206,7 @@ class PrimaryProxy(Process):
     """HAProxy as Patroni's documents have it: one address, which leads to the primary."""
 
     def __init__(self, directory: Path, nodes: List[Node]) -> None:
-        self.port = free_port()
+        self.port, self.nodes = free_port(), nodes
         servers = "\n".join(
             f"    server {node.name} 127.0.0.1:{node.port} check port {node.rest} inter 1s fall 2 rise 1"
             " on-marked-down shutdown-sessions"
@@ -224,5 +224,6 @@ class PrimaryProxy(Process):
 
     def start(self) -> PrimaryProxy:
         super().start()
-        self.wait_for_port(self.port)
+        # Until its first checks it takes each for the primary.
+        self.wait_until(lambda: self.log.count("is DOWN") >= len(self.nodes) - 1, "find the replica", PATIENCE)
         return self
