@@ -84,24 +84,21 @@ void log_line(enum log_level level, const char *part, const char *format, ...) {
 
 static pthread_mutex_t floods_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
-    int64_t at_ms, left_ms; /* of what may be written: a line takes its share of a minute */
+    int64_t at_ms, used_ms; /* of a minute, of which each line takes its share */
     int64_t omitted;
-    bool began;
 } floods[LOG_FLOODS];
 
 /* Whether one more line may be written; then how many were left out before it. */
 static bool take(enum log_flood kind, int64_t *omitted) {
     const int64_t now_ms = ds_clock_monotonic_ms(), most_ms = 60000, line_ms = 60000 / LOG_A_MINUTE;
     pthread_mutex_lock(&floods_lock);
-    int64_t left_ms =
-        floods[kind].began ? floods[kind].left_ms + now_ms - floods[kind].at_ms : most_ms;
-    if (left_ms > most_ms) left_ms = most_ms;
-    bool may = left_ms >= line_ms;
+    int64_t used_ms = floods[kind].used_ms - (now_ms - floods[kind].at_ms);
+    if (used_ms < 0) used_ms = 0;
+    bool may = used_ms + line_ms <= most_ms;
     *omitted = floods[kind].omitted;
     floods[kind].omitted = may ? 0 : floods[kind].omitted + 1;
-    floods[kind].left_ms = may ? left_ms - line_ms : left_ms;
+    floods[kind].used_ms = may ? used_ms + line_ms : used_ms;
     floods[kind].at_ms = now_ms;
-    floods[kind].began = true;
     pthread_mutex_unlock(&floods_lock);
     return may;
 }
