@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/database.h"
+
 static void copy(char *to, size_t size, const char *from) {
     size_t length = from ? strlen(from) : 0;
     if (length >= size) length = size - 1;
@@ -152,8 +154,7 @@ void *factor_get(struct store *store, int64_t person, size_t *length, bool *conf
     void *sealed = NULL;
     if (query_next(&query)) {
         const void *bytes = column_blob(&query, 0, length);
-        sealed = bytes ? malloc(*length + 1) : NULL;
-        if (sealed) memcpy(sealed, bytes, *length);
+        sealed = store_copy_bytes(store, bytes, *length);
         *confirmed = column_int(&query, 1) != 0;
     }
     if (query_end(&query)) return sealed;
@@ -173,7 +174,7 @@ bool factor_confirm(struct store *store, int64_t person) {
 }
 
 bool factor_remove(struct store *store, int64_t person) {
-    return run_int(store, "DELETE FROM recovery_code WHERE person = ?1", person) &&
+    return recovery_remove_all(store, person) &&
            run_int(store, "DELETE FROM second_factor WHERE person = ?1", person);
 }
 
