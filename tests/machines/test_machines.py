@@ -9,8 +9,9 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Dict
+from typing import Callable, Dict, Iterator, Tuple
 
 import pytest
 
@@ -99,10 +100,9 @@ def test_each_report_is_there_once_though_the_database_is_restarted(
     assert scaled.overlaps() == []
 
 
-def test_each_report_is_there_once_though_the_database_fails_over_to_a_replica(
-    tmp_path: Path, fleet: Fleets
-) -> None:
-    """By hand, with a replica that a commit waits for: what was answered is on both."""
+@contextmanager
+def synchronous(tmp_path: Path) -> Iterator[Tuple[Cluster, Cluster, str]]:
+    """A server, a replica that each commit waits for, and the URL of a new database on the first."""
     with Cluster(tmp_path, "synchronous_standby_names=*", "synchronous_commit=local", name="first") as first:
         first.start()
         second = first.replica(tmp_path, "second")
@@ -110,20 +110,27 @@ def test_each_report_is_there_once_though_the_database_fails_over_to_a_replica(
             second.start()
             url = first.database()
             first.sql("ALTER SYSTEM SET synchronous_commit = 'on'")
-            name = url.rsplit("/", 1)[1]
-            first.sql(f"ALTER DATABASE {name} SET synchronous_commit = 'on'")
-            both = f"postgresql://dynoscale@127.0.0.1:{first.port},127.0.0.1:{second.port}/{name}"
-            receivers = fleet(both, 2, "--tick-s", "1")
-            scaled = Scaled(receivers)
-            with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
-                senders = Senders(receivers, front.port)
-                senders.wait_for_more(100)
-                first.end("immediate")
-                second.run("pg_ctl", "promote", "-D", str(second.data))
-                senders.wait_for_more(100)
-                scaled.rules(3)
-                scaled.wait_for_call("end", 3)
-                print(senders.finish(unbroken=True))
+            first.sql(f"ALTER DATABASE {url.rsplit('/', 1)[1]} SET synchronous_commit = 'on'")
+            yield first, second, url
+
+
+def test_each_report_is_there_once_though_the_database_fails_over_to_a_replica(
+    tmp_path: Path, fleet: Fleets
+) -> None:
+    """By hand, with a replica that a commit waits for: what was answered is on both."""
+    with synchronous(tmp_path) as (first, second, url):
+        both = url.replace(f":{first.port}/", f":{first.port},127.0.0.1:{second.port}/")
+        receivers = fleet(both, 2, "--tick-s", "1")
+        scaled = Scaled(receivers)
+        with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
+            senders = Senders(receivers, front.port)
+            senders.wait_for_more(100)
+            first.end("immediate")
+            second.run("pg_ctl", "promote", "-D", str(second.data))
+            senders.wait_for_more(100)
+            scaled.rules(3)
+            scaled.wait_for_call("end", 3)
+            print(senders.finish(unbroken=True))
 
 
 def test_each_report_is_there_once_though_the_database_stands_still_for_half_a_minute(
@@ -209,28 +216,21 @@ def test_each_report_is_there_once_though_the_replica_that_commits_wait_for_is_s
     tmp_path: Path, fleet: Fleets
 ) -> None:
     """It stands still for longer than a statement may take: commits hang, and are done all the same."""
-    with Cluster(tmp_path, "synchronous_standby_names=*", "synchronous_commit=local", name="first") as first:
-        first.start()
-        second = first.replica(tmp_path, "second")
-        with second:
-            second.start()
-            url = first.database()
-            first.sql("ALTER SYSTEM SET synchronous_commit = 'on'")
-            first.sql(f"ALTER DATABASE {url.rsplit('/', 1)[1]} SET synchronous_commit = 'on'")
-            receivers = fleet(url, 2, "--tick-s", "1")
-            scaled = Scaled(receivers)
-            with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
-                senders = Senders(receivers, front.port)
-                senders.wait_for_more()
-                with second.stopped():
-                    time.sleep(20)
-                    for service in receivers.services:
-                        assert service.get("/healthz").status == 200
-                senders.wait_for_more()
-                scaled.rules(2, patience=PATIENCE)
-                scaled.wait_for_call("end", 2)
-                print(senders.finish(unbroken=True))
-            assert scaled.overlaps() == []
+    with synchronous(tmp_path) as (_, second, url):
+        receivers = fleet(url, 2, "--tick-s", "1")
+        scaled = Scaled(receivers)
+        with HAProxy(tmp_path, [service.port for service in receivers.services]).start() as front:
+            senders = Senders(receivers, front.port)
+            senders.wait_for_more()
+            with second.stopped():
+                time.sleep(20)
+                for service in receivers.services:
+                    assert service.get("/healthz").status == 200
+            senders.wait_for_more()
+            scaled.rules(2, patience=PATIENCE)
+            scaled.wait_for_call("end", 2)
+            print(senders.finish(unbroken=True))
+        assert scaled.overlaps() == []
 
 
 def test_each_report_is_there_once_though_pgbouncer_is_restarted(
