@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import statistics
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Sequence
 
 from app_servers import PYTHON, PYTHONPATH, AppServer, Gunicorn, Puma
 from processes import free_port
@@ -89,13 +88,10 @@ class Served:
         """At the next request: servers close connections that were idle for long."""
         self._connection.close()
 
-    def request(self, number: int) -> float:
-        """Returns the seconds that request `number` took. A wrong answer raises AssertionError."""
-        started = time.monotonic()
+    def request(self, number: int) -> None:
+        """Asks request `number`. A wrong answer raises AssertionError."""
         body = self.ask(f"/{number}", int(time.time() * 1000) - number * MS_EACH - MS_SPARE)
-        seconds = time.monotonic() - started
         assert body == f"answer to /{number}\n".encode()
-        return seconds
 
     def agent(self) -> Dict[str, Any]:
         self.reconnect()
@@ -167,30 +163,10 @@ class Bare:
         self._started.close()
 
 
-class Pair(NamedTuple):
-    """The seconds that the same request took with the agent on and off."""
-
-    on: float
-    off: float
-
-
-def alternate(on: Served, off: Served, numbers: Sequence[int]) -> List[Pair]:
+def ask_both(on: Served, off: Served, numbers: Sequence[int]) -> None:
     """Asks both by turns; each is first in half of the pairs."""
-    pairs = []
     on.reconnect()
     off.reconnect()
     for number in numbers:
-        if number % 2:
-            pairs.append(Pair(on=on.request(number), off=off.request(number)))
-        else:
-            seconds_off = off.request(number)
-            pairs.append(Pair(on.request(number), seconds_off))
-    return pairs
-
-
-def is_slower(pairs: Sequence[Pair]) -> bool:
-    """Whether requests are slower with the agent on. On a busy machine either of two equals may
-    have the larger median, but then not in nearly all pairs."""
-    medians = Pair(*(statistics.median(seconds) for seconds in zip(*pairs)))
-    losses = sum(pair.on > pair.off for pair in pairs)
-    return medians.on > 1.5 * medians.off and losses > 0.75 * len(pairs)
+        for app in (on, off) if number % 2 else (off, on):
+            app.request(number)

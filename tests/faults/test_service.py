@@ -1,6 +1,6 @@
-"""Whatever the service does: the app's answers are right and as fast as without the agent, what is
-to be kept is kept and arrives once, what is dropped is counted, memory stays within its bound, and
-the app stops when it is told to.
+"""Whatever the service does: the app's answers are right and wait for nothing, what is to be kept is
+kept and arrives once, what is dropped is counted, memory stays within its bound, and the app stops
+when it is told to.
 
 Each row of FAULTS is tried with an app of each language, beside the same app with the agent off.
 """
@@ -24,10 +24,8 @@ from served import (
     SERVERS,
     TOKEN,
     Bare,
-    Pair,
     Served,
-    alternate,
-    is_slower,
+    ask_both,
     numbers_of,
 )
 from services import (
@@ -185,7 +183,6 @@ CASES: List[Case] = [(fault, language) for fault in FAULTS for language in SERVE
 
 
 class Outcome(NamedTuple):
-    pairs: List[Pair]  # while the service failed
     stats_failing: Dict[str, int]  # the agent's counters just before the service recovered
     stats_after: Dict[str, int]
     numbers: List[int]  # of the requests whose rows arrived, in the order of the reports
@@ -211,15 +208,15 @@ def outcome_of(case: Case, directory: Path, certificates: Certificates, bare: Ba
         stack.enter_context(on).start()
         off = stack.enter_context(bare.lent(language))
 
-        pairs = alternate(on, off, range(EACH))
+        ask_both(on, off, range(EACH))
         stats_failing = until_noticed(fault, on)
-        pairs += alternate(on, off, range(EACH, 2 * EACH))
+        ask_both(on, off, range(EACH, 2 * EACH))
         if fault.fate == DROPPED:
             stats_failing = on.wait_until("have it refused", dropped_rejected=2 * EACH)
         log = on.process.log
 
         service.recover()
-        alternate(on, off, range(2 * EACH, 3 * EACH))
+        ask_both(on, off, range(2 * EACH, 3 * EACH))
         arriving = (1 if fault.fate == DROPPED else 3) * EACH
         service.receiver.wait(rows=arriving, seconds=40)
         stats_after = on.wait_until("count them as sent", sent=arriving)
@@ -227,10 +224,9 @@ def outcome_of(case: Case, directory: Path, certificates: Certificates, bare: Ba
         malformed = service.receiver.summary()["malformed"]
 
         service.fail()
-        alternate(on, off, range(EACH))
+        ask_both(on, off, range(EACH))
         peaks = [one.agent()["peak_kb"] for one in (on, off)]
         return Outcome(
-            pairs,
             stats_failing,
             stats_after,
             numbers_in(reports),
@@ -333,12 +329,10 @@ def fault(case: Case) -> Fault:
     return case[0]
 
 
-def test_requests_are_as_fast_as_without_the_agent(outcome: Outcome) -> None:
-    """Answers are compared where they are read; here it is known that all of them came."""
-    assert not is_slower(outcome.pairs)
-    on, off = (sum(seconds) for seconds in zip(*outcome.pairs))
-    # Not one waits for the service, which would take seconds.
-    assert on <= 3 * off + NOISE_SECONDS
+def test_no_request_waits_for_the_service(outcome: Outcome) -> None:
+    """Each that did would see a report of its own fail. That all were answered, and rightly, is
+    asserted where the answers are read; how fast, is for the bench to say."""
+    assert outcome.stats_failing["reports_failed"] < EACH
 
 
 def test_each_request_s_row_arrives_once_and_in_order(outcome: Outcome, fault: Fault) -> None:
