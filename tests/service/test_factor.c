@@ -40,12 +40,12 @@ static void secrets_and_recovery_codes_differ(void **state) {
     (void)state;
     char first[FACTOR_SECRET_SIZE], second[FACTOR_SECRET_SIZE];
     char one[FACTOR_RECOVERY_SIZE], two[FACTOR_RECOVERY_SIZE];
-    factor_make_secret(first);
-    factor_make_secret(second);
+    assert_true(factor_make_secret(first));
+    assert_true(factor_make_secret(second));
     assert_string_not_equal(first, second);
     assert_int_equal(strspn(first, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"), FACTOR_SECRET_SIZE - 1);
-    factor_make_recovery(one);
-    factor_make_recovery(two);
+    assert_true(factor_make_recovery(one));
+    assert_true(factor_make_recovery(two));
     assert_string_not_equal(one, two);
     assert_int_equal(strlen(one), FACTOR_RECOVERY_SIZE - 1);
 }

@@ -218,7 +218,10 @@ static bool put_recovery(struct api_call *call, int64_t person) {
     bool done = recovery_remove_all(call->store, person);
     text_put(&call->answer, "{\"recovery\":[");
     for (int i = 0; done && i < FACTOR_RECOVERY_CODES; i++) {
-        factor_make_recovery(code);
+        if (!factor_make_recovery(code)) {
+            api_no_memory();
+            break;
+        }
         token_hash(hash, code, strlen(code));
         done = recovery_add(call->store, person, hash);
         text_format(&call->answer, "%s\"%s\"", i ? "," : "", code);

@@ -454,12 +454,14 @@ static bool factor_make(const struct answerer *answerer, struct message *request
                         struct message *reply) {
     char secret[FACTOR_SECRET_SIZE];
     char *about = about_factor(message_int(request));
-    factor_make_secret(secret);
-    put_sealed(answerer, reply, about, secret);
-    message_put_text(reply, secret);
+    bool made = factor_make_secret(secret);
+    if (made) {
+        put_sealed(answerer, reply, about, secret);
+        message_put_text(reply, secret);
+    }
     sodium_memzero(secret, sizeof secret);
     free(about);
-    return !request->failed;
+    return made && !request->failed;
 }
 
 static bool factor_find_step(const struct answerer *answerer, struct message *request,

@@ -19,22 +19,24 @@ enum {
 
 static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
 
-/* Base32 of 5 bytes for each 8 characters, in small letters. */
-static void encode(char *text, const unsigned char *bytes, size_t count) {
-    for (size_t i = 0; i < count; i += 5) {
-        uint64_t five = 0;
-        for (size_t j = 0; j < 5; j++) five = five << 8 | bytes[i + j];
-        for (int shift = 35; shift >= 0; shift -= 5) *text++ = letters[five >> shift & 31];
-    }
-    *text = '\0';
+/* Base32 of random bytes that fill whole groups, so that there is no padding. False without
+ * memory. */
+static bool make_random(char *text, size_t size, size_t count) {
+    unsigned char bytes[SECRET_BYTES];
+    char *encoded = NULL;
+    size_t length = 0;
+    randombytes_buf(bytes, count);
+    bool made = oath_base32_encode((const char *)bytes, count, &encoded, &length) == OATH_OK &&
+                length < size;
+    if (made) memcpy(text, encoded, length + 1);
+    if (encoded) sodium_memzero(encoded, length);
+    free(encoded);
+    sodium_memzero(bytes, sizeof bytes);
+    return made;
 }
 
-void factor_make_secret(char secret[FACTOR_SECRET_SIZE]) {
-    unsigned char bytes[SECRET_BYTES];
-    randombytes_buf(bytes, sizeof bytes);
-    encode(secret, bytes, sizeof bytes);
-    for (char *at = secret; *at; at++) *at = (char)toupper((unsigned char)*at);
-    sodium_memzero(bytes, sizeof bytes);
+bool factor_make_secret(char secret[FACTOR_SECRET_SIZE]) {
+    return make_random(secret, FACTOR_SECRET_SIZE, SECRET_BYTES);
 }
 
 bool factor_is_code(const char *text) {
@@ -59,14 +61,12 @@ int64_t factor_step(const char *secret, const char *code, int64_t now_s) {
     return found;
 }
 
-void factor_make_recovery(char code[FACTOR_RECOVERY_SIZE]) {
-    unsigned char bytes[RECOVERY_BYTES];
-    char text[RECOVERY_BYTES / 5 * 8 + 1];
-    randombytes_buf(bytes, sizeof bytes);
-    encode(text, bytes, sizeof bytes);
-    factor_read_recovery(code, text);
-    sodium_memzero(bytes, sizeof bytes);
+bool factor_make_recovery(char code[FACTOR_RECOVERY_SIZE]) {
+    char text[FACTOR_RECOVERY_SIZE];
+    bool made = make_random(text, sizeof text, RECOVERY_BYTES);
+    if (made) factor_read_recovery(code, text);
     sodium_memzero(text, sizeof text);
+    return made;
 }
 
 bool factor_read_recovery(char code[FACTOR_RECOVERY_SIZE], const char *text) {

@@ -17,7 +17,8 @@ enum {
     FACTOR_RECOVERY_SIZE = 30, /* 120 bits in base32, in six groups, and the NUL */
 };
 
-void factor_make_secret(char secret[FACTOR_SECRET_SIZE]);
+/* False without memory. */
+bool factor_make_secret(char secret[FACTOR_SECRET_SIZE]);
 
 /* Whether a text has the form of a code of an app. */
 bool factor_is_code(const char *text);
@@ -26,7 +27,8 @@ bool factor_is_code(const char *text);
  * clocks differ. -1: of none. */
 int64_t factor_step(const char *secret, const char *code, int64_t now_s);
 
-void factor_make_recovery(char code[FACTOR_RECOVERY_SIZE]);
+/* False without memory. */
+bool factor_make_recovery(char code[FACTOR_RECOVERY_SIZE]);
 
 /* A recovery code as it was made: small letters, dashes, no blanks. False: the text is none. */
 bool factor_read_recovery(char code[FACTOR_RECOVERY_SIZE], const char *text);
