@@ -32,19 +32,6 @@ bool log_level_named(const char *name, enum log_level *level) {
     return false;
 }
 
-/* Replaces by '?' what could forge a line or move a terminal's cursor: control characters, C1 ones
- * (U+0080 to U+009F) among them, and what is not UTF-8. */
-static void clean(char *text, size_t length) {
-    unsigned char *bytes = (unsigned char *)text;
-    for (size_t i = 0; i < length;) {
-        size_t bytes_of = text_character(text + i, length - i);
-        bool control = bytes[i] < 0x20 || bytes[i] == 0x7f ||
-                       (bytes_of == 2 && bytes[i] == 0xc2 && bytes[i + 1] < 0xa0);
-        if (bytes_of == 0 || control) memset(bytes + i, '?', bytes_of == 0 ? 1 : bytes_of);
-        i += bytes_of == 0 ? 1 : bytes_of;
-    }
-}
-
 static size_t write_start(char *line, size_t size, enum log_level level, const char *part) {
     int64_t ms = ds_clock_wall_ns() / 1000000;
     time_t seconds = (time_t)(ms / 1000);
@@ -63,7 +50,7 @@ static void write_line(enum log_level level, const char *part, const char *forma
     if (wanted < 0) return;
     size_t room = sizeof line - length - 1;
     size_t text = (size_t)wanted < room ? (size_t)wanted : room;
-    clean(line + length, text);
+    text_make_seen(line + length, text); /* so that it can't forge a line or move a cursor */
     if ((size_t)wanted > room) memcpy(line + sizeof line - 4, "...", 3);
     length += text;
     line[length++] = '\n'; /* where the NUL stood */

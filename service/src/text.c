@@ -93,6 +93,43 @@ size_t text_character(const char *bytes, size_t left) {
     return length;
 }
 
+/* By the Unicode Character Database, version 15: Default_Ignorable_Code_Point, among them
+ * Bidi_Control, and the marks of annotations and of lines. */
+static const struct {
+    uint32_t first, last;
+} unseen[] = {
+    {0x00, 0x1F},     {0x7F, 0x9F},     {0xAD, 0xAD},       {0x34F, 0x34F},     {0x61C, 0x61C},
+    {0x115F, 0x1160}, {0x17B4, 0x17B5}, {0x180B, 0x180F},   {0x200B, 0x200F},   {0x2028, 0x202E},
+    {0x2060, 0x206F}, {0x3164, 0x3164}, {0xFDD0, 0xFDEF},   {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},
+    {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFB}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
+};
+
+size_t text_seen(const char *bytes, size_t left) {
+    const unsigned char *at = (const unsigned char *)bytes;
+    size_t length = text_character(bytes, left);
+    if (length == 0) return 0;
+    uint32_t character = length == 1 ? at[0] : at[0] & (0x7FU >> length);
+    for (size_t i = 1; i < length; i++) character = character << 6 | (at[i] & 0x3F);
+    if ((character & 0xFFFE) == 0xFFFE) return 0; /* the last two of each plane are none */
+    for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++)
+        if (character >= unseen[i].first && character <= unseen[i].last) return 0;
+    return length;
+}
+
+bool text_is_seen(const char *text) {
+    size_t left = strlen(text), size = 1;
+    for (; left > 0 && size > 0; text += size, left -= size) size = text_seen(text, left);
+    return size > 0;
+}
+
+void text_make_seen(char *text, size_t length) {
+    for (size_t i = 0, size; i < length; i += size) {
+        size = text_character(text + i, length - i);
+        if (size == 0) size = 1;
+        if (text_seen(text + i, length - i) == 0) memset(text + i, '?', size);
+    }
+}
+
 static void escape(struct text *text, unsigned char c) {
     switch (c) {
     case '"':

@@ -35,6 +35,14 @@ void text_json_bytes(struct text *text, const char *bytes, size_t length);
  * none (RFC 3629: no surrogates, no overlong forms). */
 size_t text_character(const char *at, size_t left);
 
+/* The length of the character at `at` where it is seen and leaves the text around it as it is: no
+ * control character, none that turns the direction of text, has no width or is never a character.
+ * 0 where it does not, or is not UTF-8. */
+size_t text_seen(const char *at, size_t left);
+bool text_is_seen(const char *text); /* of all of its characters */
+/* Puts '?' in place of each byte of what is not. */
+void text_make_seen(char *text, size_t length);
+
 /* The last byte; NUL where there is none, as where memory ran out. */
 char text_last(const struct text *text);
 

@@ -1,6 +1,10 @@
 // Building elements, icons, and small things that every page needs. Text from people or apps goes in
 // as text, never as markup.
 
+// What is not seen, or turns the direction of text, as a sign that something is there.
+const UNSEEN = /(?![\t\n\r])[\p{Cc}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\u2028\u2029\ufff9-\ufffb]/gu;
+const seen = (child) => (child instanceof Node ? child : String(child).replace(UNSEEN, '\ufffd'));
+
 export function el(tag, props = {}, ...children) {
   const node = document.createElement(tag);
   for (const [key, value] of Object.entries(props ?? {})) {
@@ -9,7 +13,7 @@ export function el(tag, props = {}, ...children) {
     else if (key === 'class') node.className = value;
     else node.setAttribute(key, value === true ? '' : value);
   }
-  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false).map(seen));
   return node;
 }
 export const $ = (selector, root = document) => root.querySelector(selector);

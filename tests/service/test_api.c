@@ -985,6 +985,50 @@ static void names_of_apps_are_plain(void **state) {
         400);
 }
 
+/* Of people, tokens, rules: what another name could look like. */
+static void names_have_no_characters_that_are_not_seen(void **state) {
+    (void)state;
+    static const struct {
+        enum http_method method;
+        const char *path, *body;
+    } calls[] = {
+        {HTTP_POST, "/api/v1/people", "{\"name\":\"an%sna\",\"role\":\"read\"}"},
+        {HTTP_POST, "/api/v1/tokens", "{\"name\":\"an%sna\",\"scope\":\"read\"}"},
+        {HTTP_PUT, "/api/v1/apps/shop/rules",
+         "{\"processes\":{\"web\":{\"rules\":[{\"name\":\"an%sna\",\"dynos\":{\"min\":1,\"max\":1}}"
+         "]"
+         "}}}"},
+    };
+    static const char *const unseen[] = {"\u202e",  "\u2066",  "\u200b",  "\u200d",
+                                         "\ufeff",  "\u00ad",  "\u3164",  "\\u202e",
+                                         "\\u200b", "\\u0007", "\\u009b", "\\udb40\\udc41"};
+    char body[400];
+    add_app("shop");
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        for (size_t j = 0; j < sizeof unseen / sizeof *unseen; j++) {
+            snprintf(body, sizeof body, calls[i].body, unseen[j]);
+            expect_status(json_call(&local, calls[i].method, calls[i].path, body), 400);
+            assert_non_null(strstr(text_of("detail"), "name"));
+        }
+        snprintf(body, sizeof body, calls[i].body, "é 😀 نا");
+        assert_true(json_call(&local, calls[i].method, calls[i].path, body) < 300);
+    }
+}
+
+static void nobody_is_called_as_the_audit_log_names_others(void **state) {
+    (void)state;
+    static const char *const names[] = {"command line", "Nobody", "token 3 (ci)",
+                                        "tom@shop.example (Heroku)", "12"};
+    char body[200];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(body, sizeof body, "{\"name\":\"%s\",\"role\":\"read\"}", names[i]);
+        expect_status(json_call(&local, HTTP_POST, "/api/v1/people", body), 400);
+    }
+    expect_status(
+        json_call(&local, HTTP_POST, "/api/v1/people", "{\"name\":\"tokenia\",\"role\":\"read\"}"),
+        201);
+}
+
 static void a_refused_call_leaves_nothing_behind(void **state) {
     (void)state;
     add_app("shop");
@@ -1089,6 +1133,8 @@ int main(void) {
         TEST(what_is_no_address_is_not_found),
         TEST(hostile_bodies_and_queries_get_a_sentence),
         TEST(names_of_apps_are_plain),
+        TEST(names_have_no_characters_that_are_not_seen),
+        TEST(nobody_is_called_as_the_audit_log_names_others),
         TEST(a_refused_call_leaves_nothing_behind),
         TEST(moments_are_read_as_people_write_them),
 #undef TEST

@@ -68,6 +68,29 @@ static void keeps_utf_8_and_replaces_what_is_not(void **state) {
     }
 }
 
+static void tells_what_is_seen_from_what_hides_or_turns_text(void **state) {
+    (void)state;
+    static const char *const seen[] = {"",     "anna b.", "é€😀", "Łukasz",
+                                       "анна", "あんな",  "آنا", "\U00010000"};
+    static const char *const unseen[] = {
+        "\n", "\x1B", "\x7F", "\xC2\x9B", "\u00AD", "\u034F", "\u061C", "\u115F", "\u180E",
+        "\u200B", "\u200D", "\u200E", "\u2028", "\u2029", "\u202A", "\u202E", "\u2060", "\u2066",
+        "\u2069", "\u3164", "\uFDD0", "\uFE0F", "\uFEFF", "\uFFA0", "\uFFF9", "\uFFFE", "\uFFFF",
+        "\U0001D173", "\U0001FFFE", "\U000E0001", "\U000E0041", "\U0010FFFF",
+        /* no UTF-8: cut off, overlong, a surrogate, above U+10FFFF */
+        "\xC3", "\xC0\x80", "\xC1\xA1", "\xE0\x80\xAF", "\xF0\x80\x80\xAF", "\xED\xA0\x80",
+        "\xF4\x90\x80\x80", "\xFF"};
+    for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) assert_true(text_is_seen(seen[i]));
+    for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "a%sb", unseen[i]);
+        if (text_is_seen(text) || text_is_seen(unseen[i])) fail_msg("number %zu is taken", i);
+        text_make_seen(text, strlen(text));
+        assert_true(text_is_seen(text));
+        assert_true(text[0] == 'a' && text[1] == '?' && text[strlen(text) - 1] == 'b');
+    }
+}
+
 static void writes_json_that_another_reader_takes_for_any_bytes(void **state) {
     (void)state;
     srand(1);
@@ -93,6 +116,7 @@ int main(void) {
         cmocka_unit_test(gives_an_empty_string_where_nothing_was_added),
         cmocka_unit_test(writes_json_strings_that_can_stand_in_html),
         cmocka_unit_test(keeps_utf_8_and_replaces_what_is_not),
+        cmocka_unit_test(tells_what_is_seen_from_what_hides_or_turns_text),
         cmocka_unit_test(writes_json_that_another_reader_takes_for_any_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,8 +24,7 @@ bool cli_table_lost(void) { return table_lost; }
 static char *harmless(const char *text) {
     char *copy = strdup(text);
     table_lost |= !copy;
-    for (char *at = copy; at && *at; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7F) *at = '?';
+    if (copy) text_make_seen(copy, strlen(copy));
     return copy;
 }
 

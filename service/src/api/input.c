@@ -180,6 +180,10 @@ static bool take_text(struct api_call *call, const struct field *field, const js
         return wrong(call, field, what);
     }
     if (!input_printable(text)) return wrong(call, field, "must not have control characters");
+    if (field->kind == FIELD_NAME && !text_is_seen(text))
+        return wrong(call, field,
+                     "must not have characters that are not seen, or that turn the "
+                     "direction of text");
     if (field->kind == FIELD_NAME && length > 0 && (text[0] == ' ' || text[length - 1] == ' '))
         return wrong(call, field, "must not begin or end with a blank");
     *(const char **)field->to = text;

@@ -10,7 +10,7 @@
 
 enum field_kind {
     FIELD_TEXT,    /* to: const char *; least, most: bytes; without control characters */
-    FIELD_NAME,    /* to: const char *; the same, not blank at either end */
+    FIELD_NAME,    /* the same; each character is seen (text_seen); no blank at its ends */
     FIELD_INTEGER, /* to: int64_t */
     FIELD_BOOL,    /* to: bool */
     FIELD_TIME,    /* to: int64_t; epoch seconds, or as input_time reads it */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "api/resources.h"
 #include "dynoscale.h"
@@ -283,11 +284,24 @@ void account_set_password(struct api_call *call) {
 
 static bool is_number(const char *text) { return *text && !text[strspn(text, "0123456789")]; }
 
+/* Whether the audit log names who is no person so, or who came by single sign-on. */
+static bool is_of_others(const char *name) {
+    static const char heroku[] = "(Heroku)";
+    size_t length = strlen(name), end = sizeof heroku - 1;
+    return strcasecmp(name, "command line") == 0 || strcasecmp(name, "nobody") == 0 ||
+           strncasecmp(name, "token ", 6) == 0 ||
+           (length >= end && strcasecmp(name + length - end, heroku) == 0);
+}
+
 /* A name is no number alone, so that a path can hold a name or an id. */
 static bool check_name(struct api_call *call, const char *name) {
-    if (!is_number(name)) return true;
-    api_problem(call, 400, "the field “name” must not be a number alone");
-    return false;
+    bool number = is_number(name);
+    if (number) api_problem(call, 400, "the field “name” must not be a number alone");
+    else if (is_of_others(name))
+        api_problem(call, 400,
+                    "the field “name”: “%s” would be taken for somebody else in the audit log",
+                    name);
+    return !api_failed(call);
 }
 
 /* ---- Links ----------------------------------------------------------------------------------- */

@@ -84,6 +84,20 @@ bool api_put_rules(struct api_call *call, const struct rule_set *before, struct 
     return !api_failed(call);
 }
 
+/* Of what is stored it is not asked, so that no rules cease to be read. */
+static bool names_are_seen(struct api_call *call, const struct rule_set *set) {
+    for (int i = 0; i < set->process_count; i++)
+        for (int j = 0; j < set->processes[i].rule_count; j++)
+            if (!text_is_seen(set->processes[i].rules[j].name)) {
+                api_problem(call, 400,
+                            "%s, rule %d, name: has characters that are not seen, or that turn the "
+                            "direction of text",
+                            set->processes[i].name, j + 1);
+                return false;
+            }
+    return true;
+}
+
 /* The rules in the body; NULL: the call is answered. */
 static struct rule_set *read_body(struct api_call *call, const char *zone) {
     char error[1024];
@@ -97,7 +111,9 @@ static struct rule_set *read_body(struct api_call *call, const char *zone) {
     }
     struct rule_set *set = api_read_rules(call->body, call->body_length, zone, error, sizeof error);
     if (!set) api_problem(call, 400, "%s", error);
-    return set;
+    if (!set || names_are_seen(call, set)) return set;
+    rule_free(set);
+    return NULL;
 }
 
 static void put_changed(struct api_call *call, int64_t version, const struct rule_set *before,

@@ -11,7 +11,6 @@
 #include "json_read.h"
 #include "log.h"
 #include "people/session.h"
-#include "rules/tree.h"
 #include "store/people.h"
 
 static const struct {
@@ -33,16 +32,6 @@ static const struct {
     {503, "Unavailable for now"},
 };
 
-/* What was sent may be quoted in a sentence, and a terminal is to show it. */
-static void make_printable(char *sentence) {
-    size_t length = strlen(sentence);
-    for (size_t i = 0, size; i < length; i += size) {
-        size = text_character(sentence + i, length - i);
-        if (size == 0) size = 1;
-        if (!tree_is_printable(sentence + i, size)) memset(sentence + i, '?', size);
-    }
-}
-
 void api_problem(struct api_call *call, int status, const char *format, ...) {
     char sentence[1600];
     const char *title = "Problem";
@@ -50,7 +39,8 @@ void api_problem(struct api_call *call, int status, const char *format, ...) {
     va_start(values, format);
     vsnprintf(sentence, sizeof sentence, format, values);
     va_end(values);
-    make_printable(sentence);
+    /* What was sent may be quoted in it, and a terminal is to show it. */
+    text_make_seen(sentence, strlen(sentence));
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
         if (titles[i].status == status) title = titles[i].title;
     call->status = status;
