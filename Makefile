@@ -426,7 +426,7 @@ soak-overload: build-service ## ten times the reports that the service can take,
 # Minutes: SECONDS_OF_KILLS=600 for ten of kills alone.
 test-machines: build-service $(NEWER) ## several services on one PostgreSQL: kills, failover, pgbouncer, stops, clocks
 	$(call install,test machines)
-	@TEST_NEWER=$(abspath $(NEWER)) $(PYTEST) -s tests/machines $(ONLY:%=-k '%')
+	@TEST_NEWER=$(abspath $(NEWER)) $(PYTEST) -s tests/machines $(if $(ONLY),-k '$(ONLY)')
 
 # The tests of Heroku wait for many ticks: they run beside all the others.
 SERVICE_HTTP = $(OWN_PROC) $(PYTEST) $(ONCE_MORE)
