@@ -208,6 +208,23 @@ def test_a_change_and_each_tick_are_streamed_to_who_may_see_the_app(serve: Start
     assert stream.end() and blind.end()
 
 
+def test_each_app_of_hundreds_is_streamed_and_the_api_answers_meanwhile(serve: Started) -> None:
+    """More apps than requests may wait for the API's threads."""
+    service = serve("--tick-s", "1")
+    token = run(service, "token", "add", "--scope", "admin").strip()
+    by, missing = {"Authorization": f"Bearer {token}"}, {f"app-{number}" for number in range(300)}
+    for name in missing:
+        body = json.dumps({"name": name}).encode()
+        added = service.request("POST", "/api/v1/apps", body, {**by, "Content-Type": "application/json"})
+        assert added.status == 201, added.text
+    stream, rest, deadline = event_stream(service, token), b"", time.monotonic() + PATIENCE
+    while missing:
+        assert time.monotonic() < deadline, f"no event of {len(missing)} apps"
+        assert service.get("/api/v1/apps/app-0", by).status == 200
+        *lines, rest = (rest + stream.socket.recv(65536)).split(b"\n")
+        missing -= {json.loads(line[6:])["name"] for line in lines if line.startswith(b"data: ")}
+
+
 def test_streams_are_for_who_is_signed_in(service: Service) -> None:
     assert service.get("/api/v1/events").status == 401
 

@@ -1,3 +1,4 @@
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +9,13 @@
 
 /*
  * A stream ends after some minutes, and the page opens a new one: so who may no longer see an app
- * does not for long. The event of an app is made once for all streams, on the pool.
+ * does not for long.
+ *
+ * The event of an app is made once for all streams, on the pool, of some apps at a time: so a tick
+ * of thousands of apps takes one place in the pool, and requests of the API take turns with it.
  */
 enum {
+    MADE_AT_ONCE = 8, /* apps: a stream's buffer has room for them */
     STREAM_MOST_MS = 5 * 60000,
     SWEEP_MS = 5000,
     STREAMS_MOST = 1000,
@@ -26,35 +31,79 @@ struct viewer {
     char who[128];
 };
 
-/* An app whose event is being made, so that changes meanwhile make one more and not many. */
+/* An app that changed. It is there once however often it did, and keeps its turn. */
+struct changed {
+    int64_t app; /* first: they are found by it */
+    struct changed *next;
+};
+
+/* Those whose events are being made. What changes meanwhile has another turn. */
 struct making {
-    struct making *next;
     struct pool_job job;
     struct loop_post post;
     struct events *events;
-    int64_t app;
-    bool again, made;
-    struct text event;
+    int count;
+    int64_t apps[MADE_AT_ONCE];
+    bool made[MADE_AT_ONCE];
+    struct text texts[MADE_AT_ONCE];
 };
 
 struct events {
     struct service *service;
     struct viewer *viewers;
     int viewer_count;
-    struct making *makings;
+    struct changed *first, **last;
+    void *by_app; /* a tree of those */
+    struct making making;
+    bool makes;
     struct loop_timer *sweep;
 };
 
 struct events *events_new(struct service *service) {
     struct events *events = calloc(1, sizeof *events);
-    if (events) events->service = service;
+    if (!events) return NULL;
+    events->service = service;
+    events->last = &events->first;
     return events;
+}
+
+/* ---- What changed -----------------------------------------------------------------------------
+ */
+
+static int by_app(const void *one, const void *other) {
+    int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
+    return (a > b) - (a < b);
+}
+
+static void add_changed(struct events *events, int64_t app) {
+    struct changed *changed = malloc(sizeof *changed);
+    if (!changed) return; /* the next tick makes one again */
+    *changed = (struct changed){.app = app};
+    struct changed **found = tsearch(changed, &events->by_app, by_app);
+    if (!found || *found != changed) { /* no memory, or it waits already */
+        free(changed);
+        return;
+    }
+    *events->last = changed;
+    events->last = &changed->next;
+}
+
+static int64_t take_changed(struct events *events) {
+    struct changed *changed = events->first;
+    int64_t app = changed->app;
+    events->first = changed->next;
+    if (!events->first) events->last = &events->first;
+    tdelete(changed, &events->by_app, by_app);
+    free(changed);
+    return app;
 }
 
 /* Streams have been closed, and told so, before. */
 void events_free(struct events *events) {
     if (!events) return;
     if (events->sweep) loop_cancel(events->sweep);
+    while (events->first) take_changed(events);
+    for (int i = 0; i < MADE_AT_ONCE; i++) text_free(&events->making.texts[i]);
     free(events);
 }
 
@@ -128,51 +177,56 @@ static void send_to_viewers(struct events *events, int64_t app, const char *even
     }
 }
 
-static void is_made(void *context) {
-    struct making *making = context, **at = &making->events->makings;
-    struct events *events = making->events;
-    if (making->made && !making->event.failed && making->event.bytes)
-        send_to_viewers(events, making->app, making->event.bytes);
-    while (*at != making) at = &(*at)->next;
-    *at = making->next;
-    bool again = making->again;
-    int64_t app = making->app;
-    text_free(&making->event);
-    free(making);
-    if (again) events_changed(events, app);
-}
-
-static void make(struct pool_job *job, struct store *store) {
-    struct making *making = (struct making *)(void *)((char *)job - offsetof(struct making, job));
-    making->made = api_event(&making->event, store, making->app, ds_clock_wall_ns() / 1000000000);
-    making->post.run = is_made;
-    making->post.context = making;
-    loop_post(making->events->service->loop, &making->post);
-}
-
 static bool anybody_sees(const struct events *events, int64_t app) {
     for (struct viewer *viewer = events->viewers; viewer; viewer = viewer->next)
         if (viewer->app == 0 || viewer->app == app) return true;
     return false;
 }
 
+static void make(struct pool_job *job, struct store *store) {
+    struct making *making = (struct making *)job;
+    int64_t now_s = ds_clock_wall_ns() / 1000000000;
+    for (int i = 0; i < making->count; i++) {
+        struct text *text = &making->texts[i];
+        text_clear(text);
+        making->made[i] = api_event(text, store, making->apps[i], now_s) && text->length > 0;
+    }
+    loop_post(making->events->service->loop, &making->post);
+}
+
+static void is_made(void *context);
+
+/* Where the pool is full, the next change begins it again. */
+static void make_next(struct events *events) {
+    struct making *making = &events->making;
+    if (events->makes || events->service->draining) return;
+    making->job.run = make;
+    making->post.run = is_made;
+    making->post.context = making;
+    making->events = events;
+    making->count = 0;
+    while (events->first && making->count < MADE_AT_ONCE) {
+        int64_t app = take_changed(events);
+        if (anybody_sees(events, app)) making->apps[making->count++] = app;
+    }
+    if (making->count == 0) return;
+    events->makes = pool_add(events->service->pool, &making->job);
+    for (int i = 0; i < making->count && !events->makes; i++) add_changed(events, making->apps[i]);
+}
+
+static void is_made(void *context) {
+    struct making *making = context;
+    struct events *events = making->events;
+    for (int i = 0; i < making->count; i++)
+        if (making->made[i]) send_to_viewers(events, making->apps[i], making->texts[i].bytes);
+    events->makes = false;
+    make_next(events);
+}
+
 void events_changed(struct events *events, int64_t app) {
     if (events->service->draining || !anybody_sees(events, app)) return;
-    for (struct making *making = events->makings; making; making = making->next)
-        if (making->app == app) {
-            making->again = true;
-            return;
-        }
-    struct making *making = calloc(1, sizeof *making);
-    if (!making) return; /* the next tick makes one again */
-    making->job.run = make;
-    making->events = events;
-    making->app = app;
-    making->next = events->makings;
-    events->makings = making;
-    if (pool_add(events->service->pool, &making->job)) return;
-    events->makings = making->next;
-    free(making);
+    add_changed(events, app);
+    make_next(events);
 }
 
 struct change {
