@@ -467,7 +467,7 @@ static void begin_pulled(struct control *control, struct app_state *app) {
 
 /* ---- All of them ---------------------------------------------------------------------------- */
 
-void act_begin(struct control *control, struct app_state *app) {
+static void act_begin(struct control *control, struct app_state *app) {
     if (app->busy || app->gone || !app->platform || control->standing_by) return;
     if (app->platform->pulled) {
         begin_pulled(control, app);
@@ -484,14 +484,13 @@ void act_begin(struct control *control, struct app_state *app) {
 }
 
 void act_read_soon(struct control *control, int64_t id) {
-    for (int i = 0; i < control->app_count; i++) {
-        struct app_state *app = control->apps[i];
-        for (int j = 0; app->id == id && j < app->process_count; j++)
-            if (!app->processes[j]->reading) app->processes[j]->next_read_ms = 0;
-    }
+    struct app_state *app = app_find(control, id);
+    for (int i = 0; app && i < app->process_count; i++)
+        if (!app->processes[i]->reading) app->processes[i]->next_read_ms = 0;
 }
 
 static void note_next(struct control *control, const struct app_state *app) {
+    if (app->busy || !app->platform || app->gone || control->standing_by) return;
     for (int i = 0; i < app->process_count; i++) {
         const struct process *process = app->processes[i];
         int64_t order_ms = process->next_ms > app->hold_ms ? process->next_ms : app->hold_ms;
@@ -502,12 +501,12 @@ static void note_next(struct control *control, const struct app_state *app) {
     }
 }
 
+void act_begin_one(struct control *control, struct app_state *app) {
+    act_begin(control, app);
+    note_next(control, app);
+}
+
 void act_begin_all(struct control *control) {
     control->next_scan_ms = INT64_MAX;
-    for (int i = 0; i < control->app_count; i++) {
-        struct app_state *app = control->apps[i];
-        act_begin(control, app);
-        bool waits = !app->busy && app->platform && !app->gone && !control->standing_by;
-        if (waits) note_next(control, app);
-    }
+    for (int i = 0; i < control->app_count; i++) act_begin_one(control, control->apps[i]);
 }

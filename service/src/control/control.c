@@ -55,7 +55,7 @@ static void take_call(struct control *control, struct call *call) {
     else if (call->answer.lost) lease_hold_app(control, call->app);
     for (struct call *one = call; one && one->verb == CALL_SET; one = one->also)
         act_called(control, one->process, one);
-    act_begin(control, call->app);
+    act_begin_one(control, call->app);
     call_free(call);
 }
 
@@ -64,7 +64,6 @@ static void take_inbox(struct control *control) {
     struct call *call = control->inbox;
     control->inbox = NULL;
     pthread_mutex_unlock(&control->lock_inbox);
-    if (call) control->next_scan_ms = 0;
     while (call) {
         struct call *next = call->next;
         take_call(control, call);

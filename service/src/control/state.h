@@ -250,7 +250,7 @@ void act_ordered(struct process *process);
 void act_called(struct control *control, struct process *process, const struct call *call);
 void act_read(struct control *control, struct process *process, const struct call *call);
 /* Begins the calls that are due for an app, or for all; notes when the next is. */
-void act_begin(struct control *control, struct app_state *app);
+void act_begin_one(struct control *control, struct app_state *app);
 void act_begin_all(struct control *control);
 /* A platform told of a change: what is due for the app's readings is due now. */
 void act_read_soon(struct control *control, int64_t app);
