@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import Started, with_files
 from dynoscaled import RULES, Command, report, wait_for, write_scale
+from processes import free_port
+from reports import add_app, counted, headers, post
 from service import Service
 
 # Up to a moment ahead: a window that begins at the end asked for is not in it.
@@ -31,6 +33,24 @@ def scaled(serve: Started, folder: Path) -> "tuple[Service, Command, str]":
     ledger = ("ledger", "shop", "web", "--changes")
     wait_for(lambda: "up 2 → 3" in command.done(*ledger), "a scaling")
     return service, command, url
+
+
+@with_files
+def test_what_is_answered_after_commands_have_used_the_data_outlives_a_kill(
+    serve: Started, tmp_path: Path
+) -> None:
+    """They read the file itself: the last one to close it removes its log, which it must not be."""
+    port = free_port()
+    service = serve(listen=f"127.0.0.1:{port}")
+    path, command = add_app(service), Command(service.data)
+    for number, line in enumerate((["backup", str(tmp_path / "copy")], ["doctor"], ["doctor"])):
+        command(*line)
+        rows = [(int(time.time()), 1, "web", "")]
+        assert post(port, path, rows, headers(f"{number:032x}")).status == 200
+        service.kill()
+        service.start()
+        assert counted(service) == number + 1, line
+    service.kill()
 
 
 @with_files

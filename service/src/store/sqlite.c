@@ -420,15 +420,16 @@ static bool looks_whole(struct sqlite_store *store) {
     return query_end(&query) && whole;
 }
 
-/* SQLite gives its other files the rights of this one. */
-static bool make_file(const char *path, int flags, char *error, size_t size) {
-    int file = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
-    if (file < 0) {
-        snprintf(error, size, "can't open the data %s: %s", path, strerror(errno));
-        return false;
-    }
-    close(file);
-    return true;
+/* SQLite gives its other files the rights of this one. One that is there is not opened: closing it
+ * would end SQLite's locks on it, which are of the process. Without them whoever else closes the
+ * data takes itself for the last, and removes the log that is in use here. */
+static bool make_file(const char *path, bool may_be_there, char *error, size_t size) {
+    int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file >= 0) close(file);
+    if (file >= 0 || (may_be_there && errno == EEXIST && access(path, R_OK | W_OK) == 0))
+        return true;
+    snprintf(error, size, "can't open the data %s: %s", path, strerror(errno));
+    return false;
 }
 
 /* A group of reports changes hundreds of pages, the same ones again and again. With room for them
@@ -477,8 +478,7 @@ struct store *sqlite_open(const char *folder, enum store_open how, char *error, 
         return NULL;
     }
     if (how == STORE_CREATE) {
-        if (!make_folder(folder, error, size) || !make_file(path, O_CREAT, error, size))
-            return NULL;
+        if (!make_folder(folder, error, size) || !make_file(path, true, error, size)) return NULL;
     } else if (stat(path, &found) != 0) {
         snprintf(error, size, "there is no data in %s (%s): `dynoscaled serve --data %s` makes it",
                  folder, strerror(errno), folder);
@@ -578,7 +578,7 @@ bool sqlite_backup(struct store *base, const char *file, char *error, size_t siz
         return false;
     }
     unlink(part); /* of a backup that was cut off */
-    if (!make_file(part, O_CREAT | O_EXCL, error, size)) return false;
+    if (!make_file(part, false, error, size)) return false;
     bool ok =
         copy_to((struct sqlite_store *)base, part, error, size) && is_whole(part, error, size);
     if (ok && rename(part, file) != 0) {
@@ -637,7 +637,7 @@ static bool restore_into(struct sqlite_store *backup, const char *path, char *er
     sqlite3 *to = NULL;
     int code = open_alone(path, &to);
     if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT) {
-        if (!set_aside(path) || !make_file(path, O_CREAT | O_EXCL, error, size)) {
+        if (!set_aside(path) || !make_file(path, false, error, size)) {
             snprintf(error, size, "can't set the damaged data %s aside: %s", path, strerror(errno));
             return false;
         }
@@ -667,7 +667,7 @@ bool store_restore(const char *file, const char *folder, bool replace, char *err
     }
     struct sqlite_store *backup = open_backup(file, error, size);
     if (!backup) return false;
-    bool ok = make_folder(folder, error, size) && make_file(path, O_CREAT, error, size) &&
+    bool ok = make_folder(folder, error, size) && make_file(path, true, error, size) &&
               restore_into(backup, path, error, size);
     if (!ok && !there) unlink(path);
     sqlite_close(&backup->base);
