@@ -7,13 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/resources.h"
+#include "api/account.h"
 #include "log.h"
-#include "people/password.h"
-#include "people/session.h"
 #include "store/people.h"
 
-enum { URI_SIZE = 1200, CODE_MOST = 60 };
+enum { URI_SIZE = 1200 };
 
 /* ---- Whether it is required ------------------------------------------------------------------ */
 
@@ -147,11 +145,7 @@ static bool find_self(struct api_call *call, struct person *person) {
 static bool read_current(struct api_call *call, struct person *person, const char **code) {
     const char *current = NULL;
     const struct field fields[] = {
-        {.name = "current",
-         .kind = FIELD_TEXT,
-         .needed = true,
-         .most = PASSWORD_LONGEST,
-         .to = &current},
+        PASSWORD_FIELD("current", &current),
         {.name = "code", .kind = FIELD_TEXT, .needed = code != NULL, .most = CODE_MOST, .to = code},
     };
     return find_self(call, person) && input_body(call, fields, code ? 2 : 1) &&

@@ -21,6 +21,8 @@ void apps_rotate_token(struct api_call *call);
 void processes_list(struct api_call *call);
 void processes_show(struct api_call *call);
 void processes_wanted(struct api_call *call);
+
+/* metrics.c */
 void metrics_show(struct api_call *call);
 
 /* ledger.c */
@@ -68,17 +70,21 @@ void channels_remove(struct api_call *call);
 void channels_test(struct api_call *call);
 void notices_list(struct api_call *call);
 
-/* people.c */
+/* account.c */
 void setup_show(struct api_call *call);
-void setup_link(struct api_call *call);
 void session_show(struct api_call *call);
 void session_sign_in(struct api_call *call);
 void session_sign_out(struct api_call *call);
 void sessions_list(struct api_call *call);
 void sessions_end(struct api_call *call);
 void account_set_password(struct api_call *call);
+
+/* links.c */
+void setup_link(struct api_call *call);
 void link_check(struct api_call *call);
 void link_use(struct api_call *call);
+
+/* people.c */
 void people_list(struct api_call *call);
 void people_add(struct api_call *call);
 void people_change(struct api_call *call);
@@ -87,19 +93,7 @@ void people_end_sessions(struct api_call *call);
 void people_link(struct api_call *call);
 void people_set_password(struct api_call *call);
 
-/* Of people.c, for factor.c. Each answers the call where it gives false. */
-bool account_is_person(struct api_call *call);
-bool account_password_is(struct api_call *call, const char *password);
-bool people_find(struct api_call *call, struct person *person);
-void answer_later(struct api_call *call, int64_t wait_s);
-
 /* factor.c */
-bool factor_is_required(struct store *store);
-/* `code` NULL: none was sent. Makes its own transaction. */
-enum sign_in factor_check(struct api_call *call, const struct person *person, const char *code,
-                          int64_t *wait_s);
-/* Answers by what factor_check said. */
-void factor_answer(struct api_call *call, enum sign_in said, int64_t wait_s);
 void factor_show(struct api_call *call);
 void factor_begin(struct api_call *call);
 void factor_confirm_own(struct api_call *call);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/account.h"
 #include "api/input.h"
 #include "api/resources.h"
 #include "json_read.h"
