@@ -1,49 +1,24 @@
 /*
  * What is happening, from the last tick of the ledger, the rules and what people ordered: of a
- * process, of an app, as the number for other scalers, and for Prometheus.
+ * process, of an app, and as the number for other scalers.
  */
+#include "api/status.h"
+
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/resources.h"
 #include "rules/week.h"
-#include "store/ledger.h"
 #include "store/series.h"
 
 /* Ticks come each ten seconds: after a minute without one, nobody decides. */
 enum { TICK_STALE_S = 60, REPORT_STALE_S = 180, LIVE_S = 15 * 60 };
 
-/* In the order in which they need somebody: what comes first is the app's state. */
-enum state {
-    STATE_TROUBLE,
-    STATE_STALE,
-    STATE_MAXIMUM,
-    STATE_WAITING,
-    STATE_PAUSED,
-    STATE_BOOSTED,
-    STATE_OK,
-    STATE_OFF,
-    STATE_NONE,
-};
 static const char *const state_names[] = {"trouble", "stale", "maximum", "waiting", "paused",
                                           "boosted", "ok",    "off",     "none"};
-
-struct status {
-    const struct rule_process *process;
-    const struct rule *rule; /* in force */
-    int rule_number;
-    int64_t rule_until_s; /* INT64_MAX: no end */
-    struct process_orders orders;
-    bool ticked;
-    struct ledger_tick tick;
-    int64_t age_s;    /* of the tick */
-    int64_t silent_s; /* where ticks know of no report any more, but there were some; else 0 */
-    bool came;        /* the last tick knew of no report, and one has come since */
-    enum state state;
-    char words[400];
-};
 
 /* ---- One process ----------------------------------------------------------------------------- */
 
@@ -54,9 +29,13 @@ static void put_span(char *text, size_t size, int64_t seconds) {
     else snprintf(text, size, "%" PRId64 " days", seconds / 86400);
 }
 
-/* Age of something at the tick, as of now. */
-static int64_t now_age(const struct status *status, int64_t age) {
-    return age < 0 ? -1 : age + status->age_s;
+__attribute__((format(printf, 3, 4))) static void
+say(struct status *status, enum status_state state, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(status->words, sizeof status->words, format, arguments);
+    va_end(arguments);
+    status->state = state;
 }
 
 static bool at_maximum(const struct status *status) {
@@ -64,52 +43,49 @@ static bool at_maximum(const struct status *status) {
     return now->ordered >= status->rule->max && now->value_ms > status->rule->up.threshold_ms;
 }
 
+/* Whether nothing is known of now: nobody decides, or no report comes. */
+static bool judge_silence(struct status *status) {
+    const struct situation *now = &status->tick.situation;
+    int64_t heard_age = status->ticked ? status_age(status, now->heard_age) : -1;
+    char span[32];
+    if (status->ticked && status->age_s > TICK_STALE_S) {
+        put_span(span, sizeof span, status->age_s);
+        say(status, STATE_STALE, "nothing has been decided for %s: does the service run?", span);
+    } else if (status->silent_s) {
+        put_span(span, sizeof span, status->silent_s);
+        say(status, STATE_STALE, "no report for %s", span);
+    } else if (heard_age < 0) {
+        say(status, STATE_WAITING,
+            status->came ? "reports have come, and are in the next decision"
+                         : "waiting for the first report");
+    } else if (heard_age > REPORT_STALE_S && !now->trouble[0]) {
+        put_span(span, sizeof span, heard_age);
+        say(status, STATE_STALE, "no report for %s", span);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void judge(struct status *status) {
     const struct situation *now = &status->tick.situation;
-    char span[32], *words = status->words;
-    size_t size = sizeof status->words;
-    int64_t heard_age = status->ticked ? now_age(status, now->heard_age) : -1;
-    put_span(span, sizeof span, heard_age);
-    if (status->ticked && status->age_s > TICK_STALE_S) {
-        status->state = STATE_STALE;
-        put_span(span, sizeof span, status->age_s);
-        snprintf(words, size, "nothing has been decided for %s: does the service run?", span);
-    } else if (status->silent_s) {
-        status->state = STATE_STALE;
-        put_span(span, sizeof span, status->silent_s);
-        snprintf(words, size, "no report for %s", span);
-    } else if (!status->ticked || heard_age < 0) {
-        status->state = STATE_WAITING;
-        snprintf(words, size,
-                 status->came ? "reports have come, and are in the next decision"
-                              : "waiting for the first report");
-    } else if (now->trouble[0]) {
-        status->state = STATE_TROUBLE;
-        snprintf(words, size, "%s", now->trouble);
-    } else if (heard_age > REPORT_STALE_S) {
-        status->state = STATE_STALE;
-        snprintf(words, size, "no report for %s", span);
-    } else if (!status->process->scaling) {
-        status->state = STATE_OFF;
-        snprintf(words, size, "off: decided and shown, not done");
-    } else if (status->orders.boost >= 0) {
-        status->state = STATE_BOOSTED;
-        snprintf(words, size, "boosted to %d by %s", status->orders.boost, status->orders.boost_by);
-    } else if (status->orders.paused) {
-        status->state = STATE_PAUSED;
-        snprintf(words, size, "%s paused by %s",
-                 status->orders.paused == 1 ? "scaling down is" : "scaling is",
-                 status->orders.paused_by);
-    } else if (at_maximum(status)) {
-        status->state = STATE_MAXIMUM;
-        snprintf(words, size, "at its maximum of %d", status->rule->max);
-    } else {
-        status->state = STATE_OK;
-        snprintf(words, size, "%s",
-                 status->tick.decision.action == DECISION_UP     ? "going up"
-                 : status->tick.decision.action == DECISION_DOWN ? "going down"
-                                                                 : "holding");
-    }
+    const struct process_orders *orders = &status->orders;
+    enum decision_action action = status->tick.decision.action;
+    if (judge_silence(status)) return;
+    if (now->trouble[0]) say(status, STATE_TROUBLE, "%s", now->trouble);
+    else if (!status->process->scaling) say(status, STATE_OFF, "off: decided and shown, not done");
+    else if (orders->boost >= 0)
+        say(status, STATE_BOOSTED, "boosted to %d by %s", orders->boost, orders->boost_by);
+    else if (orders->paused)
+        say(status, STATE_PAUSED, "%s paused by %s",
+            orders->paused == 1 ? "scaling down is" : "scaling is", orders->paused_by);
+    else if (at_maximum(status))
+        say(status, STATE_MAXIMUM, "at its maximum of %d", status->rule->max);
+    else
+        say(status, STATE_OK,
+            action == DECISION_UP     ? "going up"
+            : action == DECISION_DOWN ? "going down"
+                                      : "holding");
 }
 
 static void end_orders(struct process_orders *orders, int64_t now_s) {
@@ -143,9 +119,8 @@ static void find_silence(struct status *status, struct store *store, const struc
     if (!status->came) status->silent_s = now_s - newest.at_s;
 }
 
-static void find_status(struct status *status, struct store *store, const struct app *app,
-                        const struct rule_set *set, const struct rule_process *process,
-                        int64_t now_s) {
+void status_find(struct status *status, struct store *store, const struct app *app,
+                 const struct rule_set *set, const struct rule_process *process, int64_t now_s) {
     memset(status, 0, sizeof *status);
     status->process = process;
     status->rule_number = week_rule(process, set->zone, now_s);
@@ -180,7 +155,7 @@ static void put_dynos(struct text *text, const struct status *status) {
     text_put(text, ",\"limit\":");
     api_put_known(text, now->limit);
     text_put(text, ",\"read_age\":");
-    api_put_known(text, now_age(status, now->formation_age));
+    api_put_known(text, status_age(status, now->formation_age));
     text_char(text, '}');
 }
 
@@ -200,7 +175,7 @@ static void put_queue_time(struct text *text, const struct status *status) {
     text_put(text, ",\"queue\":");
     text_json(text, now->queue[0] ? now->queue : NULL);
     text_put(text, ",\"heard_age\":");
-    api_put_known(text, now_age(status, now->heard_age));
+    api_put_known(text, status_age(status, now->heard_age));
     text_char(text, '}');
 }
 
@@ -283,13 +258,13 @@ static void put_process(struct text *text, const struct status *status, struct s
 /* ---- An app ---------------------------------------------------------------------------------- */
 
 static void put_processes(struct text *text, struct store *store, const struct app *app,
-                          const struct rule_set *set, int64_t now_s, enum state *worst, char *words,
-                          size_t size) {
+                          const struct rule_set *set, int64_t now_s, enum status_state *worst,
+                          char *words, size_t size) {
     struct status status;
     text_char(text, '[');
     for (int i = 0; set && i < set->process_count; i++) {
         if (i > 0) text_char(text, ',');
-        find_status(&status, store, app, set, &set->processes[i], now_s);
+        status_find(&status, store, app, set, &set->processes[i], now_s);
         put_process(text, &status, store, app, set);
         if (status.state >= *worst) continue;
         *worst = status.state;
@@ -300,7 +275,7 @@ static void put_processes(struct text *text, struct store *store, const struct a
 
 void api_put_app(struct text *text, struct store *store, const struct app *app, int64_t now_s) {
     struct text processes = TEXT_EMPTY;
-    enum state worst = STATE_NONE;
+    enum status_state worst = STATE_NONE;
     char words[500] = "no rules yet";
     int64_t version = 0;
     char *kind = NULL, *settings = NULL;
@@ -338,7 +313,7 @@ bool api_event(struct text *text, struct store *store, int64_t app_id, int64_t n
 
 void processes_list(struct api_call *call) {
     call->packs = true;
-    enum state worst = STATE_NONE;
+    enum status_state worst = STATE_NONE;
     char words[500];
     if (!input_query(call, NULL, 0)) return;
     struct rule_set *set = api_rules(call->store, &call->app, 0, NULL, NULL);
@@ -355,7 +330,7 @@ void processes_show(struct api_call *call) {
     if (!input_query(call, NULL, 0)) return;
     const struct rule_process *process = api_process(call, &set);
     if (!process) return;
-    find_status(&status, call->store, &call->app, set, process, call->now_s);
+    status_find(&status, call->store, &call->app, set, process, call->now_s);
     put_process(&call->answer, &status, call->store, &call->app, set);
     rule_free(set);
 }
@@ -368,7 +343,7 @@ void processes_wanted(struct api_call *call) {
     if (!input_query(call, NULL, 0)) return;
     const struct rule_process *process = api_process(call, &set);
     if (!process) return;
-    find_status(&status, call->store, &call->app, set, process, call->now_s);
+    status_find(&status, call->store, &call->app, set, process, call->now_s);
     /* Where scaling is off, what is decided is shown and not done, by others neither. */
     int64_t wanted = !status.ticked     ? -1
                      : process->scaling ? status.tick.decision.to
@@ -386,91 +361,4 @@ void processes_wanted(struct api_call *call) {
         text_json(&call->answer, status.tick.decision.sentence);
         text_char(&call->answer, '}');
     }
-}
-
-/* ---- For Prometheus -------------------------------------------------------------------------- */
-
-static const char *const metrics[][2] = {
-    {"dynoscale_queue_time_ms", "The statistic of the rule in force over its window."},
-    {"dynoscale_dynos_ordered", "Dynos that the platform was last seen to be told to run."},
-    {"dynoscale_dynos_up", "Of these running, where the platform says so."},
-    {"dynoscale_dynos_wanted", "Dynos that there should be."},
-    {"dynoscale_dynos_min", "The least that the rule in force allows."},
-    {"dynoscale_dynos_max", "The most that the rule in force allows."},
-    {"dynoscale_scaling", "1: decisions are carried out; 0: they are shown."},
-    {"dynoscale_report_age_seconds", "Since the newest report."},
-    {"dynoscale_decision_age_seconds", "Since the last decision."},
-};
-enum { METRICS = sizeof metrics / sizeof *metrics };
-
-struct measuring {
-    struct api_call *call;
-    struct text lines[METRICS];
-};
-
-static int64_t metric(const struct status *status, size_t number) {
-    const struct situation *now = &status->tick.situation;
-    const int64_t values[METRICS] = {
-        now->value_ms,
-        now->ordered,
-        now->up,
-        status->tick.decision.to,
-        status->rule->min,
-        status->rule->max,
-        status->process->scaling,
-        now_age(status, now->heard_age),
-        status->age_s,
-    };
-    bool of_tick = number < 4 || number > 6;
-    return of_tick && !status->ticked ? -1 : values[number];
-}
-
-/* Names are of a few plain characters (a process type may have others: escaped as Prometheus asks
- * for). */
-static void put_label(struct text *text, const char *name, const char *value) {
-    text_format(text, "%s=\"", name);
-    for (; *value; value++) {
-        if (*value == '"' || *value == '\\') text_char(text, '\\');
-        text_char(text, *value);
-    }
-    text_char(text, '"');
-}
-
-static bool measure(void *context, const struct app *app) {
-    struct measuring *measuring = context;
-    struct api_call *call = measuring->call;
-    struct status status;
-    if (call->who.app && call->who.app != app->id) return true;
-    struct rule_set *set = api_rules(call->store, app, 0, NULL, NULL);
-    for (int i = 0; set && i < set->process_count; i++) {
-        find_status(&status, call->store, app, set, &set->processes[i], call->now_s);
-        for (size_t m = 0; m < METRICS; m++) {
-            int64_t value = metric(&status, m);
-            if (value < 0) continue;
-            text_format(&measuring->lines[m], "%s{", metrics[m][0]);
-            put_label(&measuring->lines[m], "app", app->name);
-            text_char(&measuring->lines[m], ',');
-            put_label(&measuring->lines[m], "process", status.process->name);
-            text_format(&measuring->lines[m], "} %" PRId64 "\n", value);
-        }
-    }
-    rule_free(set);
-    return true;
-}
-
-void metrics_show(struct api_call *call) {
-    struct measuring measuring = {.call = call};
-    if (!input_query(call, NULL, 0)) return;
-    if (!app_each(call->store, measure, &measuring)) api_store_failed(call);
-    for (size_t m = 0; m < METRICS; m++) {
-        struct text *lines = &measuring.lines[m];
-        if (!api_failed(call) && lines->length > 0) {
-            text_format(&call->answer, "# HELP %s %s\n# TYPE %s gauge\n", metrics[m][0],
-                        metrics[m][1], metrics[m][0]);
-            text_add(&call->answer, lines->bytes, lines->length);
-        }
-        if (lines->failed) call->answer.failed = true;
-        text_free(lines);
-    }
-    if (!api_failed(call)) call->type = "text/plain; version=0.0.4; charset=utf-8";
 }
