@@ -21,6 +21,7 @@
 #include "random.h"
 #include "report.h"
 #include "signals.h"
+#include "thread.h"
 #include "worker.h"
 
 enum { STAMP_REASONS = 4, FREE_TIMEOUT_MS = 2000, EXIT_TIMEOUT_MS = 2000 };
@@ -356,7 +357,7 @@ DS_COLD static void count_lost(dynoscale_agent *agent) {
 }
 
 void dynoscale_agent_prepare(dynoscale_agent *agent) {
-    if (agent && !atomic_load(&agent->worker) && make_worker(agent)) ds_worker_warm_up();
+    if (agent && !atomic_load(&agent->worker) && make_worker(agent)) ds_thread_warm_up();
 }
 
 static void record(dynoscale_agent *agent, int64_t now_ns, int64_t queue_time_ms) {

@@ -1,12 +1,10 @@
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* pthread_setname_np, pthread_timedjoin_np, MAP_ANONYMOUS, RTLD_DEFAULT */
+#define _GNU_SOURCE /* pthread_setname_np, pthread_timedjoin_np, MAP_ANONYMOUS */
 #endif
 #include "worker.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +17,7 @@
 #include "exit.h"
 #include "fork.h"
 #include "random.h"
+#include "thread.h"
 
 enum {
     DRAIN_EVERY_MS = 1000, /* while there are samples; the buffer holds 16,000 */
@@ -35,7 +34,6 @@ enum {
     START_AGAIN_MS = 1000,
     ALONE_TIMEOUT_MS = 2000,
     LOOK_AGAIN_MOST_MS = 1000, /* whether the thread is alone */
-    STACK_SIZE = 512 * 1024,   /* name lookup and TLS need up to 200 KiB; musl's default is less */
     DRAIN_WORDS = 512,
     JOBS_FALSE_FOR_MS =
         600 * 1000, /* without an answer: the process that reads the queues may have ended */
@@ -473,15 +471,13 @@ static void apply_exit_deadline(ds_worker *w) {
     w->retry_ms = DS_NEVER_MS;
 }
 
-bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
-    char reason[DS_ANSWER_REASON_SIZE];
-    /* Awake: nobody needs to wake the thread until `begin_wait` stores otherwise. */
-    atomic_store_explicit(&w->sleep_state, DS_AWAKE, memory_order_relaxed);
-    const ds_answer *answer = w->in_flight ? w->transport->poll(w->connection) : NULL;
-    if (answer) w->in_flight = false;
+/* What the thread does next. */
+typedef enum next_step { STEP_WAIT, STEP_SEND, STEP_END } next_step;
 
-    pthread_mutex_lock(&w->lock);
-    int64_t now = ds_clock_monotonic_ms();
+/* Takes in what came since the last turn, and decides. With the lock held. Returns the batch to
+ * send in *batch, or how long to wait in *wait_ms. */
+static next_step take_turn(ds_worker *w, int64_t now, const ds_answer *answer,
+                           const ds_batch **batch, int64_t *wait_ms) {
     bool moved = drain(w);
     take_signals(w, false);
     apply_exit_deadline(w);
@@ -492,30 +488,44 @@ bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
     schedule(w, now);
 
     bool nothing_left = !w->in_flight && !ds_batches_any(&w->batches);
-    bool over = is_stopping(w) && (nothing_left || now >= w->deadline_ms);
-    const ds_batch *next = w->in_flight ? NULL : ds_batches_oldest_due(&w->batches);
-    bool ready = next && (w->retry_ms == DS_NEVER_MS || now >= w->retry_ms);
-    if (!over && !ready) *wait_ms = w->in_flight ? POLL_MS : begin_wait(w, now, moved);
+    if (is_stopping(w) && (nothing_left || now >= w->deadline_ms)) return STEP_END;
+    *batch = w->in_flight ? NULL : ds_batches_oldest_due(&w->batches);
+    if (*batch && (w->retry_ms == DS_NEVER_MS || now >= w->retry_ms)) return STEP_SEND;
+    *wait_ms = w->in_flight ? POLL_MS : begin_wait(w, now, moved);
+    return STEP_WAIT;
+}
+
+static void send_batch(ds_worker *w, int64_t now, const ds_batch *batch) {
+    char reason[DS_ANSWER_REASON_SIZE];
+    if (begin(w, batch, reason)) return;
+    disconnect(w);
+    pthread_mutex_lock(&w->lock);
+    failed(w, now, reason, DS_ANSWER_NO_RETRY);
+    pthread_mutex_unlock(&w->lock);
+}
+
+bool ds_worker_step(ds_worker *w, int64_t *wait_ms) {
+    const ds_batch *batch = NULL;
+    /* Awake: nobody needs to wake the thread until `begin_wait` stores otherwise. */
+    atomic_store_explicit(&w->sleep_state, DS_AWAKE, memory_order_relaxed);
+    const ds_answer *answer = w->in_flight ? w->transport->poll(w->connection) : NULL;
+    if (answer) w->in_flight = false;
+
+    *wait_ms = 0;
+    pthread_mutex_lock(&w->lock);
+    int64_t now = ds_clock_monotonic_ms();
+    next_step next = take_turn(w, now, answer, &batch, wait_ms);
     pthread_mutex_unlock(&w->lock);
 
-    if (over || (!ready && !w->in_flight)) disconnect(w);
+    if (next == STEP_END || (next == STEP_WAIT && !w->in_flight)) disconnect(w);
     /* Only now: a waiting thread may fork at once, and a child can't use the connection. */
     if (atomic_exchange(&w->has_finished, false)) ds_wake_post(&w->progress);
-    if (over) {
-        pthread_mutex_lock(&w->lock);
-        finish(w);
-        pthread_mutex_unlock(&w->lock);
-        return false;
-    }
-    if (ready) {
-        *wait_ms = 0;
-        if (begin(w, next, reason)) return true;
-        disconnect(w);
-        pthread_mutex_lock(&w->lock);
-        failed(w, now, reason, DS_ANSWER_NO_RETRY);
-        pthread_mutex_unlock(&w->lock);
-    }
-    return true;
+    if (next == STEP_SEND) send_batch(w, now, batch);
+    if (next != STEP_END) return true;
+    pthread_mutex_lock(&w->lock);
+    finish(w);
+    pthread_mutex_unlock(&w->lock);
+    return false;
 }
 
 static uint64_t begin_stop(ds_worker *w, int64_t now, int64_t timeout_ms);
@@ -554,60 +564,12 @@ static void *run(void *context) {
 
 /* ---- Starting ----------------------------------------------------------------------------- */
 
-/* What the C library takes of a thread's stack: its bookkeeping, and the thread-local variables of
- * all libraries loaded at the start, which may be more than we need. glibc has a function that
- * tells it; other libraries add it themselves. */
-static size_t library_stack(const pthread_attr_t *attributes) {
-    static _Atomic(size_t) known;
-    size_t size = atomic_load(&known);
-    if (size > 0) return size;
-    size_t (*minimum)(const pthread_attr_t *);
-    *(void **)&minimum = dlsym(RTLD_DEFAULT, "__pthread_get_minstack");
-    size = minimum ? minimum(attributes) : 16 * 1024;
-    atomic_store(&known, size);
-    return size;
-}
-
-/* Returns 0 or an errno. All signals are blocked, which the new thread inherits: handlers belong to
- * the app and run on its threads, and a broken pipe must not end the process. */
-static int create_thread(pthread_t *thread, void *(*function)(void *), void *context) {
-    const size_t whole_pages = 64 * 1024;
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    if (pthread_attr_init(&attributes) != 0) return ENOMEM;
-    size_t size = STACK_SIZE + library_stack(&attributes) + whole_pages - 1;
-    pthread_attr_setstacksize(&attributes, size - size % whole_pages);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(thread, &attributes, function, context);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return error;
-}
-
 static int create_own_thread(ds_worker *w) {
     atomic_fetch_add(&w->references, 1);
-    int error = create_thread(&w->thread, run, w);
+    int error = ds_thread_create(&w->thread, run, w);
     if (error != 0) atomic_fetch_sub(&w->references, 1);
     atomic_store(&w->joinable, error == 0);
     return error;
-}
-
-static void *do_nothing(void *context) { return context; }
-
-/* Twice: the second thread gets the first one's stack, as the worker's will. For that the C library
- * calls functions that are looked up at their first call, in the tables of all loaded libraries. In
- * a forked process each table is a page fault. */
-void ds_worker_warm_up(void) {
-    pthread_t thread;
-    for (int i = 0; i < 2; i++)
-        if (create_thread(&thread, do_nothing, NULL) == 0) pthread_join(thread, NULL);
-}
-
-static const char *thread_remedy(int error) {
-    if (error == EAGAIN) return "raise the limit of threads or processes";
-    if (error == EPERM || error == ENOSYS) return "let the sandbox allow threads (clone3, clone)";
-    return "give the process more memory";
 }
 
 /* With the lock held. */
@@ -625,7 +587,7 @@ static void start(ds_worker *w) {
     if (w->counters[DYNOSCALE_COUNTER_THREAD_FAILURES] == 0)
         ds_events_add(&w->events, DYNOSCALE_LEVEL_WARN,
                       "the system refused a thread (%s), so nothing is sent: %s; trying again",
-                      strerror(error), thread_remedy(error));
+                      strerror(error), ds_thread_remedy(error));
     count(w, DYNOSCALE_COUNTER_THREAD_FAILURES, 1);
 }
 

@@ -112,10 +112,6 @@ void ds_worker_release(ds_worker *worker);
  * changed. */
 void ds_worker_unmap(ds_worker *worker);
 
-/* Starts and ends a thread like the worker's that does nothing, so that the system and the C
- * library have at hand what the worker's needs, a stack for instance. */
-void ds_worker_warm_up(void);
-
 /* Wakes the thread if it runs: it ends once it is alone (alone.h). */
 void ds_worker_look_around(ds_worker *worker);
 
