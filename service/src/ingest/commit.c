@@ -19,10 +19,10 @@ enum {
     CALL_MS = 1000,
     FIRST_PLACES = 256,
     FORGET_SERIES_MS = 3600 * 1000,
-    LEAST_GROUP = 32, /* a group is no smaller than this part of the largest */
+    LEAST_GROUP = 32, /* a group is never smaller than this part of the largest */
 };
 
-/* Numbers of series that were looked up. */
+/* Numbers of series, cached. */
 struct known_series {
     char *source;
     int64_t app, number;
@@ -33,26 +33,26 @@ struct commit {
     struct commit_settings settings;
     struct live *live;
     struct store *store;
-    int64_t number; /* of the next report or part */
+    int64_t number; /* of the next report or part in the store */
     bool shared;
-    bool failing; /* the last transaction failed, and that was logged */
-    bool behind;  /* for want of memory the live windows lack what is in the store */
+    bool failing; /* the last transaction failed, and that is in the log */
+    bool behind;  /* memory ran out: the live windows lack something that is in the store */
 
     struct known_series *known;
     size_t known_places, known_count;
     int64_t known_since_ms;
     size_t group_bytes; /* of the next transaction, at most */
 
-    struct tally *tally; /* empty: puts parts in order */
+    struct tally *tally; /* empty between uses: puts parts in order */
 
     atomic_ullong count, failed_count;
 
     pthread_t thread;
-    pthread_mutex_t lock; /* of all below */
+    pthread_mutex_t lock; /* of everything below */
     pthread_cond_t wake;
     struct waiting *waiting;
     bool call, urgent, stop;
-    struct timespec next_at; /* before it no group's transaction begins */
+    struct timespec next_at; /* the earliest moment for the next transaction */
     struct timespec called_at;
 };
 
@@ -93,7 +93,7 @@ static bool more_places(struct commit *commit) {
     return true;
 }
 
-/* As series_number. */
+/* As series_number, but cached. */
 static int64_t number_of(struct commit *commit, int64_t app, const char *source,
                          enum signal signal) {
     if (!more_places(commit)) return -1;
@@ -125,7 +125,7 @@ static bool note_series(void *context, int64_t app, int64_t series, const char *
     return true;
 }
 
-/* Each question takes a round trip to a store that is shared, so all are asked in one. */
+/* In a shared store each query takes a round trip, so all numbers are asked for in one. */
 static void know_series(struct commit *commit) {
     forget_series(commit);
     if (commit->shared) series_every(commit->store, note_series, commit);
@@ -158,7 +158,7 @@ static int64_t part_count_of(const struct report *report) {
     return count;
 }
 
-/* Its number and those of its parts, and its key. */
+/* Writes a report's number, its parts' numbers and its key. */
 static bool note_report(struct commit *commit, struct commit_item *item) {
     const struct report *report = &item->report;
     item->number = commit->number;
@@ -248,7 +248,8 @@ static bool fill_live(struct commit *commit, struct live *live) {
            filling.complete;
 }
 
-/* Rules must not go by windows that lack what was reported: not knowing would look like no wait. */
+/* Fills the live windows from the store again: rules must not use windows that lack reports, which
+ * would look like no wait. */
 static void catch_up(struct commit *commit) {
     struct live *live = live_new();
     bool filled = live && fill_live(commit, live);
@@ -275,10 +276,11 @@ static void commit_all(struct commit *commit, struct commit_item *first) {
     bool ok = store_all(commit, first);
     atomic_fetch_add(ok ? &commit->count : &commit->failed_count, 1);
     log_change(commit, ok);
-    /* Series that were made are gone with the transaction. */
+    /* Series made in the transaction were undone with it. */
     if (!ok) forget_series(commit);
     for (struct commit_item *item = first; item; item = item->next) {
-        if (ok && !commit->shared) show_live(commit, item); /* else: ingest/follow.h */
+        if (ok && !commit->shared)
+            show_live(commit, item); /* a shared store is followed instead: ingest/follow.h */
         else if (!ok) item->result = COMMIT_FAILED;
     }
     if (commit->behind) catch_up(commit);
@@ -308,7 +310,7 @@ static bool is_over(struct timespec when) {
     return now.tv_sec > when.tv_sec || (now.tv_sec == when.tv_sec && now.tv_nsec >= when.tv_nsec);
 }
 
-/* Waits, with the lock held, until there is something to do now. */
+/* Waits, with the lock held, until there is something to do. */
 static void wait_for_work(struct commit *commit) {
     while (!commit->stop) {
         struct timespec due = {0};
@@ -334,8 +336,8 @@ static bool take_call(struct commit *commit) {
     return true;
 }
 
-/* What a byte costs depends on how many series it is of, and on the disk: under a flood a report
- * waits for about one group, so groups that take longer than they should become smaller. */
+/* How long a byte takes depends on the number of series and on the disk. In a flood a report waits
+ * for about one group, so groups that take too long get smaller. */
 static void adapt_group(struct commit *commit, int64_t took_ms) {
     int most_ms = commit->settings.group_ms;
     if (most_ms <= 0) return;

@@ -1,8 +1,8 @@
 /*
- * A receiver numbers its reports and their parts in one sequence and commits them in its order, so
- * what was read of it is known by one number. Reports are read some at a time, with their parts,
- * and of all receivers together, since a dyno's reports may go to any of them and are looked at in
- * the order of their arrival.
+ * Each receiver numbers its reports and parts in one sequence and commits them in that order, so
+ * one number says how far it has been read. A reading takes some reports with their parts, and of
+ * all receivers together: a dyno's reports may go to any receiver, and are processed in the order
+ * in which they arrived.
  */
 #define _GNU_SOURCE /* strdup */
 #include "ingest/follow.h"
@@ -18,14 +18,14 @@
 enum { LIVE_S = 15 * 60, REPORTS_AT_ONCE = 5000, RECEIVERS = 256 };
 
 struct receiver {
-    int64_t next; /* the number from which on nothing was read */
-    int64_t end;  /* that of the receiver after it */
-    bool seen;    /* in this reading */
+    int64_t next; /* the first number that was not read yet */
+    int64_t end;  /* the same of the next receiver */
+    bool seen;    /* in this pass */
 };
 
 struct heard {
     int64_t app, number;
-    struct report report; /* its dyno, its moment, its series of requests */
+    struct report report; /* with its dyno, time and series of requests */
 };
 
 struct follow {
@@ -34,7 +34,7 @@ struct follow {
     size_t receiver_count;
     struct heard *heard;
     size_t heard_count, heard_room;
-    bool lost; /* memory ran out: the live windows lack something of what was read */
+    bool lost; /* memory ran out: the live windows lack something that was read */
 };
 
 struct follow *follow_new(struct live *live) {
@@ -67,14 +67,14 @@ static bool note_receiver(void *context, int64_t number) {
         receiver->seen = true;
         return true;
     }
-    if (follow->receiver_count == RECEIVERS) return true; /* as many did not start in an hour */
+    if (follow->receiver_count == RECEIVERS) return true; /* more receivers than start in an hour */
     int64_t begin = receiver_of(number) << SERIES_NUMBER_BITS;
     follow->receivers[follow->receiver_count++] = (struct receiver){
         .next = begin, .end = begin + ((int64_t)1 << SERIES_NUMBER_BITS), .seen = true};
     return true;
 }
 
-/* Those of which nothing is left in the store are forgotten. */
+/* Finds the receivers; forgets those of which the store has nothing left. */
 static bool find_receivers(struct follow *follow, struct store *store, int64_t from_s) {
     for (size_t i = 0; i < follow->receiver_count; i++) follow->receivers[i].seen = false;
     if (!series_each_receiver(store, from_s, note_receiver, follow)) return false;
@@ -120,7 +120,8 @@ static struct heard *heard_before(struct follow *follow, int64_t number) {
     return low > 0 ? &follow->heard[low - 1] : NULL;
 }
 
-/* Requests' waits and times are looked at by the dyno too: live_report. Gives the part away. */
+/* Keeps parts of requests' waits and times, which live_report also counts by dyno. Takes the part
+ * over. */
 static bool keep_part(struct heard *heard, const char *source, enum signal signal,
                       struct part part) {
     struct report *report = &heard->report;
@@ -168,7 +169,7 @@ static bool take_part(void *context, const struct series_part *stored) {
     return true;
 }
 
-/* At most REPORTS_AT_ONCE of a receiver, with all of their parts; *more: there are others. */
+/* Reads at most REPORTS_AT_ONCE of a receiver, with all their parts; *more: it has more. */
 static bool read_receiver(struct follow *follow, struct store *store, struct receiver *receiver,
                           int64_t from_s, bool *more) {
     size_t before = follow->heard_count;
@@ -178,14 +179,14 @@ static bool read_receiver(struct follow *follow, struct store *store, struct rec
     size_t count = follow->heard_count - before;
     if (count == 0) return true;
     int64_t to = receiver->end;
-    if (count == REPORTS_AT_ONCE) { /* the parts of the last one may go on: it is read again */
+    if (count == REPORTS_AT_ONCE) { /* the last report's parts may go on: it is read again */
         to = follow->heard[--follow->heard_count].number;
         report_free(&follow->heard[follow->heard_count].report);
         *more = true;
     }
     int64_t last = follow->heard[follow->heard_count - 1].number;
     int64_t next = to == receiver->end ? last + 1 : to;
-    /* heard is in order: receivers are read by their numbers. */
+    /* `heard` is in order, because receivers are read by their numbers. */
     if (!series_new_parts(store, receiver->next, to, from_s - PART_SECONDS, take_part, follow))
         return false;
     receiver->next = next;
@@ -224,7 +225,7 @@ static bool read_some(struct follow *follow, struct store *store, int64_t from_s
     return ok;
 }
 
-/* All of the last 15 minutes is read again the next time. */
+/* The next pass reads the last 15 minutes again. */
 static void begin_anew(struct follow *follow) {
     log_line(LOG_ERROR, "ingest", "there was no memory for what was reported: it is read again");
     live_forget_all(follow->live);

@@ -1,6 +1,6 @@
 /*
- * The loop's side: requests become reports, which the commit's thread makes durable; then they are
- * answered here.
+ * The loop's side: turns requests into reports, which the commit's thread makes durable, and
+ * answers them afterwards.
  */
 #define _GNU_SOURCE /* strdup */
 #include "ingest/ingest.h"
@@ -19,9 +19,9 @@
 
 enum {
     HEARTBEAT_S = 20,
-    UNKNOWN = 1000, /* requests with unknown tokens that wait for a look into the store */
+    UNKNOWN = 1000, /* requests with unknown tokens that may wait for a look into the store */
     ANSWER_SIZE = 512,
-    GROUP_BYTES = 2 << 20, /* of a transaction: some hundred reports, tens of ms */
+    GROUP_BYTES = 2 << 20, /* of a transaction: a few hundred reports, tens of ms */
     GROUP_MS = 100,
 };
 
@@ -29,33 +29,33 @@ static const char retry_later[] = "Retry-After: 5\r\n";
 
 /* A request that waits for the commit, or for its token to be looked up. */
 struct pending {
-    struct commit_item item; /* first: the commit knows only this */
+    struct commit_item item; /* first: the commit only knows this member */
     struct ingest *ingest;
     struct http_request *request;
-    struct loop_post post; /* of the first of a group */
-    char *token;           /* while it is looked up */
+    struct loop_post post; /* used of the first report of a group */
+    char *token;           /* while it is being looked up */
     size_t bytes;          /* of its body, the same */
-    uint64_t reading;      /* the last reading of tokens that had begun when it came */
+    uint64_t reading;      /* the last reading of tokens that had begun when the request came */
 };
 
 struct ingest {
     struct loop *loop;
     struct live *live;
     struct commit *commit;
-    char answers[2][ANSWER_SIZE]; /* 1: to dynos that are to read job queues */
+    char answers[2][ANSWER_SIZE]; /* 1: to dynos that should read job queues */
     size_t answer_lengths[2];
     bool ending;
 
-    /* Of the loop's thread. */
+    /* Used only by the loop's thread. */
     struct tokens *tokens;
     struct readers *readers;
-    struct pending *unknown; /* tokens that are looked up */
+    struct pending *unknown; /* requests whose tokens are being looked up */
     size_t unknown_count, unknown_bytes, most_unknown_bytes;
     uint64_t reports, repeated, refused, overloaded, rows, rows_refused;
 
-    pthread_mutex_t lock; /* of what follows */
+    pthread_mutex_t lock; /* of everything below */
     uint64_t reading;     /* readings of the tokens that have begun */
-    struct tokens *fresh; /* read, and not yet in use */
+    struct tokens *fresh; /* newly read, not yet in use */
     uint64_t fresh_reading;
     bool fresh_posted, reading_failed;
     struct loop_post fresh_post;
@@ -149,7 +149,7 @@ static void answer_group(void *context) {
     }
 }
 
-/* On the commit's thread. */
+/* Runs on the commit's thread. */
 static void committed(void *context, struct commit_item *first) {
     struct ingest *ingest = context;
     struct pending *pending = (struct pending *)first;
@@ -159,7 +159,7 @@ static void committed(void *context, struct commit_item *first) {
 
 /* ---- Reports ------------------------------------------------------------------------------- */
 
-/* The agents send the dyno under two names; proxies may write hyphens for underscores. */
+/* Agents send the dyno in one of two headers; proxies may replace underscores by hyphens. */
 static const char *dyno_header(const struct http_request *request) {
     static const char *const names[] = {"X_DYNO", "HTTP_X_DYNO", "X-Dyno", "Http-X-Dyno"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -196,8 +196,8 @@ static void commit_pending(struct ingest *ingest, struct pending *pending, size_
 
 static int64_t now_s(void) { return store_wall_ns() / 1000000000; }
 
-/* A report of an app that is known. One for which there is no room is not even read: of ten times
- * as many as can be taken, nine must cost little. */
+/* Takes the report of a known app. If there is no room, the body is not even read: under ten times
+ * the possible load, refusing must be cheap. */
 static void take_report(struct ingest *ingest, struct http_request *request, int64_t app) {
     size_t length;
     const char *body = http_body(request, &length);
@@ -215,7 +215,7 @@ static void take_report(struct ingest *ingest, struct http_request *request, int
         commit_pending(ingest, pending, length);
         return;
     case REPORT_HEARTBEAT:
-        /* The doctor sends the same, from a dyno that never reported. */
+        /* The doctor sends an empty report too, but from a dyno that never reported. */
         if (live_knows(ingest->live, app, pending->item.report.dyno)) {
             commit_pending(ingest, pending, length);
             return;
@@ -238,14 +238,15 @@ static void take_report(struct ingest *ingest, struct http_request *request, int
 
 /* ---- Tokens -------------------------------------------------------------------------------- */
 
-/* Strangers who send many take little of the room for bodies, most of which is the apps'. */
+/* Requests with unknown tokens get a small part of the room for bodies; most of it is for the
+ * apps. */
 static bool room_for_unknown(const struct ingest *ingest, size_t bytes) {
     return ingest->unknown_count < UNKNOWN &&
            ingest->unknown_bytes + bytes <= ingest->most_unknown_bytes;
 }
 
-/* A token may have been made a moment ago, by another process too: it is unknown only when it is
- * not in the store. */
+/* A token may have been made a moment ago, even by another process, so it is unknown only if the
+ * store does not have it. */
 static void look_up(struct ingest *ingest, struct http_request *request, const char *token) {
     size_t bytes;
     http_body(request, &bytes);
@@ -277,7 +278,7 @@ static void resolve(struct ingest *ingest, struct pending *pending, bool failed)
     else take_report(ingest, request, app);
 }
 
-/* On the loop: tokens were read. */
+/* Runs on the loop after tokens were read. */
 static void use_fresh(void *context) {
     struct ingest *ingest = context;
     pthread_mutex_lock(&ingest->lock);
@@ -307,7 +308,7 @@ static void use_fresh(void *context) {
     if (ingest->unknown) commit_call(ingest->commit, false);
 }
 
-/* On the commit's thread. */
+/* Runs on the commit's thread. */
 static void read_tokens(void *context, struct store *store) {
     struct ingest *ingest = context;
     pthread_mutex_lock(&ingest->lock);
@@ -366,7 +367,7 @@ struct ingest *ingest_new(struct loop *loop, struct live *live,
     };
     ingest->commit = commit_new(live, &commit, error, size);
     if (ingest->commit) return ingest;
-    /* The tokens may have been read and posted. */
+    /* Tokens may have been read and posted. */
     loop_run_posts(loop);
     tokens_free(ingest->tokens);
     readers_free(ingest->readers);
@@ -379,7 +380,7 @@ void ingest_free(struct ingest *ingest) {
     if (!ingest) return;
     ingest->ending = true;
     commit_end(ingest->commit);
-    /* No request is left without an answer. */
+    /* Answers the requests that still wait. */
     for (struct pending *pending = ingest->unknown, *next; pending; pending = next) {
         next = (struct pending *)pending->item.next;
         answer_busy(ingest, pending->request);

@@ -2,7 +2,8 @@
 
 #include <stdbool.h>
 
-/* Jobs that came until a moment, counted from the oldest that the first reading saw. */
+/* The number of jobs that had come by each moment, counted from the oldest that the first reading
+ * saw. */
 struct curve {
     struct {
         double at_s, jobs;
@@ -15,7 +16,7 @@ static void add_point(struct curve *curve, double at_s, double jobs) {
     curve->points[curve->count++].jobs = jobs;
 }
 
-/* Those that came between two points came evenly. */
+/* Between two points, jobs are taken to come evenly. */
 static double came_until(const struct curve *curve, double at_s) {
     int i = 0;
     while (i < curve->count && curve->points[i].at_s < at_s) i++;
@@ -32,11 +33,12 @@ static double oldest_at(const struct jobs_reading *reading) {
 
 struct count {
     double came, begun;
-    bool seen; /* jobs waited all the time since the reading before */
+    bool seen; /* jobs waited all the time since the previous reading */
 };
 
-/* The jobs that began are those that came before the oldest one did. Several may have come at once:
- * then the oldest one's moment stands still, and what began is what is missing. */
+/* The jobs that have begun are those that came before the oldest one that still waits. If several
+ * came at the same moment, the oldest one's age shows nothing while they begin: then the jobs that
+ * are missing have begun. */
 static struct count count_at(struct curve *curve, const struct jobs_reading *reading,
                              const struct jobs_reading *before, struct count last) {
     double oldest = oldest_at(reading), waiting = (double)reading->waiting;

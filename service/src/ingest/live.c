@@ -1,8 +1,4 @@
-/*
- * For each app a list of series, for each series its cells of ten seconds in order of time. A cell
- * is a list of stored parts, one behind the other: a report's part is added at the end, and reading
- * adds them up. Where there are many, they are merged into one.
- */
+/* For each app a list of series, each with its cells, and a list of dynos. */
 #define _GNU_SOURCE /* strdup */
 #include "ingest/live.h"
 
@@ -10,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/jobs.h"
+#include "array.h"
+#include "ingest/cells.h"
+#include "ingest/readings.h"
 #include "ingest/report.h"
 #include "ingest/seconds.h"
 #include "ingest/signal.h"
@@ -18,25 +16,15 @@
 
 enum {
     KEPT_S = 15 * 60,
-    DYNOS = 5000, /* of an app: more names are made up by somebody */
+    DYNOS = 5000, /* of an app: with more, somebody makes up names */
     FIRST_PLACES = 64,
-    MERGED_PARTS = 16,      /* so many parts of a cell are merged, */
-    MERGED_BYTES = 1 << 16, /* or parts of so many bytes behind the first one */
-    LENGTH_SIZE = sizeof(uint32_t),
-};
-
-struct cell {
-    int64_t start_s;
-    uint8_t *bytes; /* of each part the length as a uint32_t, and its stored form */
-    uint32_t length, parts;
 };
 
 struct live_series {
     char *source;
     size_t source_length;
     enum signal signal;
-    uint32_t count, room;
-    struct cell *cells;
+    struct cells cells;
 };
 
 struct dyno {
@@ -50,14 +38,14 @@ struct live_app {
     size_t series_count, series_room, dyno_count, dyno_room;
     struct live_series *series;
     struct dyno *dynos;
-    struct seconds *seconds; /* NULL: the automatic method does not scale it */
+    struct seconds *seconds; /* NULL: the app is not scaled by the automatic method */
     int64_t seconds_until_s, goal_ms;
 };
 
 struct live {
-    pthread_mutex_t lock; /* of all that follows */
+    pthread_mutex_t lock; /* of everything below */
     size_t place_count, app_count;
-    struct live_app **places; /* by the app's id; NULL: free */
+    struct live_app **places; /* a hash table by the app's id, open addressing; NULL: free */
     struct tally *tally;
     struct sketch sketch;
 };
@@ -73,13 +61,8 @@ struct live *live_new(void) {
     return live;
 }
 
-static void free_cells(struct live_series *series, uint32_t from, uint32_t end) {
-    for (uint32_t i = from; i < end; i++) free(series->cells[i].bytes);
-}
-
 static void free_series(struct live_series *series) {
-    free_cells(series, 0, series->count);
-    free(series->cells);
+    cells_free(&series->cells);
     free(series->source);
 }
 
@@ -100,15 +83,6 @@ void live_free(struct live *live) {
     free(live->tally);
     pthread_mutex_destroy(&live->lock);
     free(live);
-}
-
-/* An array with room for one item more; NULL without memory, and then the old one stays. */
-static void *grown(void *array, size_t *room, size_t count, size_t size) {
-    if (count < *room) return array;
-    size_t more = *room ? *room * 2 : 4;
-    void *grown = realloc(array, more * size);
-    if (grown) *room = more;
-    return grown;
 }
 
 /* ---- Apps ---------------------------------------------------------------------------------- */
@@ -151,7 +125,7 @@ static struct live_app *make_app(struct live *live, int64_t id) {
     return app;
 }
 
-/* Those that were put behind a place that is free now are put where they are found. */
+/* After a removal: moves the apps behind the freed place to where a search finds them. */
 static void put_again(struct live *live, size_t place) {
     for (;;) {
         place = (place + 1) & (live->place_count - 1);
@@ -196,7 +170,8 @@ static struct live_series *make_series(struct live_app *app, const char *source,
             memcmp(series->source, source, length) == 0)
             return series;
     }
-    void *array = grown(app->series, &app->series_room, app->series_count, sizeof *app->series);
+    void *array =
+        array_grown(app->series, &app->series_room, app->series_count + 1, sizeof *app->series);
     char *name = strdup(source);
     if (array) app->series = array;
     if (!array || !name) {
@@ -208,79 +183,6 @@ static struct live_series *make_series(struct live_app *app, const char *source,
     return series;
 }
 
-/* The first cell that begins at or after a moment; `count`: none. */
-static uint32_t cell_from(const struct live_series *series, int64_t start_s) {
-    uint32_t low = 0, high = series->count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (series->cells[middle].start_s < start_s) low = middle + 1;
-        else high = middle;
-    }
-    return low;
-}
-
-static struct cell *make_cell(struct live_series *series, int64_t start_s) {
-    uint32_t at = cell_from(series, start_s);
-    if (at < series->count && series->cells[at].start_s == start_s) return &series->cells[at];
-    size_t room = series->room;
-    void *array = grown(series->cells, &room, series->count, sizeof *series->cells);
-    if (!array) return NULL;
-    series->cells = array;
-    series->room = (uint32_t)room;
-    struct cell *cell = &series->cells[at];
-    memmove(cell + 1, cell, (series->count - at) * sizeof *cell);
-    *cell = (struct cell){.start_s = start_s};
-    series->count++;
-    return cell;
-}
-
-/* The next stored part of a cell, from *at on; NULL at the end. */
-static const uint8_t *next_part(const struct cell *cell, uint32_t *at, uint32_t *length) {
-    if (*at == cell->length) return NULL;
-    memcpy(length, cell->bytes + *at, LENGTH_SIZE);
-    const uint8_t *part = cell->bytes + *at + LENGTH_SIZE;
-    *at += LENGTH_SIZE + *length;
-    return part;
-}
-
-/* Puts a stored part at a place of the cell, and ends the cell there. */
-static bool put_part(struct cell *cell, uint32_t at, const void *stored, size_t length) {
-    uint32_t stored_length = (uint32_t)length;
-    uint8_t *bytes = realloc(cell->bytes, at + LENGTH_SIZE + length);
-    if (!bytes) return false;
-    memcpy(bytes + at, &stored_length, LENGTH_SIZE);
-    memcpy(bytes + at + LENGTH_SIZE, stored, length);
-    cell->bytes = bytes;
-    cell->length = at + LENGTH_SIZE + stored_length;
-    return true;
-}
-
-/* Without memory they stay apart. */
-static void merge_parts(struct live *live, struct cell *cell) {
-    const uint8_t *part;
-    for (uint32_t at = 0, length; (part = next_part(cell, &at, &length));)
-        tally_add_stored(live->tally, part, length);
-    size_t length;
-    part = tally_encode(live->tally, &length);
-    if (put_part(cell, 0, part, length)) cell->parts = 1;
-}
-
-/* Without memory the cell stays as it was. */
-static bool add_to_cell(struct live *live, struct cell *cell, const struct part *part) {
-    const uint8_t *stored = part->stored;
-    size_t length = part->stored_length;
-    if (!stored) {
-        tally_add(live->tally, part);
-        stored = tally_encode(live->tally, &length);
-    }
-    if (!put_part(cell, cell->length, stored, length)) return false;
-    cell->parts++;
-    uint32_t first = 0, first_length = 0;
-    next_part(cell, &first, &first_length);
-    if (cell->parts >= MERGED_PARTS || cell->length - first > MERGED_BYTES) merge_parts(live, cell);
-    return true;
-}
-
 bool live_add(struct live *live, int64_t id, const char *source, const char *name,
               const struct part *part) {
     enum signal signal = signal_by_name(name, strlen(name));
@@ -288,8 +190,7 @@ bool live_add(struct live *live, int64_t id, const char *source, const char *nam
     pthread_mutex_lock(&live->lock);
     struct live_app *app = make_app(live, id);
     struct live_series *series = app ? make_series(app, source, signal) : NULL;
-    struct cell *cell = series ? make_cell(series, part->start_s) : NULL;
-    bool added = cell && add_to_cell(live, cell, part);
+    bool added = series && cells_add(&series->cells, part, live->tally);
     pthread_mutex_unlock(&live->lock);
     return added;
 }
@@ -301,7 +202,7 @@ static bool heard(struct live_app *app, const char *name, int64_t heard_s) {
         return true;
     }
     if (app->dyno_count == DYNOS) return true;
-    void *array = grown(app->dynos, &app->dyno_room, app->dyno_count, sizeof *app->dynos);
+    void *array = array_grown(app->dynos, &app->dyno_room, app->dyno_count + 1, sizeof *app->dynos);
     char *copy = strdup(name);
     if (array) app->dynos = array;
     if (!array || !copy) {
@@ -320,7 +221,7 @@ bool live_heard(struct live *live, int64_t id, const char *name, int64_t heard_s
     return noted;
 }
 
-/* What is counted by the second and by the dyno stands in no store. */
+/* The store does not have what is counted per second and dyno, so it is carried over. */
 static void keep_seconds(struct live_app *to, struct live_app *from) {
     to->seconds = from->seconds;
     to->seconds_until_s = from->seconds_until_s;
@@ -365,15 +266,8 @@ static void expire_app(struct live_app *app, int64_t now_s) {
     size_t kept = 0;
     for (size_t i = 0; i < app->series_count; i++) {
         struct live_series *series = &app->series[i];
-        uint32_t first = cell_from(series, now_s - KEPT_S - PART_SECONDS + 1);
-        if (first == series->count) {
-            free_series(series);
-            continue;
-        }
-        free_cells(series, 0, first);
-        series->count -= first;
-        memmove(series->cells, series->cells + first, series->count * sizeof *series->cells);
-        app->series[kept++] = *series;
+        if (cells_forget(&series->cells, now_s - KEPT_S)) app->series[kept++] = *series;
+        else free_series(series);
     }
     app->series_count = kept;
     kept = 0;
@@ -399,24 +293,6 @@ static bool counts(const struct live_series *series, const struct rule *rule, bo
     return !is_web && rule_counts_queue(rule, series->source, series->source_length);
 }
 
-static void cell_into_sketch(struct sketch *sketch, const struct cell *cell, int first, int end) {
-    const uint8_t *part;
-    for (uint32_t at = 0, length; (part = next_part(cell, &at, &length));)
-        part_into_sketch(sketch, part, length, first, end);
-}
-
-/* The seconds [from_s, to_s) of a series, added to a sketch. */
-static void gather(struct sketch *sketch, const struct live_series *series, int64_t from_s,
-                   int64_t to_s) {
-    for (uint32_t i = cell_from(series, from_s - PART_SECONDS + 1);
-         i < series->count && series->cells[i].start_s < to_s; i++) {
-        const struct cell *cell = &series->cells[i];
-        int64_t first = from_s - cell->start_s, end = to_s - cell->start_s;
-        cell_into_sketch(sketch, cell, first > 0 ? (int)first : 0,
-                         end < PART_SECONDS ? (int)end : PART_SECONDS);
-    }
-}
-
 static int64_t statistic(const struct sketch *sketch, enum rule_statistic which) {
     switch (which) {
     case RULE_P50:
@@ -435,7 +311,7 @@ static int64_t statistic(const struct sketch *sketch, enum rule_statistic which)
     return -1;
 }
 
-/* Of two that are equally bad, the one whose name comes first: not the one that came first. */
+/* Of two equal values, the series whose name sorts first wins, not the one that came first. */
 static bool worse(int64_t value, const struct live_series *series,
                   const struct live_measure *than) {
     if (value != than->value_ms) return value > than->value_ms;
@@ -452,7 +328,7 @@ struct live_measure live_measure(struct live *live, int64_t id, const struct rul
         const struct live_series *series = &app->series[i];
         if (series->signal != SIGNAL_WAIT || !counts(series, rule, web)) continue;
         sketch_clear(&live->sketch);
-        gather(&live->sketch, series, from_s, to_s);
+        cells_into_sketch(&live->sketch, &series->cells, from_s, to_s);
         int64_t value = statistic(&live->sketch, rule->statistic);
         if (!worse(value, series, &worst)) continue;
         worst.value_ms = value;
@@ -462,23 +338,6 @@ struct live_measure live_measure(struct live *live, int64_t id, const struct rul
     }
     pthread_mutex_unlock(&live->lock);
     return worst;
-}
-
-/* The largest reading of the newest second that has one; -1: none. */
-static int64_t newest_level(struct sketch *sketch, const struct live_series *series, int64_t from_s,
-                            int64_t to_s) {
-    uint32_t end = cell_from(series, to_s), first = cell_from(series, from_s - PART_SECONDS + 1);
-    for (uint32_t i = end; i > first; i--) {
-        const struct cell *cell = &series->cells[i - 1];
-        for (int second = PART_SECONDS - 1; second >= 0; second--) {
-            int64_t at_s = cell->start_s + second;
-            if (at_s < from_s || at_s >= to_s) continue;
-            sketch_clear(sketch);
-            cell_into_sketch(sketch, cell, second, second + 1);
-            if (sketch->count > 0) return sketch->max;
-        }
-    }
-    return -1;
 }
 
 int64_t live_signal(struct live *live, int64_t id, const struct rule *rule, bool web,
@@ -492,10 +351,10 @@ int64_t live_signal(struct live *live, int64_t id, const struct rule *rule, bool
         if (series->signal != signal || !counts(series, rule, web)) continue;
         int64_t value = -1;
         if (signal_is_level(signal)) {
-            value = newest_level(&live->sketch, series, from_s, to_s);
+            value = cells_newest_level(&live->sketch, &series->cells, from_s, to_s);
         } else {
             sketch_clear(&live->sketch);
-            gather(&live->sketch, series, from_s, to_s);
+            cells_into_sketch(&live->sketch, &series->cells, from_s, to_s);
             if (live->sketch.count > 0) value = (int64_t)live->sketch.sum;
         }
         if (value >= 0) sum = (sum < 0 ? 0 : sum) + value;
@@ -504,8 +363,8 @@ int64_t live_signal(struct live *live, int64_t id, const struct rule *rule, bool
     return sum;
 }
 
-/* Heroku's "web.1", "web-12a34b56d-e78f9" and pods, Scalingo's "web-1": the type, and up to two
- * words more. */
+/* Whether a dyno is of a process type: Heroku's "web.1", "web-12a34b56d-e78f9" and pods, Scalingo's
+ * "web-1": the type, and up to two words more. */
 static bool is_of_type(const char *dyno, const char *type) {
     size_t length = strlen(type);
     if (strncmp(dyno, type, length) != 0) return false;
@@ -550,8 +409,8 @@ bool live_knows(struct live *live, int64_t id, const char *dyno) {
 
 /* ---- What the automatic method reads -------------------------------------------------------- */
 
-/* How many seconds back all processes have reported: where several of a dyno do, each covers the
- * seconds up to its report with its own requests alone. */
+/* How many seconds ago all processes had reported. If a dyno has several processes, each report
+ * covers only its own process's requests. */
 static int lag_of(const struct live_app *app, int64_t report_s) {
     int several = 0, dynos = 0;
     for (size_t i = 0; i < app->dyno_count; i++) {
@@ -592,88 +451,20 @@ void live_seconds(struct live *live, int64_t id, int64_t goal_ms, struct situati
 
 /* ---- Job queues ----------------------------------------------------------------------------- */
 
-/* The largest reading of each second of a series that has one, from the oldest on; `take` is given
- * the second and the value. */
-static void each_level(struct live *live, const struct live_series *series, int64_t from_s,
-                       int64_t to_s, void (*take)(void *of, int64_t at_s, int64_t value),
-                       void *of) {
-    for (uint32_t i = cell_from(series, from_s - PART_SECONDS + 1);
-         i < series->count && series->cells[i].start_s < to_s; i++) {
-        const struct cell *cell = &series->cells[i];
-        for (int second = 0; second < PART_SECONDS; second++) {
-            int64_t at_s = cell->start_s + second;
-            if (at_s < from_s || at_s >= to_s) continue;
-            sketch_clear(&live->sketch);
-            cell_into_sketch(&live->sketch, cell, second, second + 1);
-            if (live->sketch.count > 0) take(of, at_s, live->sketch.max);
-        }
-    }
-}
-
-struct readings {
-    struct jobs_reading reading[JOBS_READINGS];
-    size_t count;
-};
-
-static void take_age(void *of, int64_t at_s, int64_t age_ms) {
-    struct readings *readings = of;
-    if (readings->count == JOBS_READINGS) return;
-    readings->reading[readings->count++] = (struct jobs_reading){at_s, -1, age_ms};
-}
-
-/* A queue's depth belongs to the age that was read with it, in the same second or the next. */
-static void take_depth(void *of, int64_t at_s, int64_t depth) {
-    struct readings *readings = of;
-    for (size_t i = 0; i < readings->count; i++) {
-        struct jobs_reading *reading = &readings->reading[i];
-        if (reading->at_s == at_s || reading->at_s + 1 == at_s || reading->at_s - 1 == at_s)
-            reading->waiting = depth;
-    }
-}
-
-/* All readings of a queue in the last time: of its age, and of its depth where that is reported. */
+/* A queue's recent readings: its age and, if reported, its depth. */
 static struct readings readings_of(struct live *live, const struct live_app *app,
                                    const struct live_series *queue, int64_t now_s) {
     struct readings readings = {.count = 0};
     int64_t from_s = now_s - JOBS_CURVE_S + 1;
-    each_level(live, queue, from_s, now_s + 1, take_age, &readings);
+    cells_each_level(&live->sketch, &queue->cells, from_s, now_s + 1, readings_note_age, &readings);
     for (size_t i = 0; i < app->series_count; i++) {
         const struct live_series *series = &app->series[i];
         if (series->signal == SIGNAL_DEPTH && series->source_length == queue->source_length &&
             memcmp(series->source, queue->source, queue->source_length) == 0)
-            each_level(live, series, from_s, now_s + 1, take_depth, &readings);
+            cells_each_level(&live->sketch, &series->cells, from_s, now_s + 1, readings_note_depth,
+                             &readings);
     }
     return readings;
-}
-
-static void take_oldest(const struct readings *readings, struct situation *situation) {
-    const struct jobs_reading *newest = &readings->reading[readings->count - 1];
-    if (newest->oldest_ms <= situation->oldest_ms) return;
-    situation->oldest_ms = newest->oldest_ms;
-    situation->oldest_past_ms = situation->oldest_apart_s = -1;
-    for (size_t i = readings->count - 1; i > 0; i--) {
-        const struct jobs_reading *before = &readings->reading[i - 1];
-        situation->oldest_past_ms = before->oldest_ms;
-        situation->oldest_apart_s = newest->at_s - before->at_s;
-        if (2 * situation->oldest_apart_s >= situation->report_s) return;
-    }
-}
-
-static void add_known(int64_t *sum, int64_t more) {
-    if (more >= 0) *sum = (*sum < 0 ? 0 : *sum) + more;
-}
-
-/* The number of all jobs is known where it is of each queue in which jobs wait. */
-static bool take_queue(const struct readings *readings, struct situation *situation) {
-    const struct jobs_reading *newest = &readings->reading[readings->count - 1];
-    take_oldest(readings, situation);
-    add_known(&situation->jobs_waiting, newest->waiting);
-    size_t first = readings->count; /* of those with both */
-    while (first > 0 && readings->reading[first - 1].waiting >= 0) first--;
-    struct jobs_flow flow = jobs_flow(readings->reading + first, readings->count - first);
-    add_known(&situation->jobs_arrive, flow.arrive);
-    add_known(&situation->jobs_start, flow.start);
-    return newest->waiting >= 0 || newest->oldest_ms == 0;
 }
 
 void live_jobs(struct live *live, int64_t id, const struct rule *rule,
@@ -687,7 +478,7 @@ void live_jobs(struct live *live, int64_t id, const struct rule *rule,
         if (series->signal != SIGNAL_WAIT || !counts(series, rule, false)) continue;
         struct readings readings = readings_of(live, app, series, now_s);
         if (readings.count == 0 || readings.reading[readings.count - 1].at_s < recent_s) continue;
-        counted = take_queue(&readings, situation) && counted;
+        counted = readings_into_situation(&readings, situation) && counted;
     }
     pthread_mutex_unlock(&live->lock);
     if (!counted) situation->jobs_waiting = situation->jobs_arrive = situation->jobs_start = -1;

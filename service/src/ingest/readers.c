@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum {
-    QUEUES = 64,  /* of an app, as bits of a mask; with more of them all dynos read */
+    QUEUES = 64,  /* of an app, as bits of a mask; if there are more, all dynos read */
     DYNOS = 1000, /* of an app; the same */
     APPS = 10000, /* the same */
     GONE_S = 15 * 60,
@@ -18,8 +18,8 @@ struct queue {
 
 struct dyno {
     char *name;
-    uint64_t queues;         /* what it reported when it last read */
-    int64_t read_s, heard_s; /* when that was; when it last reported at all */
+    uint64_t queues;         /* the queues that it reported when it last read */
+    int64_t read_s, heard_s; /* when it last read; when it last reported at all */
 };
 
 struct app {
@@ -55,7 +55,7 @@ void readers_free(struct readers *readers) {
     free(readers);
 }
 
-/* Each of these is NULL, or -1, without memory and where there are too many. */
+/* Each returns NULL, or -1, without memory and if there are too many. */
 
 static struct app *find_app(struct readers *readers, int64_t id) {
     int low = 0, high = readers->app_count;
@@ -113,7 +113,7 @@ static int find_queue(struct app *app, const char *source) {
     return -1;
 }
 
-/* The dyno is the reader, or somebody has to be. */
+/* Whether the dyno is the queue's reader, or has to become it. */
 static bool is_needed(const struct queue *queue, const char *dyno, int64_t now_s) {
     return strcmp(queue->reader, dyno) == 0 || queue->read_s < now_s - READERS_LOST_S;
 }
@@ -123,8 +123,8 @@ static bool is_of_queue(const struct report_series *series) {
     return read && series->part_count > 0 && strcmp(series->source, "web") != 0;
 }
 
-/* The queues that the report has readings of, as bits, with the dyno as reader of those that need
- * one. False where they can't be told. */
+/* The queues of which the report has readings, as bits. Makes the dyno the reader of those that
+ * need one. False: it can't be told. */
 static bool take_readings(struct app *app, const struct report *report, uint64_t *found) {
     *found = 0;
     for (int i = 0; i < report->series_count; i++) {

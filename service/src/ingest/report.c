@@ -10,16 +10,16 @@
 #include "text.h"
 
 enum {
-    PLACES = 1024,        /* for series, by their hashes: a power of two above REPORT_SERIES */
-    LATENCY_S = 2,        /* between sending and arrival: no sign of a clock that is wrong */
-    OLD_QUEUE_S = 10 * 60 /* longer waits were made of stamps that the gem before 2.0 misreads */
+    PLACES = 1024,        /* a hash table of series: a power of two above REPORT_SERIES */
+    LATENCY_S = 2,        /* between sending and arrival: less is no sign of a wrong clock */
+    OLD_QUEUE_S = 10 * 60 /* the gem before 2.0 misreads some stamps: its longer waits are wrong */
 };
 
-/* Agents that were published before this service. */
+/* Agents that are older than this service. */
 enum agent {
     AGENT_OURS,
-    AGENT_OLD_RUBY,   /* dynoscale_ruby 1.x: a request's wait in whole seconds; no key; no quotes */
-    AGENT_OLD_PYTHON, /* dynoscale 1.x: no key, no time of sending; waits below 0 */
+    AGENT_OLD_RUBY, /* dynoscale_ruby 1.x: waits of requests in whole seconds; no key; no quotes */
+    AGENT_OLD_PYTHON, /* dynoscale 1.x: no key; no time of sending; negative waits */
 };
 
 struct reader {
@@ -27,8 +27,8 @@ struct reader {
     enum agent agent;
     int64_t correction_s;
     uint16_t places[PLACES]; /* number of a series plus 1; 0: free */
-    /* Of the rows of a slot: the series, -1 where there are more than REPORT_SERIES, and where the
-     * part of the row before is in it; -1: none. */
+    /* For the rows of a slot: their series (-1: there are more than REPORT_SERIES), and where in it
+     * the previous row's part is (-1: none). */
     struct {
         int series, part;
     } slots[ROWS_SLOTS];
@@ -48,7 +48,7 @@ static enum agent agent_of(const char *user_agent) {
     return AGENT_OURS;
 }
 
-/* The epoch second of a stamp, which a proxy may have replaced by one of finer units; -1: none. */
+/* The epoch second of a stamp, in which a proxy may have put finer units; -1: it is none. */
 static int64_t stamp_second(const char *stamp) {
     enum { DIGITS = 19 };
     static const int64_t year_2000_s = 946684800;
@@ -66,7 +66,7 @@ static int64_t stamp_second(const char *stamp) {
     return -1;
 }
 
-/* How much later it is here than by the sender's clock. */
+/* How much the sender's clock is behind. */
 static int64_t correction(const char *stamp, int64_t arrived_s) {
     int64_t sent_s = stamp_second(stamp);
     int64_t behind_s = arrived_s - sent_s;
@@ -95,8 +95,8 @@ static void hash(crypto_generichash_state *state, const void *bytes, size_t leng
     crypto_generichash_update(state, bytes, length);
 }
 
-/* What makes two reports the same one: the key of the batch; of agents that send none, who sent
- * which bytes when. */
+/* The key by which a repeated report is recognised: that of the batch, or, for agents that send
+ * none, who sent which bytes when. */
 static void make_key(struct report *report, const struct report_head *head, const char *body,
                      size_t length) {
     crypto_generichash_state state;
@@ -130,7 +130,7 @@ static uint16_t *place_of(struct reader *reader, const struct rows *rows) {
     }
 }
 
-/* The series of the row's slot. False without memory. */
+/* Finds the series of the row's slot. False without memory. */
 static bool find_series(struct reader *reader, const struct rows *rows) {
     struct report *report = reader->report;
     uint16_t *place = place_of(reader, rows);
@@ -153,7 +153,7 @@ static bool find_series(struct reader *reader, const struct rows *rows) {
     return true;
 }
 
-/* The number of a series' part, which is made where it is new; -1 without memory. */
+/* Finds or makes the series' part of a moment; -1 without memory. */
 static int find_part(struct report_series *series, int64_t start_s) {
     for (int i = series->part_count - 1; i >= 0; i--)
         if (series->parts[i].start_s == start_s) return i;
@@ -170,7 +170,7 @@ static int find_part(struct report_series *series, int64_t start_s) {
 
 /* ---- Rows ---------------------------------------------------------------------------------- */
 
-/* The metric in milliseconds; false where an old agent has misread its router's stamp. */
+/* The metric in milliseconds; false if an old agent misread its router's stamp. */
 static bool in_ms(const struct reader *reader, struct rows *rows) {
     bool seconds = reader->agent == AGENT_OLD_RUBY && rows->signal == SIGNAL_WAIT &&
                    rows->source_length == 3 && memcmp(rows->source, "web", 3) == 0;

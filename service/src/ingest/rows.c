@@ -1,7 +1,7 @@
 /*
- * Most rows are two plain numbers and then the same bytes as a row shortly before: those are read
- * without looking at source and metadata again, eight bytes at a time. All others are taken apart
- * into fields. Words of eight bytes are read with the first byte as the lowest.
+ * Most rows are two plain numbers followed by the same bytes as in a row shortly before. Those are
+ * read eight bytes at a time, without parsing source and metadata again. All other rows are parsed
+ * field by field. In an eight-byte word the first byte is the lowest.
  */
 #include "ingest/rows.h"
 
@@ -14,8 +14,8 @@ enum {
     FIELDS = 4,
     TIMESTAMP_DIGITS = 12,
     METRIC_DIGITS = 10,
-    METADATA_SIZE = 32, /* longer than the longest name of a signal */
-    SHOWN = 24,         /* bytes of a value in a sentence */
+    METADATA_SIZE = 32, /* longer than any signal's name */
+    SHOWN = 24,         /* bytes of a value that an error quotes */
 };
 
 static const char *const names[FIELDS] = {"timestamp", "metric", "source", "metadata"};
@@ -74,7 +74,7 @@ static enum rows_result wrong_count(struct rows *rows, int count) {
 
 /* ---- Fields -------------------------------------------------------------------------------- */
 
-/* Whether a row ends at `at`, and how many bytes its end has (0: with the bytes). */
+/* Whether the row ends at `at`, and how long its end is (0: the input ends). */
 static bool row_ends(const struct rows *rows, const char *at, size_t *length) {
     *length = 0;
     if (at == rows->end) return true;
@@ -84,7 +84,7 @@ static bool row_ends(const struct rows *rows, const char *at, size_t *length) {
     return *at == '\r' && rows->end - at > 1 && at[1] == '\n';
 }
 
-/* What follows the field that begins at `at`; NULL where its quotes are wrong. */
+/* The end of the field that begins at `at`; NULL: its quotes are wrong. */
 static const char *read_field(const struct rows *rows, const char *at, struct field *field) {
     size_t ending;
     *field = (struct field){.at = at};
@@ -123,7 +123,7 @@ static bool is_negative(const struct field *field) {
     return read_number(&digits, TIMESTAMP_DIGITS, &number);
 }
 
-/* A field without its quotes; NULL where it is longer than the buffer. */
+/* A field without its quotes; NULL: it does not fit the buffer. */
 static const char *unquoted(const struct field *field, char *buffer, size_t size, size_t *length) {
     *length = field->length;
     if (!field->quoted || !memchr(field->at, '"', field->length)) return field->at;
@@ -150,8 +150,8 @@ static bool is_source(const char *source, size_t length) {
 
 /* ---- Rows ---------------------------------------------------------------------------------- */
 
-/* Fields of the row at rows->at, of which *after is the end; their count, -1 where quotes are
- * wrong. More than four are counted, and the last one is then fields[3]. */
+/* Reads the fields of the row at rows->at; *after is its end. Returns their number, -1: quotes are
+ * wrong. Of more than four, the last one is stored in fields[3]. */
 static int read_fields(struct rows *rows, struct field fields[FIELDS], const char **after) {
     const char *at = rows->at;
     int count = 0;
@@ -171,7 +171,7 @@ static int read_fields(struct rows *rows, struct field fields[FIELDS], const cha
     }
 }
 
-/* The gem before 2.0 never quotes: what stands before the last comma is the source. */
+/* The gem before 2.0 never quotes, so everything before the last comma is the source. */
 static void join_source(struct field fields[FIELDS]) {
     const char *end = fields[3].at - (fields[3].quoted ? 1 : 0) - 1;
     fields[2].length = (size_t)(end - fields[2].at);
@@ -186,7 +186,7 @@ static inline uint64_t load(const char *at) {
     return word;
 }
 
-/* Puts source and signal into a slot. False where the source is none. */
+/* Puts source and signal into a slot. False: the source is invalid. */
 static bool fill_slot(struct rows *rows, const struct field *source, const struct field *metadata,
                       const char *after) {
     char buffer[METADATA_SIZE];
@@ -205,7 +205,7 @@ static bool fill_slot(struct rows *rows, const struct field *source, const struc
     rows->signal = slot->signal;
     slot->tail = source->quoted ? source->at - 1 : source->at;
     slot->tail_length = (size_t)(after - slot->tail);
-    /* A tail without a line end is that of the last row: there is none after it. */
+    /* A tail without a line end belongs to the last row, so no row can repeat it. */
     size_t head = slot->tail_length < 8 ? slot->tail_length : 8;
     char first[8] = "";
     memcpy(first, slot->tail, head);
@@ -233,7 +233,7 @@ static enum rows_result take_apart(struct rows *rows) {
     if (!fill_slot(rows, &fields[2], &fields[3], after)) return wrong_field(rows, 2, &fields[2]);
     rows->at = after;
     if (negative || metric > UINT32_MAX) {
-        /* The reader sees rows that count alone: the first of them is to be fresh. */
+        /* The caller sees only rows that count, and the first of those must be new to it. */
         rows->slots[rows->slot].tail = NULL;
         return ROWS_REFUSED;
     }
@@ -245,20 +245,21 @@ static enum rows_result take_apart(struct rows *rows) {
 
 #define EACH_BYTE(byte) (0x0101010101010101u * (byte))
 
-/* Whether eight bytes are digits: their high halves are 3, and stay so when 6 is added. */
+/* Whether eight bytes are digits: the high half of each is 3, and stays 3 when 6 is added. */
 static inline bool are_digits(uint64_t word) {
     return ((word & (word + EACH_BYTE(6)) & EACH_BYTE(0xF0)) ^ EACH_BYTE(0x30)) == 0 &&
            (word & EACH_BYTE(0xF0)) == EACH_BYTE(0x30);
 }
 
-/* Eight digits, the first in the lowest byte: pairs of digits, then of these, then of those. */
+/* The value of eight digits, the first in the lowest byte: adds them up in pairs, pairs of pairs,
+ * then both halves. */
 static inline uint64_t eight_digits(uint64_t word) {
     word = (word & EACH_BYTE(0x0F)) * ((10 << 8) + 1) >> 8;
     word = (word & 0x00FF00FF00FF00FFu) * ((100 << 16) + 1) >> 16;
     return (word & 0x0000FFFF0000FFFFu) * ((10000ull << 32) + 1) >> 32;
 }
 
-/* A timestamp of ten digits, and its comma; NULL for any other. */
+/* Reads a timestamp of ten digits and its comma; NULL: it is something else. */
 static inline const char *quick_second(struct rows *rows, const char *at) {
     uint64_t word = load(at);
     uint16_t rest;
@@ -275,14 +276,14 @@ static inline const char *quick_second(struct rows *rows, const char *at) {
     return at + 11;
 }
 
-/* A metric of up to seven digits, and its comma; NULL for any other. */
+/* Reads a metric of up to seven digits and its comma; NULL: it is something else. */
 static inline const char *quick_metric(struct rows *rows, const char *at) {
     uint64_t word = load(at), differs = word ^ EACH_BYTE(',');
     uint64_t commas = (differs - EACH_BYTE(1)) & ~differs & EACH_BYTE(0x80);
     if (commas == 0) return NULL;
     int digits = __builtin_ctzll(commas) / 8;
     if (digits == 0) return NULL;
-    /* Zeros before it make it eight digits. */
+    /* Leading zeros make it eight digits. */
     word = word << (64 - 8 * digits) | EACH_BYTE('0') >> (8 * digits);
     if (!are_digits(word)) return NULL;
     rows->metric = (uint32_t)eight_digits(word);
@@ -296,7 +297,7 @@ static inline bool is_tail(const struct rows_slot *slot, const char *at, size_t 
     return left >= slot->tail_length && memcmp(at + 8, slot->tail + 8, slot->tail_length - 8) == 0;
 }
 
-/* False where it is no such row: nothing is used up. */
+/* False: it is no such row, and nothing was consumed. */
 static inline bool quick_row(struct rows *rows) {
     enum { NUMBERS = 11 + 8, MARGIN = NUMBERS + 8 };
     if (rows->end - rows->at < MARGIN) return false;

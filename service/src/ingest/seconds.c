@@ -3,14 +3,14 @@
 #include <string.h>
 
 enum {
-    STALE_S = 150,          /* older seconds say nothing about now */
-    RATE_S = 15,            /* averaged into a rate */
-    LEARN_S = 30,           /* of what is learned from at once ... */
-    LEARN_AGO_S = 15,       /* ... and so long ago, when all dynos have reported it */
+    STALE_S = 150,          /* older seconds say nothing about the present */
+    RATE_S = 15,            /* the length of the average that gives a rate */
+    LEARN_S = 30,           /* learned from at once ... */
+    LEARN_AGO_S = 15,       /* ... and so long ago that all dynos have reported it */
     ARRIVALS_WITHIN_S = 60, /* arrivals are not looked for further back */
     SICK_AFTER_S = 120,
 };
-static const double ENOUGH = .3; /* share of the dynos that must have reported a second */
+static const double ENOUGH = .3; /* the share of dynos that must have reported a second */
 static const double HALF_AFTER_60_S = .8909; /* of a tick of 10 s */
 
 /* ---- What comes in -------------------------------------------------------------------------- */
@@ -21,8 +21,8 @@ static struct second *second_at(struct seconds *seconds, int64_t at_s) {
     return second;
 }
 
-/* Requests of a dyno begin in the order of their arrival, so neighbours wait alike: where half the
- * requests of a second waited less than 100 ms, none of them can have waited 2 s. Such a stamp is
+/* A dyno's requests begin in the order in which they arrive, so neighbours wait for similar times.
+ * If half of a second's requests waited less than 100 ms, none can have waited 2 s: its stamp is
  * forged or broken. The request still counts as load. */
 static void drop_impossible(struct seconds_row *row) {
     if (row->late == 0 || 2 * row->quick < row->requests) return;
@@ -55,7 +55,7 @@ void seconds_formation(struct seconds *seconds, int64_t from_s, int64_t to_s, in
     if (from_s < to_s - SECONDS_KEPT) from_s = to_s - SECONDS_KEPT;
     int before = seconds->newest_up;
     seconds->newest_up = up;
-    if (before > 0 && before < up) up = before; /* the others may have come up just now */
+    if (before > 0 && before < up) up = before; /* the other dynos may have come up just now */
     for (int64_t at_s = from_s; at_s < to_s; at_s++) {
         seconds->formation[(uint64_t)at_s % SECONDS_KEPT].at_s = at_s;
         seconds->formation[(uint64_t)at_s % SECONDS_KEPT].up = up;
@@ -68,8 +68,8 @@ static struct seconds_dyno *dyno_at(struct seconds_dyno *first, size_t stride, s
     return (struct seconds_dyno *)((char *)first + i * stride);
 }
 
-/* Whether it is to be left out: for two minutes more than 20 % of its requests are slow, and more
- * than 4 times the share of the others; until it is like the others again. */
+/* Whether to leave the dyno out: once, for two minutes, more than 20 % of its requests are slow,
+ * and more than 4 times the share of the others; until it is like the others again. */
 static void judge(struct seconds_dyno *dyno, double others, int64_t now_s, bool may) {
     double share = dyno->requests > 20 ? dyno->slow / dyno->requests : 0;
     bool odd = share > .2 && share > 4 * (others + .01);
@@ -119,8 +119,8 @@ static int up_at(const struct seconds *seconds, int64_t at_s) {
     return seconds->formation[place].at_s == at_s ? seconds->formation[place].up : 0;
 }
 
-/* The most dynos that reported one second of the last minute: where only the first dyno reports,
- * its word has to do for all. */
+/* The most dynos that reported any second of the last minute. If only the first dyno reports, it
+ * stands for all. */
 static int most_reporting(const struct seconds *seconds, int64_t now_s) {
     int most = 1;
     for (int64_t at_s = now_s - 60; at_s < now_s; at_s++) {
@@ -145,8 +145,8 @@ static bool enough(const struct span *span, int64_t at_s) {
 
 enum counted { BEGUN, ARRIVED };
 
-/* Requests in 1000 s of all dynos, from the seconds [from_s, to_s) of which enough is known; -1:
- * none is. */
+/* Requests in 1000 s of all dynos, from the sufficiently known seconds in [from_s, to_s); -1: there
+ * are none. */
 static int64_t rate(const struct span *span, int64_t from_s, int64_t to_s, enum counted what) {
     double sum = 0;
     int count = 0;
@@ -189,7 +189,7 @@ static bool was_steady(const struct seconds *seconds, int64_t from_s, int64_t to
     return high > 0 && 4 * low >= 3 * high;
 }
 
-/* A request is counted when it begins, so arrivals are complete only up to the wait ago. */
+/* A request is counted when it begins, so arrivals are complete only up to one wait ago. */
 static int64_t complete_ago(const struct sums *last) {
     if (last->requests == 0 || last->wait_ms <= 300 * last->requests) return 0;
     int64_t ago = (last->wait_ms * 3 / 2 / last->requests + 500) / 1000;

@@ -1,4 +1,4 @@
-/* A report's parts as rows by the second. */
+/* Turns a report's parts into rows per second. */
 #include <string.h>
 
 #include "ingest/report.h"
@@ -8,11 +8,11 @@ enum { ROWS = 128, FORGOTTEN_S = 90 };
 static const double NEWEST_COUNTS = .2;
 
 struct rows {
-    int64_t from_s, to_s; /* seconds [from_s, to_s) that the report is the first to cover */
-    struct seconds_row rows[ROWS]; /* the seconds that end at to_s */
+    int64_t from_s, to_s; /* the seconds [from_s, to_s) that this report is the first to cover */
+    struct seconds_row rows[ROWS]; /* the last seconds before to_s */
 };
 
-/* What was sent in the second that has begun counts in the one before. */
+/* What was sent in the second that has just begun counts in the one before. */
 static struct seconds_row *row_at(struct rows *rows, int64_t at_s) {
     if (at_s >= rows->to_s) at_s = rows->to_s - 1;
     return at_s >= rows->to_s - ROWS ? &rows->rows[(uint64_t)at_s % ROWS] : NULL;

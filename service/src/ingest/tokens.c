@@ -54,7 +54,7 @@ void tokens_free(struct tokens *tokens) {
     free(tokens);
 }
 
-/* The search is by the hash, so the time that it takes says nothing about any token. */
+/* Searches by the hash, so the time it takes reveals nothing about a token. */
 int64_t tokens_app(const struct tokens *tokens, const char *token, int64_t now_s) {
     struct token wanted = {0};
     if (tokens->count == 0) return 0;

@@ -6,10 +6,10 @@
 
 enum { BUCKETS = 1024 };
 
-/* An app of which reports wait, or are being committed. */
+/* An app with reports that wait or are being committed. */
 struct app {
-    struct app *next;      /* of its bucket */
-    struct app *next_turn; /* of those that have reports to take */
+    struct app *next;      /* in its bucket */
+    struct app *next_turn; /* among the apps with reports to take */
     int64_t number;
     size_t bytes;
     struct commit_item *first, **last;
@@ -40,7 +40,7 @@ void waiting_free(struct waiting *waiting) {
     free(waiting);
 }
 
-/* Where the app is, or would be. Numbers of apps count up, so they fill the buckets evenly. */
+/* Where the app is, or would be put. App ids count up, so they spread evenly over the buckets. */
 static struct app **place_of(struct waiting *waiting, int64_t number) {
     struct app **at = &waiting->buckets[(uint64_t)number % BUCKETS];
     while (*at && (*at)->number != number) at = &(*at)->next;
@@ -80,7 +80,7 @@ bool waiting_add(struct waiting *waiting, struct commit_item *item) {
 
 bool waiting_any(const struct waiting *waiting) { return waiting->first_turn != NULL; }
 
-/* The oldest report of the app whose turn it is. */
+/* Takes the oldest report of the app whose turn it is. */
 static struct commit_item *take_one(struct waiting *waiting) {
     struct app *app = waiting->first_turn;
     struct commit_item *item = app->first;

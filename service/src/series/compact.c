@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "log.h"
 #include "series/chunk.h"
 #include "series/part.h"
@@ -132,20 +133,13 @@ static bool open_chunk(struct fold *fold, int64_t start_s) {
                          start_s + 1, true, add_stored, fold);
 }
 
-static void *grown(void *array, size_t *room, size_t wanted, size_t size) {
-    if (wanted <= *room) return array;
-    size_t more = *room ? *room : 64;
-    while (more < wanted) more *= 2;
-    void *grown = realloc(array, more * size);
-    if (grown) *room = more;
-    return grown;
-}
-
 static bool note_part(void *context, const struct series_part *part) {
     struct fold *fold = context;
-    void *parts = grown(fold->parts, &fold->part_room, fold->part_count + 1, sizeof *fold->parts);
+    void *parts =
+        array_grown(fold->parts, &fold->part_room, fold->part_count + 1, sizeof *fold->parts);
     if (parts) fold->parts = parts;
-    void *bytes = grown(fold->bytes, &fold->byte_room, fold->byte_count + part->length + 1, 1);
+    void *bytes =
+        array_grown(fold->bytes, &fold->byte_room, fold->byte_count + part->length + 1, 1);
     if (bytes) fold->bytes = bytes;
     if (!parts || !bytes) return false;
     fold->parts[fold->part_count++] = (struct waiting_part){part->start_s, part->length};

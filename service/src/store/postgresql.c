@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "clock.h"
 #include "log.h"
 #include "store/database.h"
@@ -255,18 +256,10 @@ static bool flush(struct postgresql_store *store) {
     return false;
 }
 
-static void *grown(void *array, size_t *room, size_t count, size_t size) {
-    if (count < *room) return array;
-    size_t more = *room ? *room * 2 : 64;
-    void *grown = realloc(array, more * size);
-    if (grown) *room = more;
-    return grown;
-}
-
 /* Notes a command that was sent. */
 static bool note_sent(struct postgresql_store *store, int sent, bool counts) {
-    void *array =
-        grown(store->sent, &store->sent_room, store->sent_first + store->sent_count, sizeof(bool));
+    void *array = array_grown(store->sent, &store->sent_room,
+                              store->sent_first + store->sent_count + 1, sizeof(bool));
     if (!sent || !array) {
         lost(store);
         return false;
@@ -277,8 +270,8 @@ static bool note_sent(struct postgresql_store *store, int sent, bool counts) {
 }
 
 static bool note_changed(struct postgresql_store *store, int64_t changed) {
-    void *array =
-        grown(store->changed, &store->changed_room, store->changed_count, sizeof(int64_t));
+    void *array = array_grown(store->changed, &store->changed_room, store->changed_count + 1,
+                              sizeof(int64_t));
     if (!array) return false;
     store->changed = array;
     store->changed[store->changed_count++] = store->last_changed = changed;

@@ -1,0 +1,26 @@
+/*
+ * The readings of one job queue in the last minutes, and what they add to a situation.
+ */
+#ifndef READINGS_H
+#define READINGS_H
+
+#include <stdbool.h>
+
+#include "decide/situation.h"
+#include "ingest/jobs.h"
+
+struct readings {
+    struct jobs_reading reading[JOBS_READINGS]; /* in order of time */
+    size_t count;
+};
+
+/* For cells_each_level, `of` a struct readings: a reading of the age begins one; one of the
+ * depth belongs to the age that was read with it, in the same second or the next. */
+void readings_note_age(void *of, int64_t at_s, int64_t age_ms);
+void readings_note_depth(void *of, int64_t at_s, int64_t depth);
+
+/* Adds one queue's readings, of which there is at least one, to a situation: how many jobs wait,
+ * how long the oldest has, how many come and begin. False: how many wait in it is not known. */
+bool readings_into_situation(const struct readings *readings, struct situation *situation);
+
+#endif
