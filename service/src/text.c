@@ -1,5 +1,6 @@
 #include "text.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +75,14 @@ void text_format(struct text *text, const char *format, ...) {
         text->length += (size_t)length;
     }
     va_end(again);
+}
+
+const char *text_span(char span[TEXT_SPAN_SIZE], int64_t seconds) {
+    if (seconds < 120) snprintf(span, TEXT_SPAN_SIZE, "%" PRId64 " s", seconds);
+    else if (seconds < 7200) snprintf(span, TEXT_SPAN_SIZE, "%" PRId64 " min", seconds / 60);
+    else if (seconds < 172800) snprintf(span, TEXT_SPAN_SIZE, "%" PRId64 " h", seconds / 3600);
+    else snprintf(span, TEXT_SPAN_SIZE, "%" PRId64 " days", seconds / 86400);
+    return span;
 }
 
 size_t text_character(const char *bytes, size_t left) {

@@ -31,6 +31,11 @@ void text_format(struct text *text, const char *format, ...) __attribute__((form
 void text_json(struct text *text, const char *string);
 void text_json_bytes(struct text *text, const char *bytes, size_t length);
 
+/* A span of time in words, "90 s" or "3 days": in the unit that leaves at least two of it. Written
+ * into `span`, which is returned. */
+enum { TEXT_SPAN_SIZE = 32 };
+const char *text_span(char span[TEXT_SPAN_SIZE], int64_t seconds);
+
 /* The length of the UTF-8 character at `at`, of which at least one byte is left; 0 where there is
  * none (RFC 3629: no surrogates, no overlong forms). */
 size_t text_character(const char *at, size_t left);

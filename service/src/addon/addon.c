@@ -1,4 +1,4 @@
-/* From a request to what it asks for; whether it comes from Heroku. */
+/* Which requests come from Heroku, and which function answers them. */
 #define _GNU_SOURCE /* strncasecmp */
 #include "addon/addon.h"
 
@@ -43,7 +43,7 @@ bool addon_is_uuid(const char *text) {
 
 /* ---- Heroku's password ---------------------------------------------------------------------- */
 
-/* In a time that does not tell how much of it is right. */
+/* In constant time, so that the time does not tell how much of the password is right. */
 static bool is_heroku(const char *authorization) {
     const struct addon_settings *settings = addon_settings();
     char right[ADDON_PLAN_SIZE + ADDON_SECRET_SIZE + 1], given[1024];

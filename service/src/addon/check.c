@@ -25,7 +25,7 @@ struct check {
 static void say(struct check *check, bool right, const char *what, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* One line: what Heroku asks for, and where it is not so, what it got. */
+/* Prints one line: what Heroku asks for and, where the service fails it, what it got instead. */
 static void say(struct check *check, bool right, const char *what, const char *format, ...) {
     va_list values;
     printf("%s  %s", right ? "ok " : "NO ", what);
@@ -76,7 +76,7 @@ static void ask(const char *method, const char *url, const char *const *headers,
     client_answer_free(&answer);
 }
 
-/* To /heroku/resources and what is behind it. `password`: NULL: no Authorization at all. */
+/* Calls /heroku/resources and paths below it. `password` NULL: sends no Authorization header. */
 static void ask_resource(struct check *check, const char *method, const char *path,
                          const char *body, const char *password, struct got *got) {
     char url[1300], pair[600], coded[900], authorization[1000];
@@ -130,7 +130,7 @@ static void check_config(struct check *check, const json_t *config) {
     if (url) snprintf(check->report_url, sizeof check->report_url, "%.1100s", url);
 }
 
-/* Whether there is a resource to go on with. */
+/* False: there is no resource, so the later checks can't run. */
 static bool check_provision(struct check *check, const char *body) {
     struct got got, again;
     ask_resource(check, "POST", "", body, check->settings->password, &got);
@@ -152,8 +152,8 @@ static bool check_provision(struct check *check, const char *body) {
     return made;
 }
 
-/* Tried again for a while: tokens are read anew just after the answer that changed them, and some
- * seconds later by other services on the same database. */
+/* Tries for a while. This service reloads its tokens just after an answer changed them, and other
+ * services on the same database some seconds later. */
 static void check_report(struct check *check, int status, const char *what) {
     static const char *const headers[] = {"Content-Type: text/csv", NULL};
     static const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};

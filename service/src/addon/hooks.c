@@ -1,6 +1,6 @@
 /*
  * Webhooks of apps: POST /heroku/webhooks/APP, signed with a secret of this service and the app.
- * Who has no right signature learns nothing, not even whether there is such an app.
+ * Without a valid signature the answer is the same whether the app exists or not.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ void hook_take(struct api_call *call, const char *text) {
         addon_answer(call, 401, "the signature is not right");
         return;
     }
-    /* It was signed for this app, which may be another platform's by now, or be removed. */
+    /* The signature is this app's, but by now the app may be on another platform, or removed. */
     const struct platform *platform = platform_of(call->store, app);
     if (!platform || !platform->hook_told) {
         addon_answer(call, 410, "there is nothing here any more: remove this webhook");

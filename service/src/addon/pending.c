@@ -1,8 +1,8 @@
 /*
- * What follows the answer to a provisioning: the grant's code is exchanged, within its five
- * minutes; the app's name is asked for, and Heroku becomes its platform; and where we answered 202,
- * the config vars are set and Heroku is told that the resource is there. Each step may be done
- * again, so one that failed, or whose answer was lost, is tried again as a whole.
+ * What follows the answer to a provisioning request. The grant's code is exchanged within its five
+ * minutes. The app's name is read, and Heroku becomes its platform. Where we answered 202, the
+ * config vars are set and Heroku is told that the resource is ready. Each step can be repeated, so
+ * after a failure or a lost answer all steps run again.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ struct work {
     struct addon_resource resource;
     void *sealed; /* the grant; NULL: none */
     size_t sealed_length;
-    bool exchanged;                /* it is one that Heroku takes */
+    bool exchanged;                /* Heroku accepted the grant's code */
     struct platform_answer answer; /* of the last step */
 };
 
@@ -40,7 +40,7 @@ static bool keep(struct work *work) {
     return kept;
 }
 
-/* A code becomes tokens, which are kept at once: a code is taken once. */
+/* Exchanges the code for tokens and stores them at once: a code works only once. */
 static bool exchange(struct work *work) {
     void *renewed;
     size_t length = 0;
@@ -85,7 +85,7 @@ static bool say_ready(struct work *work) {
 
 /* ---- The end of a try ----------------------------------------------------------------------- */
 
-/* Heroku is the app's platform from now on, unless a person has set another. */
+/* Makes Heroku the app's platform, unless a person has set another one. */
 static bool set_platform(struct work *work, const struct app *app) {
     char *kind, *settings, own[200];
     void *sealed;
@@ -106,7 +106,7 @@ static bool set_platform(struct work *work, const struct app *app) {
     return set;
 }
 
-/* In one transaction, and only where the resource was not removed meanwhile. */
+/* In one transaction, and only if the resource was not removed in the meantime. */
 static bool write_done(struct work *work) {
     struct addon_resource now;
     struct app app;
@@ -142,15 +142,15 @@ static void write_failed(struct work *work) {
         if (work->answer.wait_s > pause_s) pause_s = work->answer.wait_s;
         if (refused) pause_s = MOST_PAUSE_S * 10LL;
         now.next_s = now.tries < TRIES ? work->now_s + pause_s : 0;
-        /* A code that is not taken is of no use, and there is nothing to go on with. */
+        /* A code that Heroku refuses never works later, so there is nothing left to try. */
         if (refused && !work->exchanged) now.next_s = 0;
         if (addon_update(work->store, &now) && store_commit(work->store)) return;
     }
     store_rollback(work->store);
 }
 
-/* One that is due, put off for the time of the work: of several services one alone does it, and one
- * that ends in the middle leaves it to be done again. */
+/* Takes one resource that is due and postpones it for as long as the work may take: so only one of
+ * several services works on it, and if that one dies, the work is done again. */
 static bool claim(struct store *store, int64_t now_s, struct addon_resource *resource) {
     if (!addon_due(store, now_s, resource) || !store_begin(store)) return false;
     bool claimed = addon_due(store, now_s, resource);

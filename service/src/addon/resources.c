@@ -1,7 +1,7 @@
 /*
  * The life of a resource: provisioned, its plan changed, removed. Heroku delivers each request at
- * least once and in any order, so each may come again at any time: the uuid says which resource it
- * is, and what was done is answered, not done again.
+ * least once and in any order, so the same request may come again at any time. The uuid identifies
+ * the resource; what was already done is answered and not repeated.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ static void store_failed(struct api_call *call) {
     log_line(LOG_ERROR, "heroku", "the add-on: %s", store_error(call->store));
 }
 
-/* Begins a transaction; ends it, commits only a good answer. */
+/* Begins a transaction; its end commits only a successful answer. */
 static bool begin(struct api_call *call) {
     if (store_begin(call->store)) return true;
     store_failed(call);
@@ -61,7 +61,7 @@ json_t *resource_config(const struct keeper *keeper, const char *public_url, con
 
 /* ---- What a request says -------------------------------------------------------------------- */
 
-/* A text of the body; unknown fields are let be. NULL: missing or too long. */
+/* A text field of the body; other fields are ignored. NULL: missing or too long. */
 static const char *text_of(const json_t *body, const char *name, size_t most) {
     const char *text = json_string_value(json_object_get(body, name));
     return text && *text && strlen(text) < most ? text : NULL;
@@ -93,7 +93,8 @@ static const struct addon_plan *plan_of(struct api_call *call, const json_t *bod
 
 /* ---- Provision ------------------------------------------------------------------------------ */
 
-/* A name for the app: the add-on's own, which is one of a kind at Heroku, else by its uuid. */
+/* A name for the app: the add-on's own name, which is unique at Heroku, else one made of its
+ * uuid. */
 static void name_app(struct store *store, struct app *app, const char *name, const char *uuid) {
     struct app other;
     size_t length = name ? strlen(name) : 0;
@@ -123,7 +124,7 @@ static void put_resource(struct api_call *call, const struct addon_resource *res
 static const char made[] = "Add the agent to your app (gem dynoscale_ruby, or package dynoscale), "
                            "deploy, and open the add-on to set its rules.";
 
-/* The app, its rules, its address for reports. */
+/* Makes the app, its rules and its address for reports. */
 static bool add_app(struct api_call *call, struct app *app, const struct addon_plan *plan,
                     const char *uuid) {
     char token[TOKEN_SIZE];
@@ -147,8 +148,8 @@ static bool add_resource(struct api_call *call, const struct addon_resource *res
     return added;
 }
 
-/* Heroku asks again where the grant that came first was of no use: a code that comes now is tried.
- * What is under way, or set up, is left as it is. */
+/* Heroku asks again if the first grant did not work, so a code in the repeat is tried. A resource
+ * that is already set up, or being set up, is left alone. */
 static bool take_grant(struct api_call *call, const json_t *body, struct addon_resource *resource) {
     const char *code = text_of(json_object_get(body, "oauth_grant"), "code", 400);
     size_t length = 0;
@@ -264,7 +265,7 @@ void resource_change(struct api_call *call, const char *uuid) {
 
 /* ---- The end -------------------------------------------------------------------------------- */
 
-/* One that was never asked for is noted as gone: what asked for it may still come. */
+/* Records that an unknown resource was removed: the request that creates it may still arrive. */
 static bool note_gone(struct api_call *call, const char *uuid) {
     struct addon_resource resource = {.created_s = call->now_s, .ended_s = call->now_s};
     snprintf(resource.uuid, sizeof resource.uuid, "%s", uuid);

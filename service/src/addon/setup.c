@@ -30,7 +30,7 @@ const struct addon_plan *addon_plan(const char *name) {
 
 /* ---- Files ---------------------------------------------------------------------------------- */
 
-/* A whole file that only its owner may read; the caller frees it. */
+/* Reads a whole file that only its owner may read; the caller frees it. */
 static char *read_private(const char *path, char *error, size_t size) {
     struct stat status;
     char *text = NULL;
@@ -200,7 +200,7 @@ static bool check_names(const json_t *json, char *error, size_t size) {
     return true;
 }
 
-/* The manifest is an object here, or a file named from where `path` is. */
+/* The manifest is an object here, or a file, named relative to the folder of `path`. */
 static bool take_manifest_of(struct addon_settings *settings, const json_t *manifest,
                              const char *path, char *error, size_t size) {
     if (!manifest) return true;

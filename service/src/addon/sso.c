@@ -1,7 +1,7 @@
 /*
  * Single sign-on: Heroku's dashboard sends the person's browser here with a form whose token only
- * Heroku can make. It counts for five minutes, and once. The person gets a session for this app
- * alone, as its admin.
+ * Heroku can make. The token is valid for five minutes and works once. The person gets a session
+ * for this app alone, as its admin.
  */
 #include <inttypes.h>
 #include <sodium.h>
@@ -23,7 +23,7 @@ struct form {
     const char *resource, *timestamp, *scoped, *token, *user, *email, *app;
 };
 
-/* Decodes the form in place. False: it is none. */
+/* Decodes the form in place. False: it is malformed. */
 static bool read_form(char *text, struct form *form) {
     struct {
         const char *name;
@@ -72,7 +72,8 @@ static bool is_of_heroku(const struct form *form) {
         crypto_hash_sha256(hash, (const unsigned char *)text.bytes, text.length);
         right = same(form->scoped ? form->scoped : form->token, hash, sizeof hash);
     }
-    /* The one without the person counts only where the newer one was not sent. */
+    /* The older token, which does not cover the person, counts only if the newer one was not
+     * sent. */
     if (!text.failed && !right && !form->scoped && settings->sso_sha1) {
         sha1(hash, text.bytes, old_length);
         right = same(form->token, hash, 20);
@@ -90,7 +91,7 @@ static bool is_recent(const struct form *form, int64_t now_s) {
 
 /* ---- The person ----------------------------------------------------------------------------- */
 
-/* Apart from people of the same name who sign in by a password: this one may do nothing but in the
+/* Kept apart from people of the same name who sign in with a password: this person exists only in
  * sessions that begin here. */
 static bool find_person(struct store *store, const char *email, int64_t now_s,
                         struct person *person) {
@@ -134,9 +135,9 @@ static void answer(struct api_call *call, const struct app *app, const char *tok
     call->status = 303;
 }
 
-/* Notes that a form's token was used. False: it was used before, or that could not be written. The
- * older token of the same form is of no use any more either; it is of a second, so others may have
- * brought it. */
+/* Records that a form's token was used. False: it was used before, or could not be recorded. The
+ * form's older token is spent with it; it is only accurate to a second, so another form may have
+ * brought the same one. */
 static bool use_token(struct api_call *call, const struct form *form) {
     uint8_t hash[TOKEN_HASH_SIZE];
     const char *given = form->scoped ? form->scoped : form->token;
@@ -150,7 +151,7 @@ static bool use_token(struct api_call *call, const struct form *form) {
     return !*store_error(call->store);
 }
 
-/* In a transaction, so that a token is used once even if two requests bring it at once. */
+/* In a transaction, so that the token works once even if two requests bring it at the same time. */
 static void use(struct api_call *call, const struct form *form) {
     struct addon_resource resource;
     struct app app;

@@ -1,4 +1,4 @@
-/* Who one is, signing in and out, and one's own sessions and password. */
+/* The caller's identity, signing in and out, and the caller's own sessions and password. */
 #include "api/account.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 /* ---- Who one is ------------------------------------------------------------------------------ */
 
-/* For the page to sign in: whether the first person is still to come. */
+/* For the sign-in page: whether the first person still has to be created. */
 void setup_show(struct api_call *call) {
     if (!input_query(call, NULL, 0)) return;
     int64_t count = person_count(call->store);
@@ -64,7 +64,7 @@ static void put_cookie(struct api_call *call, const char *token) {
     text_put(&call->headers, line);
 }
 
-/* The answer to signing in, by a password or by a link. */
+/* The answer to signing in, with a password or with a link. */
 void account_signed_in(struct api_call *call, const struct person *person, const char *token) {
     call->who =
         (struct api_who){.role = person->role,
@@ -81,7 +81,7 @@ void answer_later(struct api_call *call, int64_t wait_s) {
     text_format(&call->headers, "Retry-After: %" PRId64 "\r\n", wait_s);
 }
 
-/* Of who signs in while still signed in. */
+/* Ends the caller's previous session, if the caller was still signed in. */
 static void end_older(struct api_call *call) {
     if (!call->who.session || !store_begin(call->store)) return;
     if (!session_remove(call->store, call->who.session, call->who.user) ||
@@ -125,7 +125,7 @@ void session_sign_in(struct api_call *call) {
         log_line(LOG_INFO, "people", "%s signed in from %s", person.name, from);
         account_signed_in(call, &person, token);
         break;
-    case SIGN_IN_WRONG: /* the name that was typed may be the password */
+    case SIGN_IN_WRONG: /* not the name: people type passwords into that field */
         log_line(LOG_WARN, "people", "a sign-in from %s was refused", from);
         api_problem(call, 401, "the name or the password is wrong");
         break;
@@ -136,7 +136,7 @@ void session_sign_in(struct api_call *call) {
     case SIGN_IN_CODE:
         factor_answer(call, said, wait_s);
         break;
-    case SIGN_IN_CODE_WRONG: /* who tries has the password */
+    case SIGN_IN_CODE_WRONG: /* with the name: whoever tries it has the password */
         log_line(LOG_WARN, "people", "a sign-in of %s from %s was refused: a wrong code",
                  person.name, from);
         factor_answer(call, said, wait_s);
@@ -190,7 +190,8 @@ void sessions_list(struct api_call *call) {
     else text_put(&call->answer, "]}");
 }
 
-/* With the password, so that who has but the browser can't end what its owner is signed in by. */
+/* Asks for the password, so that somebody who only has the browser can't end the owner's other
+ * sessions. */
 void sessions_end(struct api_call *call) {
     char *end;
     const char *current = NULL;
@@ -209,7 +210,7 @@ void sessions_end(struct api_call *call) {
     api_end(call);
 }
 
-/* Checks and hashes a new password: neither may happen in a transaction, for they take long. */
+/* Checks and hashes a new password. Not in a transaction: it takes long. */
 bool account_hash_password(struct api_call *call, const char *password, const char *person,
                            char hash[PASSWORD_HASH_SIZE]) {
     char error[200];

@@ -1,4 +1,4 @@
-/* Apps: the list, one of them, its zone, its token for reports, its end. */
+/* Apps: the list, one app, its zone, its token for reports, its removal. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 enum { APPS = 10000, OVERLAP_S = 86400, LONGEST_OVERLAP_S = 30 * 86400, MOST_KEPT_DAYS = 30 };
 
-/* What a new app begins with: everything is decided and shown, nothing is done. */
+/* The rules of a new app: everything is decided and shown, nothing is scaled. */
 static const char first_rules[] = "processes:\n"
                                   "  web:\n"
                                   "    scaling: off\n"
@@ -60,7 +60,7 @@ static void put_one(struct api_call *call, const struct app *app) {
     struct text *text = &call->answer;
     api_put_app(text, call->store, app, call->now_s);
     if (text->failed || text->length == 0) return;
-    text->bytes[--text->length] = '\0'; /* the brace: more is added */
+    text->bytes[--text->length] = '\0'; /* without the closing brace: more is added */
     text_format(text, ",\"kept_days\":%" PRId64 ",\"report_tokens\":[",
                 app->kept_days ? app->kept_days : 30);
     if (!report_token_of_app(call->store, app->id, call->now_s, put_token, text)) {
@@ -96,7 +96,7 @@ static bool check_zone(struct api_call *call, const char *zone) {
     return false;
 }
 
-/* A new token for reports; its address is written into the answer, the only time it is shown. */
+/* Makes a token for reports. Its address is written into the answer, and shown only there. */
 static bool add_token(struct api_call *call, int64_t app, int64_t overlap_s) {
     char token[TOKEN_SIZE];
     uint8_t hash[TOKEN_HASH_SIZE];
@@ -155,7 +155,7 @@ void apps_add(struct api_call *call) {
 
 /* ---- Changes --------------------------------------------------------------------------------- */
 
-/* Rules that name another zone than the app's would count in that one: they are changed too. */
+/* Rules may name a zone themselves, which would win over the app's: they are changed too. */
 static bool move_rules(struct api_call *call, const char *zone) {
     struct rule_set *before = api_rules(call->store, &call->app, 0, NULL, NULL);
     if (!before) return true;
@@ -253,7 +253,7 @@ void apps_remove(struct api_call *call) {
     if (!api_failed(call)) call->status = 204;
 }
 
-/* "ends 24 h later", in the largest unit that divides it. */
+/* "ends 24 h later", in the largest unit that divides the time. */
 static void put_end(char *words, size_t size, int64_t overlap_s) {
     if (overlap_s == 0) snprintf(words, size, "ended at once");
     else if (overlap_s % 3600) snprintf(words, size, "ends %" PRId64 " min later", overlap_s / 60);

@@ -1,4 +1,4 @@
-/* The audit log: who did what, when, from what to what. Nothing here writes to it or removes. */
+/* The audit log: who changed what, when, and how. This file only reads it. */
 #include <inttypes.h>
 #include <string.h>
 

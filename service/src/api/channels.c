@@ -1,6 +1,6 @@
 /*
- * Channels: whom to tell about an app, and what; and what was told. Where to send it comes in, and
- * is never given out.
+ * Channels: where notices about an app are sent, which ones, and which were sent. A channel's
+ * address is stored and never shown.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -78,7 +78,7 @@ static bool find_channel(struct api_call *call, struct channel *channel) {
 
 /* ---- Changes --------------------------------------------------------------------------------- */
 
-/* An array of kinds; NULL: the usual ones. */
+/* Reads an array of kinds of notices; NULL: the default ones. */
 static bool read_tells(struct api_call *call, const json_t *list, unsigned *tells) {
     size_t i;
     json_t *item;

@@ -1,4 +1,4 @@
-/* The command line: which command, its arguments and options, help. */
+/* The command line: finds the command, its arguments and options; prints help. */
 #define _GNU_SOURCE /* strchrnul */
 #include "api/cli.h"
 
@@ -207,7 +207,7 @@ static int wrong_usage(const struct cli_command *command) {
     return CLI_USAGE;
 }
 
-/* The command whose words the arguments begin with; *words: how many. */
+/* The command that the arguments begin with; *words: how many words its name has. */
 static const struct cli_command *find_command(int count, char **arguments, int *words) {
     for (size_t i = 0; i < cli_command_count; i++) {
         const char *name = cli_commands[i].name, *blank = strchr(name, ' ');
@@ -220,7 +220,7 @@ static const struct cli_command *find_command(int count, char **arguments, int *
     return NULL;
 }
 
-/* Of "app" alone, or a word that is none: what there is. */
+/* For "app" alone or an unknown word: prints the commands that exist. */
 static int no_command(int count, char **arguments) {
     size_t length = strlen(arguments[0]);
     bool found = false;
@@ -254,7 +254,8 @@ static bool knows_option(const struct cli_command *command, const char *name, si
     return false;
 }
 
-/* One of "--name", "--name=value", "--name value". How many arguments it took; 0: wrong. */
+/* Takes "--name", "--name=value" or "--name value". Returns how many arguments that was; 0:
+ * wrong. */
 static int take_option(struct cli *cli, char **arguments, int left) {
     char *name = arguments[0] + 2, *value = strchr(name, '=');
     size_t length = value ? (size_t)(value - name) : strlen(name);
@@ -283,7 +284,7 @@ static int take_option(struct cli *cli, char **arguments, int left) {
     return !value && given ? 2 : 1;
 }
 
-/* False: the sentence was printed. */
+/* False: an error was printed. */
 static bool take_arguments(struct cli *cli, int count, char **arguments) {
     for (int i = 0; i < count;) {
         char *argument = arguments[i];
@@ -310,7 +311,7 @@ static bool asks_help(int count, char **arguments) {
     return false;
 }
 
-/* Options may stand before the command's words too: `--data DIR status`. They are moved behind. */
+/* Options may also stand before the command: `--data DIR status`. They are moved behind it. */
 static int leading_options(int count, char **arguments) {
     int moved = 0;
     while (moved < count && strncmp(arguments[moved], "--", 2) == 0 && arguments[moved][2]) {
@@ -349,7 +350,7 @@ int cli_main(int count, char **arguments) {
     if (leading == 0) return run(count, arguments);
     char **ordered = calloc((size_t)count, sizeof *ordered);
     if (!ordered) return cli_no_memory();
-    /* The command's words come first, whether one or two: options are recognised anywhere. */
+    /* The command's one or two words come first, so that its options can be recognised anywhere. */
     int words = 0;
     find_command(count - leading, arguments + leading, &words);
     if (words == 0) words = 1;

@@ -64,7 +64,7 @@ int cli_app_list(struct cli *cli) {
     return code;
 }
 
-/* Asks on a terminal; else --confirm must say it. NULL: the sentence was printed. */
+/* Asks on a terminal; elsewhere --confirm must name the app. NULL: an error was printed. */
 static char *confirmed_name(struct cli *cli) {
     const char *given = cli_value(cli, "confirm");
     char line[200];
@@ -155,7 +155,7 @@ static void print_test(const json_t *answer) {
     cli_print_table(&table);
 }
 
-/* {"command": [...], "directory": "..."}: what a relative program is relative to is where the
+/* {"command": [...], "directory": "..."}: a relative program is relative to the folder in which the
  * command was given. */
 static bool put_command(struct cli *cli, struct text *body) {
     char folder[4096];
@@ -179,7 +179,7 @@ static bool put_command(struct cli *cli, struct text *body) {
     return true;
 }
 
-/* {"app": "shop"}; the app's name there is the one here unless it is said. */
+/* {"app": "shop"}; without an option, the app's name at Heroku is taken to be the same as here. */
 static bool put_heroku(struct cli *cli, struct text *body) {
     const char *name = cli_value(cli, "app"), *limit = cli_value(cli, "limit");
     char *end;
@@ -200,7 +200,7 @@ static bool put_heroku(struct cli *cli, struct text *body) {
     return true;
 }
 
-/* The text of the file of --ca-file; NULL: a sentence was printed. */
+/* Reads the file of --ca-file; NULL: an error was printed. */
 static char *read_authority(const char *path) {
     enum { LONGEST = 65536 };
     FILE *file = fopen(path, "re");
@@ -214,7 +214,7 @@ static char *read_authority(const char *path) {
     return text;
 }
 
-/* {"web": "deployment/shop"} of the arguments web=deployment/shop. */
+/* Turns the arguments web=deployment/shop into {"web": "deployment/shop"}. */
 static bool put_processes(struct cli *cli, struct text *body) {
     text_put(body, ",\"settings\":{");
     if (cli->count > 2) text_put(body, "\"processes\":{");
@@ -234,7 +234,7 @@ static bool put_processes(struct cli *cli, struct text *body) {
     return true;
 }
 
-/* Settings that are texts, each given as an option of its name. */
+/* Settings that are plain texts, each given by an option of the same name. */
 static bool put_options(struct cli *cli, struct text *body) {
     static const char *const names[] = {"app",     "namespace",   "server", "region",
                                         "cluster", "environment", "api",    "auth"};
@@ -270,8 +270,9 @@ static bool put_settings(struct cli *cli, struct text *body) {
     return true;
 }
 
-/* From standard input, or the environment variable that Heroku's own programs read: never from the
- * arguments, which others on the machine can see. Without one, that which is set already stays. */
+/* Reads the secret from standard input or from the environment variable that Heroku's own programs
+ * read. Never from the arguments, which other users of the machine can see. Without one, the stored
+ * secret stays. */
 static bool put_secret(struct cli *cli, struct text *body) {
     const char *variable =
         strcmp(cli->arguments[1], "heroku") == 0 ? getenv("HEROKU_API_KEY") : NULL;

@@ -1,6 +1,6 @@
 /*
- * How a command reaches the API: over the socket in the data folder where a service runs on it,
- * else by the same code in this process.
+ * How a command reaches the API: over the socket in the data folder if a service runs there, else
+ * by the same code in this process.
  */
 #define _GNU_SOURCE /* asprintf */
 #include <curl/curl.h>
@@ -48,7 +48,7 @@ static bool open_here(struct cli *cli) {
         cli_fail(0, "%s", error);
         return false;
     }
-    /* Who may run programs here may call addresses of this machine. */
+    /* Whoever can run programs here can call addresses of this machine anyway. */
     const struct keeper_settings keeper = {.folder = cli->folder, .private_addresses = true};
     cli->keeper = keeper_here(&keeper, error, sizeof error);
     if (!cli->keeper) {
@@ -117,7 +117,7 @@ static size_t keep(char *bytes, size_t size, size_t count, void *context) {
     return text->failed ? 0 : size * count;
 }
 
-/* False: there is no memory. Without one of its headers a request would mean something else. */
+/* False: out of memory. Without one of its headers, a request would mean something else. */
 static bool add_header(struct curl_slist **list, const char *name, const char *value) {
     char *line = NULL;
     if (!value) return true;
@@ -323,11 +323,11 @@ static char *read_line(FILE *file) {
     return line;
 }
 
-/* Asks on the terminal without showing what is typed. */
+/* Asks on the terminal without echoing what is typed. */
 static char *ask(const char *prompt) {
     struct termios shown, hidden;
     bool terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
-    /* Before the prompt: what is typed after it must not be thrown away. */
+    /* Before the prompt: switching later would throw away what was already typed. */
     if (terminal) {
         hidden = shown;
         hidden.c_lflag &= ~(tcflag_t)ECHO;

@@ -69,8 +69,8 @@ int cli_series(struct cli *cli) {
 
 /* ---- export ---------------------------------------------------------------------------------- */
 
-/* One part of the export into the file. *first_s and *last_s: the days that the first part names.
- */
+/* Writes one part of the export to the file. *first_s and *last_s: the days that the first part
+ * lists. */
 static bool export_part(struct cli *cli, FILE *file, const char *day, int64_t *first_s,
                         int64_t *last_s) {
     struct cli_reply reply = {0};
@@ -126,14 +126,15 @@ int cli_export(struct cli *cli) {
 
 /* ---- backup, restore ------------------------------------------------------------------------- */
 
-/* For `doctor`. A disk that is full is no reason to call the copy a failure. */
+/* Notes the time for `doctor`. A failure to note it, as on a full disk, does not make the copy
+ * fail. */
 static void note_backup(struct store *store) {
     char moment[24];
     snprintf(moment, sizeof moment, "%" PRId64, ds_clock_wall_ns() / 1000000000);
     store_set_meta(store, "backup_at", moment);
 }
 
-/* Its own store in this process, whether a service runs or not. */
+/* Opens the store in this process, whether a service runs or not. */
 int cli_backup(struct cli *cli) {
     char error[512];
     if (!cli_open(cli)) return CLI_REFUSED;

@@ -1,6 +1,6 @@
 /*
- * dynoscaled doctor: looks at all that the service needs and changes nothing. As root it becomes
- * the data folder's owner first, so that what it may do is what the service may do.
+ * dynoscaled doctor: checks everything that the service needs and changes nothing. Run by root, it
+ * first becomes the owner of the data folder, so that it has the same rights as the service.
  */
 #define _GNU_SOURCE /* initgroups, asprintf */
 #include <dirent.h>
@@ -25,13 +25,12 @@
 #include "store/series.h"
 
 enum {
-    HOUR_S = 3600,
     DAY_S = 86400,
-    SILENT_S = 5 * 60, /* as long as notices wait: notify/ */
+    SILENT_S = 5 * 60, /* as long as the notice about silence waits: notify/ */
     BACKUP_OLD_S = 2 * DAY_S,
     AHEAD_S = 60,
     URL_MS = 10000,
-    CERTIFICATE_SOON_S = 14 * DAY_S, /* it is usually renewed a month ahead */
+    CERTIFICATE_SOON_S = 14 * DAY_S, /* certificates are usually renewed a month ahead */
     SENTENCE_SIZE = 900,
     MB = 1 << 20,
     DISK_FULL_MB = 100,
@@ -43,7 +42,7 @@ static const char *const state_names[] = {"ok", "warn", "fail"};
 
 struct doctor {
     struct cli *cli;
-    struct store *store; /* to be looked at; NULL: it can't be */
+    struct store *store; /* to be checked; NULL: it could not be opened */
     bool key_is_well, shared;
     bool key_is_linked, key_is_roots; /* DIR/key is a link; only root could open it */
     struct vault *vault;
@@ -53,7 +52,7 @@ struct doctor {
     struct text json;
 };
 
-/* One line: what was looked at, how it is, and what to do where that is not well. */
+/* Prints one line: what was checked, the result, and what to do if it is bad. */
 static void say(struct doctor *doctor, enum state state, const char *what, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -76,17 +75,9 @@ static void say(struct doctor *doctor, enum state state, const char *what, const
     text_char(&doctor->json, '}');
 }
 
-static const char *span(char text[32], int64_t seconds) {
-    if (seconds < 120) snprintf(text, 32, "%" PRId64 " s", seconds);
-    else if (seconds < 2 * HOUR_S) snprintf(text, 32, "%" PRId64 " min", seconds / 60);
-    else if (seconds < 2 * DAY_S) snprintf(text, 32, "%" PRId64 " h", seconds / HOUR_S);
-    else snprintf(text, 32, "%" PRId64 " days", seconds / DAY_S);
-    return text;
-}
-
 /* ---- The environment ------------------------------------------------------------------------- */
 
-/* NAME=value, as systemd and shells read it: without blanks and quotes around the value. */
+/* Reads NAME=value as systemd and shells do: without blanks and quotes around the value. */
 static void take_variable(char *line) {
     line += strspn(line, " \t");
     char *equals = strchr(line, '=');
@@ -99,7 +90,7 @@ static void take_variable(char *line) {
         end[-1] = '\0';
         value++;
     }
-    /* What the caller's environment says already stays. */
+    /* Variables that the caller has set win over the file. */
     setenv(line, value, 0);
 }
 
@@ -131,7 +122,7 @@ static void find_foreign(const char *folder, uid_t owner, char name[256]) {
     if (files) closedir(files);
 }
 
-/* False with a sentence. */
+/* False with an error text. */
 static bool become(uid_t uid, gid_t gid, char *error, size_t size) {
     const struct passwd *owner = getpwuid(uid);
     if ((owner ? initgroups(owner->pw_name, gid) : setgroups(0, NULL)) == 0 && setgid(gid) == 0 &&
@@ -141,7 +132,7 @@ static bool become(uid_t uid, gid_t gid, char *error, size_t size) {
     return false;
 }
 
-/* False where the rest can't be looked at. */
+/* False: the later checks can't run. */
 static bool look_at_folder(struct doctor *doctor) {
     const char *folder = doctor->cli->folder;
     char foreign[256], error[200];
@@ -191,8 +182,8 @@ static void look_at_disk(struct doctor *doctor) {
 
 /* ---- The key --------------------------------------------------------------------------------- */
 
-/* Where DIR/key is a link to what only root reads, it is opened before root becomes the folder's
- * owner. */
+/* If DIR/key is a link to a file that only root reads, it is opened before root becomes the
+ * folder's owner. */
 static void open_linked_key(struct doctor *doctor) {
     const char *given = getenv("DYNOSCALED_KEY");
     char path[sizeof doctor->cli->folder + sizeof "/key"];
@@ -237,7 +228,7 @@ static void look_at_key(struct doctor *doctor) {
     bool from_environment = given && *given;
     struct stat found;
     if (!from_environment && lstat(path, &found) != 0) {
-        /* vault_open would make one. */
+        /* vault_open would create one. */
         say(doctor, WARN, "key",
             "there is none in %s and none in DYNOSCALED_KEY: the service makes one when it starts, "
             "but credentials that were sealed with another are lost without it",
@@ -254,7 +245,7 @@ static void look_at_key(struct doctor *doctor) {
 
 static void look_at_data(struct doctor *doctor) {
     char error[512];
-    /* So that the clock is compared with the database's, which the log would tell too. */
+    /* Compares the clock with the database's. The log would report a difference too: quieten it. */
     log_set_level(LOG_ERROR);
     store_follow_clock();
     doctor->store = store_open(cli_place(doctor->cli), STORE_LOOK, error, sizeof error);
@@ -332,8 +323,8 @@ static bool is_loopback(const char *url) {
 static void say_certificate(struct doctor *doctor, const char *url,
                             const struct client_answer *answer) {
     int64_t left_s = answer->certificate_ends_s - doctor->now_s;
-    char left[32];
-    span(left, left_s);
+    char left[TEXT_SPAN_SIZE];
+    text_span(left, left_s);
     if (left_s < CERTIFICATE_SOON_S)
         say(doctor, WARN, "public address",
             "%s is reached, but its certificate ends in %s: see why it is not renewed", url, left);
@@ -424,16 +415,16 @@ static void note_series(void *context, int64_t series, const char *source, const
 
 static void look_at_reports(struct doctor *doctor, const struct app *app, const char *what) {
     struct newest newest = {.app = app->id};
-    char age[32];
-    /* The first is exact, and forgets; the second goes far back, and is about half an hour behind.
-     */
+    char age[TEXT_SPAN_SIZE];
+    /* The first is exact but keeps only recent reports; the second reaches far back, and is about
+     * half an hour behind. */
     if (!series_each_heard(doctor->store, 0, note_dyno, &newest) ||
         !series_each(doctor->store, app->id, note_series, &newest)) {
         say(doctor, FAIL, what, "its reports can't be read: %s", store_error(doctor->store));
         return;
     }
     int64_t age_s = doctor->now_s - newest.at_s;
-    span(age, age_s < 0 ? -age_s : age_s);
+    text_span(age, age_s < 0 ? -age_s : age_s);
     if (newest.at_s == 0)
         say(doctor, WARN, what,
             "no report has come yet: set DYNOSCALE_URL and add the agent; there `dynoscale doctor` "
@@ -449,7 +440,7 @@ static void look_at_reports(struct doctor *doctor, const struct app *app, const 
     else say(doctor, OK, what, "its newest report is %s old", age_s < 0 ? "0 s" : age);
 }
 
-/* The words of the first process that is not well. */
+/* What is wrong with the first process that has trouble; "": none. */
 static const char *first_trouble(const json_t *answer) {
     size_t i;
     json_t *one;
@@ -497,7 +488,7 @@ static bool look_at_app(void *context, const struct app *app) {
     char what[APP_NAME_SIZE + 8];
     snprintf(what, sizeof what, "app %s", app->name);
     look_at_reports(doctor, app, what);
-    /* Its credential can be opened by the service, or here with the key. */
+    /* The credential can be opened by the service, or in this process with the key. */
     if (doctor->cli->connected || doctor->key_is_well) look_at_platform(doctor, app, what);
     return true;
 }
@@ -516,7 +507,7 @@ struct backup {
     int64_t at_s; /* 0: it is not there */
     int error;
     bool empty, is_ours;
-    char trouble[512]; /* of a copy that can't be restored; "" */
+    char trouble[512]; /* why the copy can't be restored; "" */
 };
 
 static bool is_sqlite(const char *name) {
@@ -528,7 +519,7 @@ static bool is_sqlite(const char *name) {
     return is;
 }
 
-/* Before doctor becomes another user, who may have no business there. */
+/* Before doctor becomes another user, who may not be able to read the file. */
 static void read_backup(const struct cli *cli, struct backup *backup) {
     const char *name = cli_value(cli, "backup");
     struct stat found;
@@ -548,7 +539,7 @@ static void look_at_backup(struct doctor *doctor, const struct backup *backup) {
     const char *name = cli_value(doctor->cli, "backup"),
                *todo = doctor->shared ? "pg_dump each night, and say --backup FILE here"
                                       : "dynoscaled backup FILE each night";
-    char age[32];
+    char age[TEXT_SPAN_SIZE];
     int64_t at_s = backup->at_s;
     if (!name && doctor->store) {
         char *noted = store_meta(doctor->store, "backup_at");
@@ -563,7 +554,7 @@ static void look_at_backup(struct doctor *doctor, const struct backup *backup) {
     else {
         int64_t age_s = doctor->now_s > at_s ? doctor->now_s - at_s : 0;
         bool old = age_s > BACKUP_OLD_S;
-        say(doctor, old ? WARN : OK, "backup", "the last one is %s old%s%s", span(age, age_s),
+        say(doctor, old ? WARN : OK, "backup", "the last one is %s old%s%s", text_span(age, age_s),
             backup->is_ours ? ", and whole" : "", old ? ": make one each night" : "");
     }
 }

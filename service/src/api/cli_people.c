@@ -6,7 +6,7 @@
 
 #include "api/cli_inside.h"
 
-/* A call with a body that begins with { and is ended here; NULL: none. */
+/* Makes a call. `body` begins with { and is closed here; NULL: none. */
 static bool send(struct cli *cli, enum http_method method, char *path, struct text *body,
                  struct cli_reply *reply) {
     if (body) text_char(body, '}');
@@ -99,7 +99,7 @@ static bool set_password(struct cli *cli, const char *name, const char *password
     return done;
 }
 
-/* Whether anybody is there yet. */
+/* Whether no person exists yet. */
 static bool is_first(struct cli *cli) {
     struct cli_reply reply = {0};
     bool done = send(cli, HTTP_GET, cli_path("/api/v1/setup"), NULL, &reply);
@@ -116,8 +116,8 @@ static void print_link(const struct cli *cli, const struct cli_reply *reply) {
           stderr);
 }
 
-/* The person is added with a link, and the password set after it; where that is refused, the person
- * is removed again. */
+/* Adds the person with a link, then sets the password. If the password is refused, the person is
+ * removed again. */
 static bool add_person(struct cli *cli, const char *role, const char *password,
                        struct cli_reply *reply) {
     struct text body = TEXT_EMPTY;

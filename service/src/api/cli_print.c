@@ -9,7 +9,7 @@
 #include "clock.h"
 #include "rules/zone.h"
 
-/* Columns that a text takes: characters, not bytes. */
+/* The columns that a text takes on a terminal: characters, not bytes. */
 static int width(const char *text) {
     int count = 0;
     for (; *text; text++) count += (*text & 0xC0) != 0x80;
@@ -20,7 +20,7 @@ static bool table_lost;
 
 bool cli_table_lost(void) { return table_lost; }
 
-/* A copy that can't move the cursor or colour the terminal. */
+/* A copy without control characters, which could move the cursor or change colours. */
 static char *harmless(const char *text) {
     char *copy = strdup(text);
     table_lost |= !copy;

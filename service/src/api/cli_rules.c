@@ -34,7 +34,7 @@ int cli_rules_get(struct cli *cli) {
     return done ? CLI_DONE : CLI_REFUSED;
 }
 
-/* In this process: it needs no service and no data. */
+/* Runs in this process: it needs neither a service nor data. */
 int cli_rules_check(struct cli *cli) {
     char error[1024];
     const char *zone = cli_value(cli, "zone");

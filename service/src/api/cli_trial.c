@@ -1,4 +1,5 @@
-/* dynoscaled trial: what rules would have done, beside those in force and what really was. */
+/* dynoscaled trial: what other rules would have done, compared with those in force and with what
+ * happened. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -36,7 +37,7 @@ static void put_number(char *cell, double value, double times) {
     snprintf(cell, CELL, value < 100 && times != 1 ? "%.2f" : "%.0f", value);
 }
 
-/* "412 (400 to 424)", or a number that is known; NULL where there is none. */
+/* "412 (400 to 424)", or one number if it is known exactly; NULL: there is none. */
 static const char *estimate(char *cell, const json_t *side, const char *name, double times) {
     const json_t *value = json_object_get(side, name);
     char low[CELL], high[CELL], middle[CELL];

@@ -102,7 +102,7 @@ int cli_status(struct cli *cli) {
 
 /* ---- explain, ledger, replay ----------------------------------------------------------------- */
 
-/* The app's zone, in which times are shown. */
+/* The app's time zone, in which times are printed. */
 static void find_zone(struct cli *cli, char zone[64]) {
     struct cli_reply reply = {0};
     char *path = cli_path("/api/v1/apps/%s", cli->arguments[0]);
@@ -221,8 +221,7 @@ int cli_replay(struct cli *cli) {
 
 /* ---- Orders ---------------------------------------------------------------------------------- */
 
-/* A call that changes something about a process, with a body that begins with { and is ended
- * here. */
+/* Makes a call that changes something about a process. `body` begins with { and is closed here. */
 static bool order(struct cli *cli, enum http_method method, const char *what, struct text *body,
                   struct cli_reply *reply) {
     char *path = cli_path("/api/v1/apps/%s/processes/%s/", cli->arguments[0], cli->arguments[1]);

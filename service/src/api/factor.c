@@ -1,4 +1,4 @@
-/* The second factor: one's own, that of others, and whether everybody needs one. */
+/* The second factor: one's own, other people's, and whether it is required. */
 #include "people/factor.h"
 
 #include <inttypes.h>
@@ -40,7 +40,8 @@ void sign_in_change(struct api_call *call) {
     };
     if (!input_body(call, fields, INPUT_COUNT(fields))) return;
     bool is = factor_is_required(call->store);
-    /* So that it is known to work, and somebody can still reset that of others. */
+    /* The caller's own factor shows that factors work, and leaves somebody who can reset the
+     * others. */
     if (wanted && call->who.user && person_by_id(call->store, call->who.user, &person) &&
         !person.has_factor) {
         api_problem(call, 409, "set up a second factor of your own first, on the page /account");
@@ -85,7 +86,7 @@ static enum sign_in find_step(struct api_call *call, int64_t person, const char 
     return *step > 0 ? SIGN_IN_DONE : SIGN_IN_CODE_WRONG;
 }
 
-/* The tries are counted before it is looked at, so that many at once are no more than they are. */
+/* Counts the try before checking the code, so that parallel tries are counted as well. */
 static bool take_try(struct api_call *call, int64_t person, int64_t *wait_s) {
     *wait_s = 0;
     if (!store_begin(call->store)) return false;
@@ -161,7 +162,7 @@ void factor_show(struct api_call *call) {
                 factor_is_required(call->store) ? "true" : "false", left < 0 ? 0 : left);
 }
 
-/* Shown this once: the secret, and the same as a link and as a picture. */
+/* The secret, also as a link and as a QR code. Shown only once. */
 static void put_secret(struct api_call *call, const struct person *person, const char *secret) {
     char service[200], uri[URI_SIZE];
     const char *host = call->public_url ? strstr(call->public_url, "://") : NULL;
@@ -205,7 +206,7 @@ void factor_begin(struct api_call *call) {
     free(sealed);
 }
 
-/* New ones in place of those before, as the answer; in a transaction. */
+/* Replaces the recovery codes and answers with the new ones; in a transaction. */
 static bool put_recovery(struct api_call *call, int64_t person) {
     char code[FACTOR_RECOVERY_SIZE];
     uint8_t hash[TOKEN_HASH_SIZE];
@@ -274,7 +275,7 @@ void factor_renew_recovery(struct api_call *call) {
     api_end(call);
 }
 
-/* Removes it, in a transaction. Sessions end, but for one's own. */
+/* Removes the factor, in a transaction. Ends the person's sessions except the caller's own. */
 static bool remove_factor(struct api_call *call, const struct person *person) {
     int64_t keep = person->id == call->who.user ? call->who.session : 0;
     if (factor_remove(call->store, person->id) && factor_was_right(call->store, person->id) &&

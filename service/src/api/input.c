@@ -13,12 +13,12 @@
 #include "json_read.h"
 #include "rules/zone.h"
 
-/* The years 1970 to 9999, in seconds: what is a moment at all. */
+/* The last second of the year 9999; moments begin in 1970. */
 static const int64_t latest_s = INT64_C(253402300799);
 
 /* ---- Moments ------------------------------------------------------------------------------- */
 
-/* Up to `most` digits; NULL where there is none. */
+/* Reads up to `most` digits; NULL: there are none. */
 static const char *digits(const char *text, int most, int64_t *number) {
     const char *at = text;
     *number = 0;
@@ -26,13 +26,13 @@ static const char *digits(const char *text, int most, int64_t *number) {
     return at > text ? at : NULL;
 }
 
-/* Exactly two digits that are at most `most`. */
+/* Reads exactly two digits, of a number of at most `most`. */
 static const char *two(const char *text, int64_t most, int64_t *number) {
     const char *end = digits(text, 2, number);
     return end && end - text == 2 && *number <= most ? end : NULL;
 }
 
-/* "10:42", "10:42:10", with a fraction that is left out; the second of the day. */
+/* Reads "10:42" or "10:42:10", and ignores a fraction; gives the second of the day. */
 static const char *clock_time(const char *text, int64_t *second) {
     int64_t hour, minute, seconds = 0, fraction;
     const char *at = two(text, 23, &hour);
@@ -54,8 +54,8 @@ static bool relative(const char *text, int64_t now_s, int64_t *epoch_s) {
     return unit > 0;
 }
 
-/* Of a moment in which the wall clock shows this day and second, given as if it were UTC. An hour
- * that is skipped: the moment after it; one that is there twice: its first. */
+/* Finds the moment at which the wall clock shows this day and second, given as if it were UTC. For
+ * an hour that is skipped: the moment after it; for an hour that comes twice: the first one. */
 static int64_t from_wall(const struct zone *zone, int64_t wall_s) {
     int64_t early = wall_s - zone_time(zone, wall_s - 86400).offset;
     int64_t late = wall_s - zone_time(zone, wall_s + 86400).offset;
@@ -128,7 +128,7 @@ bool input_time(const char *text, const char *zone_name, int64_t now_s, bool ahe
 
 /* ---- Texts --------------------------------------------------------------------------------- */
 
-/* UTF-8 is checked by jansson, which takes nothing else. */
+/* jansson accepts only valid UTF-8, so that need not be checked here. */
 bool input_printable(const char *text) {
     for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
         if (*at < 0x20 || *at == 0x7F) return false;
@@ -190,7 +190,7 @@ static bool take_text(struct api_call *call, const struct field *field, const js
     return true;
 }
 
-/* Of a JSON number, or of a query's text. */
+/* Reads a JSON number, or a number in a query's text. */
 static bool integer_of(const json_t *value, int64_t *number) {
     if (json_is_integer(value)) {
         *number = json_integer_value(value);
@@ -331,7 +331,7 @@ bool input_body(struct api_call *call, const struct field *fields, size_t count)
     return take_all(call, fields, count, false);
 }
 
-/* One name=value of a query into the object. */
+/* Adds one name=value of a query to the object. */
 static bool add_pair(struct api_call *call, const char *pair, size_t length) {
     char *name = strndup(pair, length);
     if (!name) {

@@ -1,6 +1,6 @@
 /*
- * Why: the decisions of a process, one of them with all that went into it, their numbers as a
- * chart; and what happened to an app, for marks in charts.
+ * Why: the decisions of a process, one decision with everything that went into it, charts of the
+ * numbers, and an app's events, which charts mark.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ static bool check_range(struct api_call *call, int64_t from_s, int64_t to_s) {
 
 /* ---- The rules of a tick --------------------------------------------------------------------- */
 
-/* The set of the version last asked for: ticks in a row mostly have the same. */
+/* The rules of the version last asked for: consecutive ticks mostly share it. */
 struct rules_cache {
     struct store *store;
     const struct app *app;
@@ -249,7 +249,7 @@ static void end_slot(struct charting *charting) {
     text_format(text, ",\"scaling\":%s}", now->scaling ? "true" : "false");
 }
 
-/* Each slot shows its last tick. */
+/* A slot of the chart shows its last tick. */
 static bool chart_tick(void *context, const struct ledger_tick *tick) {
     struct charting *charting = context;
     int64_t slot_s = tick->situation.now - tick->situation.now % charting->step_s;
@@ -304,7 +304,7 @@ struct events {
     int64_t outside_s, release_s; /* last told */
 };
 
-/* A new event, its JSON begun; NULL: there are too many, or no memory. */
+/* Begins the JSON of a new event; NULL: there are too many, or no memory. */
 static struct text *new_event(struct events *events, int64_t at_s, const char *kind) {
     if (events->count == MOST_EVENTS) {
         events->cut = true;
@@ -331,7 +331,8 @@ static void put_process(struct text *text, const struct events *events) {
     text_json(text, events->process);
 }
 
-/* A change from outside and a release are in each situation as an age; each is told once. */
+/* Each situation holds the age of the last outside change and of the last release; each becomes one
+ * event. */
 static void note_age(struct events *events, const struct ledger_tick *tick, int64_t age,
                      int64_t *told_s, const char *kind) {
     int64_t at_s = tick->situation.now - age;

@@ -1,4 +1,4 @@
-/* One-time links: of the first person, of who is invited, and of who forgot the password. */
+/* One-time links: for the first person, for invited people, and for forgotten passwords. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@ enum { FIRST_LINK_S = 7 * 86400, LINK_S = 3 * 86400 };
 #define LINK_FIELD(text) \
     { .name = "link", .kind = FIELD_TEXT, .needed = true, .most = 100, .to = (text) }
 
-/* A new link for a person (0: the first one), which ends earlier ones; in a transaction. */
+/* Makes a link for a person (0: the first one) and ends earlier ones; in a transaction. */
 static bool make_link(struct store *store, const char *kind, int64_t person, int64_t now_s,
                       int64_t lasts_s, char token[TOKEN_SIZE]) {
     uint8_t hash[TOKEN_HASH_SIZE];
@@ -22,7 +22,7 @@ static bool make_link(struct store *store, const char *kind, int64_t person, int
     return link_remove_all(store, kind, person) && link_add(store, hash, &link);
 }
 
-/* The secret stands behind the #, which browsers send to nobody. */
+/* The secret stands behind the #, which browsers never send to a server. */
 static void put_link(char *text, size_t size, const char *public_url, const char *token) {
     const char *url = public_url ? public_url : "http://127.0.0.1:8080";
     size_t length = strlen(url);
@@ -48,7 +48,7 @@ bool api_first_link(struct store *store, const char *public_url, int64_t now_s, 
     return false;
 }
 
-/* By the command line, where the one that `serve` printed is lost. */
+/* Called by the command line, if the link that `serve` printed is lost. */
 void setup_link(struct api_call *call) {
     char link[1024], error[300];
     if (!input_body(call, NULL, 0)) return;
@@ -65,7 +65,8 @@ void setup_link(struct api_call *call) {
     }
 }
 
-/* The link that a call brings, if it still works. Tries are limited as those of passwords are. */
+/* Finds the link that a call brings, if it still works. Tries are limited like those of
+ * passwords. */
 static bool find_link(struct api_call *call, const char *text, struct link *link,
                       struct person *person) {
     uint8_t hash[TOKEN_HASH_SIZE];
@@ -185,7 +186,7 @@ void link_use(struct api_call *call) {
     api_end(call);
 }
 
-/* Writes the link as the answer's last part. */
+/* Writes the link as the last part of the answer. */
 bool link_answer(struct api_call *call, const struct person *person) {
     char token[TOKEN_SIZE], link[1024];
     if (!make_link(call->store, "password", person->id, call->now_s, LINK_S, token)) {

@@ -1,4 +1,4 @@
-/* What was measured, and the export of all that is kept of an app. */
+/* What was measured, and the export of everything that is kept of an app. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -48,9 +48,9 @@ void sources_list(struct api_call *call) {
 
 /* ---- Export ---------------------------------------------------------------------------------- */
 /*
- * Lines of JSON, each with its kind. Without `day`: all that is not measured, and the days that
- * there are to ask for, one at a time. So an export of any size shows how far it is, can be
- * stopped, and needs no memory here.
+ * Lines of JSON, each with its kind. Without `day`: everything but measurements, and the list of
+ * days, which the client asks for one at a time. So an export of any size shows its progress, can
+ * be stopped, and needs little memory here.
  */
 
 static bool put_version(void *context, int64_t version, int64_t at_s, const char *who,
@@ -131,7 +131,7 @@ static bool put_tick(void *context, const struct ledger_tick *tick) {
     return !text->failed;
 }
 
-/* By minutes while they are kept, else by hours. */
+/* By minutes while those are kept, else by hours. */
 static bool export_series(struct api_call *call, int64_t day_s) {
     struct text list = TEXT_EMPTY;
     size_t i, j;

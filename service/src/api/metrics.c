@@ -39,8 +39,7 @@ static int64_t metric(const struct status *status, size_t number) {
     return of_tick && !status->ticked ? -1 : values[number];
 }
 
-/* Names are of a few plain characters (a process type may have others: escaped as Prometheus asks
- * for). */
+/* App names need no escaping; names of process types may, as Prometheus defines it. */
 static void put_label(struct text *text, const char *name, const char *value) {
     text_format(text, "%s=\"", name);
     for (; *value; value++) {

@@ -1,5 +1,5 @@
-/* What a person orders for a process for a time: a pause, a boost; and the switch of its scaling.
- */
+/* What a person orders for a process: a pause or a boost, each for a time, and switching scaling on
+ * or off. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static bool check_until(struct api_call *call, int64_t until_s) {
     return false;
 }
 
-/* The orders of the path's process, which must be one of the rules. */
+/* Finds the orders of the path's process, which the rules must contain. */
 static bool find_orders(struct api_call *call, struct process_orders *orders) {
     struct rule_set *set;
     if (!api_process(call, &set)) return false;
@@ -117,7 +117,7 @@ void orders_end_boost(struct api_call *call) {
                   call->app.name);
 }
 
-/* The switch is a field of the rules, so it is a new version of them. */
+/* The switch is a field of the rules, so turning it makes a new version of them. */
 void orders_switch(struct api_call *call) {
     bool scaling = false;
     char what[200], *written = NULL;

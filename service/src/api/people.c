@@ -96,7 +96,7 @@ void people_add(struct api_call *call) {
         api_audit(call, 0, NULL, "invited %s with the role %s", name, role);
 }
 
-/* Whether an admin would be left without this one; the command line may take the last. */
+/* Whether an admin remains without this person. The command line may remove the last one. */
 static bool leaves_admin(struct api_call *call, const struct person *person) {
     if (person->role != API_ADMIN || call->who.role == API_LOCAL) return true;
     int64_t others = person_other_admins(call->store, person->id);
@@ -163,7 +163,7 @@ void people_link(struct api_call *call) {
         api_audit(call, 0, NULL, "made a link for %s to set a password", person.name);
 }
 
-/* By the command line on the service's machine, whose user owns the data anyway. */
+/* Called by the command line on the service's machine, whose user owns the data anyway. */
 void people_set_password(struct api_call *call) {
     const char *password = NULL;
     struct person person;

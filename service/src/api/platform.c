@@ -57,7 +57,7 @@ static void free_setting(struct setting *setting) {
     free(setting->sealed);
 }
 
-/* How the platform did at the last tick of each process. */
+/* How the last platform call of each process ended. */
 static void put_health(struct api_call *call) {
     struct text *text = &call->answer;
     struct ledger_tick tick;
@@ -99,7 +99,7 @@ void platform_show(struct api_call *call) {
 
 /* ---- Trying it ------------------------------------------------------------------------------- */
 
-/* The app of the call on a platform, as the keeper is asked about it. */
+/* The call's app on a platform, in the form that the keeper needs. */
 static struct keeper_app app_of(const struct api_call *call, const char *kind, const char *settings,
                                 const void *sealed, size_t sealed_length) {
     return (struct keeper_app){.app = call->app.name,
@@ -117,7 +117,7 @@ static struct keeper_app app_of_setting(const struct api_call *call,
     return app_of(call, setting->kind, setting->settings, setting->sealed, setting->sealed_length);
 }
 
-/* Of a platform that is not called: what was ordered last. */
+/* For a platform that is not called: the last number that was ordered. */
 static struct platform_answer recall(struct api_call *call, const char *process,
                                      struct platform_formation *formation) {
     struct ledger_tick tick;
@@ -126,7 +126,7 @@ static struct platform_answer recall(struct api_call *call, const char *process,
     return platform_ok();
 }
 
-/* One process; what is left of the time for all of them is `left_ms`. */
+/* Tries one process; `left_ms` is what remains of the time for all of them. */
 static struct platform_answer try_process(struct api_call *call, const struct keeper_app *app,
                                           const char *process, int64_t left_ms,
                                           struct platform_formation *formation) {
@@ -140,7 +140,7 @@ static struct platform_answer try_process(struct api_call *call, const struct ke
     return keeper_read(call->keeper, &tried, process, formation);
 }
 
-/* Reads the formation of each process of the rules; the worst result of them. */
+/* Reads the formation of each process of the rules; returns the worst result. */
 static enum platform_result try_platform(struct api_call *call, struct text *text,
                                          const struct keeper_app *app, char *trouble, size_t size) {
     enum platform_result worst = PLATFORM_OK;
@@ -170,8 +170,8 @@ static enum platform_result try_platform(struct api_call *call, struct text *tex
     return worst;
 }
 
-/* Where the platform's credential must be renewed or exchanged first, that is done; *renewed is the
- * new one then, which the app has from now on and the caller frees. */
+/* Renews or exchanges the platform's credential if that must happen first. *renewed is then the
+ * app's new credential, which the caller frees. */
 static struct platform_answer renew(struct api_call *call, struct keeper_app *app, void **renewed) {
     size_t length = 0;
     struct platform_answer answer = keeper_renew(call->keeper, app, call->now_s, renewed, &length);
@@ -182,7 +182,7 @@ static struct platform_answer renew(struct api_call *call, struct keeper_app *ap
     return answer;
 }
 
-/* What was renewed is kept: the one before may be of no use any more. */
+/* Stores a renewed credential: the previous one may no longer work. */
 static void keep_renewed(struct api_call *call, const struct setting *setting,
                          const struct keeper_app *app) {
     if (!api_begin(call)) return;
@@ -194,7 +194,7 @@ static void keep_renewed(struct api_call *call, const struct setting *setting,
     api_end(call);
 }
 
-/* The answer of a credential that can't be used, in place of a test. */
+/* Answers that the credential can't be used, in place of a test. */
 static void put_refused(struct api_call *call, const struct platform_answer *answer) {
     text_format(&call->answer, "{\"result\":\"%s\",\"test\":[", results[answer->result]);
     text_format(&call->answer,
@@ -253,11 +253,11 @@ struct wish {
     char *text;   /* the same, as it is stored */
     void *sealed; /* the credential; NULL: none */
     size_t sealed_length;
-    char made[TOKEN_SIZE]; /* the secret that was made here, and is shown once; "" */
+    char made[TOKEN_SIZE]; /* a secret that was made here, and is shown once; "" */
     bool force;
 };
 
-/* A kept credential goes to the address that it was given for, and to no other. */
+/* A stored credential is sent only to the address that it was given for. */
 static bool same_address(const char *before, const json_t *now) {
     static const char *const names[] = {"api", "auth", "server"};
     json_t *old = json_read_string(before, 0, NULL);
@@ -274,7 +274,7 @@ static struct keeper_app app_of_wish(const struct api_call *call, const struct w
     return app_of(call, wish->platform->kind, wish->text, wish->sealed, wish->sealed_length);
 }
 
-/* The credential that is kept, where the same kind is set again without one. */
+/* Keeps the stored credential if the same kind of platform is set again without one. */
 static void take_kept(struct api_call *call, struct wish *wish) {
     struct setting setting;
     char error[256];
@@ -302,7 +302,7 @@ static bool seal(struct api_call *call, struct wish *wish, const char *secret) {
     return wish->sealed != NULL;
 }
 
-/* A webhook is signed with a secret that both sides know: made here where none is given. */
+/* Both sides of a webhook need the signing secret: if none is given, it is made here. */
 static bool find_secret(struct api_call *call, struct wish *wish, const char *given) {
     char error[256];
     bool opens;
@@ -379,7 +379,7 @@ static void store_wish(struct api_call *call, const struct wish *wish, enum plat
     api_end(call);
 }
 
-/* Tries it, and stores it unless that is refused. */
+/* Tries the platform, and stores it unless the platform refuses. */
 static void set_wish(struct api_call *call, struct wish *wish) {
     struct text test = TEXT_EMPTY;
     char trouble[256];
@@ -409,7 +409,7 @@ void platform_change(struct api_call *call) {
     json_decref(wish.settings);
 }
 
-/* What was arranged at the platform for this app is undone first, as far as that works. */
+/* Before the app is removed: undoes what was set up at the platform, as far as that works. */
 void platform_undo(struct api_call *call) {
     struct setting setting;
     if (!platform_get(call->store, call->app.id, &setting.kind, &setting.settings, &setting.sealed,

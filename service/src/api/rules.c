@@ -25,7 +25,7 @@ static void put_etag(struct api_call *call, int64_t version) {
     text_format(&call->headers, "ETag: \"%" PRId64 "\"\r\n", version);
 }
 
-/* Whether a header of ETags names the version; * names any. */
+/* Whether an If-Match or If-None-Match header names the version; * names every version. */
 static bool names_version(const char *header, int64_t version) {
     char tag[32];
     snprintf(tag, sizeof tag, "\"%" PRId64 "\"", version);
@@ -74,7 +74,7 @@ bool api_put_rules(struct api_call *call, const struct rule_set *before, struct 
     rule_difference(&difference, before, after);
     *version = rules_put(call->store, call->app.id, text, call->who.name, call->now_s);
     bool done = *version > 0;
-    /* The rules' zone is the app's: people read times in the one that the rules obey. */
+    /* The app's zone follows the rules: people should read times in the zone that the rules use. */
     if (done && strcmp(after->zone_name, call->app.zone) != 0)
         done = app_set_zone(call->store, call->app.id, after->zone_name);
     if (!done) api_store_failed(call);
@@ -230,7 +230,7 @@ static void put_decision(struct text *text, const struct rule_set *set,
     text_char(text, '}');
 }
 
-/* Whether the tick's statistic is the one that a rule asks for. */
+/* Whether two rules look at the same statistic. */
 static bool same_measure(const struct rule *one, const struct rule *other) {
     if (one->statistic != other->statistic || one->window_s != other->window_s ||
         one->queue_count != other->queue_count)
@@ -292,11 +292,11 @@ void rules_plan(struct api_call *call) {
 
 /* ---- History --------------------------------------------------------------------------------- */
 
-/* Newest first, so what a version changed is known when the one before it comes. */
+/* Newest first: the changes of a version are known once the version before it has been read. */
 struct history {
     struct api_call *call;
     int64_t before, left;
-    struct rule_set *newer; /* whose entry waits for its changes */
+    struct rule_set *newer; /* its entry still lacks its changes */
     bool first;
 };
 

@@ -1,8 +1,7 @@
 /*
- * A switch turned in the text of rules as a person wrote it, so that comments and order stay. It
- * understands one line for each key, as `rules get` writes them; anything else is written anew by
- * the caller. What comes out is read again and compared, so a misunderstanding costs comments and
- * never a rule.
+ * Turns a switch in the text of rules as a person wrote it, so that comments and order stay. It
+ * understands one key per line, as `rules get` writes them; the caller writes anything else anew.
+ * The result is read again and compared, so a misunderstanding costs comments, never a rule.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +9,7 @@
 
 #include "api/resources.h"
 
-/* Blanks before a line's text; SIZE_MAX: a line without text, or a comment. */
+/* The blanks before a line's text; SIZE_MAX: the line is empty or a comment. */
 static size_t indent_of(const char *line) {
     size_t indent = strspn(line, " ");
     return strchr("\r\n#", line[indent]) ? SIZE_MAX : indent;
@@ -21,7 +20,7 @@ static const char *next_line(const char *line) {
     return end ? end + 1 : line + strlen(line);
 }
 
-/* Whether a line is `key:` with nothing or something behind it; the key may be quoted. */
+/* Whether the line is `key:`, with or without a value; the key may be quoted. */
 static bool has_key(const char *line, const char *key) {
     size_t length = strlen(key);
     line += strspn(line, " ");
@@ -47,7 +46,7 @@ static const char *find_process(const char *text, const char *process) {
     return NULL;
 }
 
-/* The text with the value of `scaling` in the process's lines replaced, or the line added. */
+/* Copies the text, with the process's `scaling` replaced or added. */
 static void turn(struct text *to, const char *text, const char *process_line, bool on) {
     size_t level = indent_of(process_line), inner = 0;
     const char *line = next_line(process_line), *at = NULL;

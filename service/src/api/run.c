@@ -1,4 +1,5 @@
-/* From a request to its resource: who calls, which route, may they, in which transaction. */
+/* From a request to its resource: who calls, which route, whether they may, and in which
+ * transaction. */
 #define _GNU_SOURCE /* strdup, explicit_bzero */
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,7 +59,8 @@ void api_problem(struct api_call *call, int status, const char *format, ...) {
 
 void api_store_failed(struct api_call *call) {
     const char *why = store_error(call->store);
-    /* It may name files or the database's host. */
+    /* The store's error may name files or the database's host: only admins of the service see
+     * it. */
     bool all = call->who.role >= API_ADMIN && !call->who.app;
     bool told = why && *why && all;
     if (why && *why) log_line(LOG_ERROR, "api", "the data could not be read or written: %s", why);
@@ -90,9 +92,8 @@ void api_call_free(struct api_call *call) {
 /* ---- What could not be read ---------------------------------------------------------------- */
 
 /*
- * Where memory runs out, or the disk fails, what was asked for looks as if it were not there (404)
- * or as if it had been sent wrongly (400). So what failed while a call ran is counted, and no such
- * call is answered but with 503.
+ * If memory runs out or the disk fails, an object may look missing (404) or an input wrong (400).
+ * So failures are counted while a call runs, and such a call is always answered with 503.
  */
 static _Thread_local bool memory_failed;
 
@@ -128,8 +129,8 @@ bool api_finish(struct api_call *call) {
 
 /* ---- Who calls ----------------------------------------------------------------------------- */
 
-/* Notes a token's use, at most once a minute; a store that can't be written to is no reason to
- * refuse. */
+/* Notes that a token was used, at most once a minute. If the store can't be written to, the call
+ * still goes on. */
 static void note_use(struct api_call *call, const struct api_token *token) {
     if (call->now_s - token->used_s < 60) return;
     uint64_t before = store_failures(call->store);
@@ -162,7 +163,7 @@ static bool by_session(struct api_call *call) {
         call->session_token[0] = '\0';
         return false;
     }
-    /* Who came by single sign-on for one app is its admin, and nothing else. */
+    /* Whoever came by single sign-on for one app is admin of that app, and nothing else. */
     call->who.role = session.app ? API_ADMIN : person.role;
     call->who.app = session.app;
     call->who.user = person.id;
@@ -172,7 +173,7 @@ static bool by_session(struct api_call *call) {
     return true;
 }
 
-/* False: what was sent is wrong, and the call is answered. Nothing sent: nobody, and true. */
+/* False: the credentials are wrong, and the call is answered. Without any: true, and nobody. */
 static bool find_caller(struct api_call *call) {
     if (call->who.role == API_LOCAL) {
         if (!call->who.name[0]) snprintf(call->who.name, sizeof call->who.name, "command line");
@@ -231,7 +232,7 @@ static bool forged(struct api_call *call) {
 
 /* ---- Routes -------------------------------------------------------------------------------- */
 
-/* Whether the path fits a route's; then where its places begin. `path` has its slashes as NULs. */
+/* Whether the path matches a route, and where its parameters begin. `path` has NULs for slashes. */
 static bool fits(const char *pattern, char **parts, size_t count,
                  const char *parameters[API_PARAMETERS]) {
     size_t place = 0, i = 0;
@@ -296,7 +297,7 @@ static const struct api_route *find_route(struct api_call *call, char **parts, s
     return NULL;
 }
 
-/* What a person without the second factor that is required may still do: set one up, and leave. */
+/* What a person may do who still lacks a required second factor: set one up, and sign out. */
 static bool is_of_account(const struct api_route *route) {
     static const char *const begins[] = {"/api/v1/session", "/api/v1/account/"};
     for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
@@ -304,8 +305,8 @@ static bool is_of_account(const struct api_route *route) {
     return route->least == API_NOBODY;
 }
 
-/* Of who may not: without what the path held, which may be a secret that stood in a wrong place. A
- * page that asks whether somebody is signed in is no try. */
+/* Logs a refusal without the path's parameters: a secret may have been put there by mistake. A page
+ * that only asks whether somebody is signed in is not logged. */
 static void log_refused(const struct api_call *call, const struct api_route *route) {
     bool asks = route && call->who.role == API_NOBODY && !call->authorization && !call->cookie &&
                 route->method == HTTP_GET;
@@ -339,7 +340,7 @@ static bool may(struct api_call *call, const struct api_route *route) {
     return false;
 }
 
-/* The app of the path. That of another app's token is not there for it. */
+/* Finds the path's app. For a token of another app it does not exist. */
 static bool find_app(struct api_call *call, const struct api_route *route) {
     static const char begin[] = "/api/v1/apps/{app}";
     if (strncmp(route->path, begin, sizeof begin - 1) != 0) {
@@ -351,7 +352,7 @@ static bool find_app(struct api_call *call, const struct api_route *route) {
     if (app_by_name(call->store, call->parameters[0], &call->app) &&
         (!call->who.app || call->who.app == call->app.id))
         return true;
-    /* It is answered as one that there is not. */
+    /* The answer is the same as for an app that does not exist. */
     if (call->app.id) log_refused(call, route);
     memset(&call->app, 0, sizeof call->app);
     api_problem(call, 404, "there is no app “%.100s”", call->parameters[0]);
@@ -367,7 +368,7 @@ static void run(struct api_call *call, const struct api_route *route) {
         api_store_failed(call);
         return;
     }
-    /* Looked up again: it may have been removed before the transaction began. */
+    /* Looked up again: the app may have been removed before the transaction began. */
     if (find_app(call, route)) route->run(call);
     if (api_finish(call) && call->status < 400 && store_commit(call->store)) return;
     if (call->status < 400) {
@@ -422,6 +423,6 @@ void api_run(struct api_call *call, const char *path) {
     call->body = given;
     memset(call->parameters, 0, sizeof call->parameters);
     free(copy);
-    if (body) explicit_bzero(body, call->body_length); /* it may have held a credential */
+    if (body) explicit_bzero(body, call->body_length); /* the body may have held a credential */
     free(body);
 }

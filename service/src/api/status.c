@@ -22,13 +22,6 @@ static const char *const state_names[] = {"trouble", "stale", "maximum", "waitin
 
 /* ---- One process ----------------------------------------------------------------------------- */
 
-static void put_span(char *text, size_t size, int64_t seconds) {
-    if (seconds < 120) snprintf(text, size, "%" PRId64 " s", seconds);
-    else if (seconds < 7200) snprintf(text, size, "%" PRId64 " min", seconds / 60);
-    else if (seconds < 172800) snprintf(text, size, "%" PRId64 " h", seconds / 3600);
-    else snprintf(text, size, "%" PRId64 " days", seconds / 86400);
-}
-
 __attribute__((format(printf, 3, 4))) static void
 say(struct status *status, enum status_state state, const char *format, ...) {
     va_list arguments;
@@ -43,23 +36,23 @@ static bool at_maximum(const struct status *status) {
     return now->ordered >= status->rule->max && now->value_ms > status->rule->up.threshold_ms;
 }
 
-/* Whether nothing is known of now: nobody decides, or no report comes. */
+/* Whether the current state is unknown: no decisions are made, or no reports come. */
 static bool judge_silence(struct status *status) {
     const struct situation *now = &status->tick.situation;
     int64_t heard_age = status->ticked ? status_age(status, now->heard_age) : -1;
-    char span[32];
+    char span[TEXT_SPAN_SIZE];
     if (status->ticked && status->age_s > TICK_STALE_S) {
-        put_span(span, sizeof span, status->age_s);
+        text_span(span, status->age_s);
         say(status, STATE_STALE, "nothing has been decided for %s: does the service run?", span);
     } else if (status->silent_s) {
-        put_span(span, sizeof span, status->silent_s);
+        text_span(span, status->silent_s);
         say(status, STATE_STALE, "no report for %s", span);
     } else if (heard_age < 0) {
         say(status, STATE_WAITING,
             status->came ? "reports have come, and are in the next decision"
                          : "waiting for the first report");
     } else if (heard_age > REPORT_STALE_S && !now->trouble[0]) {
-        put_span(span, sizeof span, heard_age);
+        text_span(span, heard_age);
         say(status, STATE_STALE, "no report for %s", span);
     } else {
         return false;
@@ -108,8 +101,8 @@ static void note_newest(void *context, int64_t series, const char *source, const
         newest->at_s = newest_s;
 }
 
-/* Ticks see 15 minutes back; what was measured before is in the store, its newest moment known to
- * half an hour. What came since the last tick is known by the next one: that is no silence. */
+/* Ticks see only 15 minutes back. Older measurements are in the store, which knows the newest one
+ * to half an hour. A report since the last tick is seen by the next one: that is no silence. */
 static void find_silence(struct status *status, struct store *store, const struct app *app,
                          int64_t now_s) {
     struct newest newest = {.web = strcmp(status->process->name, "web") == 0};
@@ -344,7 +337,7 @@ void processes_wanted(struct api_call *call) {
     const struct rule_process *process = api_process(call, &set);
     if (!process) return;
     status_find(&status, call->store, &call->app, set, process, call->now_s);
-    /* Where scaling is off, what is decided is shown and not done, by others neither. */
+    /* With scaling off, the decision is only shown, and other scalers must not act on it either. */
     int64_t wanted = !status.ticked     ? -1
                      : process->scaling ? status.tick.decision.to
                                         : status.tick.situation.ordered;

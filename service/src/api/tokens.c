@@ -1,4 +1,4 @@
-/* Tokens of the API: made, listed by what people know them by, removed. */
+/* Tokens of the API: made, listed by the names that people gave them, removed. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ void tokens_list(struct api_call *call) {
     else text_put(&call->answer, "]}");
 }
 
-/* The app of a token: *id 0 for all. */
+/* The app that a token is for; *id 0: all apps. */
 static bool find_app(struct api_call *call, const char *name, int64_t *id) {
     struct app app;
     *id = 0;

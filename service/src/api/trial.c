@@ -1,4 +1,5 @@
-/* What rules would have done in the last days: the past from the store, run again by replay/. */
+/* What rules would have done in the last days: reads the past from the store, and runs it again by
+ * replay/. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,9 +22,9 @@ enum {
     MOST_POINTS = 720,
     USUAL_REPORT_S = 10,
     USUAL_PER_MILLE = 50,
-    RELEASE_S = 90, /* the first tick that sees a release sees it so late at most */
+    RELEASE_S = 90, /* the latest that a tick notices a release */
     LEARNED_SOON_S = 3 * 3600,
-    RESTART_S = 300, /* a restart of all dynos lasts so long at most */
+    RESTART_S = 300, /* the longest that a restart of all dynos takes */
 };
 static const double HOURS_A_MONTH = 730;
 /* Shares of the time that a trial takes. */
@@ -42,7 +43,7 @@ struct trial_work {
     struct trial trials[2]; /* proposed, in force */
     struct trial_minute *minutes[2];
     struct price price;
-    double done_from, done_to; /* of the part that runs */
+    double done_from, done_to; /* of the current part */
     bool stopped, not_known;   /* not_known: what is needed of jobs was not reported */
 
     /* While the ledger is read. */
@@ -110,7 +111,7 @@ static void take_busy(void *context, int64_t at_s, const struct sketch *sketch) 
     if (minute && sketch->count > 0) minute->busy_s = (double)sketch->sum / 1000;
 }
 
-/* Each process of each dyno says with each report how many requests it takes at once. */
+/* With each report, each process of each dyno says how many requests it can run at once. */
 static void take_slots(void *context, int64_t at_s, const struct sketch *sketch) {
     struct trial_work *trial = context;
     const struct history_minute *minute = minute_at(trial, at_s);
@@ -119,7 +120,7 @@ static void take_slots(void *context, int64_t at_s, const struct sketch *sketch)
     trial->slots_dynos += minute->up;
 }
 
-/* Most dynos are gone at once, and nobody ordered that. */
+/* Most dynos disappeared at once although nobody ordered that: they were restarted. */
 static void see_restart(struct trial_work *trial, const struct situation *now,
                         struct history_minute *minute) {
     double up = now->up < 0 ? -1 : (double)now->up;
@@ -151,7 +152,7 @@ static void take_formation(const struct situation *now, struct history_minute *m
     minute->up = minute->up < 0 ? up : minute->up + up;
 }
 
-/* What was learned when the past began. What is learned of requests is not with each tick. */
+/* What had been learned when the past began. Ticks do not store what is learned of requests. */
 static void take_memory(struct trial_work *trial, const struct ledger_tick *tick) {
     const struct memory *memory = &tick->memory;
     bool learned = trial->history.jobs ? memory->job_slots > 0
@@ -193,7 +194,7 @@ static void mean_of_ticks(struct history *history) {
     }
 }
 
-/* Leaves out what was before the first report. */
+/* Drops the time before the first report. */
 static void trim(struct trial_work *trial) {
     struct history *history = &trial->history;
     int first = 0;
@@ -205,8 +206,8 @@ static void trim(struct trial_work *trial) {
             (size_t)history->count * sizeof *history->minutes);
 }
 
-/* What is slow is told by the rules in force, or else by those proposed: by the last of a process's
- * rules, which is the default. */
+/* Defines "slow" by the rules in force, or else by the proposed ones: by the last rule of the
+ * process, which is its default. */
 static void define_slow(struct trial_work *trial) {
     const struct rule_set *set = trial->in_force ? trial->in_force : trial->proposed;
     const struct rule_process *process = rule_process(set, trial->process);
@@ -274,7 +275,7 @@ static bool run_one(struct trial_work *work, int which, const struct rule_set *s
     return trial_run(trial);
 }
 
-/* With the dynos that really ran. */
+/* Runs the model with the dynos that really ran. */
 static bool run_check(struct trial_work *work) {
     const struct rule_process *process = rule_process(work->proposed, work->process);
     struct rule_process off = *process;
@@ -345,7 +346,7 @@ static void put_estimate(struct text *text, const char *name, const struct estim
     text_char(text, '}');
 }
 
-/* Minutes of a point, added up. */
+/* The sum of a point's minutes. */
 struct point {
     double requests, wanted, ordered, up, p95_ms;
     int minutes, slow;
@@ -389,7 +390,7 @@ static int minutes_a_point(const struct trial_work *work) {
     return (work->history.count + MOST_POINTS - 1) / MOST_POINTS;
 }
 
-/* `tried` NULL: what really was. */
+/* `tried` NULL: what really happened. */
 static void put_points(struct text *text, const struct trial_work *work,
                        const struct trial_minute *tried) {
     int step = minutes_a_point(work);
@@ -519,7 +520,7 @@ static void run_work(struct api_work *api_work, struct api_call *call) {
 
 /* ---- The call -------------------------------------------------------------------------------- */
 
-/* The proposed rules, as a text or an object. NULL: the call is answered. */
+/* Reads the proposed rules, given as a text or an object. NULL: the call is answered. */
 static struct rule_set *read_rules(struct api_call *call, const json_t *given) {
     char error[1024];
     char *written = json_is_object(given) ? json_dumps(given, JSON_COMPACT) : NULL;
@@ -577,7 +578,7 @@ static bool same_rules(const struct rule_set *one, const struct rule_set *other,
     return same;
 }
 
-/* Whether the last rules of both, which count at most times, count other queues. */
+/* Whether the last rule of each, which applies most of the time, looks at other queues. */
 static bool other_queues(const struct rule_set *one, const struct rule_set *other,
                          const char *process) {
     const struct rule_process *first = rule_process(one, process);

@@ -1,5 +1,5 @@
 /*
- * What a process used: dyno-seconds of each step of time, how long each number of dynos ran, what
+ * What a process used: dyno-seconds per step of time, how long each number of dynos ran, what
  * scaling itself took; and the price of a dyno, as a person entered it.
  */
 #include <inttypes.h>
@@ -16,8 +16,8 @@ enum {
     LONGEST_S = 32 * DAY_S,
     USUAL_STEP_S = 3600,
     MOST_POINTS = 3000,
-    HOLDS_S = 60, /* a tick says what is until the next one, at most so long */
-    FLAP_S = 600, /* removed so soon after it was added, a dyno was added for nothing */
+    HOLDS_S = 60, /* the longest that a tick describes, if no other follows */
+    FLAP_S = 600, /* a dyno that is removed so soon after it was added was added for nothing */
     MOST_CENTS = 100 * 1000 * 1000,
 };
 
@@ -34,9 +34,9 @@ struct using {
     bool first;
 
     int64_t seconds[RULE_DYNOS + 1], slow[RULE_DYNOS + 1]; /* by the number of dynos */
-    int most;                                              /* that a rule in force allowed; 0 */
+    int most; /* the most that a rule in force allowed; 0: none */
     int64_t ups, downs, flaps, flap_s;
-    int64_t up_s; /* when the last one was added, unless one was removed since; 0 */
+    int64_t up_s; /* when the last dyno was added, unless one was removed since; 0: never */
     int up_by;
 
     bool has_last;
@@ -71,7 +71,7 @@ static void end_slot(struct using *using) {
     using->span = (struct span){0};
 }
 
-/* What was from the last tick until `until_s`. */
+/* Adds the time from the last tick until `until_s`. */
 static void add_last(struct using *using, int64_t until_s) {
     const struct situation *then = &using->last.situation;
     int64_t seconds = until_s - then->now;
