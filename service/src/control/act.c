@@ -22,12 +22,12 @@
 #include "store/prices.h"
 
 enum {
-    SETTLE_MOST_MS = 300 * 1000, /* so long may a reading show the number before */
-    READ_AFTER_MS = 1000,        /* of an order: confirms it */
-    USUAL_TICK_S = 10,           /* platforms say how often they are read with such ticks */
+    SETTLE_MOST_MS = 300 * 1000, /* how long a reading may still show the previous number */
+    READ_AFTER_MS = 1000,        /* after an order: confirms it */
+    USUAL_TICK_S = 10, /* platforms give their reading interval for ticks of this length */
     BOOT_MOST_S = 1800,
-    DOUBT_S = 300, /* after an order was void, it may be found done */
-    HEARD_S = 60,  /* a dyno that reported so long ago runs */
+    DOUBT_S = 300, /* how long after an order was void it may turn out to be done */
+    HEARD_S = 60,  /* a dyno that reported within this time is running */
     PAUSE_MOST_MS = 60 * 1000,
 };
 
@@ -46,16 +46,16 @@ static bool act_open(const struct process *process) {
 
 /* ---- From decisions ------------------------------------------------------------------------- */
 
-/* What the tick wants: a number to order, or -1. */
+/* The number that the tick wants ordered, or -1. */
 static int wanted_by(const struct process *process) {
     const struct decision *decision = &process->tick.decision;
     if (!process->rules->scaling || decision->action == DECISION_HOLD) return -1;
     return decision->to;
 }
 
-/* Whether the tick's decision makes an order that is open void. One that was not tried yet, or that
- * was refused, stays through ticks that hold: decisions know of it. One that failed is tried again
- * only as long as each new decision wants it. */
+/* Whether the tick's decision voids the open order. An order that was not tried yet, or was
+ * refused, survives ticks that hold: their decision took it into account. An order that failed is
+ * retried only while each new decision wants it. */
 static bool is_void(const struct process *process, int wanted) {
     if (!act_open(process) || process->phase == PHASE_CALLED) return false;
     if (!process->rules->scaling) return true;
@@ -63,7 +63,7 @@ static bool is_void(const struct process *process, int wanted) {
     return process->act.state != ACT_UNDER_WAY && process->act.state != ACT_REFUSED;
 }
 
-/* What becomes of a void order: it stays failed, or never was. */
+/* The final state of a void order: failed if it was tried, else none. */
 static enum act_state void_state(const struct process *process) {
     return process->act.state == ACT_UNDER_WAY ? ACT_NONE : process->act.state;
 }
@@ -78,7 +78,7 @@ bool act_order(struct control *control, struct process *process) {
         ended.epoch = control->epoch;
         if (!act_update(control->store, &ended)) return false;
     } else if (act_open(process)) {
-        return true; /* the same number, or the platform is being told right now */
+        return true; /* the same number, or a call is under way */
     }
     if (wanted < 0) return true;
     struct act act = {.app = process->app->id,
@@ -93,7 +93,7 @@ bool act_order(struct control *control, struct process *process) {
     return true;
 }
 
-/* A new order of an app whose rate limit is used up waits as the one before did, and says why. */
+/* If the app's rate limit is used up, a new order waits as long as the one before, and says why. */
 static void begin_order(struct process *process) {
     const struct app_state *app = process->app;
     int64_t now_ms = ds_clock_monotonic_ms();
@@ -127,8 +127,8 @@ void act_ordered(struct process *process) {
 
 /* ---- From the platform: an order ------------------------------------------------------------ */
 
-/* Growing from 2 s, or for a lock a tick, with jitter of a quarter either way, so that many apps do
- * not come back at once. */
+/* The pause before the next try. Grows from 2 s, or from one tick if the app was locked, with a
+ * jitter of a quarter either way, so that many apps do not retry at the same time. */
 static int64_t pause_ms(struct control *control, enum act_state state, int tries) {
     int tick_s = control->settings.tick_s < USUAL_TICK_S ? control->settings.tick_s : USUAL_TICK_S;
     int64_t pause = (state == ACT_LOCKED ? tick_s * 1000LL : 2000) << (tries < 10 ? tries : 10);
@@ -145,8 +145,8 @@ static void failed(struct control *control, struct process *process, enum act_st
     process->act_ms = now_ms;
     process->phase = state == ACT_REFUSED ? PHASE_ASK : PHASE_DUE;
     process->next_ms = now_ms + pause;
-    /* Its answer may be what was lost, not the order, and what held the formation may have changed
-     * it: a reading before the next try tells. */
+    /* The order may have been done and only its answer lost, or whatever held the formation may
+     * have changed it: a reading before the next try shows. */
     process->read_first = state == ACT_LOCKED;
     bool tells = answer->result == PLATFORM_FAILED && pause > READ_AFTER_MS;
     if ((tells || process->read_first) && process->next_read_ms > now_ms + READ_AFTER_MS)
@@ -179,7 +179,7 @@ static void done(struct process *process) {
     process->boot_ms = now_ms;
 }
 
-/* The limit is taken where it still leads the right way. */
+/* Orders the platform's limit instead, if that still moves in the wanted direction. */
 static void limited(struct control *control, struct process *process,
                     const struct platform_answer *answer) {
     process->limit = answer->limit;
@@ -191,8 +191,9 @@ static void limited(struct control *control, struct process *process,
 }
 
 void act_called(struct control *control, struct process *process, const struct call *call) {
-    if (process->act.id != call->act_id) return; /* another holder of the lease went on with it */
-    if (call->void_lease) { /* nothing was done: whoever holds the lease decides */
+    if (process->act.id != call->act_id)
+        return;             /* another holder of the lease took over this order */
+    if (call->void_lease) { /* no call was made: whoever holds the lease decides */
         process->phase = PHASE_CHECK;
         process->loaded = false;
         return;
@@ -207,7 +208,7 @@ void act_called(struct control *control, struct process *process, const struct c
         break;
     case PLATFORM_REFUSED:
         failed(control, process, ACT_REFUSED, &call->answer);
-        /* A change that came meanwhile may be what mends it. */
+        /* A change during the call may be what fixes the refusal. */
         if (call->changes != process->app->changes) process->act.state = ACT_FAILED;
         break;
     case PLATFORM_LOCKED:
@@ -233,12 +234,13 @@ static void note_outside(struct process *process, int now) {
              process->app->name, process->name, process->known, now);
     process->known = now;
     process->boot_target = 0;
-    /* An order that failed was decided on the number before. */
+    /* A failed order was decided on the previous number. */
     bool failed_before = process->act.state == ACT_FAILED || process->act.state == ACT_LOCKED;
     if (process->phase == PHASE_DUE && failed_before) process->phase = PHASE_ASK;
 }
 
-/* An order failed, and was then void: the platform may have done it all the same, or may yet. */
+/* The order failed and was then void: the platform may have done it all the same, or may do it
+ * yet. */
 static bool may_be_done(const struct process *process) {
     const struct act *act = &process->act;
     return act->id && act->ended_s && act->state == ACT_FAILED && process->phase == PHASE_NONE &&
@@ -249,19 +251,20 @@ static bool between(int number, int one, int other) {
     return one < other ? number >= one && number <= other : number >= other && number <= one;
 }
 
-/* The platform answered that it would, and long after it still has not. */
+/* The platform accepted the order, but long afterwards still shows another number. */
 static void broke_its_word(struct control *control, struct process *process, int ordered) {
     struct platform_answer answer = platform_trouble(
         PLATFORM_FAILED, "the platform answered that it would run %d dynos, and still says %d",
         process->act.to, ordered);
     process->known = ordered;
     process->act.ended_s = 0;
-    answer.wait_s = control->settings.tick_s + 1; /* so that a tick says so */
+    answer.wait_s =
+        control->settings.tick_s + 1; /* past the next tick, whose decision reports it */
     failed(control, process, ACT_FAILED, &answer);
     store_act(control, process);
 }
 
-/* What a reading says of the newest order. Returns the number to go by. */
+/* Interprets a reading in the light of the newest order. Returns the number to count with. */
 static int judge(struct control *control, struct process *process, int ordered) {
     bool reached = ordered == process->act.to;
     if (process->phase == PHASE_SETTLING) {
@@ -272,7 +275,7 @@ static int judge(struct control *control, struct process *process, int ordered) 
         else broke_its_word(control, process, ordered);
     } else if (reached &&
                (act_open(process) || (may_be_done(process) && ordered != process->known))) {
-        /* Its answer was lost, not the order. */
+        /* The answer was lost, not the order. */
         done(process);
         process->phase = PHASE_NONE;
         store_act(control, process);
@@ -292,11 +295,11 @@ static void schedule_reading(struct control *control, struct process *process) {
     int64_t tick_ms = control->settings.tick_s * 1000LL, before_ms = tick_ms * 3 / 10;
     int64_t every_ms = (platform ? platform->read_every_s : 60) * tick_ms / USUAL_TICK_S;
     int64_t least = now_ms + every_ms - 2 * before_ms;
-    /* Shortly before a tick, so that it decides on what is new. */
+    /* Shortly before a tick, so that it decides on a fresh reading. */
     int64_t tick_at = now_ms + control->next_tick_s * 1000 - store_wall_ns() / 1000000;
     int64_t at = tick_at - before_ms + control_jitter(control, before_ms / 2);
     while (at < least) at += tick_ms;
-    process->next_read_ms = at > least + 2 * tick_ms ? least : at; /* a clock that was set */
+    process->next_read_ms = at > least + 2 * tick_ms ? least : at; /* the clock was set */
 }
 
 static void learn_boot_from(struct process *process, int up) {
@@ -308,7 +311,7 @@ static void learn_boot_from(struct process *process, int up) {
     if (process->boot_count < BOOTS) process->boot_count++;
 }
 
-/* A price that the platform tells stands where no person entered another one. */
+/* Stores the price that the platform names. A price that a person entered wins. */
 static void note_price(struct control *control, struct process *process,
                        const struct platform_formation *formation) {
     int64_t cents = (int64_t)(formation->price_a_month * 100 + 0.5);
@@ -321,7 +324,7 @@ static void note_price(struct control *control, struct process *process,
                  process->name, store_error(control->store));
 }
 
-/* It need not wait for the next tick to be decided for by what the platform said. */
+/* The platform answered, so the process need not wait for the next tick to be decided. */
 static void note_answer(struct control *control, struct process *process) {
     if (!process->unanswered) return;
     process->unanswered = false;
@@ -330,7 +333,7 @@ static void note_answer(struct control *control, struct process *process) {
 
 void act_read(struct control *control, struct process *process, const struct call *call) {
     process->reading = false;
-    if (call->void_lease) { /* asked again after the next tick, which takes the lease anew */
+    if (call->void_lease) { /* asked again after the next tick, which renews the lease */
         process->next_read_ms = ds_clock_monotonic_ms() + READ_AFTER_MS;
         return;
     }
@@ -380,7 +383,7 @@ static bool reading_due(const struct process *process, int64_t now_ms) {
     return process->rules && process->next_read_ms <= now_ms;
 }
 
-/* The process whose order, or else whose reading, has been due longest. */
+/* The process whose order, or else whose reading, is most overdue. */
 static struct process *most_due(const struct app_state *app, int64_t now_ms, enum call_verb *verb) {
     struct process *order = NULL, *reading = NULL;
     for (int i = 0; i < app->process_count; i++) {
@@ -395,7 +398,7 @@ static struct process *most_due(const struct app_state *app, int64_t now_ms, enu
     return order ? order : reading;
 }
 
-/* The other orders of the app that are due go with the first where the platform takes several. */
+/* Adds the app's other due orders to the call, if the platform can take several. */
 static void add_others(struct control *control, struct call *call) {
     struct app_state *app = call->app;
     int64_t now_ms = ds_clock_monotonic_ms();
@@ -414,7 +417,7 @@ static void add_others(struct control *control, struct call *call) {
 static void mark_called(struct control *control, struct call *call) {
     if (call->verb == CALL_READ) {
         call->process->reading = true;
-        call->process->next_read_ms = INT64_MAX; /* until it is back */
+        call->process->next_read_ms = INT64_MAX; /* until the call returns */
         return;
     }
     for (struct call *one = call; one; one = one->also) {
@@ -425,7 +428,7 @@ static void mark_called(struct control *control, struct call *call) {
 
 /* ---- A platform that is not called ---------------------------------------------------------- */
 
-/* Before anything was ordered: as many as report, or as few as the rules allow. */
+/* Before anything was ordered: as many dynos as report, or the least that the rules allow. */
 static int first_number(struct control *control, const struct process *process) {
     const struct app_state *app = process->app;
     int64_t now_s = control_now_s();
@@ -435,7 +438,7 @@ static int first_number(struct control *control, const struct process *process) 
                : process->rules->rules[week_rule(process->rules, app->rules->zone, now_s)].min;
 }
 
-/* What was ordered last counts as what runs. */
+/* The last number ordered counts as running. */
 static void read_pulled(struct control *control, struct process *process) {
     int ordered = process->known >= 0 ? process->known : first_number(control, process);
     process->formation = platform_unknown;
@@ -446,7 +449,7 @@ static void read_pulled(struct control *control, struct process *process) {
     note_answer(control, process);
 }
 
-/* An order is done as soon as it is given: whoever runs the dynos asks for the number. */
+/* An order is done at once: whoever runs the dynos asks for the number. */
 static void set_pulled(struct control *control, struct process *process) {
     process->act.tries++;
     control->counts.acts++;
@@ -480,7 +483,7 @@ static void act_begin(struct control *control, struct app_state *app) {
     add_others(control, call);
     if (!call_begin(call)) return;
     app->busy = true;
-    mark_called(control, call); /* what comes of it is taken in by this thread, later */
+    mark_called(control, call); /* this thread processes the outcome later */
 }
 
 void act_read_soon(struct control *control, int64_t id) {

@@ -1,6 +1,6 @@
 /*
- * Calls to platforms, on the threads of a pool: each has copies of all it needs, has the keeper
- * make the call, and puts what came of it into control's inbox.
+ * Calls to platforms, on the threads of a pool. Each call has copies of all it needs, lets the
+ * keeper make it, and puts the outcome into control's inbox.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* strdup */
@@ -49,8 +49,8 @@ static void answer_all(struct call *call, const struct platform_answer *answer) 
     for (struct call *one = call; one; one = one->also) one->answer = *answer;
 }
 
-/* Renews the credential where the platform wants that, and keeps the new one at once: the old one
- * may be of no use any more. */
+/* Renews the credential if the platform requires it, and stores the new one at once: the old one
+ * may no longer work. */
 static bool renew(struct call *call, struct keeper_app *app, struct store *store) {
     if (!call->platform->renew) return true;
     struct platform_answer answer =
@@ -73,7 +73,7 @@ static bool renew(struct call *call, struct keeper_app *app, struct store *store
     return answer.result == PLATFORM_OK;
 }
 
-/* An order, and those of other processes that go with it. */
+/* Sends an order, together with those of other processes that go with it. */
 static void set(struct call *call, const struct keeper_app *app) {
     struct platform_change changes[KEEPER_CHANGES];
     struct call *calls[KEEPER_CHANGES];
@@ -107,7 +107,7 @@ static void call_platform(struct call *call, struct store *store) {
 static void run(struct pool_job *job, struct store *store) {
     struct call *call = (struct call *)job;
     call->began_ms = ds_clock_monotonic_ms();
-    /* A holder that was stopped for a while may have lost the lease before it comes to this. */
+    /* A process that was stopped for a while may have lost the lease before it gets here. */
     bool void_lease = call->began_ms >= atomic_load(&call->control->lease_until_ms);
     for (struct call *one = call; one; one = one->also) one->void_lease = void_lease;
     if (!void_lease) call_platform(call, store);
@@ -123,7 +123,7 @@ static bool copy_blob(struct call *call, const struct app_state *app) {
     return true;
 }
 
-/* Where the platform may tell of changes; nothing while this service's address is not known. */
+/* The address for the platform's webhook; none while this service's own address is unknown. */
 static void copy_hook(struct call *call) {
     struct control *control = call->control;
     pthread_mutex_lock(&control->lock_inbox);
@@ -161,7 +161,7 @@ bool call_begin(struct call *call) {
     pthread_mutex_lock(&control->lock_inbox);
     control->calls++;
     pthread_mutex_unlock(&control->lock_inbox);
-    /* However many readings wait for a platform that is slow, an order does not. */
+    /* Orders go ahead of readings, however many wait for a slow platform. */
     bool order = call->verb == CALL_SET;
     if ((order ? pool_add_ahead : pool_add)(control->pool, &call->job)) return true;
     pthread_mutex_lock(&control->lock_inbox);

@@ -1,9 +1,9 @@
 /*
- * What is old is folded, packed and removed: by whoever acts, on a thread of its own with a store
- * of its own, so that of thousands of apps no tick waits for more than one short transaction. It
- * rests as long as it has worked, since what it writes takes turns with reports and ticks. Two
- * services that do it at once, as where one was stopped for a while, do no harm: each transaction
- * reads what it removes.
+ * Folds, packs and removes old data: in the service that holds the lease, on a thread with a store
+ * of its own, so that even with thousands of apps no tick waits for more than one short
+ * transaction. The thread rests as long as it has worked, since its writes take turns with reports
+ * and ticks. If two services do this at once, as after one was stopped for a while, no harm is
+ * done: each transaction reads what it removes.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* nanosleep */
@@ -23,7 +23,7 @@
 enum {
     EVERY_MS = 60000,
     EVERY_S = 60,
-    MOST_BEHIND = 10, /* minutes: each series has its turn in as many */
+    MOST_BEHIND = 10, /* minutes: within so many each series has its turn */
     DAY_S = 86400,
     NOTED_EVERY_S = 3600,
     LEAST_REST_MS = 1,
@@ -45,7 +45,7 @@ static bool take_rest(void *context) {
     return !atomic_load(&pace->control->compaction_ends);
 }
 
-/* Of each minute since the last time: the series whose turn it was. */
+/* Folds the series whose turns came in the minutes since the last time. */
 static void fold_minutes(struct control *control, struct store *store, int64_t now_s,
                          const struct store_rest *rest) {
     int64_t from_s = control->compacted_s + EVERY_S;
@@ -76,9 +76,9 @@ static void note_clock(struct control *control, struct store *store, int64_t now
     store_rollback(store);
 }
 
-/* A clock that was set ahead by years for a minute must not remove what is kept for years. One that
- * is more than a day ahead of what has passed since it was last believed, or since another start
- * noted it, is believed once it has been so for a day. */
+/* If the clock was set years ahead for a minute, that must not remove what is kept for years. So a
+ * clock that is more than a day ahead of the time that has passed since it was last believed, or
+ * since another start noted it, is believed only after it has shown so for a day. */
 static bool is_believed(struct control *control, struct store *store, int64_t now_s) {
     int64_t now_ms = ds_clock_monotonic_ms();
     if (control->believed_ms == 0) {
@@ -116,7 +116,8 @@ static void run(struct pool_job *job, struct store *store) {
     if (believed) fold_minutes(control, store, now_s, &rest);
     if (believed && !ledger_compact(store, now_s, &rest))
         log_line(LOG_ERROR, "control", "old ticks were not packed: %s", store_error(store));
-    malloc_trim(0); /* what left the windows goes back to the system: memory does not creep up */
+    malloc_trim(
+        0); /* gives the memory that was used back to the system, so that it does not creep up */
     atomic_store(&control->compacting, false);
 }
 
@@ -132,7 +133,7 @@ bool compact_begin(struct control *control, char *error, size_t size) {
 void compact_if_due(struct control *control) {
     int64_t now_ms = ds_clock_monotonic_ms();
     if (now_ms < control->next_compact_ms || control->standing_by || !control->compactor) return;
-    if (atomic_exchange(&control->compacting, true)) return; /* it has much to do */
+    if (atomic_exchange(&control->compacting, true)) return; /* there is much to do */
     control->next_compact_ms = now_ms + EVERY_MS;
     if (!pool_add(control->compactor, &control->compaction))
         atomic_store(&control->compacting, false);

@@ -1,6 +1,6 @@
 /*
- * What is set: apps, their rules, platforms and orders by people. Read at the start and whenever
- * the config's version has changed; what is known of an app and a process beside that stays.
+ * The configuration: apps, their rules, platforms, and orders by people. Read at the start and
+ * whenever its version has changed. Everything else that is known of an app or a process stays.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* strdup */
@@ -75,7 +75,7 @@ static bool same_text(const char *one, const char *other) {
     return one == other || (one && other && strcmp(one, other) == 0);
 }
 
-/* A platform that was set anew is read at once, and what failed before is tried again. */
+/* After a platform was set: reads it at once, and tries again what failed before. */
 static void platform_changed(struct app_state *app) {
     app->changes++;
     app->limited_ms = 0;
@@ -87,8 +87,7 @@ static void platform_changed(struct app_state *app) {
     }
 }
 
-/* What was refused may be tried again once something of the app was changed, or its platform was
- * set anew. */
+/* A refusal may be retried after the app was changed, or its platform set again. */
 static void reconsider_refused(struct app_state *app) {
     for (int i = 0; i < app->process_count; i++) {
         struct process *process = app->processes[i];
@@ -103,7 +102,7 @@ static bool is_one_of(struct process *const *processes, int count, const struct 
     return false;
 }
 
-/* The processes that rules name, new ones among them. False without memory. */
+/* Finds the processes that the rules name, and makes new ones. False without memory. */
 static bool find_processes(struct app_state *app, const struct rule_set *rules,
                            struct process **processes) {
     for (int i = 0; i < rules->process_count; i++) {
@@ -118,8 +117,8 @@ static bool find_processes(struct app_state *app, const struct rule_set *rules,
     return true;
 }
 
-/* Processes of the rules are there; others go once nothing is under way for them. Without memory
- * all is as before. */
+/* Keeps the processes that the rules name; others go once no call for them is under way. Without
+ * memory everything stays as it was. */
 static bool match_processes(struct app_state *app, const struct rule_set *rules) {
     int count = rules->process_count;
     struct process **processes =
@@ -150,12 +149,12 @@ struct found_orders {
     struct process_orders orders;
 };
 
-/* All that is set for an app. */
+/* The configuration of one app. */
 struct found_app {
     struct app app;
-    struct app_state *state; /* that was there before; NULL: it is new */
+    struct app_state *state; /* what is known of it already; NULL: it is new */
     int64_t rules_version, rules_s;
-    char *rules; /* NULL: there are none, or those that are in force */
+    char *rules; /* NULL: there are none, or they have not changed */
     char *kind, *settings;
     void *sealed;
     size_t sealed_length;
@@ -259,7 +258,7 @@ static bool note_orders(void *context, int64_t app, const char *process,
     return true;
 }
 
-/* A question for each table, not for each app: of thousands each would take a round trip. */
+/* One query per table instead of per app: thousands of queries would each take a round trip. */
 static bool find_all(struct control *control, struct found *found) {
     struct store *store = control->store;
     if (!app_each(store, note_app, found) || found->failed) return false;
@@ -274,8 +273,8 @@ static bool find_all(struct control *control, struct found *found) {
 /* ---- What was found is in force -----------------------------------------------------------------
  */
 
-/* Rules that can't be read, which nothing stores, leave those before in force. False without
- * memory: then they are to be found again. */
+/* If rules can't be read (none such are ever stored) the previous ones stay in force. False without
+ * memory: they must then be read again. */
 static bool take_rules(struct app_state *app, const struct found_app *found) {
     char error[256] = "";
     if (!found->rules) return true;
@@ -325,7 +324,7 @@ static bool same_orders(const struct process_orders *one, const struct process_o
            strcmp(one->boost_by, other->boost_by) == 0;
 }
 
-/* Notes when a person ended a pause, which decisions go by. */
+/* Notes when a person ended a pause, which decisions take into account. */
 static void take_orders(struct process *process, const struct found_app *found) {
     struct process_orders orders = {.boost = -1};
     for (size_t i = 0; i < found->order_count; i++)
@@ -338,7 +337,7 @@ static void take_orders(struct process *process, const struct found_app *found) 
     process->orders = orders;
 }
 
-/* A changed zone changes what the rules' times mean. */
+/* Another time zone changes what the times in rules mean. */
 static void name_app(struct app_state *state, const struct app *app) {
     snprintf(state->name, sizeof state->name, "%s", app->name);
     snprintf(state->zone, sizeof state->zone, "%s", app->zone);
@@ -365,7 +364,7 @@ static struct app_state *app_new(struct control *control, const struct app *app)
     return state;
 }
 
-/* One that was removed stays until what is under way for it has ended. */
+/* A removed app stays until its last call has returned. */
 static void drop_app(struct control *control, struct app_state *app) {
     app->gone = true;
     if (app->busy) {
@@ -376,7 +375,7 @@ static void drop_app(struct control *control, struct app_state *app) {
     app_free(app);
 }
 
-/* Merges what is there with what was found, both by their ids. Without memory what is new is left
+/* Merges the known apps with those found, both ordered by id. Without memory new ones are left
  * out. */
 static bool take_apps(struct control *control, struct found *found) {
     struct app_state **before = control->apps;

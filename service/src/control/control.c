@@ -1,4 +1,4 @@
-/* The thread that decides: when it wakes, what it does then. */
+/* The thread that decides: when it wakes up, and what it then does. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* strdup, pthread_setname_np */
 #endif
@@ -15,10 +15,10 @@
 #include "random.h"
 
 enum {
-    LATE_S = 3,            /* a tick that begins later is counted */
-    JUMP_MS = 2000,        /* between the two clocks: the wall's was set */
-    LEAST_PAUSE_MS = 100,  /* between two looks at calls that could not begin */
-    MOST_PAUSE_MS = 10000, /* a wait this long is looked at again */
+    LATE_S = 3,            /* a tick that begins later than this is counted as late */
+    JUMP_MS = 2000,        /* between the two clocks: the wall clock was set */
+    LEAST_PAUSE_MS = 100,  /* before trying again to begin calls that found no room */
+    MOST_PAUSE_MS = 10000, /* the longest pause before checking again */
     SHARED_PAUSE_MS = 1000,
     CLOCKS_MS = 30000,
     MOST_CALLS = 100000,
@@ -26,7 +26,7 @@ enum {
 
 int64_t control_now_s(void) { return store_wall_ns() / 1000000000; }
 
-/* xorshift64*: jitter needs no more. */
+/* xorshift64*: good enough for jitter. */
 int64_t control_jitter(struct control *control, int64_t below) {
     uint64_t x = control->random;
     x ^= x >> 12, x ^= x << 25, x ^= x >> 27;
@@ -36,8 +36,8 @@ int64_t control_jitter(struct control *control, int64_t below) {
 
 /* ---- What comes in -------------------------------------------------------------------------- */
 
-/* A credential that was renewed while the call was made is the app's from now on, unless it was set
- * anew meanwhile. */
+/* If the call renewed the app's credential, the app has the new one from now on, unless it was set
+ * again in the meantime. */
 static void take_renewed(struct app_state *app, struct call *call) {
     bool same = app->sealed && call->renewed && app->sealed_length == call->sealed_length &&
                 memcmp(app->sealed, call->sealed, call->sealed_length) == 0;
@@ -71,7 +71,7 @@ static void take_inbox(struct control *control) {
     }
 }
 
-/* Apps of which their platforms told something. */
+/* Handles apps whose platforms announced a change. */
 static void take_told(struct control *control) {
     int64_t apps[64];
     int count;
@@ -113,7 +113,7 @@ static void look_at_clocks(struct control *control) {
     control->monotonic_ms = monotonic_ms;
 }
 
-/* The database's, which may have been failed over to another machine. */
+/* The database's clock: after a failover it may be another machine's. */
 static void compare_clocks_if_due(struct control *control) {
     int64_t now_ms = ds_clock_monotonic_ms();
     if (!control->follow || now_ms < control->next_clocks_ms) return;
@@ -136,8 +136,8 @@ static void count_tick(struct control *control, int64_t now_s, int64_t began_ns)
     pthread_mutex_unlock(&control->lock_inbox);
 }
 
-/* `soon`: something was changed; a tick between the usual ones, at most one a second. Where first
- * answers came, one of those that they are of. */
+/* `soon`: the configuration changed: ticks between the regular ones, at most one a second. Where
+ * first answers of platforms came, such a tick is only for their processes. */
 static void tick_if_due(struct control *control, bool soon) {
     int64_t now_s = control_now_s(), began_ns = ds_clock_wall_ns();
     bool due = now_s >= control->next_tick_s;
@@ -168,10 +168,10 @@ void control_step(struct control *control) {
     bool changed = take_changed(control);
     lease_keep(control);
     bool failed = changed && !config_read(control);
-    /* After the reading: what is changed from here on has a later version than the one read. */
+    /* After reading: changes from here on have a later version than the one just read. */
     if (changed && control->changed) control->changed(control->changed_context);
     const char *why = store_error(control->store);
-    if (failed && !control->config_failing) /* told once, not each second */
+    if (failed && !control->config_failing) /* logged once, not every second */
         log_line(LOG_ERROR, "control", "what is set can't be read: %s",
                  *why ? why : "out of memory");
     control->config_failing = failed;
@@ -192,7 +192,7 @@ int64_t control_wait(const struct control *control) {
     if (scan_ms < wait_ms) wait_ms = scan_ms;
     bool soon = control->tick_soon || control->answered;
     if (soon && wait_ms > 1000 - wall_ms % 1000) wait_ms = 1000 - wall_ms % 1000;
-    /* What others change is looked for, and the lease is renewed, between the ticks. */
+    /* Between ticks, looks for changes by other services and renews the lease. */
     int64_t most_ms = control->follow ? SHARED_PAUSE_MS : MOST_PAUSE_MS;
     if (wait_ms > most_ms) wait_ms = most_ms;
     return wait_ms > 0 ? wait_ms : 0;
@@ -200,7 +200,7 @@ int64_t control_wait(const struct control *control) {
 
 /* ---- The thread ----------------------------------------------------------------------------- */
 
-/* Until the time has passed or something came in. False: it is to end. */
+/* Sleeps until the time has passed or something comes in. False: control is to end. */
 static bool pause_for(struct control *control, int64_t ms) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -247,7 +247,7 @@ void control_told(struct control *control, int64_t app) {
         if (told) control->told = told;
         if (told) control->told_room = room;
     }
-    /* Without memory the next reading finds it. */
+    /* Without memory the next regular reading finds it. */
     if (!there && control->told_count < control->told_room)
         control->told[control->told_count++] = app;
     wake(control);
@@ -302,8 +302,8 @@ static void set_defaults(struct control *control, const struct control_settings 
     control->random = ds_random() | 1;
     control->config_version = -1;
     control->started_ms = ds_clock_monotonic_ms();
-    /* Not in this second: one who ended in it may have written a tick of it, which would be lost.
-     */
+    /* Not in this second: a service that ended in it may have written a tick for it, which would be
+     * overwritten. */
     control->last_tick_s = control_now_s();
     control->next_tick_s = tick_after(control, control->last_tick_s);
 }
@@ -375,7 +375,8 @@ void control_stop(struct control *control) {
 void control_free(struct control *control) {
     if (!control) return;
     control_stop(control);
-    /* No call begins any more, nor those that wait; what came of those under way is written. */
+    /* No new calls begin, waiting ones are dropped, and the outcomes of calls under way are
+     * stored. */
     atomic_store(&control->lease_until_ms, 0);
     control->standing_by = true;
     if (control->pool) pool_free(control->pool);

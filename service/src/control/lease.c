@@ -46,7 +46,7 @@ bool lease_begin(struct control *control, char *error, size_t size) {
     return false;
 }
 
-/* For the next start, which else waits for the lease's end. */
+/* For the next start, which otherwise waits until the lease ends. */
 static void write_holder(const struct control *control) {
     size_t length = strlen(control->holder);
     if (ftruncate(control->lock, 0) == 0 &&
@@ -59,8 +59,8 @@ static void write_holder(const struct control *control) {
         control->folder, strerror(errno));
 }
 
-/* Whether this process is the one of its folder; at first, whoever was it before gives up its
- * lease. */
+/* Whether this process owns the data folder. When it first does, it releases the lease of the
+ * folder's previous owner. */
 static bool take_lock(struct control *control) {
     char before[sizeof control->holder] = "";
     if (flock(control->lock, LOCK_EX | LOCK_NB) != 0) return false;
@@ -85,11 +85,11 @@ bool lease_hold(struct control *control, int64_t now_s) {
     return true;
 }
 
-/* A transaction that is committed, or the lease does not count as renewed. */
+/* Only a committed transaction counts as a renewal. */
 static bool renew(struct control *control) {
     int64_t until_ms = atomic_load(&control->lease_until_ms), epoch = control->epoch;
     bool ok = take_lock(control) && store_begin_append(control->store);
-    /* In the transaction that takes it: nobody can have had it in between. */
+    /* Read in the transaction that takes the lease, so nobody can have had it in between. */
     bool free = ok && lease_is_free(control->store, SHARD);
     ok = ok && lease_hold(control, 0) && store_commit(control->store);
     if (ok && epoch != control->epoch) control->given_back = free;
@@ -104,7 +104,7 @@ bool lease_keep(struct control *control) {
     if (!control->follow) return true;
     if (now_ms < control->next_renew_ms) return !control->standing_by;
     bool held = renew(control);
-    /* An unanswered question is no answer: the lease is kept until its end. */
+    /* A database that does not answer says nothing: the lease is held until it ends. */
     bool unknown = !held && *store_error(control->store);
     if (unknown && now_ms < atomic_load(&control->lease_until_ms)) held = true;
     control->next_renew_ms = now_ms + (held && !unknown ? RENEW_MS : TRY_MS);

@@ -1,14 +1,14 @@
 /*
- * What the store knows of processes when this service begins to act for them: their memories, what
- * they were at their last tick, and orders that had not ended. It is asked for many apps at once,
- * since of thousands each question would take a round trip.
+ * What the store knows of processes when this service begins to act for them: their memories, their
+ * state at the last tick, and unfinished orders. Read for many apps at once: thousands of queries
+ * would each take a round trip.
  */
 #include "clock.h"
 #include "control/state.h"
 
 enum { LOADED_AT_ONCE = 512 /* apps */ };
 
-/* What it was at the tick before this service started: boot time, rule, known dynos. */
+/* The state at the last tick before this service started: boot time, rule, known dynos. */
 static void load_last_tick(struct process *process, const struct ledger_tick *last) {
     const struct situation *then = &last->situation;
     int64_t now_s = control_now_s();
@@ -24,7 +24,8 @@ static void load_last_tick(struct process *process, const struct ledger_tick *la
         process->outside_ms[0] = ds_clock_monotonic_ms() - (since_s + then->outside_age) * 1000;
 }
 
-/* An order that was done after the last tick is what runs now, and may not show yet. */
+/* An order that was done after the last tick is what runs now, even if readings do not show it
+ * yet. */
 static void load_done(struct process *process) {
     const struct act *act = &process->act;
     int64_t last_tick_s = process->loaded_tick_s;
@@ -35,7 +36,7 @@ static void load_done(struct process *process) {
     process->next_ms = ds_clock_monotonic_ms() + SETTLE_LEAST_MS;
 }
 
-/* Of an order that had not ended it is asked before anything else whether the platform took it. */
+/* For an unfinished order the platform is first asked whether it was carried out. */
 static void load_act(struct control *control, struct process *process, const struct act *act) {
     int64_t age_s = control_now_s() - act->ordered_s;
     process->act = *act;
@@ -74,7 +75,7 @@ static bool take_act(void *context, const struct act *act) {
     return true;
 }
 
-/* Calls `each` for the processes of these apps that are to be loaded; how many there are. */
+/* Calls `each` for the processes of these apps that have to be loaded; returns how many. */
 static int each_to_load(struct app_state **apps, int count, void (*each)(struct process *process)) {
     int found = 0;
     for (int i = 0; i < count; i++)
@@ -113,7 +114,7 @@ bool processes_load(struct control *control) {
         int count =
             control->app_count - i < LOADED_AT_ONCE ? control->app_count - i : LOADED_AT_ONCE;
         while (each_to_load(&control->apps[i + count - 1], 1, NULL) == 0) count--;
-        ok = load_apps(control, control->apps + i, count) && ok; /* the others all the same */
+        ok = load_apps(control, control->apps + i, count) && ok; /* goes on with the other apps */
         i += count - 1;
     }
     return ok;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HOUR_S = 3600 }; /* what was learned is kept at the beginning of each */
+enum { HOUR_S = 3600 }; /* the learned state is stored at the beginning of each */
 
 struct replay {
     struct store *store;
@@ -13,9 +13,9 @@ struct replay {
     struct replay_counts *counts;
     struct rule_set *rules; /* of `version` */
     int64_t version;        /* -1: none was read */
-    struct memory after;    /* as the tick before left it */
+    struct memory after;    /* as the previous tick left it */
     int64_t last_s;         /* of that tick; 0: none */
-    int64_t from_s;         /* those before only make what was learned */
+    int64_t from_s;         /* earlier ticks only rebuild the learned state */
     bool failed;
 };
 
@@ -57,8 +57,8 @@ static bool tell(struct replay *replay, const struct ledger_tick *was, const str
     return !replay->each || replay->each(replay->context, &found);
 }
 
-/* The memory belongs to the tick before: unless that one is not there, as in a time without a
- * service or after a clock was set. */
+/* A tick continues from the memory of the tick before, unless that one is missing, as after a time
+ * without a service or after the clock was set. */
 static bool chained(const struct replay *replay, const struct ledger_tick *tick) {
     if (replay->last_s == 0 || tick->memory.last_tick != replay->last_s) return true;
     return memory_equal(&replay->after, &tick->memory);
@@ -68,8 +68,8 @@ static bool follows(const struct replay *replay, const struct ledger_tick *tick)
     return replay->last_s != 0 && tick->memory.last_tick == replay->last_s;
 }
 
-/* The memory as it was given to a tick; false: what was learned until then is not known, because
- * the tick before it is not there. */
+/* Completes the memory that a tick was given. False: the learned state is unknown, because the tick
+ * before is missing. */
 static bool complete(struct replay *replay, struct ledger_tick *tick) {
     if (!tick->chained) return true;
     if (!follows(replay, tick)) return false;

@@ -1,4 +1,5 @@
-/* What a decision is given: what is heard, what the platform says, what was ordered, by whom. */
+/* Builds what a decision is based on: what reports say, what the platform says, what was ordered
+ * and by whom. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,30 +8,29 @@
 #include "rules/week.h"
 
 static const int64_t TEN_MINUTES_MS = 600 * 1000;
-static const int64_t USUAL_START_S = 25; /* of a dyno: as if two had been seen */
+static const int64_t USUAL_START_S = 25; /* a dyno's start counts as if two such had been seen */
 
 static int64_t age_s(int64_t now_ms, int64_t since_ms) {
     return now_ms > since_ms ? (now_ms - since_ms) / 1000 : 0;
 }
 
-/* Of a moment of the wall clock; -1: never. One that lies ahead, after a clock was set back, counts
- * as now. */
+/* The age of a moment of the wall clock; -1: it never was. A moment in the future, possible after
+ * the clock was set back, counts as now. */
 static int64_t wall_age(int64_t now_s, int64_t at_s) {
     if (at_s <= 0) return -1;
     return now_s > at_s ? now_s - at_s : 0;
 }
 
-/* The end of the time that a rule looks at: that of the newest report. What came after it is not
- * known yet, and must not look like a time without requests. */
+/* Rules look at the time up to the newest report. What came after it is unknown, and must not look
+ * like a time without requests. */
 static int64_t known_until(const struct situation *situation) {
     bool recent = situation->heard_age >= 0 && situation->heard_age < 3 * situation->report_s;
     int64_t until_s = situation->now - situation->heard_age + 1;
     return recent && until_s < situation->now ? until_s : situation->now;
 }
 
-/* A report tells that a dyno lives, not that whoever reads the queues still can: while a broker is
- * down reports come without readings. Those of before, which a long window still holds, say nothing
- * of now. */
+/* A report shows that a dyno runs, not that it can read the queues: while a broker is down, reports
+ * come without readings. Older readings, still inside a long window, say nothing about now. */
 static void forget_old_readings(struct live *live, int64_t app, const struct rule *rule,
                                 int64_t recent_s, struct situation *situation) {
     if (live_measure(live, app, rule, false, recent_s, situation->now + 1).samples > 0) return;
@@ -46,7 +46,7 @@ static void add_signals(const struct control *control, const struct process *pro
     bool web = strcmp(process->name, "web") == 0;
     situation->jobs = !web;
     situation->report_s = control->settings.report_s;
-    /* Whoever leads reads the queues: any dyno's report tells of them. */
+    /* One dyno reads the queues for all, so a report of any dyno counts. */
     int64_t heard_s = live_heard_at(live, app, web ? process->name : NULL);
     situation->heard_age = wall_age(now_s, heard_s);
     int64_t until_s = known_until(situation);
@@ -79,8 +79,8 @@ static void add_formation(const struct process *process, int64_t now_ms,
     situation->release_age = wall_age(situation->now, formation->release_s);
     int count = process->boot_count < BOOTS_JUDGED ? process->boot_count : BOOTS_JUDGED;
     for (int i = 0; i < count; i++) {
-        /* One boot that took unusually long is forgotten, once there are others to go by. Of those
-         * that took as long, the one before counts as longer. */
+        /* Ignores the single longest boot once there are others. Of equally long ones the earlier
+         * counts as longer. */
         int64_t boot_s = process->boots_s[i], longer = 0;
         for (int j = 0; j < count; j++)
             longer += process->boots_s[j] > boot_s || (j < i && process->boots_s[j] == boot_s);
@@ -147,7 +147,7 @@ void situation_build(struct control *control, struct process *process, const str
     situation->rule_age = wall_age(now_s, process->rule_since_s);
     add_signals(control, process, rule, situation);
     add_formation(process, now_ms, situation);
-    /* Of jobs with every method: trials of rules go by what was stored of them. */
+    /* Of jobs with either method: trials of rules are based on what is stored here. */
     if (situation->jobs) live_jobs(control->live, process->app->id, rule, situation);
     else if (rule->method == RULE_AUTOMATIC)
         live_seconds(control->live, process->app->id, rule->goal_ms, situation);

@@ -1,7 +1,7 @@
 /*
- * One tick: every process is decided for in memory, then all of it is written in transactions of
- * some hundred processes each, so that reports are never kept waiting for long. What was not
- * committed was not decided: the memory stays as it was, and nothing is ordered.
+ * One tick. All processes are decided in memory; then everything is written in transactions of a
+ * few hundred processes each, so that reports never wait for long. A decision that was not
+ * committed does not count: its memory is dropped, and nothing is ordered.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 enum { MOST_IN_ONE = 256 };
 
-/* The rule that counts, and since when. */
+/* Finds the rule in force and since when. */
 static const struct rule *rule_in_force(struct process *process, int64_t now_s) {
     const struct app_state *app = process->app;
     int number = week_rule(process->rules, app->rules->zone, now_s);
@@ -57,11 +57,11 @@ static bool write_some(struct control *control, struct process **processes, int 
     bool ok = store_begin(control->store);
     int64_t epoch = control->epoch;
     bool taken = ok && lease_hold(control, now_s);
-    /* A store that shared fails says nothing about who has the lease. */
+    /* If a shared store fails, that says nothing about who holds the lease. */
     *held = taken ? epoch == 0 || epoch == control->epoch
                   : control->follow && *store_error(control->store);
     ok = taken && *held;
-    /* One statement for all of them, then the next: a database parses it once. */
+    /* All rows of one statement, then those of the next: the database parses each once. */
     for (int i = 0; i < count && ok; i++) ok = ledger_add(control->store, &processes[i]->tick);
     for (int i = 0; i < count && ok; i++)
         ok = ledger_remember(control->store, &processes[i]->tick, &processes[i]->after);
@@ -91,7 +91,7 @@ static void write_all(struct control *control, struct process **processes, int c
         int some = count - from < MOST_IN_ONE ? count - from : MOST_IN_ONE;
         bool ok = write_some(control, processes + from, some, now_s, &held);
         for (int i = 0; i < some && ok; i++) committed(control, processes[from + i]);
-        failed = failed || !ok; /* an answer may be lost though all was written */
+        failed = failed || !ok; /* the answer may be lost although everything was written */
         if (!ok && held)
             log_line(LOG_ERROR, "control", "a tick of %d processes was not written: %s", some,
                      store_error(control->store));
@@ -122,12 +122,12 @@ static int process_count(const struct control *control) {
     return count;
 }
 
-/* `answered`: for those alone that have an answer which their last decision waited for. */
+/* `answered`: decides only for processes whose last decision lacked an answer that has come now. */
 static void decide_for(struct control *control, bool answered, int64_t now_s) {
     int most = process_count(control);
     struct process **processes = calloc((size_t)most + 1, sizeof *processes);
     if (!processes) return;
-    /* Those of which the store knows more than we do are read first. */
+    /* First loads the processes of which the store knows more than this service. */
     if (!processes_load(control))
         log_line(LOG_ERROR, "control", "what was decided before can't be read: %s",
                  store_error(control->store));
@@ -137,7 +137,8 @@ static void decide_for(struct control *control, bool answered, int64_t now_s) {
     free(processes);
 }
 
-/* Of several services one decides; all keep the live windows, so that another can at once. */
+/* One of several services decides; the others keep the live windows too, so that they can take over
+ * at once. */
 static void tick(struct control *control, bool answered, int64_t now_s) {
     bool read = !control->follow || follow_read(control->follow, control->store, now_s);
     if (!read)

@@ -4,8 +4,8 @@
 
 #include "decide/view.h"
 
-/* The order of the checks: what can't be known first, then what people ordered, then the range,
- * then what was measured. The first that settles the tick gives the sentence. */
+/* The order of the checks: first what can't be known, then what people ordered, then the range,
+ * then what was measured. The first check that settles the tick gives the sentence. */
 static bool (*const checks[])(struct view *view, struct outcome *outcome) = {
     safety_clock, safety_formation, safety_order, safety_zero,    safety_others,
     safety_pause, safety_range,     safety_data,  safety_release, safety_outside,
@@ -15,7 +15,9 @@ static void settle(struct view *view, struct outcome *outcome) {
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (checks[i](view, outcome)) return;
     if (view->advice.known) automatic_decide(view, outcome);
-    else steps_decide(view, outcome); /* for the automatic method: until a capacity is learned */
+    else
+        steps_decide(view,
+                     outcome); /* also for the automatic method, until it has learned a capacity */
 }
 
 void decide(const struct situation *situation, const struct rule *rule, struct memory *memory,

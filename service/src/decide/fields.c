@@ -20,7 +20,7 @@ static const char *text_of(const struct field_text *field, const void *of) {
     return (const char *)of + field->offset;
 }
 
-/* What follows the NUL is zeroed, so that equal texts are equal bytes. */
+/* Clears the bytes behind the NUL, so that equal texts are equal bytes. */
 static void set_text(const struct field_text *field, void *of, const void *bytes, size_t length) {
     char *to = (char *)of + field->offset;
     memset(to, 0, field->size);
@@ -42,7 +42,7 @@ static size_t put_varint(uint8_t *bytes, uint64_t value) {
     return length;
 }
 
-/* False where the bytes end early, have more than 64 bits, or are longer than needed. */
+/* False: the number is cut off, has more than 64 bits, or is longer than needed. */
 static bool take_varint(const uint8_t **at, const uint8_t *end, uint64_t *value) {
     *value = 0;
     for (unsigned shift = 0; shift < 64 && *at < end; shift += 7) {
@@ -54,7 +54,8 @@ static bool take_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
     return false;
 }
 
-/* Small differences, of either sign, take few bytes. Unsigned: a difference may wrap around. */
+/* Maps small differences of either sign to small numbers, which take few bytes. Unsigned, because a
+ * difference may wrap around. */
 static uint64_t zigzag(uint64_t value) { return value << 1 ^ (0 - (value >> 63)); }
 static uint64_t unzigzag(uint64_t value) { return value >> 1 ^ (0 - (value & 1)); }
 

@@ -13,7 +13,7 @@ void line_put(struct line *line, const char *format, ...) {
     va_end(values);
     if (more > 0) line->length += (size_t)more;
     if (line->length < line->size) return;
-    line->length = line->size - 1; /* cut: no part of a character stays */
+    line->length = line->size - 1; /* cut, and not within a character */
     while (line->length > 0 && ((unsigned char)line->text[line->length - 1] & 0xC0) == 0x80)
         line->length--;
     if (line->length > 0 && (unsigned char)line->text[line->length - 1] >= 0xC0) line->length--;
@@ -41,7 +41,7 @@ void line_age(struct line *line, int64_t s) {
     else line_wait(line, s);
 }
 
-/* Seconds with as many digits as it takes: "30 s", "12.5 s". */
+/* Seconds, with as many digits as needed: "30 s", "12.5 s". */
 void line_ms(struct line *line, int64_t ms) {
     if (ms < 1000) {
         line_put(line, "%" PRId64 " ms", ms);
@@ -71,7 +71,7 @@ void line_measured(struct line *line, int64_t ms, int64_t low, int64_t high) {
     else line_wait(line, about / 1000);
 }
 
-/* A tenth where it matters. */
+/* With a tenth if that matters. */
 void line_rate(struct line *line, int64_t thousandths) {
     int64_t tenths = (thousandths + 50) / 100;
     if (thousandths >= 100000 || tenths % 10 == 0)
@@ -79,7 +79,7 @@ void line_rate(struct line *line, int64_t thousandths) {
     else line_put(line, "%" PRId64 ".%d", tenths / 10, (int)(tenths % 10));
 }
 
-/* A surplus that is large enough has cost enough at once. */
+/* How long the surplus has lasted: 0 s is enough for a large one. */
 void line_surplus(struct line *line, int64_t s, int enough) {
     if (s <= 0) {
         line_put(line, "%d would do, and so many more have cost enough at once", enough);

@@ -1,4 +1,4 @@
-/* What holds over every method. Each check settles the tick with its sentence, or lets it pass. */
+/* Checks that hold with every method. Each settles the tick with a sentence, or lets it pass. */
 #include "decide/view.h"
 
 static bool hold(struct outcome *outcome, enum sentence_form form) {
@@ -35,8 +35,8 @@ bool safety_order(struct view *view, struct outcome *outcome) {
     return hold(outcome, SENTENCE_HOLD_REFUSED);
 }
 
-/* Right after a release waits are those of dynos that start. A bounded time: load may come, too.
- * The automatic method knows restarts by itself. */
+/* Right after a release, waits come from dynos that are starting. Only for a limited time, because
+ * load may really have grown. The automatic method detects restarts itself. */
 bool safety_release(struct view *view, struct outcome *outcome) {
     int64_t age = view->now.release_age;
     int64_t boot_s = view->boot_s < LONGEST_BOOT_S ? view->boot_s : LONGEST_BOOT_S;
@@ -67,7 +67,7 @@ bool safety_pause(struct view *view, struct outcome *outcome) {
     return view->now.paused >= 2 && hold(outcome, SENTENCE_HOLD_PAUSED);
 }
 
-/* True while a change by somebody else stands: for the wait of the direction it is about. */
+/* True while a change by somebody else stands: as long as the wait of its direction. */
 static bool outside_stands(struct view *view, struct outcome *outcome, int64_t wait_s) {
     int64_t age = view_age(view, view->memory->adopted_at);
     if (!view->on || age >= wait_s) return false;
@@ -85,7 +85,7 @@ bool safety_outside(struct view *view, struct outcome *outcome) {
 
 /* ---- Running jobs --------------------------------------------------------------------------- */
 
-/* Which dynos go is the platform's choice, so any running job could be cut off. */
+/* The platform chooses which dynos it stops, so any running job could be cut off. */
 static bool jobs_forbid(struct view *view, struct outcome *outcome) {
     const struct situation *now = &view->now;
     const struct rule *rule = view->rule;
@@ -100,7 +100,8 @@ static bool jobs_forbid(struct view *view, struct outcome *outcome) {
 
 /* ---- The range ------------------------------------------------------------------------------ */
 
-/* Whether somebody's change out of the range is newer than the rule, and stands for a while. */
+/* Whether somebody moved the number out of the range after the rule came into force; that stands
+ * for a while. */
 static bool range_waits(struct view *view, struct outcome *outcome, int64_t wait_s) {
     int64_t age = view_age(view, view->memory->adopted_at), rule_age = view->now.rule_age;
     if (rule_age >= 0 && rule_age <= age) return false;
@@ -148,7 +149,7 @@ bool safety_forbids_up(struct view *view, struct outcome *outcome) {
                     view->ceiling < view->rule->max ? SENTENCE_HOLD_LIMIT : SENTENCE_HOLD_MAXIMUM);
     outcome->left_s = view_up_left(view);
     if (outcome->left_s > 0) return hold(outcome, SENTENCE_HOLD_UP_WAIT);
-    /* What was heard before dynos were added can't show that they are too few. */
+    /* Reports from before dynos were added can't show that they are too few. */
     outcome->since_s = view_age(view, view->memory->last_up);
     return now->heard_age >= outcome->since_s && hold(outcome, SENTENCE_HOLD_UNHEARD);
 }

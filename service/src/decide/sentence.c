@@ -7,7 +7,7 @@
 #include "decide/sentence_jobs.h"
 #include "decide/view.h"
 
-/* Longer names are cut, so that the numbers behind them are always there. */
+/* Longer names are cut, so that there is room for the numbers behind them. */
 enum { QUEUE_SHOWN = 80, TROUBLE_SHOWN = 140 };
 
 /* "p95", "p95 of sidekiq:default", "the mean". */
@@ -30,7 +30,7 @@ static void put_measured(struct line *line, const struct view *view, int64_t ms)
     line_measured(line, ms, view->rule->down.threshold_ms, view->rule->up.threshold_ms);
 }
 
-/* "p95 is 44 ms", or that there was no request. */
+/* "p95 is 44 ms", or that no request came. */
 static void put_value(struct line *line, const struct view *view, const char *verb) {
     if (view->idle) {
         line_put(line, "no request came");
@@ -81,7 +81,7 @@ static void say_up_above(struct line *line, const struct view *view,
     line_ms(line, view->rule->up.threshold_ms);
 }
 
-/* Why the range is what it is: a boost, a rule. */
+/* Why the range is what it is: a boost, the platform, or the rule. */
 static void say_range(struct line *line, const struct view *view, const struct outcome *outcome) {
     const struct rule *rule = view->rule;
     bool up = outcome->to > view->now.ordered || outcome->would > view->now.ordered;
@@ -443,8 +443,8 @@ static void put_capacity(struct line *line, const struct view *view) {
     line_ms(line, view->rule->goal_ms);
 }
 
-/* "with 5, 9 % of minutes would be slow, and one is worth 20 dyno-minutes": where traffic and
- * capacity alone would give another number. */
+/* "with 5, 9 % of minutes would be slow, and one is worth 20 dyno-minutes": if traffic and capacity
+ * alone would give another number. */
 static void put_price(struct line *line, const struct view *view) {
     const struct advice *advice = &view->advice;
     if (advice->asked <= 0) return;
@@ -671,7 +671,7 @@ static void put_next_down(struct line *line, const struct view *view, const stru
     line_ms(line, rule->down.threshold_ms);
 }
 
-/* What comes next where it does not depend on the statistic; false where it does. */
+/* What comes next, if that does not depend on the statistic; else false. */
 static bool put_next_of_form(struct line *line, const struct view *view,
                              const struct outcome *outcome) {
     switch (outcome->form) {
@@ -724,7 +724,7 @@ static bool put_next_of_form(struct line *line, const struct view *view,
     }
 }
 
-/* What would change the automatic method's mind. */
+/* What would change the automatic method's decision. */
 static void put_next_automatic(struct line *line, const struct view *view,
                                const struct outcome *outcome) {
     const struct advice *advice = &view->advice;

@@ -86,7 +86,7 @@ static void put_goal(struct line *line, const struct view *view) {
     line_ms(line, view->rule->goal_ms);
 }
 
-/* Beyond the maximum it is not reckoned how many. */
+/* Beyond the maximum the exact number is not computed. */
 static void put_needed(struct line *line, const struct view *view, int need) {
     if (need > view->ceiling && need > view->now.ordered)
         line_put(line, "more than %d are needed", need - 1);

@@ -1,4 +1,5 @@
-/* The method "steps": above the threshold add a step, below it for all of a wait remove one. */
+/* The method "steps": above the threshold it adds a step; once the value has stayed below for the
+ * whole wait it removes one. */
 #include "decide/view.h"
 
 static int smaller(int one, int other) { return one < other ? one : other; }
@@ -6,10 +7,10 @@ static int larger(int one, int other) { return one > other ? one : other; }
 
 /* ---- Whether adding helps ------------------------------------------------------------------- */
 
-/* Shorter by a tenth, or a tenth more requests served, or more jobs worked on: dynos that are
- * needed because more work comes do help, though the wait stays. Where the agents do not say how
- * many jobs run, an old job's age says too little to stop at: it grows while a backlog is worked
- * off. */
+/* Whether adding helped: the wait is a tenth shorter, or a tenth more requests were served, or more
+ * jobs are worked on. If more work came, added dynos do help although the wait stays. If agents do
+ * not report running jobs, a growing age of the oldest job is no reason to stop: it also grows
+ * while a backlog is worked off. */
 static bool has_helped(const struct view *view) {
     const struct memory *memory = view->memory;
     const struct situation *now = &view->now;
@@ -29,8 +30,8 @@ static void begin_adding(struct view *view) {
     memory->futile_since = 0;
 }
 
-/* Whether adding has been tried and did not help. Called when nothing else forbids to add: it
- * begins the account anew where adding did help. */
+/* Whether adding was tried and did not help. Called only when nothing else forbids adding: where it
+ * did help, counting starts again. */
 static bool is_futile(struct view *view) {
     struct memory *memory = view->memory;
     if (memory->futile_since && view_age(view, memory->futile_since) < FUTILE_AGAIN_S) return true;
@@ -72,7 +73,7 @@ static void add(struct view *view, struct outcome *outcome, enum sentence_form f
 static void take(struct view *view, struct outcome *outcome) {
     int ordered = (int)view->now.ordered;
     outcome->would = larger(view->floor, ordered - view->rule->down.step);
-    /* The last worker goes when no job waits, or the next tick would bring it back. */
+    /* The last worker stays while a job waits, or the next tick would bring it back. */
     if (outcome->would == 0 && view->now.jobs && view->value_ms > 0) outcome->would = 1;
     if (safety_forbids_down(view, outcome)) return;
     outcome->to = outcome->would;

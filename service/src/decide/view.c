@@ -1,4 +1,4 @@
-/* What is known at a tick, in the form that the checks read, and what is remembered of it. */
+/* What is known at a tick, in the form that checks read, and what is remembered of it. */
 #include "decide/view.h"
 
 static int64_t within(int64_t value, int64_t least, int64_t most) {
@@ -10,7 +10,7 @@ static int larger(int one, int other) { return one > other ? one : other; }
 
 /* ---- Bounds --------------------------------------------------------------------------------- */
 
-/* So wide that no real number is changed, so narrow that no sum or product of two overflows. */
+/* Wide enough for every real number, narrow enough that no sum or product of two overflows. */
 static const int64_t LATEST = INT64_C(1) << 40, MOST_MS = INT64_C(1) << 50;
 enum { MOST_DYNOS = 1000000 };
 
@@ -31,8 +31,8 @@ static void bound_situation(struct situation *now) {
     if (now->report_s <= 0) now->report_s = USUAL_REPORT_S;
 }
 
-/* Moments move with a clock that stepped, so that waits keep their length; none is in the future.
- */
+/* After the clock stepped, moves remembered moments with it, so that waits keep their length. None
+ * lies in the future. */
 static void move_moments(struct memory *memory, int64_t by, int64_t now) {
     int64_t *const moments[] = {
         &memory->last_tick,        &memory->last_up,         &memory->last_down,
@@ -118,7 +118,7 @@ static bool is_overruled(const struct situation *now) {
     return now->outside_age >= 0 && (now->act_age < 0 || now->outside_age < now->act_age);
 }
 
-/* An order that did not happen does not count: neither for the waits, nor as an attempt. */
+/* An order that was not carried out does not count, neither for waits nor as an attempt. */
 static void take_failure(struct view *view) {
     struct memory *memory = view->memory;
     const struct situation *now = &view->now;
@@ -128,7 +128,7 @@ static void take_failure(struct view *view) {
                   now->act_state == ACT_LOCKED || late || ignored;
     view->failed = view->on && failed && now->ordered >= 0 && now->act_wanted >= 0 &&
                    now->act_wanted != now->ordered && !is_overruled(now);
-    /* Once for each failure. What was wanted may be more than what was ordered: a limit cuts it. */
+    /* Once per failure. `wanted` may exceed what was ordered: a limit cuts the order. */
     if (!view->failed || memory->wanted < 0 || memory->wanted == now->ordered) return;
     memory->last_up = memory->prior_up;
     memory->last_down = memory->prior_down;
@@ -145,7 +145,7 @@ static void stop_standing_down(struct view *view) {
     if (!view->on || asked || view_age(view, last) >= STAND_DOWN_S) memory->stood_down_since = 0;
 }
 
-/* A change by somebody else is adopted: what runs is what is wanted, and waits begin anew. */
+/* A change by somebody else is adopted: what runs becomes what is wanted, and waits begin again. */
 static void take_outside(struct view *view) {
     struct memory *memory = view->memory;
     const struct situation *now = &view->now;
@@ -164,8 +164,8 @@ static void take_outside(struct view *view) {
         memory->stood_down_since = now->now;
 }
 
-/* Of the ordered dynos, those that serve. The others count as there until they had time enough to
- * come; after that they are not coming, and more may be ordered. */
+/* How many of the ordered dynos serve. Those that are not up count until they had time to start;
+ * after that they will not come, and more may be ordered. */
 static int count_serving(const struct view *view) {
     const struct situation *now = &view->now;
     const struct memory *memory = view->memory;
@@ -190,7 +190,8 @@ static void take_bounds(struct view *view) {
     view->boosted = now->boost > 0 && now->boost_left != 0;
     view->floor = view->rule->min;
     if (view->boosted) view->floor = larger(view->floor, (int)now->boost);
-    if (!now->jobs) view->floor = larger(view->floor, 1); /* nothing is measured without a dyno */
+    if (!now->jobs)
+        view->floor = larger(view->floor, 1); /* without a dyno no request is measured */
     view->floor = smaller(view->floor, view->ceiling);
 }
 
@@ -201,7 +202,7 @@ static void take_value(struct view *view) {
     view->heard = now->heard_age >= 0 && now->heard_age <= STALE_REPORTS * now->report_s;
     view->value_ms = now->value_ms;
     bool none = now->value_ms < 0;
-    /* Requests in progress, and none that began: all threads are stuck, and nothing is known. */
+    /* Requests in progress but none that began: all threads are stuck, and the wait is unknown. */
     view->idle = view->heard && none && !now->jobs && now->jobs_running <= 0;
     view->known = view->heard && (!none || view->idle);
     if (view->idle) view->value_ms = 0;
@@ -214,14 +215,14 @@ static void take_below(struct view *view) {
     bool anew = now->paused > 0 || view->boosted;
     if (!below) memory->below_since = 0;
     else if (memory->below_since == 0 || anew) memory->below_since = now->now;
-    /* Under another rule another threshold may have counted. */
+    /* Another rule may have had another threshold. */
     int64_t in_force = now->now - now->rule_age;
     if (now->rule_age >= 0 && memory->below_since && memory->below_since < in_force)
         memory->below_since = in_force;
 }
 
-/* What was learned about adding is forgotten when the wait is short again, after a release, and
- * when a person changed the rules. */
+/* Forgets that adding did not help once the wait is short again, after a release, and after a
+ * person changed the rules. */
 static void take_futility(struct view *view) {
     struct memory *memory = view->memory;
     const struct situation *now = &view->now;
@@ -270,7 +271,8 @@ static void end_scaling(struct view *view, const struct outcome *outcome) {
     else forget_adding(memory);
 }
 
-/* Whether a scaling down waits for running jobs, or was just ordered and may have to be again. */
+/* Whether the sentence says that scaling down waits for running jobs, or was just ordered: then the
+ * jobs may have to be waited for again. */
 static bool keeps_jobs_hold(enum sentence_form form) {
     return form == SENTENCE_HOLD_JOBS || form == SENTENCE_DOWN_DRAINED ||
            form == SENTENCE_HOLD_UNDER_WAY || form == SENTENCE_HOLD_UNSEEN ||

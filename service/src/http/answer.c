@@ -51,7 +51,7 @@ const char *http_reason(int status) {
     return "Unknown";
 }
 
-/* Names of days and months are written out: strftime's are of a locale. */
+/* strftime would write the names of days and months in the locale's language. */
 static const char *date(struct http_server *server) {
     static const char days[] = "SunMonTueWedThuFriSat";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -120,7 +120,7 @@ void answer_head(struct http_server *server, int status, const char *type, const
     text_put(head, "\r\n");
 }
 
-/* An HTTP/1.0 client that asked to go on must be told that it may. */
+/* An HTTP/1.0 client that asked to keep the connection must be told that it is kept. */
 static const char *with_keep_alive(const struct http_request *request, const char *headers,
                                    struct text *both) {
     if (request->frame.minor == 1 || request->connection->close_after) return headers;
@@ -167,7 +167,7 @@ void answer_refusal(struct connection *connection, int status, const char *sente
                 status == 503 ? "Retry-After: 5\r\n" : NULL, (int64_t)body.length, true);
     connection->close_after = true;
     connection_enter(connection, PHASE_ANSWER);
-    /* More of what is refused may be under way. */
+    /* More bytes of the refused request may be on their way. */
     if (!connection->paused) event_del(&connection->input);
     connection->paused = true;
     if (body.failed || server->head.failed) connection_close(connection);

@@ -11,7 +11,8 @@
 
 /* ---- Its end -------------------------------------------------------------------------------- */
 
-/* Everything but the memory, which is freed by release(), at the end of the outermost call. */
+/* Frees everything but the connection itself, which release() frees at the end of the outermost
+ * call. */
 void connection_close(struct connection *connection) {
     struct http_server *server = connection->server;
     if (connection->closed) return;
@@ -37,7 +38,7 @@ void connection_close(struct connection *connection) {
     if (!connection->busy) free(connection);
 }
 
-/* What is called from outside marks the connection as busy, so that it is not freed within. */
+/* Marks the connection as busy during calls from outside, so that it is not freed inside them. */
 static void hold(struct connection *connection) { connection->busy = true; }
 
 static void release(struct connection *connection) {
@@ -103,8 +104,8 @@ failed:
     return false;
 }
 
-/* Closes, but so that the client gets all that was sent: where bytes of it that were not read are
- * thrown away, the system tells it that the connection broke, and it may lose our answer. */
+/* Closes so that the client receives everything that was sent. If bytes of the client were left
+ * unread, the system would reset the connection, and the client could lose the answer. */
 static void end(struct connection *connection, bool unread) {
     if (!unread) {
         connection_close(connection);
@@ -128,7 +129,7 @@ static void wait_for_more(struct connection *connection) {
         connection_send(connection, go_on, sizeof go_on - 1, NULL, 0);
 }
 
-/* Takes what came behind the request out of its buffer. */
+/* Cuts the bytes behind the request out of its buffer. */
 static bool split_rest(struct connection *connection) {
     struct http_request *request = connection->request;
     size_t end = request->frame.head_length + request->frame.body_length;
@@ -158,13 +159,13 @@ static void hand_over(struct connection *connection) {
     server->handle(server->context, request);
 }
 
-/* The bytes that are there already become the next request. */
+/* Makes the bytes that were already received the next request. */
 static bool take_rest(struct connection *connection) {
     if (connection->closed || connection->phase != PHASE_IDLE || !connection->rest) return false;
     struct http_request *request = request_new(connection);
     while (request && request->room < connection->rest_length)
         if (!request_make_room(request)) break;
-        else request->length = request->room; /* so that it grows again */
+        else request->length = request->room; /* so that the buffer can grow again */
     if (!request || request->room < connection->rest_length) {
         answer_refusal(connection, 503, "There is no memory for the request now.");
         return false;
@@ -185,7 +186,8 @@ static void log_refused_frame(const struct connection *connection,
                 request->frame.status, request->frame.refusal);
 }
 
-/* All whole requests that are there, one after the other; stops at one that is answered later. */
+/* Handles all complete requests in the buffer, one after the other; stops at one that is answered
+ * later. */
 static void read_requests(struct connection *connection) {
     do {
         struct http_request *request = connection->request;
@@ -206,7 +208,7 @@ static void read_requests(struct connection *connection) {
 }
 
 void connection_answered(struct connection *connection) {
-    if (connection->out_length > 0) return; /* on_output comes back */
+    if (connection->out_length > 0) return; /* on_output will continue */
     if (connection->close_after || connection->server->draining) {
         end(connection, connection->rest || connection->paused);
         return;
@@ -214,7 +216,7 @@ void connection_answered(struct connection *connection) {
     connection_enter(connection, PHASE_IDLE);
     if (connection->paused) event_add(&connection->input, NULL);
     connection->paused = false;
-    if (connection->busy) return; /* read_requests goes on */
+    if (connection->busy) return; /* read_requests will continue */
     hold(connection);
     if (take_rest(connection)) read_requests(connection);
     release(connection);
@@ -222,7 +224,7 @@ void connection_answered(struct connection *connection) {
 
 /* ---- Events --------------------------------------------------------------------------------- */
 
-/* One read. True: there are new bytes in connection->request. */
+/* Reads once. True: connection->request has new bytes. */
 static bool read_some(struct connection *connection) {
     struct http_request *request = connection->request;
     if (!request) request = request_new(connection);
@@ -244,7 +246,7 @@ static bool read_some(struct connection *connection) {
     return false;
 }
 
-/* Bytes that nobody will read. */
+/* Reads bytes that nobody needs. */
 static void discard(struct connection *connection) {
     char bytes[4096];
     ssize_t count = recv(connection->fd, bytes, sizeof bytes, 0);
@@ -262,7 +264,7 @@ static void on_input(evutil_socket_t fd, short what, void *context) {
         discard(connection);
         break;
     case PHASE_ANSWER:
-        /* The next request waits in the socket until this one is answered. */
+        /* The next request stays in the socket until this one is answered. */
         event_del(&connection->input);
         connection->paused = true;
         break;
@@ -355,7 +357,8 @@ void connection_new(struct http_server *server, int fd, enum http_peer peer,
     connection_enter(connection, PHASE_HEAD);
 }
 
-/* With --reuse-port one that is new gets its answer here, since its peer chose no process. */
+/* With --reuse-port a new connection gets an answer here: its client did not choose this
+ * process. */
 static bool is_idle(const struct connection *connection) {
     return connection->phase == PHASE_IDLE ||
            (connection->phase == PHASE_HEAD && !connection->request &&

@@ -18,7 +18,7 @@ static bool refuse(struct frame *frame, int status, const char *refusal) {
     return false;
 }
 
-/* RFC 9110's token: what methods and names of fields are made of. */
+/* RFC 9110's token: the characters of methods and of field names. */
 static bool is_token(unsigned char c) {
     if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return true;
     return c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL;
@@ -28,7 +28,7 @@ static bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
 
 static bool is_blank(unsigned char c) { return c == ' ' || c == '\t'; }
 
-/* Of a value or a chunk's extension: no control character but a tab. */
+/* Characters of field values and chunk extensions: no control character but a tab. */
 static bool is_text(unsigned char c) { return (c >= 0x20 && c != 0x7f) || c == '\t'; }
 
 static size_t token_length(const char *at, size_t length) {
@@ -67,8 +67,8 @@ static bool read_version(struct frame *frame, const char *at, size_t length) {
     return true;
 }
 
-/* The target in the one form that a server needs: "/path?query". "*" and whole URLs are for
- * proxies; a URL's host beside the Host header would be a second opinion on the same matter. */
+/* The target in the only form that a server needs: "/path?query". "*" and full URLs are for
+ * proxies, and the host in a URL could contradict the Host header. */
 static bool read_target(struct frame *frame, const char *bytes, size_t at, size_t length) {
     if (length == 0 || bytes[at] != '/')
         return refuse(frame, 400, "The target of a request must begin with a slash.");
@@ -139,7 +139,7 @@ static bool read_host(struct frame *frame, const char *value, size_t length) {
     return true;
 }
 
-/* A list of tokens; of interest are "close" and "keep-alive". */
+/* Reads a list of tokens; only "close" and "keep-alive" matter. */
 static void read_connection(struct frame *frame, const char *value, size_t length) {
     for (size_t at = 0; at < length;) {
         const char *comma = memchr(value + at, ',', length - at);
@@ -184,7 +184,7 @@ static bool note_field(struct frame *frame, const char *bytes, const struct fram
     }
 }
 
-/* A field's line, of the head or of the trailer, without its CR LF. */
+/* Reads one field of the head or the trailer, without its CR LF. */
 static bool read_field(struct frame *frame, const char *bytes, size_t at, size_t length,
                        struct frame_field *field) {
     if (is_blank((unsigned char)bytes[at]))
@@ -211,7 +211,7 @@ static bool add_field(struct frame *frame, const char *bytes, size_t at, size_t 
     return note_field(frame, bytes, field);
 }
 
-/* The head is whole: what do its headers say together? */
+/* The head is complete: checks its headers together. */
 static bool end_head(struct frame *frame) {
     frame->head_length = frame->at;
     if (frame->minor == 1 && !frame->has_host)
@@ -238,7 +238,7 @@ static int hex_value(unsigned char c) {
     return -1;
 }
 
-/* "1a2b" or "1a2b;extension"; extensions mean nothing here. */
+/* Reads "1a2b" or "1a2b;extension"; extensions are ignored. */
 static bool read_size(struct frame *frame, const char *line, size_t length) {
     size_t digits = 0;
     uint64_t size = 0;
@@ -258,7 +258,7 @@ static bool read_size(struct frame *frame, const char *line, size_t length) {
     return true;
 }
 
-/* Takes bytes of the body or of a chunk. True when all of it is there. */
+/* Takes bytes of the body or of a chunk. True once it is complete. */
 static bool take_body(struct frame *frame, char *bytes, size_t length) {
     size_t there = length - frame->at;
     size_t taken = there < frame->left ? there : (size_t)frame->left;
@@ -272,7 +272,7 @@ static bool take_body(struct frame *frame, char *bytes, size_t length) {
 
 /* ---- Line by line --------------------------------------------------------------------------- */
 
-/* How many bytes the line being read may have, with its end. */
+/* The longest that the current line may be, with its end. */
 static size_t line_most(const struct frame *frame) {
     switch (frame->state) {
     case IN_REQUEST_LINE:
@@ -301,7 +301,7 @@ static bool refuse_long_line(struct frame *frame) {
     }
 }
 
-/* One whole line without its CR LF. True unless refused; *done at the end of the request. */
+/* Reads one complete line without its CR LF. False: refused; *done: the request is complete. */
 static bool read_line(struct frame *frame, const char *bytes, size_t at, size_t length,
                       bool *done) {
     struct frame_field trailer;
@@ -330,7 +330,7 @@ static bool read_line(struct frame *frame, const char *bytes, size_t at, size_t 
 
 enum found { FOUND_LINE, FOUND_NONE, FOUND_REFUSED };
 
-/* The end of the line that begins at frame->line; frame->at is then behind it. */
+/* Finds the end of the line that begins at frame->line; frame->at is then behind it. */
 static enum found find_line(struct frame *frame, const char *bytes, size_t length,
                             size_t *line_length) {
     size_t most = line_most(frame), there = length - frame->line;
@@ -373,7 +373,7 @@ static enum frame_result step(struct frame *frame, char *bytes, size_t length, b
     return done ? FRAME_DONE : FRAME_MORE;
 }
 
-/* Moves what was not taken yet to the end of the body, over the framing of chunks. */
+/* Moves the bytes that were not taken yet to the end of the body, over the framing of chunks. */
 static void close_gap(struct frame *frame, char *bytes, size_t *length) {
     if (!frame->chunked || frame->head_length == 0) return;
     size_t end = frame->head_length + frame->body_length;

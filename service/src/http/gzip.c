@@ -4,8 +4,8 @@
 #include <zlib.h>
 
 enum {
-    GZIP_ONLY = 16, /* added to windowBits: neither zlib's format nor a guess */
-    LEVEL = 4,      /* of a chart's JSON nearly as small as by 6, in half the time */
+    GZIP_ONLY = 16, /* added to windowBits: accepts gzip only */
+    LEVEL = 4,      /* a chart's JSON gets nearly as small as with 6, in half the time */
     MEMORY = 8,
 };
 
@@ -14,7 +14,7 @@ struct output {
     size_t length, room, most;
 };
 
-/* One byte more than allowed, so that a body of exactly `most` is told from a larger one. */
+/* Has one byte more than allowed, to tell a body of exactly `most` from a larger one. */
 static bool grow(struct output *output) {
     size_t room = output->room ? output->room * 2 : 4096;
     if (room > output->most + 1) room = output->most + 1;
@@ -38,7 +38,7 @@ static enum gzip_result inflate_all(z_stream *stream, struct output *output) {
             if (stream->avail_in == 0) return GZIP_OK;
             if (inflateReset(stream) != Z_OK) return GZIP_DAMAGED;
         } else if (result != Z_OK || (stream->avail_in == 0 && stream->avail_out > 0)) {
-            return GZIP_DAMAGED; /* what ends too early among it */
+            return GZIP_DAMAGED; /* also a body that ends too early */
         }
     }
 }

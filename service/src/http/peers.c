@@ -14,7 +14,7 @@ struct peer {
 };
 
 struct peers {
-    uint64_t secret; /* so that nobody can choose addresses that fall into one bucket */
+    uint64_t secret; /* so that nobody can choose addresses that all fall into one bucket */
     struct peer *buckets[BUCKETS];
 };
 

@@ -33,8 +33,8 @@ void request_free(struct http_request *request) {
     free(request);
 }
 
-/* Twice as much each time, so that what is promised takes no memory before it is sent; but all of
- * a body of usual size at once. */
+/* Doubles each time, so that memory is only taken for bytes that were sent. The first step fits a
+ * usual body. */
 static size_t next_room(const struct http_request *request) {
     const struct frame *frame = &request->frame;
     size_t room = request->room ? request->room * 2 : FIRST_ROOM;
@@ -42,8 +42,9 @@ static size_t next_room(const struct http_request *request) {
     return whole > room && whole <= USUAL_ROOM ? whole : room;
 }
 
-/* How many bytes more. Of what requests may hold bodies take half at most, beyond the first bytes
- * of each: the rest is for heads, so that pages are answered however many bodies are under way. */
+/* How many more bytes the request may hold. Beyond the first bytes of each, bodies may use at most
+ * half of the room for requests. The rest is for heads, so that pages are answered however many
+ * bodies are arriving. */
 static size_t may_hold(const struct http_request *request) {
     const struct http_server *server = request->server;
     size_t most = server->limits.held_bytes, held = server->counts.held_bytes;
@@ -73,8 +74,8 @@ bool request_make_room(struct http_request *request) {
     return true;
 }
 
-/* Each span of the head is followed by a byte that nobody needs any more: a blank, a '?', a colon,
- * a CR. */
+/* A byte that nobody needs any more follows each part of the head (a blank, a '?', a colon, a CR):
+ * a NUL replaces it. */
 static void end_strings(struct http_request *request) {
     const struct frame *frame = &request->frame;
     request->bytes[request->length] = '\0';
@@ -104,7 +105,7 @@ static int undo_encoding(struct http_request *request, const char **refusal) {
         *refusal = "The only Content-Encoding that is understood is gzip.";
         return 415;
     }
-    /* It may be a thousand times as long as what was sent. */
+    /* Unpacked, a body may be a thousand times as long as what was sent. */
     size_t room = may_hold(request), most = room < frame->body_most ? room : frame->body_most;
     switch (gzip_undo(request->bytes + frame->head_length, frame->body_length, most,
                       &request->plain, &request->plain_length)) {
@@ -123,7 +124,7 @@ static int undo_encoding(struct http_request *request, const char **refusal) {
     }
 }
 
-/* The last address of a list that is not a trusted proxy's own. False: there is none to trust. */
+/* The last address in a list that is not a trusted proxy. False: there is none. */
 static bool last_untrusted(const struct http_server *server, const char *list,
                            struct address *address) {
     size_t end = strlen(list);

@@ -33,7 +33,7 @@ const struct http_limits http_usual_limits = {
     .connections_a_peer = 2000,
 };
 
-/* libevent keeps time-outs of one length in a queue, which costs less than its heap. */
+/* libevent keeps time-outs of the same length in a queue, which is cheaper than its heap. */
 static const struct timeval *timeout_of(struct event_base *base, int ms) {
     struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     return event_base_init_common_timeout(base, &timeout);
@@ -81,7 +81,7 @@ failed:
 
 /* ---- Connections ---------------------------------------------------------------------------- */
 
-/* Descriptors ran out: listening on would only spin until one is free. */
+/* Descriptors ran out: accepting again would spin until one is free. */
 static void rest_from_accepting(struct http_server *server) {
     static const struct timeval a_moment = {.tv_usec = 100000};
     int64_t now_ms = ds_clock_monotonic_ms();
@@ -111,7 +111,7 @@ static bool accept_one(struct http_listener *listener) {
             rest_from_accepting(server);
         return errno == ECONNABORTED || errno == EINTR;
     }
-    /* The command line gets in however many others there are. */
+    /* The command line is let in however many other connections there are. */
     if (server->counts.open >= server->limits.connections && listener->peer != HTTP_PEER_LOCAL) {
         server->counts.refused_connections++;
         log_refusal(LOG_CONNECTIONS, "http",
@@ -200,8 +200,8 @@ static bool listen_tcp(struct http_server *server, const char *text, char *error
     return true;
 }
 
-/* A name of the file that fits into an address, where the whole path does not: through the folder,
- * opened as *folder (-1 where it is not needed). */
+/* A name for the socket that fits into an address if the whole path does not: through the folder,
+ * opened as *folder (-1: not needed). */
 static bool file_address(struct sockaddr_un *address, const char *path, int *folder) {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
     *folder = -1;
@@ -219,8 +219,8 @@ static bool file_address(struct sockaddr_un *address, const char *path, int *fol
     return true;
 }
 
-/* A file that a server left behind when it was killed; not one behind which somebody listens, nor
- * anything that is no socket. */
+/* Removes a socket that a killed server left behind, but not one that somebody listens on, nor any
+ * other kind of file. */
 static bool remove_stale(const struct sockaddr_un *address) {
     struct stat status;
     if (lstat(address->sun_path, &status) != 0) return true;
@@ -235,7 +235,7 @@ static bool remove_stale(const struct sockaddr_un *address) {
     return !alive && unlink(address->sun_path) == 0;
 }
 
-/* The mode is set before the file is there: nobody can connect in between. */
+/* Sets the mode before the file exists, so that nobody can connect in between. */
 static int bound_file(const struct sockaddr_un *address, mode_t mode) {
     if (!remove_stale(address)) return -1;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -315,10 +315,10 @@ static void close_streams(struct http_server *server) {
 }
 
 /*
- * With --reuse-port another process takes the new connections, but the kernel resets those that
- * wait to be accepted when a listener is closed. So packets that would begin one (SYN without ACK)
- * are dropped first: the peer sends another a second later, which goes to the other process, since
- * this one has accepted what was under way and has closed its listener by then.
+ * With --reuse-port another process takes new connections, but the kernel resets those in a
+ * listener's queue when it closes. So SYN packets (without ACK) are dropped first: the peer repeats
+ * them a second later. By then this process has accepted its queue and closed its listener, so they
+ * go to the other process.
  */
 static bool refuse_new(const struct http_server *server) {
     static struct sock_filter filter[] = {
@@ -371,7 +371,7 @@ void http_drain(struct http_server *server, void (*drained)(void *context), void
 
 void http_server_free(struct http_server *server) {
     if (!server) return;
-    server->draining = false; /* nobody is told any more */
+    server->draining = false; /* so that the callback of a drain is not called */
     event_del(&server->close_listeners);
     close_listeners(server);
     while (server->connections) connection_close(server->connections);

@@ -17,7 +17,7 @@ void stream_closed(struct http_stream *stream) {
     loop_post(stream->server->loop, &stream->post);
 }
 
-/* X-Accel-Buffering: nginx would keep events back until it had a buffer full of them. */
+/* X-Accel-Buffering: otherwise nginx holds events back until its buffer is full. */
 static bool send_head(struct http_server *server, struct connection *connection) {
     answer_head(server, 200, "text/event-stream", "X-Accel-Buffering: no\r\n", -1, true);
     if (!server->head.failed)
@@ -47,7 +47,8 @@ struct http_stream *http_stream_open(struct http_request *request, void (*closed
     stream->connection = connection;
     connection->stream = stream;
     connection_enter(connection, PHASE_STREAM);
-    if (connection->paused) event_add(&connection->input, NULL); /* to see it leave */
+    if (connection->paused)
+        event_add(&connection->input, NULL); /* to notice when the client leaves */
     connection->paused = false;
     send_head(server, connection);
     return stream;
@@ -102,7 +103,7 @@ void http_stream_end(struct http_stream *stream, const char *event, const char *
         connection_answered(connection);
 }
 
-/* A comment shows proxies that the connection lives, and us that the client does. */
+/* A comment line shows proxies that the connection is alive, and shows us whether the client is. */
 void stream_timer(struct http_stream *stream) {
     struct connection *connection = stream->connection;
     bool waits = connection->out_length > 0;

@@ -29,7 +29,8 @@ void answerer_end(struct answerer *answerer) {
 
 /* ---- What secrets are sealed about ----------------------------------------------------------- */
 
-/* An app, its platform and the addresses that a credential may be sent to. NULL without memory. */
+/* The context that a credential is sealed with: its app, platform and addresses. NULL without
+ * memory. */
 static char *about_credential(const char *app, const char *kind, const json_t *settings) {
     static const char *const names[] = {"api", "auth", "server"};
     struct text about = TEXT_EMPTY;
@@ -44,20 +45,20 @@ static char *about_credential(const char *app, const char *kind, const json_t *s
     return text_take(&about);
 }
 
-/* Of an app's channel, of a resource's grant. No name has a line's end in it. */
+/* The context for an app's channel or a resource's grant. No name contains a line end. */
 static char *about_other(const char *name, const char *what) {
     char *about = NULL;
     return asprintf(&about, "%s\n%s", name, what) < 0 ? NULL : about;
 }
 
-/* `before`: what older versions sealed it about; NULL: the same. */
+/* `before`: the context that older versions used; NULL: the same. */
 static char *unseal(const struct answerer *answerer, const char *about, const char *before,
                     const void *sealed, size_t length) {
     char *secret = about ? vault_unseal(answerer->vault, about, sealed, length) : NULL;
     return secret || !before ? secret : vault_unseal(answerer->vault, before, sealed, length);
 }
 
-/* Seals, and puts it. */
+/* Seals the secret and adds it to the reply. */
 static void put_sealed(const struct answerer *answerer, struct message *reply, const char *about,
                        const char *secret) {
     size_t length = 0;
@@ -120,7 +121,7 @@ static bool seal_grant(const struct answerer *answerer, struct message *request,
 
 /* ---- Platforms ------------------------------------------------------------------------------- */
 
-/* An app as it was asked for, with its credential opened. */
+/* A requested app with its credential opened. */
 struct opened {
     struct platform_app app;
     const struct platform *platform;
@@ -138,7 +139,7 @@ static void close_app(struct opened *opened) {
     sodium_memzero(opened->hook_secret, sizeof opened->hook_secret);
 }
 
-/* False: the request is none; else close_app frees it. */
+/* False: the request is malformed; else close_app frees it. */
 static bool open_app(const struct answerer *answerer, struct message *request,
                      struct opened *opened) {
     errno = 0;
@@ -173,8 +174,8 @@ static bool open_app(const struct answerer *answerer, struct message *request,
     return true;
 }
 
-/* After open_app, which sets errno to 0. Whether it may be called at all; if not, the answer of
- * each call. */
+/* After open_app, which sets errno to 0. Whether the app's platform may be called; if not, *answer
+ * is the answer. */
 static bool usable(const struct opened *opened, struct platform_answer *answer) {
     char error[160];
     *answer = platform_ok();
@@ -189,7 +190,7 @@ static bool usable(const struct opened *opened, struct platform_answer *answer) 
     else if (!opened->platform->check(opened->settings, opened->secret, error, sizeof error))
         *answer =
             platform_trouble(PLATFORM_REFUSED, "the platform's settings can't be used: %s", error);
-    /* A refusal stands until a person does something: what passes must not look like one. */
+    /* A refusal stands until a person acts, so a passing failure must not look like one. */
     if (answer->result == PLATFORM_REFUSED && errno == ENOMEM)
         *answer = platform_trouble(PLATFORM_FAILED, "there was no memory to call the platform");
     return answer->result == PLATFORM_OK;
@@ -217,7 +218,7 @@ static bool check(const struct answerer *answerer, struct message *request, stru
     char error[256] = "";
     if (!open_app(answerer, request, &opened)) return false;
     bool shut = opened.sealed && !opened.secret;
-    if (shut && errno == ENOMEM) { /* it may open another time */
+    if (shut && errno == ENOMEM) { /* it may open later */
         close_app(&opened);
         return false;
     }
@@ -362,7 +363,8 @@ static bool tell(const struct answerer *answerer, struct message *request, struc
 
 /* ---- Heroku's add-on ------------------------------------------------------------------------- */
 
-/* False: the request is none; else the caller wipes the secret, NULL where it does not open. */
+/* False: the request is malformed; else the caller wipes the secret, which is NULL if it does not
+ * open. */
 static bool open_grant(const struct answerer *answerer, struct message *request,
                        struct grant *grant) {
     size_t length;
@@ -428,7 +430,7 @@ static bool grant_ready(const struct answerer *answerer, struct message *request
     return grant_answer(answerer, request, reply, VERB_GRANT_READY);
 }
 
-/* Only as a credential of Heroku, at the addresses that the operator set. */
+/* The grant's credential may only be used for Heroku, at the addresses that the operator set. */
 static bool grant_credential(const struct answerer *answerer, struct message *request,
                              struct message *reply) {
     struct grant grant;

@@ -1,4 +1,4 @@
-/* The service's side: each function is a message and its answer. */
+/* The service's side: each function sends a message and reads the answer. */
 #define _GNU_SOURCE /* SOCK_CLOEXEC */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,14 +8,14 @@
 #include "keeper/process.h"
 
 struct keeper {
-    bool here; /* in this process */
+    bool here; /* answered in this process */
     struct answerer answerer;
     struct keeper_process process;
 };
 
 static const char no_memory[] = "there is no memory left";
 
-/* How long a process is waited for that does not answer, beyond what its call may take. */
+/* How long to wait for an answer, beyond the time that the call itself may take. */
 enum { USUAL_MS = 60 * 1000, MORE_MS = 30 * 1000 };
 
 /* ---- Beginning and ending -------------------------------------------------------------------- */
@@ -62,7 +62,7 @@ static void ask(struct message *request, enum keeper_verb verb) {
     message_put_int(request, verb);
 }
 
-/* Wipes the request. Where it is answered the caller wipes the reply. */
+/* Wipes the request. If there is a reply, the caller wipes that. */
 static enum asked try_get(const struct keeper *keeper, struct message *request,
                           struct message *reply, int64_t patience_ms) {
     enum asked asked = NOT_ASKED;
@@ -80,7 +80,7 @@ static bool get(const struct keeper *keeper, struct message *request, struct mes
     return try_get(keeper, request, reply, patience_ms) == ANSWERED;
 }
 
-/* A copy of the sealed bytes that stand next in a reply; NULL: none. */
+/* Copies the sealed bytes that come next in a reply; NULL: none. */
 static void *take_sealed(struct message *reply, size_t *length) {
     const void *bytes = message_bytes(reply, length);
     void *copy = bytes ? malloc(*length + 1) : NULL;
@@ -238,7 +238,7 @@ struct platform_answer keeper_read(const struct keeper *keeper, const struct kee
     enum asked asked = try_get(keeper, &request, &reply, app->deadline_ms + MORE_MS);
     if (asked != ANSWERED) return no_answer(asked);
     struct platform_answer answer = take_answer(&reply);
-    /* Both processes are of one program. */
+    /* Both processes run the same program, so the struct is the same. */
     const void *bytes = message_bytes(&reply, &length);
     if (bytes && length == sizeof *formation) memcpy(formation, bytes, sizeof *formation);
     message_wipe(&reply);
@@ -380,7 +380,7 @@ struct platform_answer keeper_grant_renew(const struct keeper *keeper,
     return answer;
 }
 
-/* `name`: what the reply tells besides; NULL: nothing. */
+/* `name`: what else the reply holds; NULL: nothing. */
 static struct platform_answer call_grant(const struct keeper *keeper, struct message *request,
                                          char *name, size_t size) {
     struct message reply;

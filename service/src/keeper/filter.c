@@ -16,7 +16,7 @@
 
 #include "log.h"
 
-/* The sanitizers start processes that look into this one, for their reports. */
+/* Sanitizers start processes that inspect this one, for their reports. */
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
 #define MACHINE 0
 #elif defined __x86_64__
@@ -24,17 +24,17 @@
 #elif defined __aarch64__
 #define MACHINE AUDIT_ARCH_AARCH64
 #else
-#define MACHINE 0 /* not known here: nothing is refused */
+#define MACHINE 0 /* unknown machine: nothing is refused */
 #endif
 
 #define FIELD(name)    offsetof(struct seccomp_data, name)
 #define LOAD(offset)   BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
 #define SAY(what)      BPF_STMT(BPF_RET | BPF_K, what)
 #define REFUSE(number) SECCOMP_RET_ERRNO | (number)
-/* Two instructions: the call of this number is refused. */
+/* Two instructions: refuse the call of this number. */
 #define REFUSED(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), SAY(REFUSE(EPERM))
 
-/* Calls by a machine's other numbers could mean anything: they end the process. */
+/* System calls by another machine's numbers could mean anything: they end the process. */
 #define BEGINNING                                                          \
     LOAD(FIELD(arch)), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MACHINE, 1, 0), \
         SAY(SECCOMP_RET_KILL_PROCESS), LOAD(FIELD(nr)),                    \
@@ -46,8 +46,8 @@
 #define OLD_FORKS
 #endif
 
-/* Programs and processes. Threads may be started: the flags of clone are looked at, those of clone3
- * can't be, so that the C library is told to use the former. */
+/* Programs and processes. Threads may be started: the flags of clone can be checked, those of
+ * clone3 can't, so the C library is made to use clone. */
 #define PROCESSES                                                                            \
     REFUSED(__NR_execve), REFUSED(__NR_execveat), OLD_FORKS REFUSED(__NR_ptrace),            \
         REFUSED(__NR_process_vm_readv), REFUSED(__NR_process_vm_writev), REFUSED(__NR_kcmp), \
@@ -58,7 +58,7 @@
         BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0), SAY(REFUSE(EPERM)), \
         SAY(SECCOMP_RET_ALLOW)
 
-/* The machine: its file systems, kernel, clock, names, and ways around what is refused here. */
+/* The machine: its file systems, kernel, clock and names, and ways around these rules. */
 #define MACHINES                                                                                   \
     REFUSED(__NR_mount), REFUSED(__NR_umount2), REFUSED(__NR_move_mount), REFUSED(__NR_open_tree), \
         REFUSED(__NR_fsopen), REFUSED(__NR_fsmount), REFUSED(__NR_fsconfig), REFUSED(__NR_fspick), \

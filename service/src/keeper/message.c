@@ -49,7 +49,7 @@ void message_put_bytes(struct message *message, const void *bytes, size_t length
     message_put_int(message, bytes ? (int64_t)length : -1);
     if (!bytes) return;
     put(message, bytes, length);
-    put(message, "", 1); /* so that a text can be read where it stands */
+    put(message, "", 1); /* a NUL, so that a text can be used in place */
 }
 
 void message_put_text(struct message *message, const char *text) {

@@ -23,19 +23,19 @@
 #include "log.h"
 
 enum {
-    SOCKET = 3,      /* where both keepers have it */
-    THREADS = 256,   /* at once; the service's pools have far fewer */
+    SOCKET = 3,      /* the descriptor in both keepers */
+    THREADS = 256,   /* calls at once; the service's pools have far fewer threads */
     STACK = 1 << 20, /* of each */
-    AGAIN_MS = 200,  /* before another keeper takes the place of one that ended */
-    LAST_MS = 10000, /* for both to end by themselves */
-    END_MS = 5,      /* between two looks whether they have */
+    AGAIN_MS = 200,  /* before a dead keeper is replaced */
+    LAST_MS = 10000, /* for both to end on their own */
+    END_MS = 5,      /* between two checks whether they have */
     WIPED = 0xA5,
 };
 
 /* ---- The second keeper: answers -------------------------------------------------------------- */
 
 static struct answerer answerer;
-static char trouble[512]; /* why it can't; "" */
+static char trouble[512]; /* why it can't start; "" */
 static atomic_int threads;
 
 static void answer_one(int socket) {
@@ -73,7 +73,7 @@ static void begin_thread(int socket, const pthread_attr_t *attributes) {
     close(socket);
 }
 
-/* The end of a pair on which a message comes; -1: the service has ended. */
+/* Receives the descriptor on which a message comes; -1: the service has ended. */
 static int receive_end(void) {
     union {
         struct cmsghdr header;
@@ -90,7 +90,7 @@ static int receive_end(void) {
         if (length < 0 && errno == EINTR) continue;
         if (length <= 0) return -1;
         const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        /* Without a descriptor to be had here the end was closed: who asked is told by that. */
+        /* If no descriptor is free here, the system closed the end, and whoever asked notices. */
         if (!header || header->cmsg_type != SCM_RIGHTS) continue;
         int end;
         memcpy(&end, CMSG_DATA(header), sizeof end);
@@ -100,8 +100,8 @@ static int receive_end(void) {
 
 static int answer_all(const struct keeper_settings *settings, const struct keeper_begin *begin) {
     pthread_attr_t attributes;
-    /* What libraries have freed without wiping it is overwritten, at the latest when the thread of
-     * the call ends. */
+    /* Overwrites memory that libraries free without wiping it, at the latest when the call's thread
+     * ends. */
     mallopt(M_PERTURB, WIPED);
     bool began = begin->begin(begin->context, &answerer.greeting, &answerer.greeting_length,
                               trouble, sizeof trouble) &&
@@ -117,12 +117,12 @@ static int answer_all(const struct keeper_settings *settings, const struct keepe
 
 /* ---- The first keeper: waits ----------------------------------------------------------------- */
 
-/* Ends with its parent; can't be looked into by others of the same user; leaves signals for the
- * whole group to the service, which ends it. */
+/* Ends with its parent; can't be inspected by other processes of the same user; ignores signals to
+ * the process group, since the service ends it. */
 static void separate(pid_t parent) {
     static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1); /* it ended before */
+    if (getppid() != parent) _exit(1); /* the parent has already ended */
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_NAME, "keeper");
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
@@ -153,7 +153,7 @@ static int keep_one(const struct keeper_settings *settings, const struct keeper_
 
 /* ---- The service's side ---------------------------------------------------------------------- */
 
-/* In the memory that the system shows of this process, too. */
+/* Also wipes the copy that the system shows of this process's environment. */
 static void wipe_environment(void) {
     static const char *const names[] = {"DYNOSCALED_KEY", "DYNOSCALED_SMTP_PASSWORD",
                                         "DYNOSCALED_HEROKU_ADDON_JSON"};
@@ -173,7 +173,7 @@ bool process_start(struct keeper_process *process, const struct keeper_settings 
     if (made) child = fork();
     if (child == 0) {
         separate(self);
-        /* Nothing but the standard streams and the socket. */
+        /* Closes everything but the standard streams and the socket. */
         if (dup2(ends[1], SOCKET) < 0 && ends[1] != SOCKET) _exit(1);
         if (fcntl(SOCKET, F_SETFD, FD_CLOEXEC) != 0 || close_range(SOCKET + 1, ~0U, 0) != 0)
             _exit(1);
@@ -190,7 +190,7 @@ bool process_start(struct keeper_process *process, const struct keeper_settings 
     return true;
 }
 
-/* One end of a new pair, the other is sent to the keeper; -1. */
+/* Makes a pair, sends one end to the keeper and returns the other; -1: failed. */
 static int connect_end(const struct keeper_process *process, int64_t patience_ms) {
     union {
         struct cmsghdr header;
@@ -235,7 +235,7 @@ bool process_ended(struct keeper_process *process) {
     return process->pid == 0;
 }
 
-/* Asked for again and again, since not every system has descriptors of processes. */
+/* Polls, because not every system has descriptors for processes. */
 void process_end(struct keeper_process *process) {
     close(process->socket);
     for (int ms = 0; !process_ended(process) && ms < LAST_MS; ms += END_MS) pause_ms(END_MS);

@@ -17,7 +17,7 @@ enum { DEADLINE_MS = 10000, LONGEST_ANSWER = 16 * 1024, WHY_SIZE = 160 };
 
 struct target {
     json_t *json;
-    const char *address, *secret; /* of json; secret "": none */
+    const char *address, *secret; /* `address` points into `json`; secret "": none */
 };
 
 static bool is_email(const char *kind) { return strcmp(kind, "email") == 0; }
@@ -102,7 +102,7 @@ static bool send_email(const struct channel_sender *sender, const struct target 
     return sent;
 }
 
-/* Slack takes &, < and > as entities alone, and everything else as it is. */
+/* Slack only needs &, < and > escaped. */
 static void put_for_slack(struct text *text, const char *words) {
     for (; *words; words++) {
         if (*words == '&') text_put(text, "&amp;");

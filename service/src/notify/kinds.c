@@ -39,7 +39,7 @@ static int64_t most_dynos(const struct situation *now, const struct rule *rule) 
     return now->limit >= 0 && now->limit < rule->max ? now->limit : rule->max;
 }
 
-/* A rule of one number has no maximum to run into. */
+/* A rule with a single number has no maximum to reach. */
 static bool at_maximum(const struct situation *now, const struct rule *rule) {
     return rule->max > rule->min && now->ordered > 0 && now->ordered >= most_dynos(now, rule);
 }
@@ -54,7 +54,7 @@ static bool can_not_be_used(const struct situation *now, int form) {
     return unread || undone || now->act_state == ACT_REFUSED || form == SENTENCE_HOLD_REFUSED;
 }
 
-/* Where scaling is off nothing depends on it. */
+/* With scaling off nothing depends on the conditions. */
 unsigned kinds_look(const struct ledger_tick *tick, const struct rule *rule) {
     const struct situation *now = &tick->situation;
     int form = tick->decision.form;

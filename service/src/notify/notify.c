@@ -20,16 +20,16 @@
 #include "store/apps.h"
 
 enum {
-    FRESH_S = 60,      /* a tick that is older says nothing about now */
-    SEEN_EVERY_S = 60, /* a condition that goes on is written so often */
+    FRESH_S = 60,      /* an older tick says nothing about the present */
+    SEEN_EVERY_S = 60, /* how often the store notes that a condition lasts */
     SENDERS = 2,
-    CLAIMED_S = 120, /* a delivery that was begun is nobody else's so long */
+    CLAIMED_S = 120, /* nobody else sends a delivery within this time after it was begun */
     SCALED_AN_HOUR = 12,
     KEPT_S = 90 * 86400,
     TIDY_EVERY_S = 3600,
 };
 
-/* How long a delivery that failed waits, by the tries so far; the last one again and again. */
+/* How long a failed delivery waits before the next try, by tries so far; the last one repeats. */
 static const int waits_s[] = {30, 120, 300, 900, 1800, 3600};
 static const int64_t GIVEN_UP_S = 86400;
 
@@ -41,7 +41,7 @@ struct notify {
     bool has_thread;
     int64_t next_tidy_s;
 
-    pthread_mutex_t lock; /* of all below */
+    pthread_mutex_t lock; /* of everything below */
     pthread_cond_t wake;
     bool ending;
     int sending;
@@ -66,7 +66,7 @@ static bool tell(struct look *look, int kind, enum notice_state state) {
     return notice_add(look->notify->store, &notice);
 }
 
-/* It holds: noted, and told once it has for long enough. */
+/* The condition holds: noted, and reported once it has lasted long enough. */
 static bool goes_on(struct look *look, const struct kind *kind, const struct watch *before) {
     struct watch watch = before ? *before : (struct watch){.since_s = look->now_s};
     bool due = !watch.told_s && look->now_s - watch.since_s >= kind->after_s;
@@ -77,7 +77,8 @@ static bool goes_on(struct look *look, const struct kind *kind, const struct wat
            watch_put(look->notify->store, look->app.id, look->tick.process, kind->number, &watch);
 }
 
-/* It does not hold: over, if for long enough. What was not told needs no end. */
+/* The condition does not hold: over once that has lasted long enough. If it was never reported, its
+ * end is not either. */
 static bool is_over(struct look *look, const struct kind *kind, const struct watch *before) {
     if (before->told_s && look->now_s - before->seen_s < KINDS_CALM_S) return true;
     return (!before->told_s || tell(look, kind->number, NOTICE_ENDED)) &&
@@ -135,7 +136,7 @@ static void take_oldest(void *context, const struct channel *channel) {
     if (channel->created_s < *oldest_s) *oldest_s = channel->created_s;
 }
 
-/* The watch of SCALED holds up to which order was looked: at first, to where somebody listens. */
+/* The watch of SCALED stores up to which order was looked at. At first: up to now. */
 static bool look_at_scalings(struct look *look) {
     struct store *store = look->notify->store;
     struct scaled scaled = {0};
@@ -157,8 +158,8 @@ static bool look_at_scalings(struct look *look) {
 
 /* ---- The week -------------------------------------------------------------------------------- */
 
-/* Told in the ten minutes after its end, or later where the service did not run then; never for a
- * week in which nobody listened yet. */
+/* Reported in the ten minutes after the week's end, or later if the service did not run then; never
+ * for a week in which nobody had subscribed yet. */
 static bool look_at_week(struct look *look, const struct rule_set *rules) {
     struct store *store = look->notify->store;
     int64_t end_s = week_end(look->app.zone, look->now_s);
@@ -293,7 +294,7 @@ static void send(struct pool_job *job, struct store *store) {
     finish(sending);
 }
 
-/* Whether one was begun. */
+/* Whether a delivery was begun. */
 static bool begin_sending(struct notify *notify) {
     pthread_mutex_lock(&notify->lock);
     bool room = notify->sending < SENDERS && !notify->ending;
@@ -308,7 +309,7 @@ static bool begin_sending(struct notify *notify) {
         notify->sending++;
         pthread_mutex_unlock(&notify->lock);
         begun = pool_add(notify->senders, &sending->job);
-        if (!begun) finish(sending); /* due again in a while */
+        if (!begun) finish(sending); /* due again later */
     } else {
         free(sending);
     }
@@ -317,7 +318,7 @@ static bool begin_sending(struct notify *notify) {
 
 /* ---- The thread ------------------------------------------------------------------------------ */
 
-/* Until the next look, or until a delivery has ended; false at the end. */
+/* Waits for the next look or for a delivery's end; false: the service ends. */
 static bool wait_until(struct notify *notify, int64_t until_ms) {
     struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
     pthread_mutex_lock(&notify->lock);

@@ -11,7 +11,7 @@
 enum {
     DAY_S = 86400,
     TOLD_AT_S = 8 * 3600,
-    HOLDS_S = 60, /* a tick says what is until the next one, at most so long */
+    HOLDS_S = 60, /* the longest that a tick describes, if no other follows */
     HOURS_A_MONTH = 730,
 };
 
@@ -22,7 +22,7 @@ int64_t week_end(const char *zone_name, int64_t now_s) {
     int64_t into = (int64_t)now.weekday * DAY_S + now.second - TOLD_AT_S;
     if (into < 0) into += 7 * DAY_S;
     int64_t end_s = now_s - into;
-    /* Where the clock was put forward or back since, the wall said something else. */
+    /* After a change of the clock in between, the wall clock showed another time. */
     end_s += now.offset - zone_time(zone, end_s).offset;
     return end_s <= now_s ? end_s : end_s - 7 * DAY_S;
 }
@@ -35,7 +35,7 @@ struct sum {
     int most;
 };
 
-/* By today's rules: those of then would take a reading of each version. */
+/* By today's rules: using the rules of that time would mean reading every version. */
 static int64_t goal_of(const struct sum *sum) {
     int number = sum->last.rule_number;
     if (number < 0 || number >= sum->process->rule_count) number = sum->process->rule_count - 1;

@@ -14,7 +14,7 @@ enum {
     SECRET_BYTES = 20, /* as RFC 4226 recommends */
     RECOVERY_BYTES = 15,
     GROUP = 4,
-    BORDER = 4, /* of the standard */
+    BORDER = 4, /* light modules around the code, as the standard asks */
 };
 
 static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";

@@ -14,9 +14,9 @@ enum { PASSES = 3, MEMORY = 32 << 20 };
 
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
-/* Of what the passwords of published lists are made that have 12 characters and more: a word or two
- * of these, runs along the keyboard, years, and a few characters more. Shorter ones are refused
- * anyway. Letters are small here. */
+/* The parts of which the longer passwords (12 characters and more) in published lists are made: one
+ * or two of these words, runs along the keyboard, years, and a few more characters. Shorter
+ * passwords are refused anyway. All in small letters. */
 static const char *const words[] = {
     "abc",          "abcd",       "access",      "admin",      "administrator", "alexander",
     "amanda",       "amazon",     "america",     "andrew",     "android",       "angel",
@@ -85,13 +85,13 @@ static const char *const runs[] = {
     "159357",
     "!@#$%^&*()",
 };
-/* Of other words. */
+/* Common ones that are made of other words. */
 static const char *const known[] = {"correcthorsebatterystaple", "correct horse battery staple"};
 
 enum {
     COMMON_LONGEST = 40, /* longer ones are on no list */
     MOST_WORDS = 2,
-    MOST_LOOSE = 4, /* digits and signs that belong to nothing */
+    MOST_LOOSE = 4, /* characters that belong to no part */
     LEAST_RUN = 3,
 };
 
@@ -101,7 +101,7 @@ static size_t characters(const char *text) {
     return count;
 }
 
-/* Whether it is one part of at most 4 bytes, again and again: "aaaaaaaaaaaa", "abcabcabcabc". */
+/* Whether it repeats one part of at most 4 bytes: "aaaaaaaaaaaa", "abcabcabcabc". */
 static bool repeats(const char *password) {
     size_t length = strlen(password);
     for (size_t part = 1; part <= 4; part++)
@@ -109,7 +109,8 @@ static bool repeats(const char *password) {
     return false;
 }
 
-/* Small letters, and letters for the digits and signs that people write in their place. */
+/* Small letters; with `letters`, also letters for the digits and signs that people write in their
+ * place. */
 static char folded(char c, bool letters) {
     static const char from[] = "0134578@$!", to[] = "oleastbasi";
     if (c >= 'A' && c <= 'Z') return (char)(c - 'A' + 'a');
@@ -117,7 +118,7 @@ static char folded(char c, bool letters) {
     return sign ? to[sign - from] : c;
 }
 
-/* How much of `text` is the beginning of a word of ours, with or without letters for digits. */
+/* How much of `text` starts with the word, with or without letters for digits. */
 static bool begins_with(const char *text, const char *word) {
     for (; *word; text++, word++)
         if (folded(*text, false) != *word && folded(*text, true) != *word) return false;
@@ -130,7 +131,7 @@ static size_t along(const char *text, const char *run) {
     return length;
 }
 
-/* The longest run along the keyboard, the alphabet or the digits, or of one character. */
+/* The longest run along the keyboard, the alphabet or the digits, or of one repeated character. */
 static size_t longest_run(const char *text) {
     size_t most = 1;
     while (text[most] && text[most] == text[0]) most++;
@@ -151,18 +152,20 @@ static bool is_letter(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80);
 }
 
-/* Where it was found that the rest can't be made, so that this is found once. */
+/* Remembers from where the rest can't be made of parts, so that it is tried only once. */
 struct tried {
     const char *text;
     bool vain[COMMON_LONGEST + 1][MOST_WORDS + 1][MOST_LOOSE + 1];
 };
 
-/* Whether all from `at` on is such parts, of which so many words and loose characters are left. */
+/* Whether everything from `at` on consists of parts, with so many words and loose characters
+ * left. */
 static bool made_of_parts(struct tried *tried, size_t at, int left, int loose) {
     const char *text = tried->text + at;
     if (!*text) return true;
     if (tried->vain[at][left][loose]) return false;
-    tried->vain[at][left][loose] = true; /* unless it is found now, and then nobody asks again */
+    tried->vain[at][left][loose] =
+        true; /* assumed until proven otherwise, and then nobody asks again */
     for (size_t run = longest_run(text); run >= LEAST_RUN; run--)
         if (made_of_parts(tried, at + run, left, loose)) return true;
     if (is_year(text) && made_of_parts(tried, at + 4, left, loose)) return true;
@@ -182,7 +185,7 @@ static bool is_common(const char *password) {
     size_t length = strlen(password);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcasecmp(password, known[i]) == 0) return true;
-    /* What is written twice is as common as once. */
+    /* A common password written twice is common too. */
     size_t half = length / 2;
     char once[COMMON_LONGEST + 1];
     if (length > COMMON_LONGEST) return false;
@@ -193,7 +196,7 @@ static bool is_common(const char *password) {
     return is_made_of_parts(once);
 }
 
-/* Whether little is left of it without the name. */
+/* Whether little is left of the password without the person's name. */
 static bool mostly_name(const char *password, const char *person) {
     size_t length = strlen(person);
     return length >= 3 && strcasestr(password, person) && strlen(password) < length + 6;
@@ -226,7 +229,7 @@ bool password_hash(char hash[PASSWORD_HASH_SIZE], const char *password) {
     return done;
 }
 
-/* A hash of a password that nobody knows, made once with the parameters in use. */
+/* The hash of a password that nobody knows, made once with the current parameters. */
 static const char *nobodys(void) {
     static char hash[PASSWORD_HASH_SIZE];
     if (!hash[0]) {
@@ -267,7 +270,7 @@ static bool parts_of(const char *hash, struct parts *parts) {
            part_of(&text, parts->hash, sizeof parts->hash);
 }
 
-/* Not by libsodium's own comparison, which calls a password wrong if memory ran out. */
+/* libsodium's own comparison reports a wrong password when memory runs out, so it is not used. */
 static bool is_right(const char *hash, const char *password) {
     struct parts parts;
     unsigned char made[sizeof parts.hash];

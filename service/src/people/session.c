@@ -73,7 +73,7 @@ bool session_find(struct store *store, const char *token, int64_t now_s, struct 
     if (now_s - session->seen_s > SESSION_IDLE_S) return false;
     if (now_s - session->created_s > SESSION_LONGEST_S) return false;
     if (!person_by_id(store, session->person, person)) return false;
-    /* A store that can't be written to (its disk is full) still shows its pages. */
+    /* With a full disk the store can't be written to, but pages are still shown. */
     uint64_t failures = store_failures(store);
     if (now_s - session->seen_s >= SEEN_EVERY_S) note_use(store, session, now_s);
     store_forgive(store, failures);
@@ -113,7 +113,8 @@ bool session_csrf_right(const char *csrf, const char *token) {
 
 /* ---- Signing in ---------------------------------------------------------------------------- */
 
-/* What counts as one address: of IPv6 the first 64 bits, because a customer has as many as that. */
+/* The part of an address that counts as one client: for IPv6 the first 64 bits, because a customer
+ * gets all addresses of a /64. */
 static void network_of(char network[ADDRESS_SIZE], const char *address) {
     unsigned char bytes[16];
     snprintf(network, ADDRESS_SIZE, "%s", address);
@@ -135,8 +136,9 @@ bool sign_in_may_try(struct store *store, const char *address, int64_t now_s, in
     return allowed;
 }
 
-/* The subject of an account's allowance: of the person and a known address, or of the account and
- * all unknown addresses. A name that there is not has one too, so that the answers are alike. */
+/* The key under which tries at an account are counted: the person with a known address, or the
+ * account with all unknown addresses. A name that does not exist is counted too, so that the
+ * answers are alike. */
 static void account_subject(char *subject, size_t size, struct store *store,
                             const struct person *person, const char *name, const char *address,
                             int64_t now_s) {
@@ -161,7 +163,7 @@ static bool may_try_account(struct store *store, const char *subject, int64_t no
     return allowed;
 }
 
-/* Everything that follows a right password, in one transaction. */
+/* Everything that a right password leads to, in one transaction. */
 static bool begin(struct store *store, const struct person *person, const char *rehashed,
                   const char *subject, const char *address, const char *agent, int64_t now_s,
                   char token[TOKEN_SIZE]) {

@@ -9,7 +9,7 @@ enum { TOKEN_BYTES = 32 };
 void token_make(char token[TOKEN_SIZE], const char *kind) {
     uint8_t bytes[TOKEN_BYTES];
     size_t begin = strlen(kind);
-    if (sodium_init() < 0) abort(); /* no source of random numbers */
+    if (sodium_init() < 0) abort(); /* there is no source of random numbers */
     randombytes_buf(bytes, sizeof bytes);
     memcpy(token, kind, begin);
     sodium_bin2base64(token + begin, TOKEN_SIZE - begin, bytes, sizeof bytes,

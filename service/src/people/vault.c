@@ -1,7 +1,6 @@
 /*
- * Sealed: a byte that says how, 4 bytes of the key's own hash (to know which key), 24 random bytes
- * (the nonce), and what XChaCha20-Poly1305 makes of the secret, with `about` as its associated
- * data.
+ * The sealed form: a version byte, 4 bytes of the key's hash (which say which key), a random nonce
+ * of 24 bytes, and the secret encrypted by XChaCha20-Poly1305 with `about` as associated data.
  */
 #define _GNU_SOURCE /* O_CLOEXEC, asprintf */
 #include "people/vault.h"
@@ -32,7 +31,7 @@ struct vault {
     unsigned char names[KEYS][NAME_BYTES];
 };
 
-/* Quotes, since the file of an environment may have them. */
+/* Also quotes, which an environment file may contain. */
 static bool is_separator(char c) { return c && strchr(", \n\r\"'", c); }
 
 static bool add_key(struct vault *vault, const char *text, size_t length) {
@@ -82,8 +81,8 @@ static bool write_whole(int file, const char *text) {
     return fsync(file) == 0;
 }
 
-/* Makes the key under another name and links it, so that the file is whole or not there, and the
- * first of two processes wins. */
+/* Writes the key under another name and links it into place, so that the file is complete or
+ * missing, and the first of two processes wins. */
 static bool make_file(const char *path, char *error, size_t size) {
     unsigned char key[KEY_BYTES];
     char text[64];
@@ -176,7 +175,7 @@ void *vault_seal(const struct vault *vault, const char *about, const char *secre
     return sealed;
 }
 
-/* The key by whose name it was sealed; NULL where there is none. */
+/* The key whose name the sealed bytes hold; NULL: there is none. */
 static const unsigned char *key_of(const struct vault *vault, const unsigned char *name) {
     for (int i = 0; i < vault->count; i++)
         if (memcmp(vault->names[i], name, NAME_BYTES) == 0) return vault->keys[i];
