@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROOM = 256 }; /* for what jansson takes when it ends: less than 100 bytes */
+enum { ROOM = 256 }; /* for what jansson adds at the end: less than 100 bytes */
 
 static _Thread_local bool ran_out;
 static _Thread_local struct reserve {
-    char *bytes; /* NULL: nothing is being read */
+    char *bytes; /* NULL: no parsing is under way */
     size_t size, used;
 } reserve;
 
@@ -59,7 +59,7 @@ struct input {
     size_t left;
 };
 
-/* One character at a time, so that none comes after memory has run out. */
+/* Hands out one character at a time, and none after memory has run out. */
 static size_t next(void *buffer, size_t size, void *context) {
     struct input *input = context;
     if (size == 0 || input->left == 0 || ran_out) return 0;
@@ -77,7 +77,7 @@ static json_t *no_memory(json_error_t *mistake) {
     return NULL;
 }
 
-/* A buffer grows to twice the length of a word at most, which is then copied once. */
+/* A buffer grows to at most twice the length of a word, which is then copied once. */
 static bool reserve_for(size_t length) {
     reserve.size = 3 * length + ROOM;
     reserve.used = 0;
@@ -99,7 +99,7 @@ json_t *json_read(const char *text, size_t length, size_t flags, json_error_t *m
     struct input input = {text, length};
     json_t *json = json_load_callback(next, &input, flags, mistake);
     if (ran_out) {
-        json_decref(json); /* it may be in the reserve */
+        json_decref(json); /* it may lie in the reserve */
         json = no_memory(mistake);
     }
     give_reserve_back();

@@ -1,10 +1,10 @@
 /*
- * JSON that is read, and memory that jansson gets. What came as JSON may have held a credential, so
- * its memory is wiped when it is given back.
+ * Parses JSON, and gives jansson its memory. JSON from outside may hold a credential, so that
+ * memory is wiped when it is freed.
  *
- * jansson (2.14) goes on where the buffer of a word could not grow, and then reads past its end. So
- * all that this program reads is read here: such a buffer grows into memory that was taken
- * beforehand, and the text ends there.
+ * jansson (2.14) goes on after the buffer of a word could not grow, and then reads past its end. So
+ * everything that this program parses is parsed here: such a buffer grows into memory that was
+ * reserved before, and the text ends there.
  */
 #ifndef JSON_READ_H
 #define JSON_READ_H

@@ -53,9 +53,9 @@ static void write_line(enum log_level level, const char *part, const char *forma
     text_make_seen(line + length, text); /* so that it can't forge a line or move a cursor */
     if ((size_t)wanted > room) memcpy(line + sizeof line - 4, "...", 3);
     length += text;
-    line[length++] = '\n'; /* where the NUL stood */
-    /* One write a line, so that lines of several threads do not mix. Nobody can be told that the
-     * log is full. */
+    line[length++] = '\n'; /* in place of the NUL */
+    /* One write per line, so that lines of several threads do not mix. If the log is full, nobody
+     * can be told. */
     while (write(STDERR_FILENO, line, length) < 0 && errno == EINTR) continue;
 }
 
@@ -71,11 +71,11 @@ void log_line(enum log_level level, const char *part, const char *format, ...) {
 
 static pthread_mutex_t floods_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
-    int64_t at_ms, used_ms; /* of a minute, of which each line takes its share */
+    int64_t at_ms, used_ms; /* each line uses up its share of a minute */
     int64_t omitted;
 } floods[LOG_FLOODS];
 
-/* Whether one more line may be written; then how many were left out before it. */
+/* Whether one more line may be written; *omitted: how many were left out before it. */
 static bool take(enum log_flood kind, int64_t *omitted) {
     const int64_t now_ms = ds_clock_monotonic_ms(), most_ms = 60000, line_ms = 60000 / LOG_A_MINUTE;
     pthread_mutex_lock(&floods_lock);

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 /*
- * Only the loop's thread calls libevent. Other threads put a post into the list and make the
- * eventfd readable; so libevent needs no locks.
+ * Only the loop's thread calls libevent. Other threads add a post to the list and make the eventfd
+ * readable, so libevent needs no locks.
  */
 struct loop {
     struct event_base *base;
@@ -40,7 +40,7 @@ struct signal_handler {
     void *context;
 };
 
-/* An eventfd that can't be written to is readable already: nothing is lost. */
+/* If the eventfd can't be written to, it is readable already, so nothing is lost. */
 static void wake(struct loop *loop) {
     uint64_t one = 1;
     while (write(loop->wake_fd, &one, sizeof one) < 0 && errno == EINTR) continue;
@@ -115,7 +115,7 @@ struct event_base *loop_base(struct loop *loop) {
     return loop->base;
 }
 
-/* event_base_dispatch returns only when stopped: `wake` is always there to wait for. */
+/* event_base_dispatch only returns when stopped: `wake` is always waiting. */
 void loop_run(struct loop *loop) {
     while (!atomic_load(&loop->stopped))
         if (event_base_dispatch(loop->base) < 0) break;
@@ -133,7 +133,7 @@ void loop_post(struct loop *loop, struct loop_post *post) {
     *loop->last = post;
     loop->last = &post->next;
     pthread_mutex_unlock(&loop->lock);
-    /* Whoever put the first one in has woken the loop, and it takes all that it finds. */
+    /* Whoever added the first post wakes the loop, which takes all posts that it finds. */
     if (first) wake(loop);
 }
 

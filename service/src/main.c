@@ -52,7 +52,7 @@ static int run_serve(int count, char **arguments) {
     return 0;
 }
 
-/* Commands that call platforms in their own process do it as the service would, by what stands in
+/* Commands that call platforms in their own process do so like the service, with the settings of
  * the environment. */
 static bool configure_platforms(void) {
     static struct settings settings;

@@ -4,14 +4,14 @@
 #include <string.h>
 #include <zlib.h>
 
-/* From this service alone, and nothing inline. */
+/* Only content of this service, and nothing inline. */
 static const char policy[] =
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; form-action 'self'; object-src 'none'; "
     "base-uri 'none'; "
     "frame-ancestors 'none'\r\n";
 
-/* A place in braces stands for one part of the path, which the page itself reads. */
+/* A name in braces matches any part of the path, which the page itself reads. */
 static const struct {
     const char *path, *file;
 } pages[] = {
@@ -28,7 +28,7 @@ static const struct {
     {"/apps/{app}/settings", "settings.html"},
 };
 
-/* Whether the path has the pattern's form: the same parts, but for those in braces. */
+/* Whether the path matches the pattern part by part; braces match anything. */
 static bool matches(const char *pattern, const char *path) {
     while (*pattern) {
         if (*pattern == '{') {
@@ -68,7 +68,7 @@ static char *unpacked(const struct pages_file *file) {
     return NULL;
 }
 
-/* Whether a person's browser asks for a page: not a program for the API. */
+/* Whether a browser asks for a page, not a program for the API. */
 static bool wants_page(const struct http_request *request, const char *path) {
     const char *accepted = http_header(request, "Accept");
     return accepted && strstr(accepted, "text/html") && strncmp(path, "/api/", 5) != 0;

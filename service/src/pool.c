@@ -14,18 +14,18 @@ struct worker {
 };
 
 struct pool {
-    char name[16]; /* Linux takes no longer one of a thread */
+    char name[16]; /* Linux allows no longer name for a thread */
     struct worker *workers;
-    int opened, started; /* workers with a store, with a thread */
+    int opened, started; /* workers that have a store; that have a thread */
 
-    pthread_mutex_t lock; /* of all below */
+    pthread_mutex_t lock; /* of everything below */
     pthread_cond_t changed;
-    struct pool_job *first, **last, **last_ahead; /* behind the last that went ahead */
+    struct pool_job *first, **last, **last_ahead; /* behind the last job that went ahead */
     size_t waiting, longest;
     bool ending;
 };
 
-/* The next job, waiting for one; NULL when the pool ends and none is left. */
+/* Waits for the next job; NULL: the pool ends and none is left. */
 static struct pool_job *take(struct pool *pool) {
     pthread_mutex_lock(&pool->lock);
     while (!pool->first && !pool->ending) pthread_cond_wait(&pool->changed, &pool->lock);

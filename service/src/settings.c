@@ -18,8 +18,8 @@ enum kind { TEXT, LIST, NUMBER, SWITCH };
 
 struct setting {
     const char *name;
-    const char *value; /* what --help calls it; NULL: a switch */
-    const char *usual; /* as it would be written */
+    const char *value; /* its value's name in --help; NULL: a switch */
+    const char *usual; /* the default, as it would be written */
     const char *meaning;
     enum kind kind;
     size_t offset;
@@ -232,12 +232,12 @@ static bool read_value(struct settings *settings, const struct setting *setting,
     }
 }
 
-/* `written`: how the setting was written, for the sentence. */
+/* `written`: how the setting was written, for errors. */
 static bool set(struct settings *settings, size_t number, const char *value, const char *written,
                 enum settings_from from, char *error, size_t size) {
     const struct setting *setting = &table[number];
     char why[300];
-    /* What stands higher replaces a list, what stands beside adds to it. */
+    /* A higher source replaces a list; the same source adds to it. */
     if (setting->kind == LIST && settings->from[number] != from) settings->listen_count = 0;
     settings->from[number] = (unsigned char)from;
     if (read_value(settings, setting, value, why, sizeof why)) return true;
@@ -284,7 +284,7 @@ static int find(const char *name, size_t length) {
     return -1;
 }
 
-/* How many letters to add, remove or change, up to names of 31 letters. */
+/* The edit distance of two words, which may have up to 31 letters. */
 static size_t distance(const char *one, size_t one_length, const char *other) {
     size_t row[32], length = strlen(other);
     if (length > 31 || one_length > 31) return 99;
@@ -368,8 +368,8 @@ bool settings_data_folder(char *folder, size_t folder_size, char *error, size_t 
     return false;
 }
 
-/* What follows from the other settings where it was not said. */
-/* Whether the way to a database is TLS with a certificate that is checked, or a file. */
+/* Whether the connection to a database uses TLS with a verified certificate, or is a socket
+ * file. */
 static bool database_is_checked(const char *url) {
     const char *host = strstr(url, "://"), *query = strchr(url, '?');
     if (!*url || strstr(query ? query : "", "sslmode=verify-full")) return true;
@@ -380,6 +380,7 @@ static bool database_is_checked(const char *url) {
     return at && strncasecmp(at + 1, "%2F", 3) == 0;
 }
 
+/* Sets defaults that depend on other settings, and checks settings against each other. */
 static bool complete(struct settings *settings, char *error, size_t size) {
     if (!*settings->data &&
         !settings_data_folder(settings->data, sizeof settings->data, error, size))
@@ -414,7 +415,7 @@ bool settings_read(struct settings *settings, int count, char **arguments, char 
 
 enum { MEANING_COLUMN = 30, HELP_WIDTH = 96 };
 
-/* The words, broken into lines. */
+/* Prints the words, broken into lines. */
 static void put_meaning(struct text *text, const char *words) {
     size_t column = MEANING_COLUMN;
     while (*words) {
@@ -453,7 +454,7 @@ void settings_help(struct text *text) {
     }
 }
 
-/* A URL without its password. */
+/* Prints a URL without its password. */
 static void put_url(struct text *text, const char *url) {
     const char *begin = strstr(url, "://"), *at = begin ? strchr(begin + 3, '@') : NULL;
     const char *colon = at ? memchr(begin + 3, ':', (size_t)(at - begin - 3)) : NULL;

@@ -21,7 +21,7 @@ void text_clear(struct text *text) {
     if (text->bytes) text->bytes[0] = '\0';
 }
 
-/* Room for `more` bytes and a NUL. */
+/* Makes room for `more` bytes and a NUL. */
 static bool grow(struct text *text, size_t more) {
     if (text->failed) return false;
     size_t needed = text->length + more + 1;
@@ -54,7 +54,7 @@ void text_put(struct text *text, const char *string) { text_add(text, string, st
 
 void text_char(struct text *text, char c) { text_add(text, &c, 1); }
 
-/* Charts are made of numbers: printf would take most of their time. */
+/* Charts consist of numbers, and printf would take most of their time. */
 void text_int(struct text *text, int64_t number) {
     char digits[20], *at = digits + sizeof digits;
     uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;

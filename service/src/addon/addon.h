@@ -20,12 +20,13 @@
 /* Whether a path is one of these. */
 bool addon_has(const char *path);
 
-/* Answers a call, as api_run does: on a thread that may block. `call->app.id` is then the app that
+/* Answers a call like api_run, on a thread that may block. `call->app.id` is then the app that
  * changed, if any. */
 void addon_run(struct api_call *call, const char *path);
 
-/* Does what is due for resources that were provisioned: exchanges grants, sets config vars, says
- * that they are there. Blocks for some seconds at most. Returns whether control must look. */
+/* Does the remaining work for provisioned resources: exchanges grants, sets config vars, tells
+ * Heroku that they are ready. Blocks for some seconds at most. Returns whether control must
+ * look. */
 bool addon_work(struct store *store, const struct keeper *keeper, const char *public_url,
                 int64_t now_s);
 

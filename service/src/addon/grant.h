@@ -1,6 +1,6 @@
 /*
- * What is done with the grant that Heroku gave for a resource: calls to Heroku, by the keeper
- * alone. Block; any thread.
+ * What can be done with the grant that Heroku gave for a resource: calls to Heroku, which only the
+ * keeper makes. They block; any thread.
  */
 #ifndef ADDON_GRANT_H
 #define ADDON_GRANT_H
@@ -15,10 +15,10 @@ struct grant {
 
 /* The credential that holds a grant's code; the caller wipes it. NULL without memory. */
 char *grant_of_code(const char *code);
-/* As platform's `renew`. */
+/* Like a platform's `renew`. */
 struct platform_answer grant_renew(const struct grant *grant, int64_t now_s, char **secret);
 struct platform_answer grant_find_app(const struct grant *grant, char *name, size_t size);
-/* `config`: an object of texts, in JSON. */
+/* `config`: a JSON object of texts. */
 struct platform_answer grant_set_config(const struct grant *grant, const char *config);
 struct platform_answer grant_say_ready(const struct grant *grant);
 

@@ -39,22 +39,22 @@ struct addon_settings {
     struct addon_plan plans[ADDON_PLANS];
 };
 
-/* Reads it, where there is any, and tells the platforms what is theirs. False with a sentence. */
+/* Reads the settings, if there are any, and gives the platforms theirs. False with a sentence. */
 bool addon_configure(const struct settings *settings, char *error, size_t size);
 const struct addon_settings *addon_settings(void);
-/* What addon_configure read in another process. */
+/* Takes over what addon_configure read in another process. */
 void addon_take(const struct addon_settings *settings);
 
-/* NULL for a plan that is not sold. */
+/* NULL: no such plan is sold. */
 const struct addon_plan *addon_plan(const char *name);
 
-/* The same of a manifest's text alone, for who plays Heroku's side. */
+/* Reads a manifest's text only, for check.c. */
 bool addon_read_manifest(struct addon_settings *settings, const char *text, char *error,
                          size_t size);
 bool addon_read_settings(struct addon_settings *settings, const char *path, char *error,
                          size_t size);
 
-/* Writes a JSON value into a file, 0600, that must not be there. False with a sentence. */
+/* Writes a JSON value into a new file with mode 0600. False with a sentence. */
 bool addon_write_new(const char *path, const json_t *json, char *error, size_t size);
 
 #endif

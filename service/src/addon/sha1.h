@@ -1,6 +1,6 @@
 /*
- * SHA-1 (RFC 3174), for Heroku's single sign-on as it was before 2026. Pure. For nothing else: it
- * is broken where somebody can choose what is hashed.
+ * SHA-1 (RFC 3174), only for Heroku's single sign-on as it was before 2026. Pure. SHA-1 is broken
+ * where somebody else can choose what is hashed.
  */
 #ifndef SHA1_H
 #define SHA1_H

@@ -28,18 +28,19 @@ struct api_who {
 };
 
 /*
- * What takes seconds: a resource that has checked its input leaves it in call->work in place of an
- * answer, and whoever called runs it, on a thread where that blocks nobody.
+ * Work that takes seconds: a resource that has checked its input stores it in call->work instead of
+ * answering. The caller of api_run then runs it on a thread where it holds up nobody.
  */
 struct api_call;
 struct api_work {
-    /* Answers `call`, which has a store, as a resource does. */
+    /* Answers `call`, which has a store, like a resource. */
     void (*run)(struct api_work *work, struct api_call *call);
     void (*free)(struct api_work *work);
     bool streams; /* the client wants to see how far it is, by server-sent events */
     int64_t app;
     char who[128];
-    /* Of whoever runs it, or NULL: is told now and then which share is done; false: stop. */
+    /* Set by whoever runs it, or NULL: called now and then with the share that is done; false:
+     * stop. */
     bool (*progress)(void *context, double done);
     void *context;
 };
@@ -52,8 +53,8 @@ struct api_call {
     const char *public_url;
     bool mails; /* e-mail can be sent */
     int64_t now_s;
-    /* The caller sets role API_LOCAL for the socket in the data folder and for the command line.
-     * For all others api_run finds out who it is, by what the request says of its sender. */
+    /* Callers on the socket in the data folder and on the command line get the role API_LOCAL from
+     * whoever fills this struct. For others api_run finds it out from the request. */
     struct api_who who;
     const char *address; /* of the client; NULL or "": none */
     /* Headers as sent, NULL where there are none: Authorization, Cookie, Origin, Sec-Fetch-Site,
@@ -70,7 +71,7 @@ struct api_call {
     const char *parameters[API_PARAMETERS]; /* what stood in the path's places, decoded */
     struct app app;                         /* where the path begins with one */
     json_t *input;                          /* of the body or the query: see input.h */
-    uint64_t failures, text_failures;       /* of the store and of texts before the call */
+    uint64_t failures, text_failures;       /* of the store and of texts, counted before the call */
     char session_token[48];                 /* of the cookie; "": none */
 
     int status;          /* 200 where it stays 0 */
@@ -78,37 +79,35 @@ struct api_call {
     const char *type;    /* static */
     const char *page;    /* static: a file of the pages, sent in place of `answer`; NULL: none */
     struct text headers; /* "Name: value\r\n" lines */
-    bool packs; /* no secret is in the answer, so that it may be compressed where it is long */
+    bool packs;          /* the answer holds no secret, so a long one may be compressed */
     bool config_changed, tokens_changed; /* tell control, tell ingest */
-    int64_t told_app;                    /* its platform told of a change: tell control; 0: none */
-    /* Answer with a stream of events in place of `answer`: of the app's id, 0: of all apps that
-     * who.app allows. See api_event. */
+    int64_t told_app; /* an app whose platform announced a change: tell control; 0: none */
+    /* Answer with a stream of events instead of `answer`: of this app, 0: of all apps that who.app
+     * allows. See api_event. */
     bool stream;
     int64_t stream_app;
     struct api_work *work; /* in place of an answer; api_call_free frees it */
 };
 
-/* What lies between the two was read, and is to be answered; else it may look like what is not
- * there, or was sent wrongly, and the answer is 503. See run.c; a call on another thread is another
- * one. */
+/* api_was_read: whether everything since api_watch was read without a failure. If not, an object
+ * may look missing or an input wrong, and the answer must be 503 (run.c). Both on one thread. */
 void api_watch(struct api_call *call);
 bool api_was_read(const struct api_call *call);
-/* Completes the answer: before what was changed is committed, since that needs memory too. Where it
- * can't be trusted, or is not there as a whole, it becomes a 503, and this is false. */
+/* Completes the answer. Called before the commit, since it needs memory too. If the answer is
+ * incomplete or may be wrong, it becomes a 503, and this returns false. */
 bool api_finish(struct api_call *call);
-/* Memory ran out in what the call needs, where nothing else tells of it. */
+/* Notes that memory ran out where nothing else notes it. */
 void api_no_memory(void);
 
 /* Runs work: `call` has a store and the time, and is answered. Blocks for seconds. */
 void api_work_run(struct api_work *work, struct api_call *call);
-/* Runs call->work here and now, and answers the call with it, for those whom that does not hurt. */
+/* Runs call->work on this thread and answers the call with it, for callers that may block. */
 void api_work_here(struct api_call *call);
 
-/* The headers and the body of a request that api_call points to are the caller's; this frees the
- * answer's part. */
+/* Frees the answer. The headers and body that api_call points to stay the caller's. */
 void api_call_free(struct api_call *call);
 
-/* RFC 9457: status, a title of the status, and the sentence. */
+/* Answers with a problem (RFC 9457): the status, its title, and the sentence. */
 void api_problem(struct api_call *call, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -117,7 +116,7 @@ struct api_route {
     const char *path;    /* "/api/v1/apps/{app}/rules"; {app} is looked up in the store */
     enum api_role least; /* who may */
     bool writes;         /* runs in a transaction */
-    bool of_one_app;     /* without {app} in its path, and yet for a token of one app too */
+    bool of_one_app;     /* has no {app} in its path, but may be called with the token of one app */
     void (*run)(struct api_call *call);
 };
 extern const struct api_route api_routes[];
@@ -127,13 +126,13 @@ extern const size_t api_route_count;
  * it. `path` is as sent, without the query. HEAD is run as GET. */
 void api_run(struct api_call *call, const char *path);
 
-/* What a stream of events sends for an app after a tick or a change: the JSON of event "app", its
+/* Writes what a stream sends for an app after a tick or a change: the JSON of event "app", its
  * state as in the list of apps and its processes as in /processes, on one line. False: there is
  * nothing to send (the app was removed). Blocks. */
 bool api_event(struct text *text, struct store *store, int64_t app, int64_t now_s);
 
-/* The link with which the first user is made: a new one, which ends earlier ones; written into
- * `link`. False where there is a user already (link is ""), or with a sentence in `error`. */
+/* Makes a new link for the first user, which ends earlier ones, and writes it into `link`. False if
+ * there is a user already (`link` is then ""), or with a sentence in `error`. */
 bool api_first_link(struct store *store, const char *public_url, int64_t now_s, char *link,
                     size_t link_size, char *error, size_t size);
 

@@ -29,7 +29,7 @@ struct cli {
 
     char folder[1024];
     bool connected; /* a service runs on the folder */
-    bool quiet;     /* cli_call prints nothing about an answer that is a refusal */
+    bool quiet;     /* cli_call prints nothing about a refusal */
     struct store *store;
     struct keeper *keeper;
     char *public_url;
@@ -54,7 +54,7 @@ const char *cli_value(const struct cli *cli, const char *name);
 /* Prints "dynoscaled: SENTENCE" on standard error and gives the exit code. */
 int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same, for what there was no memory for. */
+/* The same, when memory ran out. */
 int cli_no_memory(void);
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
@@ -72,37 +72,38 @@ struct cli_reply {
     json_t *json; /* NULL where it is none */
 };
 
-/* True: an answer came, of a status below 400; else the sentence was printed. Free the reply in
- * any case. */
+/* True: an answer with a status below 400 came; else an error was printed. Free the reply in any
+ * case. */
 bool cli_call(struct cli *cli, const struct cli_request *request, struct cli_reply *reply);
 void cli_reply_free(struct cli_reply *reply);
 
-/* What most commands do: one call, whose path and body are freed, and with --json its answer as it
- * came. CLI_DONE, or CLI_REFUSED where the sentence was printed. *print: the caller prints. */
+/* What most commands do: makes one call, frees its path and body, and prints its answer as it came
+ * if --json was given. CLI_DONE, or CLI_REFUSED after an error was printed. *print: the caller
+ * prints the answer. */
 int cli_do(struct cli *cli, enum http_method method, char *path, struct text *body,
            struct cli_reply *reply, bool *print);
 void cli_close(struct cli *cli);
 
-/* Finds the data folder and whether a service runs on it; and where none does, opens the data.
- * False: the sentence was printed. */
+/* Finds the data folder and whether a service runs on it; if none does, opens the data. False: an
+ * error was printed. */
 bool cli_folder(struct cli *cli);
 bool cli_open(struct cli *cli);
 /* What store_open is given: $DYNOSCALED_DATABASE, else the folder. */
 const char *cli_place(const struct cli *cli);
 
-/* A path: each %s is percent-encoded. The caller frees. NULL: the sentence was printed. */
+/* Formats a path; each %s is percent-encoded. The caller frees it. NULL: an error was printed. */
 char *cli_path(const char *format, ...);
-/* Adds name=value to a query, encoded; nothing where the value is NULL. */
+/* Adds name=value to a query, encoded; does nothing if the value is NULL. */
 void cli_query(struct text *query, const char *name, const char *value);
-/* Adds "name":"value" to an object that begins with {; nothing where the value is NULL. */
+/* Adds "name":"value" to an object that begins with {; does nothing if the value is NULL. */
 void cli_member(struct text *object, const char *name, const char *value);
 
-/* A copy, which the caller frees. NULL: the sentence was printed. */
+/* A copy, which the caller frees. NULL: an error was printed. */
 char *cli_copy(const char *text);
-/* A whole file, or standard input for "-". NULL: the sentence was printed. */
+/* Reads a whole file, or standard input for "-". NULL: an error was printed. */
 char *cli_read_file(const char *name, size_t *length);
-/* A password from the terminal, asked for twice, or the first line of standard input; "" where
- * that is empty. NULL: the sentence was printed. Wipe and free it. */
+/* Reads a password: from a terminal twice, else the first line of standard input; "" if that is
+ * empty. NULL: an error was printed. Wipe and free it. */
 char *cli_read_password(const char *person);
 
 /* ---- Printing -------------------------------------------------------------------------------- */
@@ -116,12 +117,13 @@ struct cli_table {
 /* A row of `columns` texts, copied; a NULL text is "-". */
 void cli_row(struct cli_table *table, const char *const *cells);
 void cli_print_table(struct cli_table *table); /* and frees it */
-/* Whether there was no memory for a cell of any table. */
+/* Whether memory ran out for a cell of any table. */
 bool cli_table_lost(void);
 
-/* "2026-11-29 10:42:00" in a zone; "-" for 0. Within a day of now without the date. */
+/* "2026-11-29 10:42:00" in a time zone, without the date if it is within a day of now; "-" for
+ * 0. */
 const char *cli_moment(char text[32], const json_t *epoch, const char *zone);
-/* A member's text or number for a cell; "-" where there is none. */
+/* A member's text or number for a cell; "-": there is none. */
 const char *cli_cell(char text[64], const json_t *object, const char *member);
 const char *cli_string(const json_t *object, const char *member); /* "" where there is none */
 

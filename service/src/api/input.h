@@ -1,7 +1,7 @@
 /*
- * What a request brings, read strictly: a table says which fields there are, of which kind and in
- * which bounds. Where anything is wrong the call is answered with a sentence that names the field
- * and what is allowed, and nothing is taken.
+ * Reads a request's input strictly: a table says which fields there are, of which kind and within
+ * which bounds. If anything is wrong, the call is answered with a sentence that names the field and
+ * what is allowed, and nothing is read.
  */
 #ifndef INPUT_H
 #define INPUT_H
@@ -24,15 +24,15 @@ struct field {
     enum field_kind kind;
     bool needed;
     int64_t least, most; /* both 0: no bounds but those of the kind */
-    void *to;            /* stays as it is where the field is absent or null */
+    void *to;            /* keeps its value if the field is absent or null */
     bool ahead;          /* of FIELD_TIME: "19:00" is the next one, not the last */
 };
 
-/* The body, a JSON object (an empty body is an empty one). False: the call is answered. Strings
- * and objects live as long as the call. */
+/* Reads the body, a JSON object; an empty body counts as an empty object. False: the call is
+ * answered. Strings and objects live as long as the call. */
 bool input_body(struct api_call *call, const struct field *fields, size_t count);
 
-/* The same of the query ("from=...&to=..."). */
+/* Reads the query in the same way ("from=...&to=..."). */
 bool input_query(struct api_call *call, const struct field *fields, size_t count);
 
 #define INPUT_COUNT(fields) (sizeof(fields) / sizeof *(fields))
@@ -47,7 +47,7 @@ bool input_time(const char *text, const char *zone, int64_t now_s, bool ahead, i
 /* Whether a text is UTF-8 without control characters. */
 bool input_printable(const char *text);
 
-/* Decodes %XX in place. False where that gives a NUL or is cut short. `plus`: + is a blank. */
+/* Decodes %XX in place. False: it is cut short, or gives a NUL. `plus`: + means a blank. */
 bool input_decode(char *text, bool plus);
 
 #endif

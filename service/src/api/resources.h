@@ -59,7 +59,8 @@ void platform_show(struct api_call *call);
 void platform_change(struct api_call *call);
 void platform_test(struct api_call *call);
 void platform_forget(struct api_call *call);
-/* Before an app or its platform is removed, outside of a transaction; blocks for some seconds. */
+/* Called before an app or its platform is removed, outside of a transaction; blocks for some
+ * seconds. */
 void platform_undo(struct api_call *call);
 
 /* channels.c */
@@ -125,10 +126,10 @@ void openapi_show(struct api_call *call);
 
 /* ---- How they answer ------------------------------------------------------------------------- */
 
-/* 503: the store failed. */
+/* Answers 503: the store failed. */
 void api_store_failed(struct api_call *call);
 
-/* Writes to the audit log, in the call's transaction. `difference`: lines, or NULL. Where that
+/* Writes an entry to the audit log, in the call's transaction. `difference`: lines, or NULL. If it
  * fails, the call is answered with 503. */
 void api_audit(struct api_call *call, int64_t app, const char *difference, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -136,44 +137,44 @@ void api_audit(struct api_call *call, int64_t app, const char *difference, const
 /* Whether the call was answered with a problem. */
 static inline bool api_failed(const struct api_call *call) { return call->status >= 400; }
 
-/* Begins a transaction of a resource whose route has none (it waits for something before it, a
- * password or a platform); ends it: commits unless the call failed. */
+/* Begins a transaction for a resource whose route has none, because it first waits for a password
+ * or a platform. Its end commits unless the call failed. */
 bool api_begin(struct api_call *call);
 bool api_end(struct api_call *call);
 
-/* A moment: epoch seconds, null for 0. A number: null below 0. */
+/* Writes a moment as epoch seconds, 0 as null. Writes a number, a negative one as null. */
 void api_put_time(struct text *text, int64_t epoch_s);
 void api_put_known(struct text *text, int64_t number);
 
-/* Lines as an array of texts. */
+/* Writes lines as an array of texts. */
 void api_put_lines(struct text *text, const char *lines);
 
-/* rule_read, of which memory that ran out is noted: api_no_memory. */
+/* rule_read that also notes if memory ran out: api_no_memory. */
 struct rule_set *api_read_rules(const char *text, size_t length, const char *zone, char *error,
                                 size_t size);
-/* The rules in force: those of a version (0: the newest). NULL without a problem: there are none;
- * with one: the store failed. *text, if asked for, is the caller's. */
+/* The rules of a version (0: the newest). NULL: there are none, or, if the call was answered with a
+ * problem, the store failed. *text, if asked for, is the caller's. */
 struct rule_set *api_rules(struct store *store, const struct app *app, int64_t version,
                            int64_t *found, char **text);
 
-/* Stores rules that were read, with the audit log's entry ("changed the rules of shop") and the
- * app's zone as theirs. False: the call is answered. */
+/* Stores rules as a new version, with an entry in the audit log ("changed the rules of shop"), and
+ * makes their zone the app's. False: the call is answered. */
 bool api_put_rules(struct api_call *call, const struct rule_set *before, struct rule_set *after,
                    const char *text, const char *what, int64_t *version);
 
-/* Writes rules in which the scaling of a process was switched: `text`, as a person wrote it, with
- * that one change where it can be made there, else `wanted` anew. */
+/* Writes rules in which a process's scaling was switched: `text`, as a person wrote it, with only
+ * that change, or, if that is not possible, `wanted` from scratch. */
 void api_write_switched(struct text *to, const char *text, const struct rule_set *wanted,
                         const char *process, bool on);
 
 /* A rule as JSON, with its place in the list. */
 void api_put_rule(struct text *text, const struct rule *rule, int number);
 
-/* What a dyno costs; null where that was not entered. */
+/* Writes what a dyno costs; null if nobody entered that. */
 struct price;
 void api_put_price(struct text *text, const struct price *price);
 
-/* The process of the path, in the newest rules; NULL: the call is answered. The set is the
+/* Finds the path's process in the newest rules; NULL: the call is answered. The set is the
  * caller's. */
 const struct rule_process *api_process(struct api_call *call, struct rule_set **set);
 

@@ -1,6 +1,6 @@
 /*
- * How a process is: its rule in force, its last tick, what people ordered, and the state that these
- * make. Read by status.c for the API, by metrics.c for Prometheus.
+ * The state of a process: its rule in force, its last tick, people's orders, and what follows from
+ * these. Used by status.c for the API and by metrics.c for Prometheus.
  */
 #ifndef STATUS_H
 #define STATUS_H
@@ -9,7 +9,7 @@
 #include "store/apps.h"
 #include "store/ledger.h"
 
-/* In the order in which they need somebody: what comes first is the app's state. */
+/* The most urgent first: an app's state is the most urgent of its processes' states. */
 enum status_state {
     STATE_TROUBLE,
     STATE_STALE,
@@ -31,8 +31,8 @@ struct status {
     bool ticked;
     struct ledger_tick tick;
     int64_t age_s;    /* of the tick */
-    int64_t silent_s; /* where ticks know of no report any more, but there were some; else 0 */
-    bool came;        /* the last tick knew of no report, and one has come since */
+    int64_t silent_s; /* how long there has been no report, if there were reports before; else 0 */
+    bool came;        /* a report has come since the last tick, which knew of none */
     enum status_state state;
     char words[400];
 };
@@ -41,7 +41,7 @@ struct status {
 void status_find(struct status *status, struct store *store, const struct app *app,
                  const struct rule_set *set, const struct rule_process *process, int64_t now_s);
 
-/* The age that something had at the tick, as of now; -1: not known. */
+/* The current age of something whose age at the tick is known; -1: it is not. */
 static inline int64_t status_age(const struct status *status, int64_t age) {
     return age < 0 ? -1 : age + status->age_s;
 }

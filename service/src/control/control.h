@@ -1,6 +1,6 @@
 /*
- * The thread that decides: each ten seconds, for each process type of each app, situation → rule →
- * decide → ledger → act. Acts run on a pool of their own, one at a time for each app.
+ * The thread that decides: every ten seconds, for each process type of each app, situation → rule →
+ * decision → ledger → order. Orders run on a pool of their own, at most one at a time for each app.
  */
 #ifndef CONTROL_H
 #define CONTROL_H
@@ -23,33 +23,35 @@ struct control_settings {
 struct control *control_new(struct live *live, const struct control_settings *settings, char *error,
                             size_t size);
 
-/* Something that control obeys was changed: it reads it at once and ticks the app. Any thread. */
+/* Tells control that its configuration changed: it reads it at once and ticks the app. Any
+ * thread. */
 void control_changed(struct control *control);
 
-/* The service's public address, of which platforms are told addresses for what changes there. Any
- * thread; before it is known, they are told none. */
+/* Sets the service's public address, from which platforms get addresses for their webhooks. Any
+ * thread; until it is set, they get none. */
 void control_set_public_url(struct control *control, const char *public_url);
 
-/* A platform told of a change of an app: its formation is read at once. Any thread. */
+/* Tells control that a platform announced a change of an app: its formation is read at once. Any
+ * thread. */
 void control_told(struct control *control, int64_t app);
 
-/* The address for that of one app, and the secret that it is signed with: keeper_derive's purpose.
- */
+/* The address for an app's webhook, and the purpose of the secret that signs it (keeper_derive). */
 enum { CONTROL_HOOK_URL_SIZE = 1100, CONTROL_HOOK_PURPOSE_SIZE = 48 };
 void control_hook_url(char url[CONTROL_HOOK_URL_SIZE], const char *public_url, int64_t app);
 void control_hook_purpose(char purpose[CONTROL_HOOK_PURPOSE_SIZE], int64_t app);
 
-/* Calls `tell(context, app)` after each tick of an app that the pages should show. On control's
- * thread. */
+/* Sets `tell(context, app)`, called after each tick of an app that pages should show. Runs on
+ * control's thread. */
 void control_on_tick(struct control *control, void (*tell)(void *context, int64_t app),
                      void *context);
 
-/* Calls `changed(context)` when another process changed what is set. On control's thread. */
+/* Sets `changed(context)`, called when another process changed the configuration. Runs on control's
+ * thread. */
 void control_on_change(struct control *control, void (*changed)(void *context), void *context);
 
-/* Ends the thread: nobody is told of anything any more. */
+/* Ends the thread: no callback is called any more. */
 void control_stop(struct control *control);
-/* Ends that too; acts under way are waited for up to their deadline. */
+/* Waits for calls under way, up to their deadline, and frees everything. */
 void control_free(struct control *control);
 
 struct control_counts {

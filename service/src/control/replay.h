@@ -1,6 +1,6 @@
 /*
- * Decides again what was decided: each tick of the ledger with the situation, the rule and the
- * memory that it was given, and compares, to the bit.
+ * Repeats past decisions: each tick of the ledger, with the situation, rule and memory that it was
+ * given, is decided again and compared bit by bit.
  */
 #ifndef REPLAY_H
 #define REPLAY_H
@@ -10,9 +10,9 @@
 
 struct replay_counts {
     int64_t ticks;
-    int64_t different; /* decided otherwise now */
-    int64_t broken;    /* were not given the memory that the tick before left */
-    int64_t no_rules;  /* their version of the rules is not there or can't be read */
+    int64_t different; /* are decided differently now */
+    int64_t broken;    /* were not given the memory that the previous tick left */
+    int64_t no_rules;  /* their version of the rules is missing or can't be read */
 };
 
 /* A tick that differs: as it was, and as it is decided now. `what` names the first field that
@@ -24,8 +24,8 @@ struct replay_difference {
 };
 
 /*
- * Ticks of [from_s, to_s) of a process of an app; `each` (may be NULL) is called for each that
- * differs and returns false to end. False where the store failed. Any thread.
+ * Repeats the ticks of a process in [from_s, to_s). `each` (may be NULL) is called for each that
+ * differs and returns false to stop. False: the store failed. Any thread.
  */
 bool replay_run(struct store *store, const struct app *app, const char *process, int64_t from_s,
                 int64_t to_s, bool (*each)(void *context, const struct replay_difference *),

@@ -34,8 +34,8 @@ struct decision {
                                           below 50 ms" */
 };
 
-/* Changes *memory to what the next tick must be given. With situation->scaling 0 the decision is
- * what would be done. */
+/* Updates *memory for the next tick. With situation->scaling 0 the decision is only what would be
+ * done. */
 void decide(const struct situation *situation, const struct rule *rule, struct memory *memory,
             struct decision *decision);
 

@@ -52,10 +52,10 @@ struct memory {
 #define X(number, name, unknown, meaning) int64_t name;
     MEMORY_FIELDS(X)
 #undef X
-    struct learned learned; /* of the automatic method; empty where it never was the method */
+    struct learned learned; /* of the automatic method; empty if it was never used */
 };
 
-/* As before the first tick. */
+/* The state before the first tick. */
 void memory_clear(struct memory *memory);
 
 /* The stored form: what differs from a cleared memory, then, after a byte 0, what was learned.
@@ -66,9 +66,9 @@ size_t memory_encode(uint8_t *bytes, const struct memory *memory);
 bool memory_decode(struct memory *memory, const uint8_t *bytes, size_t length);
 
 struct text;
-/* An object with every field; null where a field is -1 because there is none. */
+/* Writes an object with every field; null for one that is not set. */
 void memory_json(struct text *text, const struct memory *memory);
-/* False, and nothing is changed: an unknown name, or not a whole number. */
+/* False, and nothing changes: an unknown name, or no whole number. */
 bool memory_set(struct memory *memory, const char *name, const char *value);
 bool memory_equal(const struct memory *one, const struct memory *other);
 

@@ -6,9 +6,9 @@ struct line;
 struct view;
 struct outcome;
 
-/* What was decided, by its form: from SENTENCE_UP_JOBS to SENTENCE_HOLD_JOBS_MOST. */
+/* Says what was decided, for forms from SENTENCE_UP_JOBS to SENTENCE_HOLD_JOBS_MOST. */
 void jobs_say(struct line *line, const struct view *view, const struct outcome *outcome);
-/* What would change its mind. */
+/* Says what would change the decision. */
 void jobs_say_next(struct line *line, const struct view *view, const struct outcome *outcome);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * All that a decision may know. One table makes the struct, its stored form, its JSON and what
- * `explain` prints: a field added here is in all of them. Whole numbers; ages in seconds, -1 where
- * never or not known.
+ * Everything that a decision may know. One table makes the struct, its stored form, its JSON and
+ * what `explain` prints: a field added here is in all of them. Whole numbers; ages in seconds, -1:
+ * never or unknown.
  */
 #ifndef SITUATION_H
 #define SITUATION_H
@@ -77,12 +77,12 @@ enum act_state {
     ACT_NONE,
     ACT_UNDER_WAY,
     ACT_DONE,
-    ACT_FAILED,  /* passes: is tried again */
-    ACT_REFUSED, /* does not pass by itself: credential, verification */
+    ACT_FAILED,  /* may pass: is tried again */
+    ACT_REFUSED, /* does not pass by itself, as a bad credential: a person must act */
     ACT_LOCKED,  /* by a release: tried again */
 };
 
-/* "under_way"; "none" for a number that is none of these. */
+/* "under_way"; "none" for an unknown number. */
 const char *act_state_name(int64_t state);
 
 enum { SITUATION_TEXT_SIZE = 256 };
@@ -91,13 +91,13 @@ struct situation {
 #define X(number, name, unknown, meaning) int64_t name;
     SITUATION_FIELDS(X)
 #undef X
-    char queue[SITUATION_TEXT_SIZE]; /* whose statistic it is, where queues count: the worst one */
+    char queue[SITUATION_TEXT_SIZE];   /* the queue whose statistic this is: the worst of those that
+                                          count */
     char trouble[SITUATION_TEXT_SIZE]; /* what the platform said of the last order or reading; "" */
-    char
-        outsider[SITUATION_TEXT_SIZE]; /* who else changed the formation, where the platform says */
+    char outsider[SITUATION_TEXT_SIZE]; /* who else changed the formation, if the platform says */
 };
 
-/* Every field unknown, as the table says, and the texts empty. */
+/* Sets every field to unknown, and the texts to "". */
 void situation_clear(struct situation *situation);
 
 /* The stored form: fields that differ from `before` (NULL: from the cleared one), as varints.
@@ -110,10 +110,10 @@ bool situation_decode(struct situation *situation, const uint8_t *bytes, size_t 
                       const struct situation *before);
 
 struct text;
-/* An object with every field; null where a field is -1 because it is not known. */
+/* Writes an object with every field; null for an unknown one. */
 void situation_json(struct text *text, const struct situation *situation);
-/* A number or a text by its name. False, and nothing is changed: an unknown name, not a whole
- * number, a text too long. */
+/* Sets a number or text by name. False, and nothing changes: an unknown name, no whole number, or a
+ * text that is too long. */
 bool situation_set(struct situation *situation, const char *name, const char *value);
 
 #endif

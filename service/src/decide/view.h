@@ -1,6 +1,6 @@
 /*
- * Inside decide/: a tick as the checks see it, and what they settle. The sentence is made of these
- * two alone.
+ * Inside decide/: a tick as the checks see it, and what they settle. The sentence depends only on
+ * these two.
  */
 #ifndef VIEW_H
 #define VIEW_H
@@ -9,47 +9,47 @@
 #include "decide/decide.h"
 #include "decide/sentence.h"
 
-/* Policy that no rule sets. */
+/* Constants of the policy, which no rule can set. */
 enum {
     USUAL_TICK_S = 10,
     USUAL_REPORT_S = 10,
-    STALE_REPORTS = 3,      /* signals older than so many report intervals are not used */
-    STALE_FORMATION_S = 60, /* nor is a formation that was read longer ago */
-    USUAL_BOOT_S = 60,      /* where the time to start is not known */
-    LONGEST_BOOT_S = 120,   /* waits after a release are not held back for longer */
+    STALE_REPORTS = 3,      /* signals that are older than so many report intervals are ignored */
+    STALE_FORMATION_S = 60, /* so is a formation that was read longer ago */
+    USUAL_BOOT_S = 60,      /* if the time to start is unknown */
+    LONGEST_BOOT_S = 120,   /* after a release, waits are ignored for at most this long */
     LEAST_BOOT_LIMIT_S =
         300,               /* a dyno that is not up by then (or three boot times) is not coming */
-    ORDER_LOST_S = 300,    /* an order under way for longer has failed */
-    ORDER_UNSEEN_S = 60,   /* so late may a formation show an order that was done */
-    REFUSED_AGAIN_S = 300, /* a refused order is tried again, a person may have helped */
-    LEAST_SLOW = 3,        /* requests above the threshold, or there is none to add a dyno for */
+    ORDER_LOST_S = 300,    /* an order that has been under way for longer has failed */
+    ORDER_UNSEEN_S = 60,   /* how long a formation may not show an order that was done */
+    REFUSED_AGAIN_S = 300, /* then a refused order is tried again: a person may have helped */
+    LEAST_SLOW = 3, /* a dyno is only added if so many requests were slower than the threshold */
     FUTILE_UPS = 2,
     FUTILE_AGAIN_S = 600,
     OUTSIDE_TWICE = 2,
-    OUTSIDE_APART_S = 5, /* changes closer than this are one */
-    STAND_DOWN_S = 1800, /* without a change by somebody else, scaling resumes */
+    OUTSIDE_APART_S = 5, /* changes closer together than this count as one */
+    STAND_DOWN_S = 1800, /* scaling resumes after this time without changes by somebody else */
 };
 
 struct view {
-    struct situation now; /* every number within bounds */
+    struct situation now; /* with every number within bounds */
     const struct rule *rule;
-    struct memory *memory; /* already of this tick, but for what the decision changes */
-    bool on;               /* the switch; off: what would be done */
-    bool first;            /* nothing is remembered */
+    struct memory *memory; /* already updated for this tick, except for the decision */
+    bool on;               /* false: the decision is only shown */
+    bool first;            /* there is no memory yet */
     int64_t jumped;        /* seconds by which the clock stepped, 0 where it did not */
     bool boosted;
-    int floor, ceiling; /* of the rule, the boost and the platform together */
-    int serving;        /* of the ordered dynos, those that are not still to come up */
+    int floor, ceiling; /* the range, by the rule, the boost and the platform together */
+    int serving;        /* ordered dynos that are not still starting */
     int64_t boot_s;
-    bool failed; /* the last order did not happen: it is made again if it still makes sense */
+    bool failed; /* the last order was not carried out: it is repeated if it still makes sense */
     bool heard;  /* reports are recent */
     bool idle;   /* heard, and no request came: nothing waited */
     bool known;  /* heard, and value_ms is the statistic */
     int64_t value_ms;
-    struct advice advice; /* of the automatic method, where that is the rule's */
+    struct advice advice; /* used by the automatic method */
 };
 
-/* What a check settles, with the numbers of its sentence. */
+/* What a check decided, with the numbers for its sentence. */
 struct outcome {
     enum sentence_form form;
     int to;
@@ -59,14 +59,14 @@ struct outcome {
     int would;       /* the number that the rule asks for */
 };
 
-/* safety.c. Brings the memory to this tick: a stepped clock, a failed order, a change by somebody
+/* safety.c: updates the memory for this tick: a stepped clock, a failed order, a change by somebody
  * else, how long the statistic has been below the threshold. */
 void view_begin(struct view *view, const struct situation *situation, const struct rule *rule,
                 struct memory *memory);
-/* Writes down what was decided. */
+/* Stores in the memory what was decided. */
 void view_end(struct view *view, const struct outcome *outcome);
 
-/* The checks in their order (decide.c). Each returns true if it settles the tick. */
+/* The checks, in order (decide.c). Each returns true if it settles the tick. */
 bool safety_clock(struct view *view, struct outcome *outcome);
 bool safety_formation(struct view *view, struct outcome *outcome);
 bool safety_order(struct view *view, struct outcome *outcome);
@@ -78,18 +78,18 @@ bool safety_data(struct view *view, struct outcome *outcome);
 bool safety_release(struct view *view, struct outcome *outcome);
 bool safety_outside(struct view *view, struct outcome *outcome);
 
-/* For a method that wants dynos added or removed: true if that can't be now, and *outcome says why.
- * forbids_down looks at outcome->would, and sets the form DOWN_DRAINED where running jobs were
- * waited for long enough. */
+/* For a method that wants to add or remove dynos: true if that is not possible now, and *outcome
+ * says why. forbids_down reads outcome->would, and sets the form DOWN_DRAINED after waiting long
+ * enough for running jobs. */
 bool safety_forbids_up(struct view *view, struct outcome *outcome);
 bool safety_forbids_down(struct view *view, struct outcome *outcome);
-/* The same without the wait of a step down, for a method that has its own. */
+/* The same without the wait between two steps down, for a method that has its own. */
 bool safety_keeps_dynos(struct view *view, struct outcome *outcome);
 
 /* steps.c: the method. Always settles. */
 void steps_decide(struct view *view, struct outcome *outcome);
 
-/* Seconds since a remembered moment; INT64_MAX / 2 where it never was. */
+/* Seconds since a remembered moment; INT64_MAX / 2: it never was. */
 int64_t view_age(const struct view *view, int64_t moment);
 /* How long until dynos may be added, by the wait between two additions; until they may be removed,
  * if the statistic stays below. 0: now. */

@@ -1,6 +1,6 @@
 /*
- * Addresses: of listeners as settings name them, of peers as logs and limits do, of proxies that
- * are trusted to say whom they speak for.
+ * Addresses: of listeners as settings name them, of clients for logs and limits, of proxies that
+ * are trusted to name their client.
  */
 #ifndef ADDRESS_H
 #define ADDRESS_H
@@ -12,12 +12,12 @@
 
 enum { ADDRESS_TEXT_SIZE = 46, ADDRESS_NETWORKS = 16 }; /* INET6_ADDRSTRLEN */
 
-/* A numeric address as 16 bytes, IPv4 as ::ffff:a.b.c.d, so that both forms of one are equal. */
+/* A numeric address as 16 bytes, IPv4 as ::ffff:a.b.c.d, so that both forms are equal. */
 struct address {
     uint8_t bytes[16];
 };
 
-/* "203.0.113.7", "2001:db8::1", "[2001:db8::1]"; false for anything else. */
+/* Reads "203.0.113.7", "2001:db8::1" or "[2001:db8::1]"; false for anything else. */
 bool address_read(struct address *address, const char *text, size_t length);
 void address_write(char text[ADDRESS_TEXT_SIZE], const struct address *address);
 bool address_of_socket(struct address *address, const struct sockaddr *socket);

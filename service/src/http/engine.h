@@ -23,8 +23,8 @@ enum phase {
     PHASE_ANSWER, /* to the last byte of its answer */
     PHASE_IDLE,   /* between requests */
     PHASE_STREAM,
-    PHASE_LINGER, /* the answer is sent and no more is read, but what the client still sends must
-                     be taken, since the system would throw the answer away with it */
+    PHASE_LINGER, /* answered and not read further, but what the client still sends must be taken,
+                     or the system would discard the answer with it */
     PHASES
 };
 
@@ -75,7 +75,8 @@ struct connection {
     bool is_file; /* a socket file: it has no address */
     bool counted; /* in server->peers */
     bool paused;  /* `input` is off */
-    bool busy;    /* advance() is on the stack: it goes on, and frees the connection */
+    bool busy;    /* advance() is on the stack: it will continue, and free the connection if it was
+                     closed */
     bool closed;
     bool close_after; /* the answer */
     struct address address;
@@ -90,7 +91,7 @@ struct connection {
 struct http_request {
     struct http_server *server;
     struct connection *connection; /* NULL: the client has left */
-    bool handed;                   /* to the handler, who will answer */
+    bool handed;                   /* passed to the handler, which will answer */
     enum http_peer peer;
     char address[ADDRESS_TEXT_SIZE];
     char *bytes; /* head and body */
@@ -114,26 +115,27 @@ void connection_new(struct http_server *server, int fd, enum http_peer peer,
                     const struct sockaddr *from);
 void connection_close(struct connection *connection);
 void connection_enter(struct connection *connection, enum phase phase); /* with its deadline */
-/* Sends, or keeps what the socket does not take. Two parts, so that a body need not be copied.
+/* Sends, and keeps what the socket does not take. In two parts, so that a body need not be copied.
  * False: the connection was closed. */
 bool connection_send(struct connection *connection, const char *head, size_t head_length,
                      const char *body, size_t body_length);
-/* The answer was handed to connection_send: what comes next once it is sent. */
+/* Called when the answer was passed to connection_send: decides what follows once it is sent. */
 void connection_answered(struct connection *connection);
-/* For a drain: takes what has arrived, and closes it where that is nothing. */
+/* During a drain: reads what has arrived, and closes the connection if that is nothing. */
 void connection_end_if_idle(struct connection *connection);
 
 /* request.c */
 struct http_request *request_new(struct connection *connection);
 void request_free(struct http_request *request);
 bool request_make_room(struct http_request *request); /* false: limits, or no memory */
-/* The frame is whole: ends its strings by NUL, undoes gzip, finds the address. 0, or the status of
- * a refusal with its sentence. */
+/* The frame is complete: ends its strings with NULs, unpacks gzip, finds the address. Returns 0, or
+ * the status of a refusal and its sentence. */
 int request_finish(struct http_request *request, const char **refusal);
 
-/* answer.c: refuses what the connection's request is, or its connection where there is none. */
+/* answer.c: refuses the connection's request, or the connection if it has none. */
 void answer_refusal(struct connection *connection, int status, const char *sentence);
-/* Status line and headers up to the empty line into server->head; body_length -1: not known. */
+/* Writes the status line and headers, up to the empty line, into server->head; body_length -1:
+ * unknown. */
 void answer_head(struct http_server *server, int status, const char *type, const char *headers,
                  int64_t body_length, bool close);
 

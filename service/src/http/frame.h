@@ -63,7 +63,7 @@ void frame_init(struct frame *frame, size_t head_most, size_t body_most);
  */
 enum frame_result frame_read(struct frame *frame, char *bytes, size_t *length);
 
-/* The number of the field of that name (any case) at or after `from`; -1: none. */
+/* The index of the field with that name (in any case) at or after `from`; -1: none. */
 int frame_find(const struct frame *frame, const char *bytes, const char *name, int from);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Undoes gzip, up to a limit: a few bytes can stand for gigabytes. And makes it.
+ * Unpacks gzip, up to a limit, since a few bytes can stand for gigabytes. Packs gzip.
  */
 #ifndef GZIP_H
 #define GZIP_H
@@ -9,12 +9,12 @@
 
 enum gzip_result { GZIP_OK, GZIP_DAMAGED, GZIP_TOO_LARGE, GZIP_NO_MEMORY };
 
-/* One or more members of gzip → *plain, of at most `most` bytes and a NUL, which the caller frees.
- */
+/* Unpacks one or more gzip members into *plain, of at most `most` bytes and a NUL, which the caller
+ * frees. */
 enum gzip_result gzip_undo(const char *bytes, size_t length, size_t most, char **plain,
                            size_t *plain_length);
 
-/* *packed is for the caller to free. False without memory. */
+/* The caller frees *packed. False without memory. */
 bool gzip_make(const char *bytes, size_t length, char **packed, size_t *packed_length);
 
 #endif

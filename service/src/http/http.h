@@ -22,8 +22,8 @@
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OTHER };
 
-/* Who may be on the other end: `local` is the socket file in the data folder, which only this
- * user can open. */
+/* Who is on the other end: `local` is the socket in the data folder, which only this user can
+ * open. */
 enum http_peer { HTTP_PEER_NETWORK, HTTP_PEER_LOCAL };
 
 struct http_request;
@@ -32,18 +32,19 @@ enum http_method http_method(const struct http_request *request);
 const char *http_path(const struct http_request *request);  /* as sent, without the query */
 const char *http_query(const struct http_request *request); /* as sent, "" where there is none */
 enum http_peer http_peer(const struct http_request *request);
-/* "203.0.113.7": the peer's, or of a trusted proxy's X-Forwarded-For the last one that is not a
- * trusted proxy's. "local" for a socket file. */
+/* The client's address, "203.0.113.7": the peer's, or, behind a trusted proxy, the last address of
+ * X-Forwarded-For that is not a trusted proxy's. "local" on a socket file. */
 const char *http_address(const struct http_request *request);
 
-/* A header's value, any case of its name; NULL where there is none. Of several: the first. */
+/* A header's value, by its name in any case; NULL: there is none. If there are several, the
+ * first. */
 const char *http_header(const struct http_request *request, const char *name);
 
 /* Whether the answer may be compressed by gzip. */
 bool http_takes_gzip(const struct http_request *request);
 
-/* The body, decoded, with a NUL behind it. As all that is said of a request, it lives and stays
- * the same until the answer: another thread may read it. */
+/* The body, decoded, followed by a NUL. Like everything about a request, it stays valid and
+ * unchanged until the answer: another thread may read it. */
 const char *http_body(const struct http_request *request, size_t *length);
 
 /* Answers, now or at any later time on this thread; the request is gone after it. `headers` are
@@ -64,7 +65,7 @@ struct http_stream *http_stream_open(struct http_request *request, void (*closed
 bool http_stream_send(struct http_stream *stream, const char *event, const char *id,
                       const char *data);
 void http_stream_close(struct http_stream *stream);
-/* The last event, of any length; the connection ends when the client has taken it. `closed` is
+/* Sends a last event of any length; the connection ends once the client has taken it. `closed` is
  * called as after http_stream_close. */
 void http_stream_end(struct http_stream *stream, const char *event, const char *data);
 
@@ -95,10 +96,10 @@ struct http_server *http_server_new(struct loop *loop, const struct http_limits 
 bool http_listen(struct http_server *server, const char *address, enum http_peer peer, char *error,
                  size_t size);
 int http_port(const struct http_server *server); /* of the first TCP address; for tests: port 0 */
-/* Takes no new connections and ends those that are idle; `drained` is called when the last answer
- * has been sent. */
+/* Takes no new connections and closes idle ones; `drained` is called after the last answer was
+ * sent. */
 void http_drain(struct http_server *server, void (*drained)(void *context), void *context);
-/* Closes everything. Requests that were not answered must still be answered, before. */
+/* Closes everything. All requests must have been answered before. */
 void http_server_free(struct http_server *server);
 
 struct http_counts {

@@ -1,7 +1,7 @@
 /*
  * The last minutes of one series: a cell for each ten seconds, in order of time. A cell is a list
- * of stored parts, one behind the other: a report's part is added at the end, and reading adds them
- * up. Where there are many, they are merged into one. The owner locks.
+ * of stored parts: a report's part is appended, and reading adds them up. When there are many, they
+ * are merged into one. The owner locks.
  */
 #ifndef CELLS_H
 #define CELLS_H
@@ -25,20 +25,20 @@ struct cells {
 
 void cells_free(struct cells *cells);
 
-/* Adds a part, which need not be stored yet; `tally` is empty before and after. False without
- * memory: nothing was added. */
+/* Adds a part, stored or not; `tally` is empty before and after. False without memory: nothing was
+ * added. */
 bool cells_add(struct cells *cells, const struct part *part, struct tally *tally);
 
-/* Forgets the cells that end before a moment. False: none is left. */
+/* Forgets cells that end before a moment. False: none is left. */
 bool cells_forget(struct cells *cells, int64_t before_s);
 
 /* Adds the seconds [from_s, to_s) to a sketch. */
 void cells_into_sketch(struct sketch *sketch, const struct cells *cells, int64_t from_s,
                        int64_t to_s);
 
-/* Of readings of a level in [from_s, to_s), of which a second may have several, the largest. Of the
- * newest second that has one; -1: none. Of each that has one, from the oldest on, given to `take`.
- * `sketch` is used for it. */
+/* For readings of a level in [from_s, to_s); if a second has several, the largest counts. The first
+ * function returns the newest one, -1: none. The second gives `take` all of them, oldest first.
+ * Both use `sketch` as work space. */
 int64_t cells_newest_level(struct sketch *sketch, const struct cells *cells, int64_t from_s,
                            int64_t to_s);
 void cells_each_level(struct sketch *sketch, const struct cells *cells, int64_t from_s,

@@ -16,16 +16,16 @@
 enum commit_result {
     COMMIT_DONE,     /* on disk, and in the live windows */
     COMMIT_REPEATED, /* was before */
-    COMMIT_FAILED,   /* nothing of it is kept: the sender tries again */
+    COMMIT_FAILED,   /* nothing of it was kept: the sender must try again */
 };
 
 struct commit_item {
     struct commit_item *next;
     int64_t app;
     struct report report;
-    size_t bytes; /* that it takes of what may wait */
+    size_t bytes; /* how much of the waiting room it takes */
     enum commit_result result;
-    uint64_t series_refused; /* rows of series that the app may not have any more */
+    uint64_t series_refused; /* rows of series beyond the app's limit */
     int64_t noted, number;   /* in the store: of its key, of itself */
 };
 
@@ -43,21 +43,21 @@ struct commit_settings {
 
 struct commit;
 
-/* Opens the store (making it if need be), fills `live` from it, calls `called` once, starts the
+/* Opens the store (and makes it if need be), fills `live` from it, calls `called` once, starts the
  * thread. NULL with a sentence. */
 struct commit *commit_new(struct live *live, const struct commit_settings *settings, char *error,
                           size_t size);
 
-/* Any thread. Whether an app may have so much more waiting. */
+/* Whether the app may have so many more bytes waiting. Any thread. */
 bool commit_has_room(struct commit *commit, int64_t app, size_t bytes);
-/* False: there is no room, and the item stays the caller's. Of one that was added the room is taken
- * until commit_release, after `done`. */
+/* False: there is no room, and the item stays the caller's. An added item takes up room until
+ * commit_release, which follows `done`. */
 bool commit_add(struct commit *commit, struct commit_item *item);
 void commit_release(struct commit *commit, const struct commit_item *item);
-/* `called` is called soon: at once, or, unless urgent, a second after it was called last. */
+/* Has `called` called soon: at once if urgent, else a second after the last call. */
 void commit_call(struct commit *commit, bool urgent);
 
-/* Commits what waits, ends the thread. */
+/* Commits what waits and ends the thread. */
 void commit_end(struct commit *commit);
 /* After commit_end, and the last commit_release. */
 void commit_free(struct commit *commit);

@@ -23,14 +23,14 @@ struct ingest_settings {
 struct ingest *ingest_new(struct loop *loop, struct live *live,
                           const struct ingest_settings *settings, char *error, size_t size);
 
-/* Answers POST /api/v1/report/TOKEN (`token`: the last part of the path), now or after the commit.
- */
+/* Answers POST /api/v1/report/TOKEN (`token`: the last part of the path), now or after the
+ * commit. */
 void ingest_report(struct ingest *ingest, struct http_request *request, const char *token);
 
-/* Tokens were added, rotated or removed, or an app was: looked up anew. Any thread. */
+/* Tokens or apps were added, changed or removed: reads the tokens again. Any thread. */
 void ingest_forget_tokens(struct ingest *ingest);
 
-/* Commits and answers what waits, ends the thread. */
+/* Commits and answers what waits, and ends the thread. */
 void ingest_free(struct ingest *ingest);
 
 struct ingest_counts {

@@ -14,13 +14,13 @@ struct readings {
     size_t count;
 };
 
-/* For cells_each_level, `of` a struct readings: a reading of the age begins one; one of the
- * depth belongs to the age that was read with it, in the same second or the next. */
+/* For cells_each_level, with a struct readings as `of`. A reading of the age begins a new reading;
+ * one of the depth is added to the reading of the same second or a neighbouring one. */
 void readings_note_age(void *of, int64_t at_s, int64_t age_ms);
 void readings_note_depth(void *of, int64_t at_s, int64_t depth);
 
-/* Adds one queue's readings, of which there is at least one, to a situation: how many jobs wait,
- * how long the oldest has, how many come and begin. False: how many wait in it is not known. */
+/* Adds a queue's readings, at least one, to a situation: how many jobs wait, how long the oldest
+ * has waited, how many come and begin. False: how many wait in it is unknown. */
 bool readings_into_situation(const struct readings *readings, struct situation *situation);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * A report as it came → what it adds to each series. Pure but for its memory: the moment of its
- * arrival is given.
+ * Turns a report as it arrived into what it adds to each series. Pure except for memory: the moment
+ * of arrival is a parameter.
  */
 #ifndef REPORT_H
 #define REPORT_H
@@ -15,8 +15,8 @@
 enum {
     REPORT_KEY_SIZE = 16,
     REPORT_DYNO_SIZE = 129,
-    REPORT_SERIES = 500,    /* in one report; rows of more are refused */
-    REPORT_OFF_S = 15 * 60, /* rows further than this from the arrival are refused */
+    REPORT_SERIES = 500,    /* per report; rows of further series are refused */
+    REPORT_OFF_S = 15 * 60, /* rows that are further than this from the arrival are refused */
     REPORT_SENTENCE_SIZE = 256,
 };
 
@@ -47,21 +47,21 @@ struct report {
 };
 
 enum report_kind {
-    REPORT_ROWS,      /* may hold none that counts, and still says that its dyno lives */
-    REPORT_HEARTBEAT, /* no body, but a key: sent by a process that has nothing to report, and by
-                         the doctor */
+    REPORT_ROWS,      /* maybe without any row that counts: even so it says that its dyno lives */
+    REPORT_HEARTBEAT, /* no body, but a key: sent by a process with nothing to report, and by the
+                         doctor */
     REPORT_EMPTY,     /* no body and no key */
     REPORT_MALFORMED, /* nothing of it counts; the sentence says why */
     REPORT_NO_MEMORY,
 };
 
-/* Whatever it returns, the report must be given to report_free. */
+/* Whatever it returns, call report_free. */
 enum report_kind report_read(struct report *report, const struct report_head *head,
                              const char *body, size_t length, int64_t arrived_s,
                              char sentence[REPORT_SENTENCE_SIZE]);
 void report_free(struct report *report);
 
-/* Bytes of memory that it holds. */
+/* The bytes of memory that the report holds. */
 size_t report_bytes(const struct report *report);
 
 #endif

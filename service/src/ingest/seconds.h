@@ -48,29 +48,29 @@ struct seconds {
     int left_out;
 };
 
-/* What a report says of a second, with or without requests. covers: the dyno has not reported that
- * second before; it may again where several processes of it report. */
+/* Adds what a report says of a second, with or without requests. covers: this is the dyno's first
+ * report of that second; with several processes there may be more. */
 void seconds_add(struct seconds *seconds, struct seconds_dyno *dyno, int64_t at_s,
                  struct seconds_row row, bool covers);
-/* Requests whose stamp is of that second, whenever they began. */
+/* Counts requests whose stamp is of that second, whenever they began. */
 void seconds_arrived(struct seconds *seconds, const struct seconds_dyno *dyno, int64_t at_s,
                      uint32_t requests);
-/* All of that for a report: it covers the seconds from where the dyno's last one ended, and counts
- * as slow what waited longer than goal_ms. */
+/* Does all of this for a report: it covers the seconds since the dyno's last report, and requests
+ * that waited longer than goal_ms count as slow. */
 struct report;
 void seconds_report(struct seconds *seconds, struct seconds_dyno *dyno, const struct report *report,
                     int64_t goal_ms);
 
-/* How many dynos were up in the seconds [from_s, to_s), as of to_s: where they are more than
- * before, the new ones count from then on, or from their first report. */
+/* Sets how many dynos were up in the seconds [from_s, to_s), as known at to_s. Additional ones
+ * count from then on, or from their first report. */
 void seconds_formation(struct seconds *seconds, int64_t from_s, int64_t to_s, int up);
 
-/* Once a tick, for all dynos that were heard, `stride` bytes apart: which of them are sick? */
+/* Once per tick, for all dynos that were heard, `stride` bytes apart: finds the sick ones. */
 void seconds_screen(struct seconds *seconds, struct seconds_dyno *first, size_t count,
                     size_t stride, int64_t now_s, int up);
 
-/* Sets the fields of a situation from known_age on. lag_s: seconds newer than that are not used,
- * because not all processes of a dyno have reported them. */
+/* Sets the fields of a situation from known_age on. lag_s: the newest seconds are not used, because
+ * not all processes of a dyno have reported them. */
 void seconds_measure(struct seconds *seconds, int64_t now_s, int lag_s,
                      struct situation *situation);
 

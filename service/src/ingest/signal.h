@@ -1,5 +1,5 @@
 /*
- * What a row measures: a queue time, or one of the signals of agents that were asked for them.
+ * What a row measures: a queue time, or a signal, which agents send if they are asked to.
  */
 #ifndef SIGNAL_H
 #define SIGNAL_H
@@ -30,7 +30,7 @@ enum signal {
 const char *signal_name(enum signal signal);
 bool signal_is_level(enum signal signal);
 
-/* By its name. Of a row's metadata: "" is SIGNAL_WAIT, and "wait" is not known. */
+/* By name. For a row's metadata: "" is SIGNAL_WAIT, and "wait" is unknown. */
 enum signal signal_by_name(const char *name, size_t length);
 enum signal signal_of_metadata(const char *metadata, size_t length);
 

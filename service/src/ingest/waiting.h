@@ -18,20 +18,20 @@ struct waiting;
 struct waiting *waiting_new(size_t most_bytes);
 void waiting_free(struct waiting *waiting);
 
-/* Whether an app may have so much more. What is taken, and not released, counts. */
+/* Whether the app may have so many more bytes. Counts what was taken and not yet released. */
 bool waiting_has_room(const struct waiting *waiting, int64_t app, size_t bytes);
 /* False: there is no room, or no memory. */
 bool waiting_add(struct waiting *waiting, struct commit_item *item);
 bool waiting_any(const struct waiting *waiting);
 
-/* A list of reports that together have `bytes` or little more, in the order in which the apps have
- * their turns; NULL: none waits. */
+/* Takes reports of together `bytes` or little more, in the order of the apps' turns; NULL: none
+ * waits. */
 struct commit_item *waiting_take(struct waiting *waiting, size_t bytes);
 
-/* A report that was taken is answered: its room is free. */
+/* A taken report was answered: frees its room. */
 void waiting_release(struct waiting *waiting, const struct commit_item *item);
 
-/* Of all that were added and not released. */
+/* The bytes of all reports that were added and not released. */
 size_t waiting_bytes(const struct waiting *waiting);
 
 #endif

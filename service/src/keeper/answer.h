@@ -1,6 +1,6 @@
 /*
  * The keeper's side: does what a message asks for, with the key. Messages may come from a process
- * that somebody else has taken over, so nothing in them is believed.
+ * that an attacker controls, so nothing in them is trusted.
  */
 #ifndef KEEPER_ANSWER_H
 #define KEEPER_ANSWER_H
@@ -38,7 +38,7 @@ enum keeper_verb {
 struct answerer {
     struct keeper_settings settings;
     struct vault *vault;
-    /* What VERB_HELLO tells besides; NULL: nothing. */
+    /* What VERB_HELLO also returns; NULL: nothing. */
     const void *greeting;
     size_t greeting_length;
 };
@@ -47,10 +47,11 @@ bool answerer_begin(struct answerer *answerer, const struct keeper_settings *set
                     size_t size);
 void answerer_end(struct answerer *answerer);
 
-/* Whether a request starts a program: that alone needs a thread that may. Reads nothing from it. */
+/* Whether a request starts a program: only those run on a thread that may. Does not consume the
+ * request. */
 bool answer_starts_program(const struct message *request);
 
-/* Fills the reply, which is empty. False: the request is none, and there is no reply. */
+/* Fills the reply, which must be empty. False: the request is malformed, and there is no reply. */
 bool answer(const struct answerer *answerer, struct message *request, struct message *reply);
 
 #endif

@@ -1,14 +1,14 @@
 /*
- * What a thread, and all that it starts from then on, can't ask the system for any more. A refusal
- * is an error of the call (EPERM), never the end of the process. Where the kernel has no such
- * filters nothing is refused, and that is logged.
+ * Limits the system calls of a thread, and of all that it starts from then on. A refused call fails
+ * with EPERM; it never ends the process. A kernel without such filters refuses nothing, and that is
+ * logged.
  */
 #ifndef KEEPER_FILTER_H
 #define KEEPER_FILTER_H
 
-/* The service: starts no process and no program, looks into no other process, mounts nothing. */
+/* The service: can start no process or program, look into no other process, mount nothing. */
 void filter_service(void);
-/* A keeper's thread that calls over the network: the same, and takes no connection. */
+/* A keeper's thread that calls over the network: the same, and can't accept connections. */
 void filter_caller(void);
 
 #endif

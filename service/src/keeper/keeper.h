@@ -32,14 +32,13 @@ struct keeper_settings {
     bool private_addresses;  /* calls may go to loopback and private addresses */
 };
 
-/* In this process. The settings' texts stay the caller's. NULL with a sentence. */
+/* A keeper in this process. The settings' texts stay the caller's. NULL with a sentence. */
 struct keeper *keeper_here(const struct keeper_settings *settings, char *error, size_t size);
 void keeper_free(struct keeper *keeper);
 
 /* ---- The key --------------------------------------------------------------------------------- */
 
-/* As of the vault. Bytes that were sealed are the caller's, who frees them; NULL: there was no
- * memory, or no keeper. */
+/* Like the vault's functions. The caller frees sealed bytes; NULL: no memory, or no keeper. */
 bool keeper_derive(const struct keeper *keeper, int key, const char *purpose,
                    char derived[VAULT_DERIVED_SIZE]);
 char *keeper_mark(const struct keeper *keeper);
@@ -47,8 +46,9 @@ bool keeper_knows(const struct keeper *keeper, const char *mark);
 
 /* ---- Platforms ------------------------------------------------------------------------------- */
 
-/* An app on its platform. Its credential opens for this app, this kind and the addresses in these
- * settings alone (api, auth, server): so it is sent nowhere but where it was given for. */
+/* An app on its platform. Its credential only opens for this app, this kind of platform and the
+ * addresses in these settings (api, auth, server), so it can only be sent where it was meant to
+ * go. */
 struct keeper_app {
     const char *app;      /* its name */
     int64_t number;       /* 0: it has none yet */
@@ -57,7 +57,7 @@ struct keeper_app {
     const void *sealed;   /* the credential; NULL: none */
     size_t sealed_length;
     int64_t deadline_ms;
-    int64_t until_ms;     /* no call begins from then on, by the monotonic clock; 0: always */
+    int64_t until_ms;     /* no call begins after this, by the monotonic clock; 0: no limit */
     bool fresh;           /* as of platform_app */
     const char *hook_url; /* NULL: nowhere */
 };
@@ -65,8 +65,8 @@ struct keeper_app {
 void *keeper_seal_credential(const struct keeper *keeper, const struct keeper_app *app,
                              const char *secret, size_t *length);
 
-/* The functions of struct platform. Where the keeper ended before it answered, the answer is one of
- * PLATFORM_FAILED that is `lost`. */
+/* The functions of struct platform. If the keeper ends before it answers, the result is
+ * PLATFORM_FAILED and `lost` is set. */
 /* `opens`: false where the credential can't be opened. */
 enum keeper_checked { KEEPER_GOOD, KEEPER_BAD, KEEPER_SILENT /* not known: *error says why */ };
 enum keeper_checked keeper_check(const struct keeper *keeper, const struct keeper_app *app,
@@ -86,7 +86,7 @@ bool keeper_told(const struct keeper *keeper, const char *kind, int64_t app, con
 
 /* ---- Channels -------------------------------------------------------------------------------- */
 
-/* Where a channel of an app sends to, and what it signs with (NULL: nothing), sealed. */
+/* Seals where an app's channel sends to, and the secret that it signs with (NULL: none). */
 void *keeper_seal_channel(const struct keeper *keeper, const char *app, const char *target,
                           const char *secret, size_t *length);
 /* Sends a notice. True, or false with a sentence. */
@@ -96,11 +96,11 @@ bool keeper_tell(const struct keeper *keeper, const char *app, const char *chann
 
 /* ---- The second factor of people ------------------------------------------------------------- */
 
-/* A new secret, sealed for this person; `secret` is shown to the person this once. */
+/* Makes a new secret and seals it for this person; `secret` is shown to the person only now. */
 void *keeper_factor_make(const struct keeper *keeper, int64_t person,
                          char secret[FACTOR_SECRET_SIZE], size_t *length);
-/* As factor_step; *opens: false where the secret can't be opened. False: the keeper did not answer.
- */
+/* Like factor_step; *opens: false if the secret can't be opened. False: the keeper did not
+ * answer. */
 bool keeper_factor_step(const struct keeper *keeper, int64_t person, const void *sealed,
                         size_t length, const char *code, int64_t now_s, bool *opens, int64_t *step);
 
@@ -114,14 +114,14 @@ struct keeper_grant {
 };
 void *keeper_seal_grant(const struct keeper *keeper, const char *uuid, const char *code,
                         size_t *length);
-/* A code becomes tokens, or tokens are renewed: *renewed as of keeper_renew. */
+/* Exchanges a code for tokens, or renews tokens: *renewed as in keeper_renew. */
 struct platform_answer keeper_grant_renew(const struct keeper *keeper,
                                           const struct keeper_grant *grant, int64_t now_s,
                                           void **renewed, size_t *length);
 /* The name of the app that the resource is of. */
 struct platform_answer keeper_grant_app(const struct keeper *keeper,
                                         const struct keeper_grant *grant, char *name, size_t size);
-/* Sets config vars, an object of texts in JSON; says that the resource is there. */
+/* Sets config vars, a JSON object of texts; tells Heroku that the resource is ready. */
 struct platform_answer keeper_grant_config(const struct keeper *keeper,
                                            const struct keeper_grant *grant, const char *config);
 struct platform_answer keeper_grant_ready(const struct keeper *keeper,

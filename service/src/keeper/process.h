@@ -22,18 +22,18 @@
 #include "keeper/keeper.h"
 #include "keeper/message.h"
 
-/* What the second keeper does first, when there is no thread yet. False with a sentence, which
- * keeper_hello tells the service. The greeting lives as long as the process. */
+/* The first step of the second keeper, before it has threads. False with a sentence, which
+ * keeper_hello passes on to the service. The greeting lives as long as the process. */
 struct keeper_begin {
     bool (*begin)(void *context, const void **greeting, size_t *length, char *error, size_t size);
     void *context;
 };
 
-/* From a process without threads. NULL with a sentence. */
+/* Must be called in a process without threads. NULL with a sentence. */
 struct keeper *keeper_start(const struct keeper_settings *settings,
                             const struct keeper_begin *begin, char *error, size_t size);
-/* Waits until the keeper is there and takes its greeting, of exactly `size` bytes. False with a
- * sentence: what began went wrong. */
+/* Waits until the keeper is ready and takes its greeting, of exactly `size` bytes. False with a
+ * sentence: its first step failed. */
 bool keeper_hello(const struct keeper *keeper, void *greeting, size_t size, char *error,
                   size_t error_size);
 /* Whether the process has ended for good: nothing can be asked any more. */
@@ -50,8 +50,8 @@ bool process_start(struct keeper_process *process, const struct keeper_settings 
                    const struct keeper_begin *begin, char *error, size_t size);
 enum asked {
     ANSWERED,
-    NOT_ASKED,    /* no pair of sockets was to be had: nothing was begun */
-    NOT_ANSWERED, /* it ended, or did not answer in time: it may have been done */
+    NOT_ASKED,    /* no socket pair could be made: nothing was begun */
+    NOT_ANSWERED, /* it ended or did not answer in time: the call may have been made */
 };
 enum asked process_ask(const struct keeper_process *process, const struct message *request,
                        struct message *reply, int64_t patience_ms);

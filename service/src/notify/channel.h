@@ -9,9 +9,9 @@
 #include "store/notices.h"
 
 /*
- * Whether a kind may be sent to a target ("ops@shop.example", "https://hooks.slack.com/..."), and
- * what people know it by: the address, or a URL's scheme and host, since its path is often a
- * secret. False with a sentence that names the field.
+ * Whether a kind of channel may send to a target ("ops@shop.example",
+ * "https://hooks.slack.com/..."). `hint` is how people recognise it: the address, or a URL's scheme
+ * and host, since its path is often secret. False with a sentence that names the field.
  */
 bool channel_check(const char *kind, const char *target, char hint[CHANNEL_HINT_SIZE], char *error,
                    size_t size);
@@ -25,8 +25,8 @@ struct channel_sender {
     struct mail_server mail; /* url NULL: no e-mail is sent */
     bool private_addresses;  /* webhooks may be at loopback and private addresses */
 };
-/* Sends a notice of an app, for the keeper alone. `packed` is what channel_pack made. True, or
- * false with a sentence without secrets. */
+/* Sends a notice about an app; only the keeper does. `packed` comes from channel_pack. False with a
+ * sentence without secrets. */
 bool channel_send(const struct channel_sender *sender, const char *kind, const char *packed,
                   const char *app, const struct notice *notice, char *error, size_t size);
 

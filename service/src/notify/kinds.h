@@ -1,5 +1,5 @@
 /*
- * What is worth telling, and in which words. Pure: reads no clock and no store.
+ * Which events are worth a notice, and its words. Pure: no clock, no store.
  */
 #ifndef KINDS_H
 #define KINDS_H
@@ -39,12 +39,12 @@ const struct kind *kind_by_number(int number);     /* NULL: none */
 const struct kind *kind_by_name(const char *name); /* NULL: none */
 unsigned kinds_usual(void);                        /* bits: 1 << number */
 
-enum { KINDS_CALM_S = 300 }; /* so long a condition must be gone until its end is told */
+enum { KINDS_CALM_S = 300 }; /* how long a condition must be gone before its end is reported */
 
-/* Which conditions hold at a tick, as bits; of MAXIMUM to FUTILE alone. */
+/* The conditions that hold at a tick, as bits; only MAXIMUM to FUTILE. */
 unsigned kinds_look(const struct ledger_tick *tick, const struct rule *rule);
 
-/* Writes the title and the body of a condition that begins or ends, as its tick says. */
+/* Writes the title and body for a condition that begins or ends, from its tick. */
 void kinds_write(struct notice *notice, const char *app, const struct ledger_tick *tick,
                  const struct rule *rule);
 

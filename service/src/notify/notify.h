@@ -23,16 +23,16 @@ struct notify_settings {
     int look_s;                  /* 10: between two looks */
 };
 
-/* The settings and what they point to are the caller's, and stay. NULL with a sentence. */
+/* The settings and what they point to stay the caller's. NULL with a sentence. */
 struct notify *notify_new(const struct notify_settings *settings, char *error, size_t size);
 
-/* As notify_new, without a thread: the caller steps it. A step looks at all apps and begins what is
- * due to be sent; notify_wait waits until none of that is under way. */
+/* Like notify_new, but without a thread: the caller steps it. A step looks at all apps and begins
+ * due deliveries; notify_wait waits until none is under way. */
 struct notify *notify_new_stopped(const struct notify_settings *settings, char *error, size_t size);
 void notify_step(struct notify *notify);
 void notify_wait(struct notify *notify);
 
-/* Ends the thread. What was not delivered is so after the next start. */
+/* Ends the thread. What was not delivered will be after the next start. */
 void notify_free(struct notify *notify);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The summary of a week: how slow an app was, what it ran and what that cost.
+ * The weekly summary: how slow an app was, what it ran and what that cost.
  */
 #ifndef NOTIFY_WEEK_H
 #define NOTIFY_WEEK_H
@@ -7,7 +7,7 @@
 #include "store/apps.h"
 #include "store/notices.h"
 
-/* The last Monday at 8:00 by the app's clock, at or before a moment; 0: the zone is not known. */
+/* The last Monday at 8:00 by the app's clock, at or before a moment; 0: the zone is unknown. */
 int64_t week_end(const char *zone, int64_t now_s);
 
 /* Writes the title and body for the seven days before `end_s`. False: nothing ran, or the store

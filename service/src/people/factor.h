@@ -20,17 +20,17 @@ enum {
 /* False without memory. */
 bool factor_make_secret(char secret[FACTOR_SECRET_SIZE]);
 
-/* Whether a text has the form of a code of an app. */
+/* Whether a text looks like a code of an authenticator app. */
 bool factor_is_code(const char *text);
 
-/* The step of whose time the code is: the one at `now_s`, the one before or the one after it, since
- * clocks differ. -1: of none. */
+/* The time step that the code belongs to: that of `now_s` or one of its neighbours, since clocks
+ * differ. -1: none of them. */
 int64_t factor_step(const char *secret, const char *code, int64_t now_s);
 
 /* False without memory. */
 bool factor_make_recovery(char code[FACTOR_RECOVERY_SIZE]);
 
-/* A recovery code as it was made: small letters, dashes, no blanks. False: the text is none. */
+/* Normalises a recovery code: small letters, dashes, no blanks. False: it can't be one. */
 bool factor_read_recovery(char code[FACTOR_RECOVERY_SIZE], const char *text);
 
 /* otpauth://totp/..., which authenticator apps read; `service` is a name for this service. False:
@@ -38,8 +38,8 @@ bool factor_read_recovery(char code[FACTOR_RECOVERY_SIZE], const char *text);
 bool factor_uri(char *uri, size_t size, const char *secret, const char *service,
                 const char *person);
 
-/* A picture of a text (a QR code) as the path of an SVG: each dark point is a square of 1. The
- * caller frees it. NULL without memory; *width: of the picture, with its white border. */
+/* Draws a text as a QR code: the path of an SVG in which each dark point is a square of side 1. The
+ * caller frees it; NULL without memory. *width: of the picture, with its white border. */
 char *factor_picture(const char *text, int *width);
 
 #endif

@@ -12,17 +12,17 @@
 
 enum { PASSWORD_SHORTEST = 12, PASSWORD_LONGEST = 1024 };
 
-/* Whether it may be used: length in characters, not made of what common ones are made of (a word or
- * two, runs along the keyboard, years), nor of the person's name or of one thing repeated. False
- * with a sentence. No rules about kinds of characters. */
+/* Whether a new password may be used: it is long enough, not made of the parts of common passwords
+ * (a word or two, runs along the keyboard, years), of the person's name, or of one repeated part.
+ * False with a sentence. No rules about kinds of characters. */
 bool password_allowed(const char *password, const char *person, char *error, size_t size);
 
 /* False without memory. */
 bool password_hash(char hash[PASSWORD_HASH_SIZE], const char *password);
 
-/* `hash` NULL (there is no such person): takes as long, and is false. *outdated: it is right, and
- * its hash was made with other parameters than are used now. False with errno ENOMEM: there was no
- * memory to find out. */
+/* Whether the password is right. `hash` NULL (no such person): takes as long, and returns false.
+ * *outdated: it is right, but its hash was made with other parameters than those in use. False with
+ * errno ENOMEM: memory ran out before it was known. */
 bool password_right(const char *hash, const char *password, bool *outdated);
 
 #endif

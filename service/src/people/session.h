@@ -12,17 +12,18 @@
 
 enum { SESSION_IDLE_S = 86400, SESSION_LONGEST_S = 14 * 86400, CSRF_SIZE = 44 };
 
-/* The cookie's name: with the prefix __Host- where the pages are served by https, which is what
- * browsers demand of that prefix. */
+/* The cookie's name. With https it has the prefix __Host-, with which browsers only accept a cookie
+ * that is secure and of this host. */
 const char *session_cookie_name(const char *public_url);
 
-/* The session's token in a Cookie header; false where there is none. */
+/* Finds the session's token in a Cookie header; false: there is none. */
 bool session_of_cookie(char token[TOKEN_SIZE], const char *cookie, const char *public_url);
 
 /* A line "Set-Cookie: ...\r\n"; token NULL: one that removes the cookie. */
 void session_cookie(char *line, size_t size, const char *public_url, const char *token);
 
-/* Who has the token: false where it is unknown or over. Notes the use, at most once a minute. */
+/* Finds who has the token; false: it is unknown or has expired. Notes the use, at most once a
+ * minute. */
 bool session_find(struct store *store, const char *token, int64_t now_s, struct session *session,
                   struct person *person);
 
@@ -30,12 +31,12 @@ bool session_find(struct store *store, const char *token, int64_t now_s, struct 
 bool session_begin(struct store *store, int64_t person, const char *address, const char *agent,
                    int64_t now_s, char token[TOKEN_SIZE]);
 
-/* The same for one app alone, of which the person is the admin in this session. */
+/* The same for one app only, whose admin the person is in this session. */
 bool session_begin_of_app(struct store *store, int64_t person, int64_t app, const char *address,
                           const char *agent, int64_t now_s, char token[TOKEN_SIZE]);
 
-/* What a page must send as X-CSRF-Token with a cookie: made of the session's token, so that nothing
- * needs to be kept. */
+/* What a page must send as X-CSRF-Token with the cookie. Derived from the session's token, so that
+ * nothing needs to be stored. */
 void session_csrf(char csrf[CSRF_SIZE], const char *token);
 bool session_csrf_right(const char *csrf, const char *token);
 
@@ -48,7 +49,7 @@ enum sign_in {
     SIGN_IN_CODE_WRONG, /* it is wrong, or was used */
 };
 
-/* Whether the second factor is right as well: DONE, or why not. In no transaction. */
+/* Checks the second factor: DONE, or why not. Not in a transaction. */
 struct sign_in_factor {
     enum sign_in (*check)(void *context, const struct person *person, int64_t *wait_s);
     void *context;
@@ -67,15 +68,16 @@ enum sign_in sign_in(struct store *store, const char *name, const char *password
                      const struct sign_in_factor *factor, const char *address, const char *agent,
                      int64_t now_s, char token[TOKEN_SIZE], struct person *person, int64_t *wait_s);
 
-/* Whether one more code of a person may be tried: 5, then one in 10 minutes, from all addresses
- * together, since only who knows the password comes as far. In the caller's transaction. */
+/* Whether one more code may be tried for a person: 5 at once, then one in 10 minutes, from all
+ * addresses together, since only people who know the password get this far. In the caller's
+ * transaction. */
 bool factor_may_try(struct store *store, int64_t person, int64_t now_s, int64_t *wait_s);
 bool factor_was_right(struct store *store, int64_t person); /* gives these tries back */
 
-/* Whether one more try of a password or a link is allowed from an address; takes it. */
+/* Whether an address may try one more password or link; counts the try. */
 bool sign_in_may_try(struct store *store, const char *address, int64_t now_s, int64_t *wait_s);
 
-/* Removes sessions, links and allowances that are over; in the caller's transaction. */
+/* Removes expired sessions, links and allowances; in the caller's transaction. */
 bool sign_in_tidy(struct store *store, int64_t now_s);
 
 #endif

@@ -20,24 +20,24 @@ struct vault;
 struct vault *vault_open(const char *folder, char *error, size_t size);
 void vault_free(struct vault *vault);
 
-/* Sealed bytes that the caller frees; NULL without memory. `about` (the app's name) must be the
- * same to open. */
+/* Seals a secret. The caller frees the bytes; NULL without memory. `about` (the app's name) must be
+ * the same for unsealing. */
 void *vault_seal(const struct vault *vault, const char *about, const char *secret, size_t *length);
-/* The secret, ended by NUL; give it to vault_wipe. NULL: another key, another `about`, or damaged.
- */
+/* The secret, ended by NUL; pass it to vault_wipe. NULL: sealed with another key or another
+ * `about`, or damaged. */
 char *vault_unseal(const struct vault *vault, const char *about, const void *sealed, size_t length);
 void vault_wipe(char *secret);
 
 /*
- * A secret made of a key and a purpose: the same each time, so that it is kept nowhere. Key 0 is
- * the one that seals; false where there is no key of that number. To make one take 0, to compare
- * with one try them all.
+ * Derives a secret from a key and a purpose. It is always the same, so it is stored nowhere. Key 0
+ * is the one that seals; false: there is no key with that number. Make new ones with key 0; compare
+ * with all keys.
  */
 enum { VAULT_DERIVED_SIZE = 44 }; /* 43 characters of base64url */
 bool vault_derive(const struct vault *vault, int key, const char *purpose,
                   char derived[VAULT_DERIVED_SIZE]);
 
-/* A text, which the caller frees, by which a vault with the same key is known again. */
+/* A text by which the same key can be recognised; the caller frees it. */
 char *vault_mark(const struct vault *vault);
 bool vault_knows(const struct vault *vault, const char *mark);
 

@@ -1,4 +1,4 @@
-/* What a program or a webhook's receiver says of a formation. */
+/* Reads what a program or a webhook's receiver answers about a formation. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@ static void trim(const char **text, size_t *length) {
     while (*length > 0 && blank((*text)[*length - 1])) (*length)--;
 }
 
-/* The start of what was said, printable, for a sentence. */
+/* The beginning of an answer, made printable, for an error. */
 static const char *shown(char out[48], const char *text, size_t length) {
     size_t kept = length < 40 ? length : 40;
     for (size_t i = 0; i < kept; i++) out[i] = text[i] >= 0x20 && text[i] < 0x7F ? text[i] : '?';
@@ -45,7 +45,7 @@ static struct platform_answer read_number(struct platform_formation *formation, 
     return platform_ok();
 }
 
-/* A field that may be missing. False: there, and not a number of dynos. */
+/* Reads a field that may be missing. False: it is there, but not a number of dynos. */
 static bool read_field(const json_t *object, const char *name, int *value) {
     const json_t *field = json_object_get(object, name);
     if (!field || json_is_null(field)) return true;

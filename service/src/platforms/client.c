@@ -27,7 +27,7 @@ static bool inside(uint32_t address, uint32_t network, int bits) {
     return (address ^ network) >> (32 - bits) == 0;
 }
 
-/* IANA's special-purpose registry, of what is not globally reachable. */
+/* False for addresses in IANA's special-purpose registry that are not globally reachable. */
 static bool public_v4(uint32_t address) {
     static const struct {
         uint32_t network;
@@ -124,8 +124,8 @@ struct transfer {
     bool too_long;
 };
 
-/* Asked for each address that is tried, after the name was resolved: what is refused here can't be
- * reached by a name that resolves to something else the second time. */
+/* Called for each address that is tried, after the name was resolved: so a name can't pass the
+ * check with one address and then be called at another. */
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *peer) {
     struct transfer *transfer = context;
     (void)purpose;
@@ -146,7 +146,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context) {
     return body->failed ? 0 : length;
 }
 
-/* The value of a header of that name ("retry-after:"); false for another one. */
+/* Copies the value of a header with that name ("retry-after:"); false: it is another header. */
 static bool header_value(char *value, size_t size, const char *data, size_t length,
                          const char *name) {
     size_t name_length = strlen(name);
@@ -158,7 +158,7 @@ static bool header_value(char *value, size_t size, const char *data, size_t leng
     return true;
 }
 
-/* Seconds, or a date (RFC 9110, 10.2.3); -1: neither. */
+/* Reads seconds or a date (RFC 9110, 10.2.3); -1: neither. */
 static int retry_after(const char *value) {
     char *end;
     long long seconds = strtoll(value, &end, 10);
@@ -194,7 +194,7 @@ static void set_protocols(CURL *easy) {
 #endif
 }
 
-/* Who is trusted, and what the request is signed with. */
+/* Sets whom to trust, and how the request is signed. */
 static void set_trust(CURL *easy, const struct client_request *request) {
     if (request->authority) {
         struct curl_blob blob = {.data = (void *)(uintptr_t)request->authority,
@@ -224,10 +224,10 @@ static void set_options(CURL *easy, struct transfer *transfer, struct curl_slist
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->deadline_ms);
 #if LIBCURL_VERSION_NUM >= 0x075700
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* the deadline holds for a resolver too */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* the deadline also ends a slow resolver */
 #endif
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* not from the environment either */
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* nor one from the environment */
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
@@ -240,7 +240,7 @@ static void set_options(CURL *easy, struct transfer *transfer, struct curl_slist
 static struct curl_slist *header_list(const struct client_request *request) {
     const char *const *headers = request->headers;
     struct curl_slist *list = curl_slist_append(NULL, "User-Agent: dynoscaled");
-    /* No wait for a 100. libcurl would sign that header too, though it is not sent. */
+    /* Do not wait for a 100. libcurl would sign this header too, though it is not sent. */
     if (list && !request->signed_for) curl_slist_append(list, "Expect:");
     for (; headers && *headers && list; headers++) curl_slist_append(list, *headers);
     return list;
@@ -264,7 +264,7 @@ static void explain(struct transfer *transfer, CURLcode code, const char *error)
                  *error ? error : curl_easy_strerror(code));
 }
 
-/* Of the server's own certificate, the first one of its chain. */
+/* When the server's own certificate ends, which is the first of its chain. */
 static int64_t certificate_end(CURL *easy) {
     static const char name[] = "Expire date:";
     struct curl_certinfo *chain = NULL;

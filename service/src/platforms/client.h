@@ -20,10 +20,10 @@ struct client_request {
     const char *body;           /* NULL: none */
     size_t body_length;
     int64_t deadline_ms;    /* from now, of all of it */
-    bool private_addresses; /* loopback, link-local and private addresses may be connected to */
-    bool certificate;       /* the answer is to say until when the server's is valid */
-    size_t longest;         /* answer that is read; a longer one is an error */
-    const char *header;     /* "ratelimit-remaining:", in lower case: kept of the answer; or NULL */
+    bool private_addresses; /* loopback, link-local and private addresses are allowed */
+    bool certificate;       /* the answer must say until when the server's certificate is valid */
+    size_t longest;     /* the most bytes of an answer that are read; a longer answer is an error */
+    const char *header; /* "ratelimit-remaining:", in lower case: kept of the answer; or NULL */
     const char
         *authority; /* certificates (PEM) that are trusted in place of the system's; or NULL */
     const char
@@ -35,7 +35,8 @@ enum { CLIENT_RETRY_S = 900 };
 
 struct client_answer {
     int status;        /* of HTTP; 0: there was no answer, and `reason` says why */
-    int retry_after_s; /* 0 to CLIENT_RETRY_S, however long is said; -1: not said */
+    int retry_after_s; /* 0 to CLIENT_RETRY_S, even if the server says longer; -1: it says nothing
+                        */
     bool address_refused;
     int64_t certificate_ends_s; /* as it was asked for; 0: not known */
     char header[64];            /* what the header that was asked for says; "" */
@@ -43,19 +44,19 @@ struct client_answer {
     struct text body;           /* to be freed by the caller with client_answer_free */
 };
 
-/* From now on nothing is called but by https, whatever was set before. Before there is a thread. */
+/* From now on only https is called, whatever is set elsewhere. Call before there are threads. */
 void client_insist_on_tls(void);
 bool client_insists_on_tls(void);
 
-/* Prepares libcurl, once. client_call does it by itself. */
+/* Prepares libcurl once. client_call does it if need be. */
 void client_begin(void);
 
 /* Always fills the answer. */
 void client_call(const struct client_request *request, struct client_answer *answer);
 void client_answer_free(struct client_answer *answer);
 
-/* The two headers that sign what we send to a receiver of a user's own, as webhook.c's head says:
- * over a body, or a query where there is none. */
+/* The two headers that sign what is sent to a user's own receiver (see webhook.c): over the body,
+ * or over the query if there is none. */
 struct client_signature {
     char timestamp[64], value[96];
 };

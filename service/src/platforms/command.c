@@ -68,7 +68,7 @@ static bool command_check(const json_t *settings, const char *secret, char *erro
     return true;
 }
 
-/* Adds "NAME=value"; nothing where there is no value. */
+/* Adds "NAME=value" unless the variable is not set. */
 static void set_variable(char **environment, size_t *count, const char *name, const char *value) {
     size_t size = strlen(name) + (value ? strlen(value) : 0) + 2;
     char *entry = value ? malloc(size) : NULL;
@@ -105,7 +105,7 @@ static struct platform_answer answer_of(const struct run_result *run, const char
     return platform_trouble(PLATFORM_FAILED, "%s could not be started: %s", what, run->reason);
 }
 
-/* Runs it with the words for this call. `what` is filled with how sentences name it. */
+/* Runs the program with the arguments of this call. Fills `what` with its name for errors. */
 static struct platform_answer call(const struct platform_app *app, const char *verb,
                                    const char *process, const char *number, const char *reason,
                                    struct run_result *run, char what[96]) {

@@ -60,7 +60,7 @@ static void take_secret(struct place *place, const char *secret) {
                  second + 1);
 }
 
-/* *place is wiped by the caller. */
+/* The caller wipes *place. */
 static struct platform_answer begin(struct rest_call *call, struct place *place,
                                     const struct platform_app *app, const char *process) {
     const char *region = rest_setting(app, "region", ""), *api = rest_setting(app, "api", NULL);
@@ -90,7 +90,7 @@ static bool is_one_of(const char *type, const char *const *names) {
     return false;
 }
 
-/* What the name of an error means; what it does not tell, the status does. */
+/* Translates the error's name; if it says nothing, the status decides. */
 static void explain(const struct rest_call *call, struct rest_answer *got) {
     static const char *const throttled[] = {"ThrottlingException", "Throttling",
                                             "RequestLimitExceeded", "TooManyRequestsException",
@@ -126,7 +126,7 @@ static void explain(const struct rest_call *call, struct rest_answer *got) {
         got->answer = platform_trouble(PLATFORM_FAILED, "ECS has trouble of its own (%s)", type);
 }
 
-/* `body` is taken over. The answer is released by rest_free. */
+/* Takes `body` over. rest_free releases the answer. */
 static void ask(struct rest_call *call, struct place *place, const char *action, json_t *body,
                 struct rest_answer *got) {
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;

@@ -56,7 +56,7 @@ struct group {
     int count, running, up, starting, stopping;
     bool releasing;
     int acted;   /* machines that were started or stopped */
-    bool unsure; /* a call had no answer: it may have been carried out */
+    bool unsure; /* a call had no answer, so it may have been carried out */
 };
 
 static enum state state_of(const char *name) {
@@ -108,7 +108,7 @@ static void take_machine(struct group *group, const json_t *json) {
     group->releasing |= strcmp(name, "replacing") == 0 || strcmp(name, "updating") == 0;
 }
 
-/* The group is released by free_group. */
+/* free_group releases the group. */
 static struct platform_answer list_group(struct group **made, struct rest_call *call,
                                          const struct platform_app *app, const char *process) {
     struct group *group = *made = calloc(1, sizeof **made);
@@ -181,14 +181,14 @@ static struct platform_answer act(struct rest_call *call, struct group *group,
     return got.answer;
 }
 
-/* Those that rest before those that stop, the longest unchanged one first. */
+/* Stopped machines before those that are stopping, the longest unchanged first. */
 static int by_rest(const void *a, const void *b) {
     const struct machine *one = a, *other = b;
     if (one->state != other->state) return (int)other->state - (int)one->state;
     return strcmp(one->changed, other->changed);
 }
 
-/* What serves least: still starting, failing, changed last. */
+/* The least useful first: still starting, then failing, then changed last. */
 static int by_idleness(const void *a, const void *b) {
     const struct machine *one = a, *other = b;
     if (one->state != other->state) return (int)one->state - (int)other->state;
@@ -221,8 +221,8 @@ static struct platform_answer stop_some(struct rest_call *call, struct group *gr
     return answer;
 }
 
-/* One listing, and what it shows to be missing or too much. *halfway: some of it was done, or may
- * have been, when it failed. */
+/* Lists the machines once and starts or stops what is missing or too much. *halfway: when it
+ * failed, something had been done, or may have been. */
 static struct platform_answer approach(const struct platform_app *app, const char *process,
                                        int dynos, bool *halfway) {
     struct group *group;
@@ -245,7 +245,7 @@ static struct platform_answer approach(const struct platform_app *app, const cha
     return answer;
 }
 
-/* What was done halfway would be read as a number that somebody else set, so it goes on at once. */
+/* A half-done change would look like a number that somebody else set, so it goes on at once. */
 static struct platform_answer fly_set(const struct platform_app *app, const char *process,
                                       int dynos, const char *reason) {
     bool halfway = true;

@@ -25,17 +25,18 @@
 #include "platforms/heroku_known.h"
 
 enum {
-    REFUSED_MS = 60 * 1000,  /* until what was refused is asked again */
-    TRUSTED_MS = 120 * 1000, /* between readings where the webhook is heard */
-    SELDOM =
-        6, /* times less often: dynos that are all up, releases; and where the webhook is heard */
-    LOW_MS = 60 * 1000,         /* between first readings where hardly any request is left */
-    PROOF_MS = 60 * 1000,       /* in which an order of ours is told by the webhook */
-    LIMIT_MS = 6 * 3600 * 1000, /* for which a limit that was told is believed */
+    REFUSED_MS = 60 * 1000,  /* how long a refused question is not repeated */
+    TRUSTED_MS = 120 * 1000, /* between readings while the webhook reports changes */
+    /* So many times less often: releases, and dynos while all are up; again while the webhook
+     * reports changes. */
+    SELDOM = 6,
+    LOW_MS = 60 * 1000,         /* between first readings while hardly any requests are left */
+    PROOF_MS = 60 * 1000,       /* within which the webhook must report an order of ours */
+    LIMIT_MS = 6 * 3600 * 1000, /* how long a limit that Heroku named is believed */
     HOOK_AGAIN_MS = 600 * 1000,
     HOOK_REFUSED_MS = 6 * 3600 * 1000,
     RENEW_AGAIN_MS = 60 * 1000,
-    LISTED = 1000, /* entries that Heroku gives at once, at most; usually 200 */
+    LISTED = 1000, /* the most entries that we ask Heroku for at once; its default is 200 */
 };
 
 /* ---- Settings ------------------------------------------------------------------------------- */
@@ -84,7 +85,7 @@ static bool heroku_check(const json_t *settings, const char *secret, char *error
 
 /* ---- One conversation ----------------------------------------------------------------------- */
 
-/* What is known and asked in one call of the table. */
+/* What one call of the platform's functions knows and uses. */
 struct talk {
     const struct platform_app *app;
     const char *name;
@@ -106,7 +107,7 @@ static bool talk_begin(struct talk *talk, const struct platform_app *app, char *
     snprintf(talk->what, sizeof talk->what, "the app %.44s", talk->name);
     talk->until_ms = ds_clock_monotonic_ms() + app->deadline_ms;
     if (!heroku_read_credential(&talk->credential, app->secret, error, size)) return false;
-    /* What renews a token stays while tokens change. */
+    /* The refresh token identifies the account, since access tokens change. */
     const char *account = *talk->credential.refresh ? talk->credential.refresh
                           : *talk->credential.token ? talk->credential.token
                                                     : talk->credential.code;
@@ -119,7 +120,7 @@ static void talk_end(struct talk *talk) {
     sodium_memzero(&talk->credential, sizeof talk->credential);
 }
 
-/* `path`: behind "/apps/NAME", or behind nothing where it begins with two slashes. */
+/* `path` is appended to "/apps/NAME", or stands alone if it begins with two slashes. */
 static void ask(struct talk *talk, const char *method, const char *path, const char *body,
                 const char *range, struct heroku_reply *reply) {
     char whole[256];
@@ -162,7 +163,7 @@ static void take_formation(struct heroku_known *known, const json_t *list) {
         *type = (struct heroku_type){.up = -1, .booting = -1, .told_limit = -1};
         for (int j = 0; j < count; j++)
             if (strcmp(before[j].name, name) == 0) *type = before[j];
-        /* Another size has another limit; another number has other dynos. */
+        /* Another size has another limit; another quantity has other dynos. */
         if (size && strcmp(type->size, size) != 0) type->told_limit = -1;
         if (type->quantity != (int)number) known->dynos_ms = -1;
         snprintf(type->name, sizeof type->name, "%s", name);
@@ -171,7 +172,7 @@ static void take_formation(struct heroku_known *known, const json_t *list) {
     }
 }
 
-/* NULL: there are more than Heroku lists at once, so how many are up is not known. */
+/* NULL: there are more than Heroku lists at once, so how many are up is unknown. */
 static void take_dynos(struct heroku_known *known, const json_t *list) {
     size_t i;
     const json_t *dyno;
@@ -214,12 +215,12 @@ static bool all_up(const struct heroku_known *known) {
     return true;
 }
 
-/* A reading comes a little early or late. */
+/* A quarter early counts as due: readings do not come exactly on time. */
 static bool due(int64_t read_ms, int64_t every_ms, int64_t now_ms) {
     return read_ms < 0 || now_ms - read_ms >= every_ms - every_ms / 4;
 }
 
-/* Dynos and the newest release, which a reading can do without. */
+/* Reads dynos, the newest release and prices. A reading is complete without them. */
 static void read_more(struct talk *talk, int64_t pause_ms, int64_t now_ms) {
     struct heroku_known *known = &talk->known;
     int64_t seldom_ms = SELDOM * pause_ms * (known_trusted(known, now_ms) ? SELDOM : 1);
@@ -245,7 +246,7 @@ static void read_more(struct talk *talk, int64_t pause_ms, int64_t now_ms) {
     }
 }
 
-/* Asks for what is due. Not OK: the formation is not known. */
+/* Reads everything that is due. Not OK: the formation is unknown. */
 static struct platform_answer refresh(struct talk *talk) {
     struct heroku_known *known = &talk->known;
     int64_t now_ms = ds_clock_monotonic_ms();
@@ -284,8 +285,8 @@ static struct platform_answer refresh(struct talk *talk) {
     return platform_ok();
 }
 
-/* How many dynos of a size a process type may have where the account has no other agreement
- * (https://devcenter.heroku.com/articles/dyno-scaling-and-process-limits); -1: not known. */
+/* How many dynos of a size a process type may have, if the account has no special agreement
+ * (https://devcenter.heroku.com/articles/dyno-scaling-and-process-limits); -1: unknown. */
 static int usual_limit(const char *size) {
     static const struct {
         const char *begins;
@@ -302,7 +303,7 @@ static int limit_of(const struct talk *talk, const struct heroku_type *type) {
     const json_t *set = json_object_get(talk->app->settings, "limit");
     int64_t now_ms = ds_clock_monotonic_ms();
     int limit = json_is_integer(set) ? (int)json_integer_value(set) : usual_limit(type->size);
-    /* One that has more already has another agreement. */
+    /* An account that has more already has a special agreement. */
     if (limit >= 0 && type->quantity > limit) limit = -1;
     bool told = type->told_limit >= 0 && now_ms - type->told_limit_ms < LIMIT_MS;
     return told && (limit < 0 || type->told_limit < limit) ? type->told_limit : limit;
@@ -346,7 +347,7 @@ static void hook_path(const struct talk *talk, char path[128], const char *id) {
     else snprintf(path, 128, "/webhooks%s%s", *id ? "/" : "", id);
 }
 
-/* The id of the one that has our address; "" where there is none. False: it can't be told. */
+/* Finds the id of the webhook with our address; "": there is none. False: it can't be told. */
 static bool find_hook(struct talk *talk, char id[48], struct platform_answer *answer) {
     struct heroku_reply reply;
     char path[128];
@@ -366,7 +367,7 @@ static bool find_hook(struct talk *talk, char id[48], struct platform_answer *an
     return answer->result == PLATFORM_OK;
 }
 
-/* Asks for the webhook, or sets the one that is there to our secret. */
+/* Creates the webhook, or gives the existing one our secret. */
 static void ask_for_hook(struct talk *talk) {
     struct heroku_known *known = &talk->known;
     int64_t now_ms = ds_clock_monotonic_ms();
@@ -453,7 +454,7 @@ static struct platform_answer heroku_read(const struct platform_app *app, const 
     return answer;
 }
 
-/* What an order's answer tells. */
+/* Records what the answer to an order says. */
 static void note_order(struct talk *talk, const char *process, int dynos,
                        const struct platform_answer *answer) {
     struct heroku_known *known = &talk->known;
@@ -467,11 +468,11 @@ static void note_order(struct talk *talk, const char *process, int dynos,
         type->told_limit = answer->limit;
         type->told_limit_ms = now_ms;
     } else {
-        known->formation_ms = -1; /* it may have been done all the same */
+        known->formation_ms = -1; /* the order may have been carried out all the same */
     }
 }
 
-/* A process type as it may stand in a path, as Heroku names them. */
+/* Whether the process type may stand in a path: Heroku allows no other names. */
 static bool is_type(const char *process) {
     size_t length = strlen(process);
     return length > 0 && length < HEROKU_TYPE_SIZE &&
@@ -479,7 +480,7 @@ static bool is_type(const char *process) {
                length;
 }
 
-/* Whether the answer to an order tells the number that was ordered. */
+/* Checks that the answer to an order names the number that was ordered. */
 static struct platform_answer confirm(const json_t *formation, const char *process, int dynos) {
     const json_t *quantity = json_object_get(formation, "quantity");
     if (!json_is_integer(quantity))
@@ -492,7 +493,7 @@ static struct platform_answer confirm(const json_t *formation, const char *proce
                             dynos, process, (int)json_integer_value(quantity));
 }
 
-/* The same of several at once. */
+/* The same for several orders at once. */
 static struct platform_answer confirm_one_of(const json_t *formations, const char *process,
                                              int dynos) {
     size_t i;
@@ -526,7 +527,7 @@ static struct platform_answer heroku_set(const struct platform_app *app, const c
                                          int dynos, const char *reason) {
     struct talk talk;
     char error[160];
-    (void)reason; /* Heroku has no place for it */
+    (void)reason; /* Heroku has no field for it */
     if (!talk_begin(&talk, app, error, sizeof error))
         return platform_trouble(PLATFORM_REFUSED, "%s", error);
     struct platform_answer answer = set_one(&talk, process, dynos);
@@ -534,8 +535,8 @@ static struct platform_answer heroku_set(const struct platform_app *app, const c
     return answer;
 }
 
-/* All or none of them: where Heroku refuses the whole, each is tried alone, so that one that can't
- * be does not keep the others. */
+/* Sends all orders or none. If Heroku refuses them as a whole, each is sent alone, so that an
+ * impossible one does not hold up the others. */
 static void heroku_set_many(const struct platform_app *app, struct platform_change *changes,
                             int count) {
     struct talk talk;
@@ -585,7 +586,7 @@ static struct platform_answer heroku_renew_if_due(const struct platform_app *app
     struct platform_answer answer = platform_ok();
     bool asks = *talk.credential.refresh || !*talk.credential.token;
     if (soon && !alive && asks && talk.known.refused.result == PLATFORM_REFUSED) {
-        answer = talk.known.refused; /* it was told a moment ago */
+        answer = talk.known.refused; /* it was reported a moment ago */
     } else if (asks && !(soon && alive)) {
         answer = heroku_renew(app, now_s, talk.known.renew, secret);
         bool tried = *secret || answer.result != PLATFORM_OK || talk.known.renew;
@@ -597,7 +598,7 @@ static struct platform_answer heroku_renew_if_due(const struct platform_app *app
     return answer;
 }
 
-/* Removes the webhook: Heroku would go on sending. */
+/* Removes the webhook: otherwise Heroku goes on sending. */
 static void heroku_forget(const struct platform_app *app) {
     struct talk talk;
     char error[160], id[48], path[128];

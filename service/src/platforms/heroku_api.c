@@ -21,7 +21,7 @@ bool heroku_is_name(const char *text) {
 
 /* ---- What a refusal means ------------------------------------------------------------------- */
 
-/* Heroku's own words, printable and short, or nothing. */
+/* Heroku's own message, printable and short, or "". */
 static void own_words(char words[SHOWN + 4], const json_t *json) {
     const char *message = json_string_value(json_object_get(json, "message"));
     size_t length = 0;
@@ -38,7 +38,7 @@ static bool is_id(const json_t *json, const char *id) {
     return given && strcmp(given, id) == 0;
 }
 
-/* A formation that a release, its preboot or another change holds: it is let go by itself. */
+/* Whether a release, its preboot or another change holds the formation: that ends by itself. */
 static bool speaks_of_a_lock(const char *words) {
     static const char *const signs[] = {"preboot", "release phase", "release is",
                                         "locked",  "in progress",   "under way"};
@@ -188,7 +188,7 @@ void heroku_api(const struct heroku_call *call, struct heroku_reply *reply) {
 
 /* ---- Credentials ---------------------------------------------------------------------------- */
 
-/* What may stand in a header: no blanks, no line ends. */
+/* Characters that a header may hold: no blanks, no line ends. */
 static bool is_token(const char *text, size_t length) {
     if (length < 8 || length >= sizeof((struct heroku_credential *)0)->token) return false;
     for (size_t i = 0; i < length; i++)
@@ -258,8 +258,8 @@ static void put_field(struct text *form, const char *name, const char *value) {
     }
 }
 
-/* The new credential of a token endpoint's answer; NULL where it is none. What it does not say
- * stays as before. */
+/* The new credential in a token endpoint's answer; NULL: it is malformed. Fields that are missing
+ * keep their values. */
 static char *credential_of(const json_t *json, const struct heroku_credential *before,
                            int64_t now_s) {
     const char *token = json_string_value(json_object_get(json, "access_token"));
@@ -353,7 +353,7 @@ struct platform_answer heroku_renew(const struct platform_app *app, int64_t now_
         answer = platform_trouble(PLATFORM_REFUSED, "the access to Heroku is over, and there is "
                                                     "nothing to renew it with");
     sodium_memzero(&credential, sizeof credential);
-    /* Renewed ahead of time: one that still lives is used until it can be. */
+    /* Tokens are renewed early: if that fails, the old one serves as long as it is valid. */
     if (answer.result != PLATFORM_OK && alive) {
         log_line(LOG_WARN, "heroku", "%s: %s", app->app, answer.trouble);
         return platform_ok();

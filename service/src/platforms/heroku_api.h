@@ -23,7 +23,7 @@ struct heroku_call {
 struct heroku_reply {
     struct platform_answer answer; /* OK: a status of 2xx */
     int status;                    /* of HTTP; 0: no answer */
-    int remaining;                 /* tokens of the rate limit that are left; -1: not said */
+    int remaining;                 /* tokens of the rate limit that are left; -1: unknown */
     json_t *json;                  /* of a 2xx; NULL: none */
 };
 
@@ -45,8 +45,8 @@ bool heroku_read_credential(struct heroku_credential *credential, const char *se
 /* {"code": "..."}, as a credential; the caller wipes and frees it. NULL without memory. */
 char *heroku_code_credential(const char *code);
 
-/* As the platform's: exchanges a code, renews a token of which less than ten minutes are left, or
- * (`now`) at once. */
+/* Like the platform's function: exchanges a code, or renews a token that is valid for less than ten
+ * minutes, or (`now`) at once. */
 struct platform_answer heroku_renew(const struct platform_app *app, int64_t now_s, bool now,
                                     char **secret);
 

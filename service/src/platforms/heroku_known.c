@@ -12,13 +12,13 @@ enum { TOKENS_MOST = 4500, TOKENS_A_MINUTE = 75, ACCOUNTS = 64, PRICES = 64 };
 
 static const int64_t MOST_PAUSE_MS = 50 * 1000;
 static const int64_t PRICES_MS = 24 * 3600 * 1000LL;
-/* A reading costs one or two requests. */
+/* A reading takes one or two requests. */
 static const int64_t MS_AN_APP = 60 * 1000 * 3 / TOKENS_A_MINUTE;
 
 struct account {
     unsigned char hash[16];
     double remaining;
-    int64_t at_ms; /* when that was so; 0: the place is free */
+    int64_t at_ms; /* when that was known; 0: the slot is free */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -53,7 +53,7 @@ static struct heroku_known *find(int64_t app) {
     return NULL;
 }
 
-/* NULL without memory: then nothing is remembered, and each reading asks. */
+/* NULL without memory: then nothing is remembered, and each reading asks Heroku. */
 static struct heroku_known *add(int64_t app) {
     if (app_count == app_room) {
         int room = app_room ? app_room * 2 : 16;
@@ -116,7 +116,7 @@ bool known_trusted(const struct heroku_known *known, int64_t now_ms) {
 
 /* ---- Accounts ------------------------------------------------------------------------------- */
 
-/* The account's, or the place of the one that was not used for longest. */
+/* The account's slot, or else the slot that was not used for the longest time. */
 static struct account *account_of(const unsigned char hash[16], int64_t now_ms) {
     struct account *oldest = &accounts[0];
     for (int i = 0; i < ACCOUNTS; i++) {
@@ -178,7 +178,8 @@ bool known_tell_formation(int64_t app, const char *type, const char *size, int q
         struct heroku_type *one = known_type(known, type);
         known->proof_ms = 0;
         bool same = one && one->quantity == quantity && strcmp(one->size, size) == 0;
-        /* What differs is read: deliveries may overtake one another. */
+        /* If the webhook differs from what is known, both are read again: deliveries may arrive out
+         * of order. */
         if (!same) known->formation_ms = known->dynos_ms = -1;
     }
     pthread_mutex_unlock(&lock);

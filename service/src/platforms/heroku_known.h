@@ -42,39 +42,39 @@ struct heroku_known {
     int64_t refused_until_ms;
     enum heroku_hook hook;
     int64_t hook_next_ms; /* when to ask for it again */
-    int64_t heard_ms;     /* when it was last heard; -1: never, or it is not trusted */
-    int64_t proof_ms;     /* until when an order of ours must be told; 0: none waits */
+    int64_t heard_ms;     /* when it last reported anything; -1: never, or it is not trusted */
+    int64_t proof_ms;     /* until when it must report an order of ours; 0: none */
     int64_t renewed_ms;   /* when renewing was last tried; -1: never */
     bool renew;           /* the token was refused: renew it at once */
-    unsigned told;        /* counts what was told */
+    unsigned told;        /* counts the webhook's reports */
 };
 
-/* A copy of what is known of an app with this credential; nothing yet where it is new, or where the
- * app's name or the credential is another one. */
+/* Copies what is known of an app with this credential; empty if the app is new, or its name or
+ * credential changed. */
 void known_take(struct heroku_known *known, int64_t app, const char *name, const char *credential);
-/* Puts it back. What was told since it was taken is kept as that. */
+/* Puts the copy back. What a webhook reported since it was taken is kept. */
 void known_put(const struct heroku_known *known);
 /* NULL where there is none of that name. */
 struct heroku_type *known_type(struct heroku_known *known, const char *name);
 
-/* Whether the webhook tells of all changes. */
+/* Whether the webhook can be trusted to report all changes. */
 bool known_trusted(const struct heroku_known *known, int64_t now_ms);
 
-/* A reply's tokens that are left, for the account. */
+/* Records how many requests of the rate limit the account has left. */
 void known_spent(const unsigned char account[16], int remaining, int64_t now_ms);
 /* How long readings of one app should be apart, by what is left and how many apps share it; -1:
  * none may be made now. */
 int64_t known_pause_ms(const unsigned char account[16], int64_t now_ms);
 
-/* What a webhook told of an app; false where nothing is known of the app. */
+/* Takes in a webhook's report about an app; false: nothing is known of the app. */
 bool known_tell_formation(int64_t app, const char *type, const char *size, int quantity);
 bool known_tell_dynos(int64_t app);
 bool known_tell_release(int64_t app);
 
-/* Prices by size, of one read for all apps. */
+/* Sets the prices by size, from one answer that is valid for all apps. */
 void known_set_prices(const json_t *sizes, int64_t now_ms);
 bool known_prices_old(int64_t now_ms);
-double known_price(const char *size); /* a month; -1: not told */
+double known_price(const char *size); /* per month; -1: unknown */
 
 /* Forgets all; for tests. */
 void known_clear(void);

@@ -61,10 +61,10 @@ struct cluster {
     char server[512], name_space[256], what[320];
     const char *plural; /* "deployments" */
     const char *object;
-    char *token, *authority; /* of files; NULL: of the settings */
+    char *token, *authority; /* read from files; NULL: from the settings */
 };
 
-/* A small file of the service account, without blanks at its end; NULL: it can't be read. */
+/* Reads a small file of the service account, without blanks at its end; NULL: it can't be read. */
 static char *read_account(const char *name) {
     char path[512];
     const char *folder = getenv("DYNOSCALED_KUBERNETES_ACCOUNT");
@@ -145,7 +145,7 @@ static void put_url(char url[REST_URL], const struct cluster *cluster, const cha
 /* ---- Reading ----------------------------------------------------------------------------------
  */
 
-/* Pods of an earlier template, or revision, still run. */
+/* Whether pods of an earlier template or revision still run. */
 static bool is_rolling(const json_t *status, int replicas) {
     const char *current = json_string_value(json_object_get(status, "currentRevision"));
     const char *update = json_string_value(json_object_get(status, "updateRevision"));
@@ -154,7 +154,7 @@ static bool is_rolling(const json_t *status, int replicas) {
     return replicas > (updated > 0 ? updated : 0);
 }
 
-/* What Kubernetes leaves out of a status is 0. */
+/* Kubernetes leaves out fields of a status that are 0. */
 static int or_zero(const json_t *json) { return json ? rest_count(json) : 0; }
 
 static struct platform_answer kubernetes_read(const struct platform_app *app, const char *process,
@@ -209,8 +209,8 @@ static struct platform_answer patch(struct rest_call *call, const char *version,
     return got.answer;
 }
 
-/* One reading of the scale and one patch. *before: the number that was read at the first time.
- * *again: nothing but the version was another one. */
+/* Reads the scale once and patches it once. *before: the number at the first reading. *again: only
+ * the version had changed. */
 static struct platform_answer try_once(struct rest_call *call, int dynos, int *before,
                                        bool *again) {
     struct rest_answer got;
@@ -221,7 +221,7 @@ static struct platform_answer try_once(struct rest_call *call, int dynos, int *b
     if (answer.result == PLATFORM_OK) {
         const json_t *metadata = json_object_get(got.json, "metadata");
         const char *version = json_string_value(json_object_get(metadata, "resourceVersion"));
-        /* Of a scale too, what is 0 may be left out. */
+        /* In a scale, too, a 0 may be left out. */
         int now = or_zero(json_object_get(json_object_get(got.json, "spec"), "replicas"));
         if (!version || now < 0) answer = rest_not_understood(call);
         else if (*before >= 0 && now != *before && now != dynos)

@@ -14,8 +14,9 @@
 
 enum {
     LONGEST_ADDRESS = 254,
-    WORD_BYTES = 42, /* of UTF-8 in an encoded word of at most 75 characters (RFC 2047) */
-    LINE_BYTES = 57, /* of a body in a line of base64 */
+    WORD_BYTES =
+        42, /* UTF-8 bytes in an encoded word, which has at most 75 characters (RFC 2047) */
+    LINE_BYTES = 57, /* bytes of a body in a line of base64 */
 };
 
 /* ---- What is let in -------------------------------------------------------------------------- */
@@ -51,7 +52,7 @@ static void put_base64(struct text *text, const char *bytes, size_t length) {
     text_put(text, encoded);
 }
 
-/* Encoded words of whole characters, folded. */
+/* Writes encoded words of whole characters, folded. */
 static void put_subject(struct text *text, const char *subject) {
     size_t left = strlen(subject);
     text_put(text, "Subject:");
@@ -82,7 +83,7 @@ static void put_date(struct text *text, int64_t now_s) {
 }
 
 static void put_body(struct text *text, const char *body) {
-    struct text lines = TEXT_EMPTY; /* ended by CRLF, as text in a mail is */
+    struct text lines = TEXT_EMPTY; /* lines end with CRLF in a mail */
     for (const char *c = body; *c; c++) {
         if (*c == '\n') text_char(&lines, '\r');
         text_char(&lines, *c);
@@ -134,7 +135,7 @@ static void set_options(CURL *easy, const struct mail_server *server, const stru
                      server->password || client_insists_on_tls() ? (long)CURLUSESSL_ALL
                                                                  : (long)CURLUSESSL_TRY);
     if (!server->password && !client_insists_on_tls() && strncmp(server->url, "smtp:", 5) == 0) {
-        /* As mail servers do among themselves: TLS by whatever certificate is better than none. */
+        /* Like mail servers among each other: TLS with any certificate is better than none. */
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
     }

@@ -1,6 +1,6 @@
 /*
- * Sends one e-mail by the operator's SMTP server. Blocks; any thread. Here since libcurl, which
- * platforms/ alone knows, speaks SMTP too.
+ * Sends one e-mail by the operator's SMTP server. Blocks; any thread. It is in platforms/ because
+ * libcurl, which only this room uses, also speaks SMTP.
  */
 #ifndef MAIL_H
 #define MAIL_H
@@ -16,16 +16,17 @@ struct mail_server {
 };
 
 struct mail {
-    const char *to;      /* one address, as mail_check_address lets it pass */
+    const char *to;      /* one address that mail_check_address accepted */
     const char *subject; /* UTF-8 without control characters */
     const char *body;    /* UTF-8, lines ended by \n */
-    const char *id;      /* the left part of its Message-ID: the same mail has the same */
-    int64_t now_s;       /* its Date */
+    const char *id; /* the left part of its Message-ID: repeated tries of a mail have the same */
+    int64_t now_s;  /* its Date */
     int64_t deadline_ms; /* from now */
 };
 
-/* False with a sentence. A password is sent by TLS alone, from the start (smtps) or by STARTTLS.
- * Without one STARTTLS is used where the server has it, whatever its certificate. */
+/* False with a sentence. A password is only sent over TLS: from the start (smtps) or after
+ * STARTTLS. Without a password, STARTTLS is used if the server offers it, whatever its
+ * certificate. */
 bool mail_send(const struct mail_server *server, const struct mail *mail, char *error, size_t size);
 
 /* "name@host": of printable ASCII without blanks, brackets, quotes and commas, at most 254 bytes.

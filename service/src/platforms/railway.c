@@ -59,7 +59,7 @@ static void explain(const struct rest_call *call, struct rest_answer *got) {
                                        call->what, words);
 }
 
-/* One operation on the service of a process; the answer is released by rest_free. */
+/* Sends one operation about a process's service; rest_free releases the answer. */
 static void ask(const struct platform_app *app, const char *process, const char *query, int dynos,
                 struct rest_answer *got) {
     const char *service = rest_process(app, process, NULL);
@@ -99,7 +99,7 @@ static struct platform_answer railway_read(const struct platform_app *app, const
         const json_t *instance =
             json_object_get(json_object_get(got.json, "data"), "serviceInstance");
         const json_t *replicas = json_object_get(instance, "numReplicas");
-        /* Nothing was ever set: Railway runs one. */
+        /* The number was never set: then Railway runs one. */
         formation->ordered = instance && json_is_null(replicas) ? 1 : rest_count(replicas);
         if (formation->ordered < 0)
             answer = platform_trouble(PLATFORM_FAILED,

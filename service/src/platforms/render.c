@@ -51,7 +51,7 @@ static struct platform_answer begin(struct rest_call *call, struct place *place,
     return platform_ok();
 }
 
-/* *autoscaled: Render scales it by itself. */
+/* *autoscaled: Render scales the service itself. */
 static struct platform_answer read_service(struct rest_call *call, int *ordered, bool *autoscaled) {
     struct rest_answer got;
     call->method = "GET";

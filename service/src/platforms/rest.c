@@ -17,7 +17,8 @@ struct rest_call rest_begin(const struct platform_app *app, const char *name) {
         .app = app, .name = name, .end_ms = ds_clock_monotonic_ms() + app->deadline_ms};
 }
 
-/* {"message": "..."}, {"error": "..."}, {"error": {"message": "..."}}, {"errors": [{...}]}. */
+/* Finds the message in {"message": "..."}, {"error": "..."}, {"error": {"message": "..."}} or
+ * {"errors": [{...}]}. */
 static const char *message_of(const json_t *json) {
     static const char *const names[] = {"message", "Message", "error", "errors"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -78,7 +79,7 @@ static struct platform_answer meaning(const struct rest_call *call, int status, 
                             status, colon, words);
 }
 
-/* The headers of a call; `bearer` must outlive them. */
+/* Lists the headers of a call; `bearer` must outlive the list. */
 static void list_headers(const struct rest_call *call, const char *bearer, const char *media_type,
                          const char *headers[8]) {
     int count = 0;
@@ -144,7 +145,7 @@ bool rest_is_name(const char *text) {
                length;
 }
 
-/* A name, or two with a slash between them: "statefulset/queue". */
+/* One name, or two with a slash between them: "statefulset/queue". */
 static bool is_name_of_process(const char *text) {
     char kind[LONGEST_NAME + 1];
     const char *slash = text ? strchr(text, '/') : NULL;

@@ -45,25 +45,26 @@ void rest_free(struct rest_answer *answer);
 /* Whether each setting is a text of a name in `known` (ended by NULL) or `processes`, and those are
  * names, and `api`, `auth` or `server` is a URL. False with a sentence that names the field. */
 bool rest_check(const json_t *settings, const char *const *known, char *error, size_t size);
-/* Whether a secret is printable and without blanks; `what` it is stands in the sentence. */
+/* Whether a secret is printable and has no blanks; `what` is its name in the sentence. */
 bool rest_check_secret(const char *secret, const char *what, char *error, size_t size);
 /* Letters, digits and -._, at most 253 of them: what needs no escape in a path. */
 bool rest_is_name(const char *text);
 
-/* What was set, or `otherwise`. */
+/* The setting, or `otherwise`. */
 const char *rest_setting(const struct platform_app *app, const char *name, const char *otherwise);
-/* What the platform calls the process, or `otherwise`; NULL where that is no name. */
+/* The platform's name for the process, or `otherwise`; NULL: that is not a valid name. */
 const char *rest_process(const struct platform_app *app, const char *process,
                          const char *otherwise);
-/* What is wrong where rest_process gives NULL. */
+/* The error for when rest_process returns NULL. */
 struct platform_answer rest_no_process(const struct platform_app *app, const char *process,
                                        const char *wanted);
 
-/* A number of dynos; -1: it is none. */
+/* A number of dynos; -1: it is not one. */
 int rest_count(const json_t *json);
-/* An answer that lacks what it should say. */
+/* The error for an answer that lacks what it should contain. */
 struct platform_answer rest_not_understood(const struct rest_call *call);
-/* An order was answered well: whether the answer tells the number that was ordered; -1: none. */
+/* After a successful order: checks that the answer names the number that was ordered; -1: it names
+ * none. */
 struct platform_answer rest_confirm(const struct rest_call *call, int told, int dynos);
 
 #endif

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The ends that we read, the program itself, and the deadline. */
+/* What is watched: both pipes, the program itself, and the deadline. */
 enum { OUTPUT, ERRORS, PROGRAM, DEADLINE, WATCHED };
 
 struct run {
@@ -23,7 +23,7 @@ struct run {
     int output[2], errors[2];
     pid_t pid;
     struct run_result *result;
-    char line[RUN_LINE]; /* of standard error, as far as it is known */
+    char line[RUN_LINE]; /* the last line of standard error so far */
     size_t line_length;
 };
 
@@ -38,7 +38,7 @@ static bool impossible(struct run *run, const char *what, int error) {
     return false;
 }
 
-/* A timer of the kernel: the deadline holds whatever our own clock says. */
+/* A kernel timer: the deadline holds whatever our own clock says. */
 static int deadline(int64_t ms) {
     int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
     if (ms < 1) ms = 1;
@@ -105,7 +105,7 @@ static bool start(struct run *run, char *const arguments[], char *const environm
     return false;
 }
 
-/* Keeps the last line that is not blank; of a long one its beginning. */
+/* Keeps the last line that is not blank; of a long line, its beginning. */
 static void take_errors(struct run *run, const char *bytes, size_t length) {
     for (size_t i = 0; i < length; i++) {
         if (bytes[i] == '\n') {
@@ -119,7 +119,7 @@ static void take_errors(struct run *run, const char *bytes, size_t length) {
     }
 }
 
-/* False once it printed too much. */
+/* False: it has printed too much. */
 static bool take_output(struct run *run, const char *bytes, size_t length) {
     struct run_result *result = run->result;
     if (length > sizeof result->output - result->length) return false;
@@ -128,7 +128,7 @@ static bool take_output(struct run *run, const char *bytes, size_t length) {
     return true;
 }
 
-/* Reads what there is at once; closes the end where there is no more to come. */
+/* Reads what is available; closes the pipe at its end. */
 static bool drain(struct run *run, int which) {
     char bytes[4096];
     int *end = which == OUTPUT ? &run->output[0] : &run->errors[0];
@@ -156,7 +156,7 @@ static bool ended(struct run *run) {
     return true;
 }
 
-/* Its whole session's group, so that what it started and waits for ends too. */
+/* Kills the program's whole session, so that what it started ends too. */
 static void kill_all(struct run *run, enum run_end end) {
     kill(-run->pid, SIGKILL);
     kill(run->pid, SIGKILL);
@@ -165,10 +165,10 @@ static void kill_all(struct run *run, enum run_end end) {
     run->result->end = end;
 }
 
-/* Until the program has ended. Its pipes may live on in what it left running, so that their end
- * is not waited for. */
+/* Waits until the program has ended, but not for the end of its pipes: programs that it left
+ * running may keep them open. */
 static void attend(struct run *run) {
-    /* Without a descriptor for the process (an old kernel) it is asked for 50 times a second. */
+    /* On an old kernel, without a descriptor for the process, polls 50 times a second. */
     int pause_ms = run->watched[PROGRAM].fd < 0 ? 20 : -1;
     for (;;) {
         if (poll(run->watched, WATCHED, pause_ms) < 0 && errno != EINTR)

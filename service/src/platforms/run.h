@@ -16,7 +16,7 @@ enum run_end {
     RUN_NOT_FOUND,  /* there is no such program, or it may not be run: reason */
     RUN_TIMED_OUT,  /* it, and all of its process group, was killed */
     RUN_TOO_LONG,   /* it printed more than RUN_OUTPUT bytes, and was killed */
-    RUN_IMPOSSIBLE, /* no process, descriptor or memory was to be had: reason */
+    RUN_IMPOSSIBLE, /* the system had no process, descriptor or memory left: reason */
 };
 
 struct run_result {

@@ -31,8 +31,8 @@
 
 enum { TOKEN = 400, HOUR_S = 3600, AHEAD_S = 600 };
 
-/* A token, or as renewed: {"token": "tk-...", "bearer": "...", "until": 1700000000}. Released by
- * the caller; NULL: it is none. */
+/* The API token, or as stored after a renewal: {"token": "tk-...", "bearer": "...", "until":
+ * 1700000000}. The caller releases it; NULL: it is malformed. */
 static json_t *read_secret(const char *secret) {
     json_t *json = secret && *secret == '{' ? json_read_string(secret, 0, NULL)
                    : secret                 ? json_pack("{s:s}", "token", secret)
@@ -97,7 +97,7 @@ static struct platform_answer scalingo_renew(const struct platform_app *app, int
         answer = platform_trouble(PLATFORM_REFUSED, "there is no API token of Scalingo: set one");
     else if (until_s - now_s < AHEAD_S || until_s - now_s > HOUR_S) {
         answer = exchange(app, token, now_s, secret);
-        /* Ahead of time: the one that lives serves until it can be renewed. */
+        /* Renewed early: if that fails, the old token serves until it ends. */
         if (answer.result == PLATFORM_FAILED && until_s > now_s) answer = platform_ok();
     }
     json_decref(json);
@@ -107,7 +107,7 @@ static struct platform_answer scalingo_renew(const struct platform_app *app, int
 /* ---- Containers -------------------------------------------------------------------------------
  */
 
-/* An operation that ends by itself holds the app. */
+/* Whether the error says that an operation holds the app, which ends by itself. */
 static bool speaks_of_a_lock(const char *words) {
     static const char *const signs[] = {"deploying", "deployment",  "restarting", "scaling",
                                         "operation", "in progress", "under way"};
@@ -116,7 +116,7 @@ static bool speaks_of_a_lock(const char *words) {
     return false;
 }
 
-/* One call on the app; `body` may be NULL. The answer is released by rest_free. */
+/* Makes one call about the app; `body` may be NULL. rest_free releases the answer. */
 static void ask(const struct platform_app *app, const char *process, const char *method,
                 const char *path, const char *body, struct rest_answer *got) {
     char url[REST_URL], what[320], region[400];
@@ -139,7 +139,7 @@ static void ask(const struct platform_app *app, const char *process, const char 
     json_decref(secret);
 }
 
-/* How many containers of a type an answer tells; -1: it does not. */
+/* How many containers of a type the answer names; -1: none. */
 static int amount_of(const json_t *json, const char *type) {
     int amount = -1;
     size_t i;

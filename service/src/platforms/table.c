@@ -1,4 +1,4 @@
-/* The platforms that there are, and what they share. */
+/* The table of platforms, and what they share. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

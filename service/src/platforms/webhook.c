@@ -71,7 +71,7 @@ static void call(const struct platform_app *app, const char *method, const char 
     client_call(&request, answer);
 }
 
-/* A 422 that names the limit. */
+/* Reads the limit from a 422. */
 static struct platform_answer limited(const struct client_answer *answer, const char *method) {
     json_t *object =
         json_read(answer->body.bytes, answer->body.length, JSON_REJECT_DUPLICATES, NULL);

@@ -4,12 +4,12 @@
 #include <string.h>
 
 enum {
-    LOADS = 96,   /* classes of load, 8 % wide */
-    SIZES = 12,   /* of the number of dynos */
-    CELLS = 256,  /* that have something */
-    LEAST = 10,   /* requests of a minute that is looked at */
-    SETTLED = 3,  /* minutes after a restart */
-    SMOOTHED = 2, /* minutes on either side */
+    LOADS = 96,   /* classes of load, each 8 % wide */
+    SIZES = 12,   /* classes of the number of dynos */
+    CELLS = 256,  /* most cells that can hold something */
+    LEAST = 10,   /* requests that a minute must have to be used */
+    SETTLED = 3,  /* minutes after a restart that are left out */
+    SMOOTHED = 2, /* minutes on either side that are averaged */
     COARSE = 20,
     FINE = 8,
     ROUNDS = 3,
@@ -18,12 +18,14 @@ static const double LOWEST_LOAD = .01, WIDTH = 1.08;
 static const double USUAL_CLUSTERING = 8, MOST_CLUSTERING = 15;
 static const double USUAL_SMOOTH = .8, SMOOTH_DOUBT = .6, SCALE_DOUBT = .1;
 static const double USUAL_SERVICE_S = .1, SERVICE_DOUBT = 1.5;
-static const double FULL = .98; /* of the slots: beyond there is no stationary state */
+static const double FULL =
+    .98; /* share of the slots: with more load there is no stationary state */
 static const int slots_tried[] = {1, 2, 3, 5, 8, 12, 20, 32};
 
-/* Minutes of about the same load and number of dynos. */
+/* Minutes of about the same load and number of dynos, added up. */
 struct cell {
-    double minutes, requests, load, dynos; /* load: of one dyno; both times the minutes */
+    double minutes, requests, load,
+        dynos; /* load: of one dyno; load and dynos are weighted by the minutes */
     double above[HISTORY_MARKS];
 };
 
@@ -54,7 +56,7 @@ double capacity_service(const struct capacity *capacity, const struct history *h
     return busy > 0 ? busy : capacity->service_s;
 }
 
-/* Whether the minute shows a stationary state: the same dynos as before, and no backlog. */
+/* Whether the minute shows a stationary state: dynos as before, and no backlog. */
 static bool is_steady(const struct history *history, int minute) {
     const struct history_minute *now = &history->minutes[minute];
     if (minute < 1 || !now->known || now->requests < LEAST || now->up < .5) return false;
@@ -118,7 +120,9 @@ static void gather(struct fit *fit, const struct history *history) {
 struct tried {
     int slots;
     bool shared;
-    double scale; /* load times that is the number of slots taken: of seconds, or of busy seconds */
+    /* The load times this is the number of busy slots: the load is in requests or in busy seconds.
+     */
+    double scale;
     double smooth, likelihood;
 };
 
@@ -136,8 +140,8 @@ static double log_share(double count, double share) {
     return count > 0 ? count * log(share > 1e-12 ? share : 1e-12) : 0;
 }
 
-/* Of a cell, as counts between the marks; what is quicker than the first mark is one class, since
- * small queue times are mostly the router's. */
+/* The likelihood of a cell's counts between the marks. Everything quicker than the first mark is
+ * one class, since small queue times mostly come from the router. */
 static double cell_likelihood(const struct tried *tried, const struct cell *cell,
                               double service_s) {
     struct queue_wait wait = wait_of(tried, service_s, cell->load, cell->dynos);
@@ -170,7 +174,8 @@ static void judge(const struct fit *fit, struct tried *tried, double mean_busy) 
 /* ---- The search ----------------------------------------------------------------------------- */
 
 struct square_searched {
-    double scale, scale_width, smooth, smooth_width; /* logarithms: the middle, and half the side */
+    double scale, scale_width, smooth,
+        smooth_width; /* in logarithms: the middle of the search's range, and half its width */
 };
 
 static void search_square(const struct fit *fit, const struct square_searched *in, int steps,
@@ -187,7 +192,7 @@ static void search_square(const struct fit *fit, const struct square_searched *i
 }
 
 static void search(const struct fit *fit, double mean_busy, struct tried *best) {
-    /* The heaviest load took between 5 and 120 % of the slots; with busy time it is known. */
+    /* The heaviest load took 5 to 120 % of the slots; if busy time is known, so is that share. */
     double low = log(.05 * best->slots / fit->heaviest);
     double high = log(1.2 * best->slots / fit->heaviest);
     struct square_searched in = {(low + high) / 2, (high - low) / 2, log(.55), log(4)};
@@ -241,7 +246,7 @@ static double clustering_of(const struct fit *fit, const struct capacity *capaci
         sum += square(now->above[HISTORY_SLOW] - expected) / expected;
         minutes++;
     }
-    double usual = 20; /* as if so many minutes had been as usual */
+    double usual = 20; /* weight of the usual value, in minutes */
     double mean = (sum + usual * USUAL_CLUSTERING) / (minutes + usual);
     return mean < 1 ? 1 : mean > MOST_CLUSTERING ? MOST_CLUSTERING : mean;
 }

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdbool.h>
 
-enum { MANY = 40 }; /* beyond, a normal distribution is as good */
+enum { MANY = 40 }; /* for larger means, a normal distribution is accurate enough */
 
 double chance_uniform(int64_t moment_s, uint64_t which) {
     uint64_t x = (uint64_t)moment_s * 0x9E3779B97F4A7C15u + which * 0xD1B54A32D192ED03u;
@@ -42,7 +42,7 @@ double chance_binomial(double count, double share, int64_t moment_s, uint64_t wh
         return rounded(count * share +
                            sqrt(count * share * (1 - share)) * chance_normal(moment_s, which),
                        count);
-    /* The distribution itself, from its first term on. */
+    /* Adds up the distribution itself, from its first term on. */
     bool mirrored = share > .5;
     double p = mirrored ? 1 - share : share, n = floor(count + .5);
     double u = chance_uniform(moment_s, which), term = pow(1 - p, n), sum = term, k = 0;

@@ -35,8 +35,8 @@ static double within(double x, double low, double high) {
     return x < low ? low : x > high ? high : x;
 }
 
-/* Dynos that a rule adds beyond its minimum are about in proportion to what one is thought to take;
- * they stay within its range. */
+/* The dynos that a rule adds beyond its minimum are roughly proportional to the load that a dyno is
+ * estimated to take, and stay within the rule's range. */
 static struct estimate hours_of(const struct trial *trial) {
     double hours = 0, least = trial->least_s / HOUR_S, most = trial->most_s / HOUR_S;
     for (int i = 0; i < trial->history->count; i++)
@@ -63,11 +63,11 @@ static struct estimate slow_of(const struct trial *trial, const struct check *ch
     double low = surely * (times < 1 ? times : 1), high = maybe * (times > 1 ? times : 1);
     low -= 2 * sqrt(low);
     high += 2 * sqrt(high + 1);
-    low *= 1 - (trial->tick_s - 10) / 120.; /* later decisions are slower ones */
+    low *= 1 - (trial->tick_s - 10) / 120.; /* with slower ticks, decisions may also come later */
     return (struct estimate){slow, floor(low < 0 ? 0 : low < slow ? low : slow), ceil(high)};
 }
 
-/* As far off as the minutes in which they began. */
+/* As uncertain as the minutes in which those jobs began. */
 static struct estimate late_of(const struct trial *trial, const struct estimate *minutes) {
     double late = floor(trial->late + .5), by_chance = 2 * sqrt(late);
     double low = minutes->value > 0 ? late * minutes->low / minutes->value : 0;
@@ -80,7 +80,7 @@ void estimate_totals(const struct trial *trial, const struct check *check, struc
     double scalings = trial->scalings, off = .15 * scalings + 2 * sqrt(scalings);
     totals->dyno_hours = hours_of(trial);
     totals->slow_minutes = slow_of(trial, check);
-    /* Some more than is found: what happens within a minute causes some. */
+    /* The true number may be somewhat higher: changes within a minute cause some. */
     totals->scalings = (struct estimate){scalings, floor(off < scalings ? scalings - off : 0),
                                          ceil(1.15 * scalings + off)};
     totals->late_jobs = late_of(trial, &totals->slow_minutes);

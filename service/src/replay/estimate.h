@@ -1,6 +1,5 @@
 /*
- * What a trial comes to, each number with how far off it may be, and what to tell people about
- * that. Pure.
+ * The result of a trial: each number with its uncertainty, and sentences for people. Pure.
  */
 #ifndef ESTIMATE_H
 #define ESTIMATE_H
@@ -12,7 +11,7 @@ struct estimate {
     double value, low, high;
 };
 
-/* What really was, of the minutes of which there are reports; -1: not known. */
+/* What really happened, in the minutes with reports; -1: unknown. */
 struct actual {
     double dyno_hours, slow_minutes, scalings;
     double late; /* jobs that began late */
@@ -20,7 +19,7 @@ struct actual {
 };
 void estimate_actual(const struct history *history, struct actual *actual);
 
-/* How well the model does where the truth is known: run with the dynos that really ran. */
+/* How well the model does where the truth is known: it is run with the dynos that really ran. */
 struct check {
     bool done;          /* false: it is not known how many ran */
     double found, were; /* slow minutes */
@@ -35,20 +34,20 @@ void estimate_totals(const struct trial *trial, const struct check *check, struc
 enum sureness { SURENESS_NONE, SURENESS_POOR, SURENESS_FAIR, SURENESS_GOOD };
 extern const char *const sureness_names[];
 
-/* All that there is to say. */
+/* Everything that goes into the result. */
 struct estimated {
     const struct history *history;
     const struct capacity *capacity;
     struct check check;
     struct actual actual;
-    bool other_queues;                       /* the proposed ones count others */
+    bool other_queues;                       /* the proposed rules look at other queues */
     bool same_rules;                         /* the proposed ones are those in force */
-    bool were_in_force;                      /* those in force were so all the time */
+    bool were_in_force;                      /* those in force did not change in that time */
     const struct trial *in_force, *proposed; /* in_force: NULL: there are none */
     struct totals in_force_totals, proposed_totals;
 };
 enum sureness estimate_sureness(const struct estimated *all);
-/* Sentences, each given to `put`. */
+/* Writes the sentences, one per call of `put`. */
 void estimate_sentences(const struct estimated *all, void (*put)(void *context, const char *text),
                         void *context);
 void estimate_verdict(const struct estimated *all, struct text *text);

@@ -28,7 +28,8 @@ static void join(struct fleet *fleet, int which) {
     remove_group(fleet, which + 1);
 }
 
-/* Neighbours that have become alike are one group; where there are too many, the two most alike. */
+/* Merges neighbouring groups that have become alike; if there are too many groups, the two most
+ * alike. */
 static void join_alike(struct fleet *fleet) {
     for (int i = 0; i + 1 < fleet->group_count;) {
         double one = fleet->groups[i].number, other = fleet->groups[i + 1].number;
@@ -79,7 +80,7 @@ static void begin_start(struct fleet *fleet, int dynos, double ready_s) {
     fleet->starts[fleet->start_count++].ready_s = ready_s;
 }
 
-/* The newest go first; what a dyno works on is ended by it. */
+/* Removes the newest dynos first; each ends what it is working on. */
 static void take_away(struct fleet *fleet, int dynos) {
     while (dynos > 0 && fleet->start_count > 0) {
         int *last = &fleet->starts[fleet->start_count - 1].dynos;
@@ -123,7 +124,7 @@ static const struct queue *queue_of(struct fleet *fleet, int slots) {
     return &fleet->queues[place].queue;
 }
 
-/* One queue of all dynos: the groups differ no more. */
+/* All dynos share one queue: the groups no longer differ. */
 static double run_shared(struct fleet *fleet, double seconds, double rate, double service_s,
                          struct waits *waits) {
     double number = 0, served;
@@ -139,7 +140,7 @@ static double run_shared(struct fleet *fleet, double seconds, double rate, doubl
     return served * seconds;
 }
 
-/* What comes while no dyno is up waits for the first one. */
+/* Requests that come while no dyno is up wait for the first one. */
 static void hold(struct fleet *fleet, double now_s, double requests, struct waits *waits) {
     double first_s = now_s + 60;
     for (int i = 0; i < fleet->start_count; i++)

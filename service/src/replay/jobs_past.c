@@ -3,19 +3,20 @@
 #include <math.h>
 
 enum { MINUTE_S = 60, LONGEST_S = 60, HEARD_S = 60, FEW_STARTS = 5, FEW_WORKED = 60 };
-static const double RARE = .3;    /* ends expected from tick to tick: so few are seen one by one */
-static const double SMOOTHED = 2; /* minutes on either side */
+static const double RARE =
+    .3; /* up to so few expected ends per tick, jobs are counted one by one */
+static const double SMOOTHED = 2; /* minutes on either side that are averaged */
 static const double USUAL_JOB_S = 10;
 static const double LEAST_DOUBT = .03, MOST_DOUBT = .3;
 
 /* ---- Ticks ---------------------------------------------------------------------------------- */
 
 struct reading {
-    double waiting, working, up, start; /* start: jobs/s that begin; -1: not known */
+    double waiting, working, up, start; /* start: jobs that begin per second; -1: unknown */
     bool queued;
 };
 
-/* Where no job waits, their number needs not to be reported. */
+/* Where no job waits, their number need not be reported. */
 static bool read_tick(const struct situation *now, struct reading *reading) {
     if (now->heard_age < 0 || now->heard_age > HEARD_S || now->value_ms < 0) return false;
     bool none = now->value_ms == 0 && now->oldest_ms <= 0;
@@ -84,8 +85,8 @@ void jobs_past_tick(struct jobs_past *past, const struct situation *now) {
 
 /* ---- A worker ------------------------------------------------------------------------------- */
 
-/* How long a job takes, by how fast jobs began while they waited, or by how much the number at work
- * changed while none did; a guess, where there was hardly a job. */
+/* How long a job takes: from how fast jobs began while some waited, or from how much the number at
+ * work changed while none did. With hardly any job, a guess. */
 static double job_of(const struct jobs_past *past) {
     if (past->starts >= FEW_STARTS) return past->slot_s / past->starts;
     if (past->worked < FEW_WORKED || past->ticks < 1) return USUAL_JOB_S;
@@ -118,8 +119,8 @@ static bool is_quiet(const struct jobs_seen *seen) {
     return seen->known_s > 0 && seen->queued_s <= 0;
 }
 
-/* Slots at work on average; where no job waits, over the minutes around too, since the number
- * varies by itself. */
+/* The average number of busy slots. If no job waits, over the neighbouring minutes too, since the
+ * number fluctuates. */
 static double working_of(const struct jobs_past *past, int minute) {
     double worked = 0, known = 0;
     bool quiet = is_quiet(&past->seen[minute]);
@@ -133,16 +134,16 @@ static double working_of(const struct jobs_past *past, int minute) {
 }
 
 struct flow {
-    double job_s, tick_s,
-        times; /* times: of jobs that are seen one by one, for those that are not */
+    double job_s, tick_s;
+    double times; /* jobs that came, per job that was seen to begin */
 };
 
 static bool is_rare(const struct flow *flow, double working) {
     return working * flow->tick_s / flow->job_s < RARE;
 }
 
-/* Of jobs that come seldom and take long each one is seen, but for those that come as another one
- * ends: together they are as much work as was done. */
+/* Rare, long jobs are seen one by one, except those that begin in the same moment in which another
+ * ends. Together they must add up to the work that was done. */
 static void count_unseen(const struct jobs_past *past, struct flow *flow) {
     double came = 0, seen = 0;
     for (int i = 0; i < past->history->count; i++) {
@@ -168,7 +169,7 @@ bool jobs_past_end(struct jobs_past *past, struct capacity *capacity) {
     struct flow flow = {.job_s = capacity->service_s, .tick_s = 10};
     if (past->ticks > 0) flow.tick_s = past->tick_sum / past->ticks;
     count_unseen(past, &flow);
-    double less = 0; /* what a minute had fewer than none, by chance, the next ones have */
+    double less = 0; /* less than none, by chance: subtracted from the next minutes */
     for (int i = 0; i < history->count; i++) {
         const struct jobs_seen *seen = &past->seen[i];
         struct history_minute *minute = &history->minutes[i];
@@ -178,7 +179,7 @@ bool jobs_past_end(struct jobs_past *past, struct capacity *capacity) {
         less = came < 0 ? -came : 0;
         minute->came = came < 0 ? 0 : came;
         minute->requests = minute->came > seen->longer ? minute->came - seen->longer : 0;
-        /* Where none began, one that waited counts. */
+        /* If no job began, a waiting one counts. */
         if (minute->requests < 1 && seen->late_s > 0) minute->requests = 1;
         minute->above[HISTORY_SLOW] = minute->requests * seen->late_s / seen->known_s;
         minute->busy_s = seen->worked_s;

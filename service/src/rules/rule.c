@@ -36,7 +36,7 @@ const struct rule_process *rule_process(const struct rule_set *set, const char *
 
 /* ---- Queues --------------------------------------------------------------------------------- */
 
-/* Goes back to the last * only: an earlier one need not take more than it did. */
+/* On a mismatch goes back only to the last *: an earlier one never needs to match more. */
 static bool matches(const char *pattern, const char *name, size_t length) {
     const char *star = NULL, *end = name + length, *again = name;
     while (name < end) {

@@ -39,7 +39,7 @@ struct rule_step {
     int wait_s;
 };
 
-/* What a decision obeys. All whole numbers. */
+/* What a decision follows. Only whole numbers. */
 struct rule {
     char name[RULE_NAME_SIZE];
     uint8_t days;               /* bit 0: Monday ... bit 6: Sunday; 0x7F: all */
@@ -59,7 +59,7 @@ struct rule {
     int drain_by_s;
 };
 
-/* A rule in which nothing was written: the default of every field. */
+/* A rule with the default of every field. */
 void rule_defaults(struct rule *rule);
 
 struct rule_process {
@@ -88,8 +88,8 @@ struct rule_set *rule_read(const char *text, size_t length, const char *zone, ch
 void rule_free(struct rule_set *set);
 
 struct text;
-/* The same as YAML as a person would write it, and as JSON; read again they give the same. Fields
- * that have their default are left out of YAML and present in JSON. */
+/* Writes rules as YAML, as a person would, and as JSON; both can be read back to the same rules.
+ * YAML leaves out fields with their default value; JSON has all. */
 void rule_write_yaml(struct text *text, const struct rule_set *set);
 void rule_write_json(struct text *text, const struct rule_set *set);
 void rule_write_json_one(struct text *text, const struct rule *rule); /* one rule, as in a set */
@@ -97,15 +97,13 @@ void rule_write_json_one(struct text *text, const struct rule *rule); /* one rul
 /* NULL where the set has no such process. */
 const struct rule_process *rule_process(const struct rule_set *set, const char *name);
 
-/* Each difference as a line of words: "web, rule office: maximum 10 → 12". `before` NULL: there
- * were none. Nothing where they are the same. */
+/* Writes each difference as a line: "web, rule office: maximum 10 → 12". `before` NULL: there were
+ * no rules. Nothing if they are the same. */
 void rule_difference(struct text *text, const struct rule_set *before,
                      const struct rule_set *after);
 
-/* Whether a queue's name ("sidekiq:mailers") is one that counts; * stands for any characters, and a
- * - before a name or pattern leaves out what it matches. A list that only leaves out counts all
- * others.
- */
+/* Whether a queue ("sidekiq:mailers") counts for the rule. In a name, * stands for any characters,
+ * and a leading - excludes what matches. A list with only exclusions counts all other queues. */
 bool rule_counts_queue(const struct rule *rule, const char *source, size_t length);
 
 #endif

@@ -1,4 +1,4 @@
-/* A tree of YAML or JSON → rules. The first mistake ends the reading with its sentence. */
+/* Turns a tree of YAML or JSON into rules. Stops at the first mistake, with a sentence about it. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ struct reader {
 
 /* ---- Sentences ------------------------------------------------------------------------------ */
 
-/* Always false: "processes.web.rules[0].up.step (line 7) ...". */
+/* Always false. Writes the error: "processes.web.rules[0].up.step (line 7) ...". */
 static bool refuse(struct reader *reader, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -43,7 +43,7 @@ static bool no_memory(struct reader *reader) {
     return false;
 }
 
-/* A part of a value that is safe to show; "a list" and "a map" are named. */
+/* The beginning of a value, safe to print; "a list" or "a map" for those. */
 static const char *shown(const struct tree_node *node, char text[SHOWN_SIZE]) {
     if (node->kind != TREE_TEXT) return node->kind == TREE_LIST ? "a list" : "a map";
     if (node->length == 0) return node->quoted ? "\"\"" : "empty";
@@ -58,13 +58,13 @@ static const char *shown(const struct tree_node *node, char text[SHOWN_SIZE]) {
     return text;
 }
 
-/* Always false: what it is, and what it must be. */
+/* Always false. Writes the error: what the value is, and what it must be. */
 static bool refuse_value(struct reader *reader, const struct tree_node *node, const char *must_be) {
     char text[SHOWN_SIZE];
     return refuse(reader, node->line, "is %s; it must be %s", shown(node, text), must_be);
 }
 
-/* Puts ".name" or "[i]" behind the path; returns what to give to leave. */
+/* Appends ".name" or "[i]" to the path; returns what `leave` needs. */
 static size_t enter(struct reader *reader, const char *name, int i) {
     size_t length = strlen(reader->path), room = PATH_SIZE - length;
     if (name) snprintf(reader->path + length, room, "%s%.100s", length ? "." : "", name);
@@ -83,7 +83,7 @@ static int smallest(int a, int b, int c) {
 
 /* How many letters must be added, removed or changed to make one word of the other. */
 static int distance(const char *one, const char *other) {
-    int row[32]; /* no word of ours has more letters */
+    int row[32]; /* none of the known words is longer */
     int width = (int)strlen(other);
     for (int j = 0; j <= width; j++) row[j] = j;
     for (int i = 0; i < 32 && one[i]; i++) {
@@ -98,7 +98,7 @@ static int distance(const char *one, const char *other) {
     return row[width];
 }
 
-/* The word nearest to what was written, if it is likely to be meant; else NULL. */
+/* The known word nearest to what was written, if it was probably meant; else NULL. */
 static const char *likely(const char *written, const char *const *words) {
     const char *best = NULL;
     int least = 3;
@@ -138,7 +138,7 @@ static bool is_word(const struct tree_node *node, const char *word) {
            memcmp(node->text, word, node->length) == 0;
 }
 
-/* Reads each member of a map by `read`; a key stands in it once. */
+/* Reads each member of a map with `read`. Refuses a key that comes twice. */
 static bool read_map(struct reader *reader, const struct tree_node *map, const char *const *words,
                      bool (*read)(struct reader *reader, void *context, const char *word,
                                   const struct tree_node *value),
@@ -165,7 +165,7 @@ static bool read_map(struct reader *reader, const struct tree_node *map, const c
 
 /* ---- Values --------------------------------------------------------------------------------- */
 
-/* Digits, a sign before them perhaps, as YAML 1.1, YAML 1.2 and JSON all read them. */
+/* Reads digits with an optional sign: what YAML 1.1, YAML 1.2 and JSON all read alike. */
 static bool is_whole(const struct tree_node *node, int64_t *number) {
     if (node->kind != TREE_TEXT || node->quoted || node->length > 12) return false;
     const char *digits = node->text + (*node->text == '-');
@@ -188,7 +188,7 @@ static bool read_number(struct reader *reader, struct rule *rule, const struct r
     return true;
 }
 
-/* Percent with at most one decimal: 5, 0.5, "5 %". */
+/* A percentage with at most one decimal: 5, 0.5, "5 %". */
 static bool read_share(struct reader *reader, struct rule *rule, const struct rule_field *field,
                        const struct tree_node *value) {
     const char *at = value->kind == TREE_TEXT ? value->text : "";
@@ -249,7 +249,7 @@ static bool read_name(struct reader *reader, struct rule *rule, const struct tre
     return true;
 }
 
-/* "mon", "Mon" or "Monday"; -1: none. */
+/* Reads "mon", "Mon" or "Monday"; -1: it is no day. */
 static int day_of(const struct tree_node *node) {
     static const char *const whole[] = {"monday", "tuesday",  "wednesday", "thursday",
                                         "friday", "saturday", "sunday"};
@@ -283,7 +283,7 @@ static bool read_days(struct reader *reader, struct rule *rule, const struct tre
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* "8:00" or "08:00" → 480; -1: no time of the day. */
+/* "8:00" or "08:00" → 480; -1: it is no time of day. */
 static int minute_of(const struct tree_node *node) {
     if (node->kind != TREE_TEXT || (node->length != 4 && node->length != 5)) return -1;
     const char *colon = node->text + node->length - 3;
@@ -355,7 +355,7 @@ static bool read_field(struct reader *reader, struct rule *rule, const struct ru
 
 /* ---- A rule --------------------------------------------------------------------------------- */
 
-/* The names that stand in a rule ("" for `group`: its fields and its groups) or in a group. */
+/* Collects the keys that a rule may have (`group` "": its fields and groups), or a group. */
 static void collect_words(const char *group, const char **words) {
     int count = 0;
     for (int i = 0; i < rule_field_count; i++) {
@@ -432,8 +432,8 @@ static bool check_names(struct reader *reader, const struct rule_process *proces
     return true;
 }
 
-/* For web the automatic method counts requests. Queues are read each few seconds, so that a goal
- * for jobs can't be as short as one for requests. */
+/* For web the automatic method works on requests. For jobs the goal can't be as short, because
+ * queues are only read every few seconds. */
 static bool check_method(struct reader *reader, const struct rule_process *process,
                          const struct rule *rule, int line) {
     bool web = strcmp(process->name, "web") == 0;
@@ -450,7 +450,7 @@ static bool check_method(struct reader *reader, const struct rule_process *proce
     return true;
 }
 
-/* The goal of the automatic method, where none is written: jobs may wait longer than requests. */
+/* The default goal of the automatic method: jobs may wait longer than requests. */
 static void set_usual_goal(const struct rule_process *process, struct rule *rule) {
     bool jobs = strcmp(process->name, "web") != 0 && rule->method == RULE_AUTOMATIC;
     if (rule->goal_ms == 0) rule->goal_ms = jobs ? RULE_JOBS_GOAL_MS : RULE_GOAL_MS;

@@ -1,4 +1,4 @@
-/* Rules → YAML, JSON, and differences in words. */
+/* Writes rules as YAML and JSON, and their differences in words. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ static void put_share(struct text *text, int64_t per_mille) {
     if (per_mille % 10) text_format(text, ".%d", (int)(per_mille % 10));
 }
 
-/* "to" at midnight is the end of the day. */
+/* A "to" at midnight means the end of the day. */
 static int shown_minute(const struct rule *rule, const struct rule_field *field) {
     int minute = (int)rule_number(rule, field);
     return field->kind == RULE_TO && minute == 0 ? 1440 : minute;
@@ -43,7 +43,7 @@ static void put_list(struct text *text, const struct rule *rule, const struct ru
 
 static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-/* Words that YAML reads as something else when they stand without quotes. */
+/* False for words that YAML reads as something else without quotes. */
 static bool is_plain(const char *word) {
     static const char *const not_text[] = {"y",   "n",    "yes",   "no",   "on",
                                            "off", "true", "false", "null", NULL};
@@ -106,7 +106,7 @@ static void put_yaml_value(struct text *text, const struct rule *rule,
     }
 }
 
-/* Whether a field is left out of YAML: it has its default, and nothing needs it. */
+/* Whether YAML leaves the field out: it has its default value, and nothing depends on it. */
 static bool is_default(const struct rule *rule, const struct rule *standard,
                        const struct rule_field *field) {
     bool all_day = rule->from_minute == 0 && rule->to_minute == 0;
@@ -177,7 +177,7 @@ static void put_json_value(struct text *text, const struct rule *rule,
         text_put(text, rule_number(rule, field) ? "true" : "false");
         break;
     default:
-        put_yaml_value(text, rule, field); /* numbers and times are written alike */
+        put_yaml_value(text, rule, field); /* numbers and times are written as in YAML */
     }
 }
 
@@ -266,7 +266,7 @@ static void put_order(struct text *text, const struct rule_process *process) {
         text_format(text, "%s%s", i ? ", " : "", process->rules[i].name);
 }
 
-/* Whether the rules that both have stand in the same order. */
+/* Whether the rules that are in both sets have the same order. */
 static bool same_order(const struct rule_process *before, const struct rule_process *after) {
     const struct rule *last = NULL;
     for (int i = 0; i < after->rule_count; i++) {

@@ -38,7 +38,7 @@ static int line_of(const yaml_mark_t *mark) { return (int)mark->line + 1; }
 
 /* ---- Characters ----------------------------------------------------------------------------- */
 
-/* The character at `at` and its length in bytes; 0 where the bytes are not UTF-8 (RFC 3629). */
+/* Reads the character at `at`; returns its length in bytes, 0: invalid UTF-8 (RFC 3629). */
 static size_t decode(const unsigned char *at, size_t left, uint32_t *character) {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     size_t length = *at < 0x80 ? 1 : *at < 0xC2 ? 0 : *at < 0xE0 ? 2 : *at < 0xF0 ? 3 : 4;
@@ -89,7 +89,7 @@ static bool check_bytes(const char *text, size_t length, const struct complaint 
 
 /* ---- Surrogates in JSON --------------------------------------------------------------------- */
 
-/* JSON writes a character beyond U+FFFF as two escapes, "\ud83d\ude00", which libyaml refuses. */
+/* JSON writes a character above U+FFFF as two escapes, "\ud83d\ude00", which libyaml refuses. */
 static uint32_t escape_at(const char *at, size_t left) {
     char digits[5] = {0};
     if (left < 6 || at[0] != '\\' || at[1] != 'u') return 0;
@@ -107,7 +107,7 @@ static size_t join_pair(const char *at, size_t left, char *to) {
     return 4;
 }
 
-/* A copy of JSON with such pairs as UTF-8. */
+/* Copies JSON, with such pairs replaced by UTF-8. */
 static char *join_pairs(const char *text, size_t *length) {
     char *copy = malloc(*length + 1);
     size_t to = 0;
@@ -135,7 +135,7 @@ static bool report_parser(const yaml_parser_t *parser, const struct complaint *t
 
 struct look {
     int documents, levels;
-    bool is_key[MOST_LEVELS + 1]; /* in a map, at each level: whether a key comes next */
+    bool is_key[MOST_LEVELS + 1]; /* for each level of nesting: whether a map's key comes next */
     bool in_map[MOST_LEVELS + 1];
 };
 
@@ -198,7 +198,7 @@ static void begin(yaml_parser_t *parser, const char *text, size_t length) {
     yaml_parser_set_input_string(parser, (const unsigned char *)text, length);
 }
 
-/* A pass over the events before the tree is built: aliases could make it larger than any limit. */
+/* Checks the events before the tree is built: with aliases it could grow beyond any limit. */
 static bool check_events(const char *text, size_t length, const struct complaint *to) {
     yaml_parser_t parser;
     struct look look = {0};

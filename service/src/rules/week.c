@@ -30,7 +30,7 @@ int week_rule(const struct rule_process *process, const struct zone *zone, int64
     return topmost(process, &time);
 }
 
-/* Seconds from a moment of the day to the next border of a rule, or to midnight. */
+/* Seconds from a time of day to the next border of a rule, or to midnight. */
 static int to_border(const struct rule_process *process, int second) {
     int nearest = 86400;
     for (int i = 0; i < process->rule_count; i++) {
@@ -43,7 +43,7 @@ static int to_border(const struct rule_process *process, int second) {
 }
 
 /* Between two moments at which a rule may begin or end (its borders, midnight, a change of the
- * clock) the same rule counts, so only those moments are tried. */
+ * clock) the same rule applies, so only those moments are tried. */
 int64_t week_until(const struct rule_process *process, const struct zone *zone, int64_t epoch_s) {
     if (epoch_s > INT64_MAX - LOOK_AHEAD_S) return INT64_MAX;
     int64_t end = epoch_s + LOOK_AHEAD_S, change = epoch_s;

@@ -4,16 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* GLib's zones are shared and counted, and safe on any thread; ours add the name and are kept. */
+/* GLib's zones are shared, reference-counted and thread-safe. Ours add the name, and are never
+ * freed. */
 struct zone {
     GTimeZone *glib;
     char *name;
 };
 
 static GMutex lock;
-static GHashTable *zones; /* by name, under the lock */
+static GHashTable *zones; /* by name; guarded by the lock */
 
-/* GLib takes more than names of the database: "" and "localtime" are the machine's zone, "UTC+3"
+/* GLib accepts more than the database's names: "" and "localtime" are the machine's zone, "UTC+3"
  * and "EST5EDT4,M3..." are rules that people read in opposite ways, and "right/" counts leap
  * seconds. */
 static bool may_be_name(const char *name) {
@@ -26,9 +27,8 @@ static bool may_be_name(const char *name) {
     return !g_str_has_prefix(name, "right/") && !g_str_has_prefix(name, "posix/");
 }
 
-/* Whether the database has a zone of the name, at the place where GLib looks for it. GLib would
- * take a name that has none for a rule, and complain on standard error of a file that is no zone.
- */
+/* Whether the database that GLib uses has a zone of this name. Otherwise GLib would read the name
+ * as a rule, and print complaints about files that are no zones. */
 static bool is_in_database(const char *name) {
     char magic[4] = "";
     const char *folder = g_getenv("TZDIR");
@@ -65,7 +65,7 @@ const char *zone_name(const struct zone *zone) { return zone->name; }
 
 /* ---- What the clock on the wall says -------------------------------------------------------- */
 
-/* Moments that GLib and the calendar below can both count: some ten million years. */
+/* Limits moments to what GLib and the calendar below can count: some ten million years. */
 static int64_t within_reach(int64_t epoch_s) {
     const int64_t most = INT64_C(1) << 48;
     return epoch_s > most ? most : epoch_s < -most ? -most : epoch_s;
@@ -79,10 +79,10 @@ static int offset_at(const struct zone *zone, int64_t epoch_s) {
     return g_time_zone_get_offset(zone->glib, interval_at(zone, epoch_s));
 }
 
-/* The date of a day counted from 1 January 1970. The year is taken to begin in March, so that the
- * leap day is its last; 400 years have 146,097 days. */
+/* Finds the date of a day counted from 1 January 1970. The year is taken to begin in March, so that
+ * the leap day comes last; 400 years have 146,097 days. */
 static void date_of(int64_t days, struct zone_time *time) {
-    days += 719468; /* from 1 March of the year 0 */
+    days += 719468; /* counted from 1 March of the year 0 */
     int64_t era = (days >= 0 ? days : days - 146096) / 146097;
     int64_t day = days - era * 146097;
     int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
@@ -99,12 +99,12 @@ struct zone_time zone_time(const struct zone *zone, int64_t epoch_s) {
     int64_t local = within_reach(epoch_s) + time.offset;
     int64_t days = local >= 0 ? local / 86400 : -((86399 - local) / 86400);
     time.second = (int)(local - days * 86400);
-    time.weekday = (int)((days % 7 + 7 + 3) % 7); /* the day 0 was a Thursday */
+    time.weekday = (int)((days % 7 + 7 + 3) % 7); /* day 0 was a Thursday */
     date_of(days, &time);
     return time;
 }
 
-/* The first moment in (epoch_s, limit] of another interval; `limit` is known to be in one. */
+/* The first moment in (epoch_s, limit] that is in another interval; `limit` must be in one. */
 static int64_t interval_end(const struct zone *zone, int64_t epoch_s, int64_t limit) {
     int interval = interval_at(zone, epoch_s);
     while (limit - epoch_s > 1) {

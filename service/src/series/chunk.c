@@ -18,9 +18,10 @@
 
 enum {
     VERSION = 1,
-    COMPRESSION = 19, /* a chunk is packed six times an hour at most, and kept for a month */
+    COMPRESSION =
+        19, /* worth it: a chunk is packed six times an hour at most, and kept for a month */
     POINT_SIZE = 4 + 2 * VARINT_SIZE + 5 + 3 * 2, /* the longest */
-    COUNT_SIZE = 2 + 5,                           /* with its distance */
+    COUNT_SIZE = 2 + 5,                           /* together with its distance */
     CLASSES = 4,
     SPARSE = 0, /* the emptiest class */
 };
@@ -150,7 +151,7 @@ bool chunk_points_begin(struct chunk_points *points, const uint8_t *bytes, size_
     return length > 0 && *points->at++ == VERSION;
 }
 
-/* The next run of windows; NULL for what is none. */
+/* Reads the next run of windows; NULL: it is invalid. */
 static const uint8_t *begin_run(struct chunk_points *points, const uint8_t *at) {
     uint64_t skipped, length;
     at = varint_get(at, points->end, &skipped);
@@ -197,7 +198,7 @@ static int used_windows(const struct chunk *chunk, int windows[CHUNK_WINDOWS]) {
     return count;
 }
 
-/* By how many samples a window has in it on average. */
+/* A bin's class: by the average number of samples that a window has in it. */
 static int class_of(const uint32_t *counts, const int *windows, int window_count) {
     uint64_t sum = 0, all = (uint64_t)window_count;
     for (int i = 0; i < window_count; i++) sum += counts[windows[i]];
@@ -214,7 +215,7 @@ static uint8_t *put_sparse(uint8_t *at, const uint32_t *counts, const int *windo
         if (count > 1) at = varint_put(at, count - 2);
         next = i + 1;
     }
-    /* A distance to the end ends it. */
+    /* A distance to the end marks the end. */
     return varint_put(at, (uint64_t)(window_count - next) << 1);
 }
 
@@ -249,7 +250,7 @@ static uint8_t *put_bin_list(uint8_t *at, const struct bins *bins) {
     return at;
 }
 
-/* The bytes of a class, not yet compressed. */
+/* The uncompressed bytes of a class. */
 static size_t put_class(uint8_t *raw, const struct chunk *chunk, const struct bins *bins, int class,
                         const int *windows, int window_count) {
     uint8_t *at = raw;
@@ -262,7 +263,7 @@ static size_t put_class(uint8_t *raw, const struct chunk *chunk, const struct bi
     return (size_t)(at - raw);
 }
 
-/* NULL where the compression fails. */
+/* NULL: the compression failed. */
 static uint8_t *put_sketches(uint8_t *at, const uint8_t *end, uint8_t *raw,
                              const struct chunk *chunk, const struct bins *bins, const int *windows,
                              int window_count) {
@@ -301,7 +302,7 @@ bool chunk_encode(const struct chunk *chunk, struct chunk_stored *stored) {
     return end != NULL;
 }
 
-/* Adds sums and maxima, and notes which windows were stored; -1 where it can't be read. */
+/* Adds sums and maxima, and notes which windows were stored; -1: invalid. */
 static int get_points(struct chunk *chunk, const uint8_t *bytes, size_t length,
                       int windows[CHUNK_WINDOWS]) {
     struct chunk_points points;
@@ -317,7 +318,7 @@ static int get_points(struct chunk *chunk, const uint8_t *bytes, size_t length,
     return points.at == points.end && points.run == 0 ? count : -1;
 }
 
-/* NULL for what put_bin_list can't have written. */
+/* NULL: put_bin_list can't have written this. */
 static const uint8_t *get_bin_list(struct bins *bins, const uint8_t *at, const uint8_t *end) {
     uint64_t count, word, next = 0;
     at = varint_get(at, end, &count);
@@ -372,7 +373,7 @@ static bool get_class(struct chunk *chunk, const struct bins *bins, int class, c
     return at == end;
 }
 
-/* The bytes of a class, decompressed, in memory of their own; NULL for what is none. */
+/* Decompresses the bytes of a class into new memory; NULL: they are invalid. */
 static uint8_t *unpack(const uint8_t *packed, size_t size, size_t limit, size_t *length) {
     unsigned long long raw_size = ZSTD_getFrameContentSize(packed, size);
     if (raw_size == ZSTD_CONTENTSIZE_ERROR || raw_size == ZSTD_CONTENTSIZE_UNKNOWN ||

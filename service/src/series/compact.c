@@ -1,6 +1,7 @@
 /*
- * Parts become windows of ten seconds, minutes and hours at once; a series has its turn each ten
- * minutes, so that a chunk is not written anew for every part, nor all series in one minute.
+ * Folds parts into windows of ten seconds, minutes and hours. Each series has its turn every ten
+ * minutes, so that chunks are not rewritten for every part, nor those of all series in the same
+ * minute.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,12 +16,12 @@
 #include "store/series.h"
 
 enum {
-    LIVE_S = 15 * 60,   /* parts are needed so long: the live windows are made of them */
-    TURN_MINUTES = 10,  /* a series is folded so often */
-    SWEEP_MINUTES = 60, /* what is old of a series is removed so often */
-    GROUP = 10,         /* series in a transaction: others wait for it */
+    LIVE_S = 15 * 60,   /* how long parts are kept: the live windows are made of them */
+    TURN_MINUTES = 10,  /* how often a series is folded */
+    SWEEP_MINUTES = 60, /* how often the old windows of a series are removed */
+    GROUP = 10,         /* series per transaction, since others wait for it */
     REPORT_S = 3600,
-    REPORTS = 5000, /* removed by one statement */
+    REPORTS = 5000, /* removed per statement */
     WINDOWS_S = 2 * 3600,
     MINUTES_DAYS = 30,
     HOURS_DAYS = 13 * 31,
@@ -56,7 +57,7 @@ struct work {
     const struct store_rest *rest; /* NULL: none */
 };
 
-/* Does it for each series that has its turn once in so many minutes, some in a transaction. */
+/* Runs a step for each series whose turn it is, once in so many minutes, a few per transaction. */
 static bool in_turns(struct work *work, int minutes,
                      bool (*each)(struct work *work, const struct turn *turn)) {
     struct turns turns = {0};
@@ -83,7 +84,7 @@ struct fold {
     int64_t app, series;
     bool open;
 
-    /* Parts of the series, whose bytes stand one behind the other. */
+    /* A part that waits; the bytes of all parts stand one after the other. */
     struct waiting_part {
         int64_t start_s;
         size_t length;
@@ -99,7 +100,7 @@ static bool add_stored(void *context, const struct series_chunk *stored) {
     if (chunk_decode(fold->chunk, stored->points, stored->points_length, stored->sketches,
                      stored->sketches_length))
         return true;
-    if (errno == ENOMEM) return false; /* nothing is lost: it is folded later */
+    if (errno == ENOMEM) return false; /* nothing is lost: it will be folded later */
     log_line(LOG_ERROR, "series",
              "what was kept of series %lld from %lld on (level %d) can't be read: it is lost",
              (long long)fold->series, (long long)stored->start_s, fold->level);
@@ -169,7 +170,7 @@ static bool fold_level(struct fold *fold) {
     return write_chunk(fold);
 }
 
-/* In a transaction. */
+/* Must run in a transaction. */
 static bool fold_series(struct work *work, const struct turn *turn) {
     struct fold *fold = (struct fold *)work;
     int64_t before_s = part_start(work->now_s - LIVE_S) - PART_SECONDS + 1;

@@ -15,7 +15,7 @@ enum {
 
 struct tally {
     uint64_t sum, max;
-    uint64_t used[KEYS / WORD_BITS]; /* a bit for each count that is not 0 */
+    uint64_t used[KEYS / WORD_BITS]; /* one bit for each count that is not 0 */
     uint64_t counts[KEYS];
     uint8_t bytes[STORED_MOST];
 };
@@ -68,7 +68,7 @@ static bool read_head(struct reader *reader, const uint8_t *bytes, size_t length
     return reader->at && reader->max <= UINT32_MAX;
 }
 
-/* The next second and bin; false at the end (at == end) and for what is none. */
+/* Reads the next second and bin; false: the end (at == end), or invalid. */
 static inline bool read_entry(struct reader *reader, uint32_t *key, uint64_t *count) {
     uint64_t word;
     if (reader->at == reader->end) return false;

@@ -1,7 +1,7 @@
 /*
- * A chart is made of up to three kinds of windows: old ones as coarse as they are kept, finer ones,
- * and the parts that are not folded yet. They come in the order of time. A step that is one stored
- * window is written from its point; only others need the sketches.
+ * A chart is made of up to three kinds of windows: old coarse ones, finer ones, and parts that are
+ * not folded yet, in order of time. A step that equals one stored window is written from the
+ * window's point; only other steps need sketches.
  */
 #include "series/query.h"
 
@@ -27,12 +27,12 @@ struct chart {
     struct store *store;
     int64_t app, series, from_s, to_s, step_s;
     bool waits; /* percentiles, else sums */
-    /* Instead of writing points; NULL: they are written. */
+    /* Called instead of writing points; NULL: points are written. */
     void (*each)(void *context, int64_t at_s, const struct sketch *sketch);
     void *context;
 
-    int64_t at_s; /* the step that is being put together; all before it are written */
-    int64_t high; /* of the last step, without its last four digits */
+    int64_t at_s; /* the step being put together; earlier ones are written */
+    int64_t high; /* the leading digits of the last step's time, without the last four */
     char high_digits[20];
     size_t high_length;
     struct sketch sketch; /* of it */
@@ -40,14 +40,14 @@ struct chart {
     size_t part_count, part_room, next_part;
     struct stored_part *parts; /* in the order of time */
 
-    int level;             /* of the chunks that are being read */
+    int level;             /* of the chunks being read */
     struct chunk *chunk;   /* NULL until sketches are needed */
-    int64_t low_s, high_s; /* windows that count begin here */
+    int64_t low_s, high_s; /* the range in which windows count */
 };
 
 /* ---- Writing ------------------------------------------------------------------------------- */
 
-/* Two digits at a time: most of a chart's time goes into its numbers. */
+/* Two digits at a time: most of the time for a chart goes into writing numbers. */
 static const char pairs[] = "00010203040506070809101112131415161718192021222324"
                             "25262728293031323334353637383940414243444546474849"
                             "50515253545556575859606162636465666768697071727374"
@@ -73,11 +73,11 @@ static char *put_number(char *at, uint64_t value) {
     return at + 1;
 }
 
-/* `name` is a literal: its length is known where it is compiled. */
+/* `name` is a literal, so the compiler knows its length. */
 #define PUT(at, name, value) \
     (memcpy(at, name, sizeof name - 1), put_number(at + sizeof name - 1, (uint64_t)(value)))
 
-/* Most digits of a step's time are those of the step before. */
+/* Most digits of a step's time are those of the previous step. */
 static char *put_time(struct chart *chart, char *at) {
     uint64_t low = (uint64_t)chart->at_s % 10000;
     int64_t high = chart->at_s / 10000;
@@ -110,7 +110,7 @@ static void put_point(struct chart *chart, const struct chunk_point *point) {
     chart->at_s += chart->step_s;
 }
 
-/* Adds parts of the step, writes it. */
+/* Adds the parts of the step and writes it. */
 static void end_step(struct chart *chart) {
     for (; chart->next_part < chart->part_count &&
            chart->parts[chart->next_part].start_s < chart->at_s + chart->step_s;
@@ -131,7 +131,7 @@ static void end_step(struct chart *chart) {
     sketch_clear(&chart->sketch);
 }
 
-/* Writes all steps before the one that holds the second. */
+/* Writes all steps before the one that contains the second. */
 static void go_to(struct chart *chart, int64_t second) {
     while (chart->at_s + chart->step_s <= second && chart->at_s < chart->to_s) end_step(chart);
 }
@@ -174,7 +174,7 @@ static bool decode(void *context, const struct series_chunk *stored) {
     if (chunk_decode(chart->chunk, stored->points, stored->points_length, stored->sketches,
                      stored->sketches_length))
         return true;
-    /* What can't be read shows as no samples; the folding logs it. */
+    /* Unreadable data is shown as no samples; folding logs it. */
     chunk_clear(chart->chunk, chart->level, stored->start_s);
     return errno != ENOMEM;
 }
@@ -191,8 +191,8 @@ static bool add_windows(void *context, const struct series_chunk *stored) {
     return true;
 }
 
-/* A chunk whose windows are the chart's steps: only where parts come into one, its sketches are
- * read. */
+/* Adds a chunk whose windows are the chart's steps. Its sketches are read only if parts fall into
+ * it. */
 static bool add_points(void *context, const struct series_chunk *stored) {
     struct chart *chart = context;
     struct chunk_points points;
@@ -232,7 +232,7 @@ static int level_for(int64_t step_s) {
     return level;
 }
 
-/* The coarser levels where the finer ones are not kept any more. */
+/* Adds coarser levels for the time of which finer ones are no longer kept. */
 static bool add_levels(struct chart *chart) {
     int finest = level_for(chart->step_s);
     int64_t begins[LEVELS] = {0}, end_s = chart->to_s;
@@ -270,7 +270,7 @@ static bool is_range(int64_t from_s, int64_t to_s, int64_t step_s, int64_t most)
            (to_s - from_s) / step_s <= most;
 }
 
-/* Reads all that the chart is of. False with store_error, or without memory. */
+/* Reads everything for the chart. False with store_error, or without memory. */
 static bool run_chart(struct chart *chart, const char *source, const char *signal) {
     if (!store_begin_read(chart->store)) return false;
     chart->waits = strcmp(signal, signal_name(SIGNAL_WAIT)) == 0;
@@ -326,7 +326,7 @@ bool series_each_step(struct store *store, int64_t app, const char *source, cons
 
 struct list {
     struct text *text;
-    char *source; /* of the entry that is being written */
+    char *source; /* of the entry being written */
     int64_t newest_s;
 };
 

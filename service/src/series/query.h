@@ -18,8 +18,8 @@
 bool series_points_json(struct text *text, struct store *store, int64_t app, const char *source,
                         const char *signal, int64_t from_s, int64_t to_s, int64_t step_s);
 
-/* The same windows as sketches, for what reckons with them: `each` is called for each step, in the
- * order of time, with its samples (count 0: none). False with store_error. */
+/* The same windows as sketches, for calculations: calls `each` for each step in order of time, with
+ * its samples (count 0: none). False with store_error. */
 bool series_each_step(struct store *store, int64_t app, const char *source, const char *signal,
                       int64_t from_s, int64_t to_s, int64_t step_s,
                       void (*each)(void *context, int64_t at_s, const struct sketch *sketch),

@@ -95,7 +95,7 @@ size_t sketch_encode(uint8_t *bytes, const struct sketch *sketch) {
     return (size_t)(at - bytes);
 }
 
-/* Bins from `at` to `end`, added to the sketch if there is one. False for what is no bins. */
+/* Adds the bins from `at` to `end` to the sketch, if one is given. False: they are invalid. */
 static bool read_bins(struct sketch *sketch, const uint8_t *at, const uint8_t *end) {
     uint64_t skipped, count, next = 0;
     while (at < end) {

@@ -1,5 +1,5 @@
-/* What is still to be done for Heroku's add-ons, on the pool: a second after the answer, and again
- * later where it fails. */
+/* Runs the remaining work for Heroku's add-ons on the pool: a second after the answer, and again
+ * later if it fails. */
 #include <stdlib.h>
 
 #include "addon/addon.h"

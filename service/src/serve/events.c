@@ -8,18 +8,18 @@
 #include "serve/serve.h"
 
 /*
- * A stream ends after some minutes, and the page opens a new one: so who may no longer see an app
- * does not for long.
+ * A stream ends after some minutes and the page opens a new one, so whoever loses access to an app
+ * stops getting its events soon.
  *
- * The event of an app is made once for all streams, on the pool, of some apps at a time: so a tick
- * of thousands of apps takes one place in the pool, and requests of the API take turns with it.
+ * The pool makes an app's event once for all streams, for a few apps at a time: so a tick of
+ * thousands of apps takes one place in the pool, and requests to the API take turns with it.
  */
 enum {
     MADE_AT_ONCE = 8, /* apps: a stream's buffer has room for them */
     STREAM_MOST_MS = 5 * 60000,
     SWEEP_MS = 5000,
     STREAMS_MOST = 1000,
-    STREAMS_OF_ONE = 100, /* person or token: nobody takes all of them */
+    STREAMS_OF_ONE = 100, /* per person or token, so that nobody takes them all */
 };
 
 struct viewer {
@@ -31,13 +31,13 @@ struct viewer {
     char who[128];
 };
 
-/* An app that changed. It is there once however often it did, and keeps its turn. */
+/* An app that changed. Listed once, however often it changed, and keeps its place. */
 struct changed {
     int64_t app; /* first: they are found by it */
     struct changed *next;
 };
 
-/* Those whose events are being made. What changes meanwhile has another turn. */
+/* Apps whose events are being made. If one changes again meanwhile, it is listed again. */
 struct making {
     struct pool_job job;
     struct loop_post post;
@@ -171,7 +171,8 @@ void events_open(struct events *events, struct http_request *request, const stru
 static void send_to_viewers(struct events *events, int64_t app, const char *event) {
     for (struct viewer *viewer = events->viewers; viewer; viewer = viewer->next) {
         if (viewer->app != 0 && viewer->app != app) continue;
-        /* Who reads too slowly opens a new stream, and begins with what is true then. */
+        /* A client that reads too slowly has to reconnect, and then starts with the current
+         * state. */
         if (!http_stream_send(viewer->stream, "app", NULL, event))
             http_stream_close(viewer->stream);
     }

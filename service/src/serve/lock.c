@@ -10,7 +10,7 @@
 
 #include "serve/serve.h"
 
-/* The folder and those above it. */
+/* Makes the folder and its parents. */
 static bool make_folder(const char *folder) {
     char path[SETTINGS_TEXT_SIZE];
     snprintf(path, sizeof path, "%s", folder);
@@ -50,7 +50,7 @@ int lock_folder(const char *folder, char *error, size_t size) {
         close(fd);
         return -1;
     }
-    /* For the sentence above alone: a disk that is full is no reason not to start. */
+    /* The pid only serves the sentence above: a full disk is no reason not to start. */
     if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0) errno = 0;
     return fd;
 }

@@ -8,9 +8,9 @@
 #include "serve/serve.h"
 
 /*
- * Ready: the store takes a write, and control has ticked. (The live windows are filled before the
- * service listens.) The write is tried on the pool, at most once a second however often it is
- * asked; who asks meanwhile waits for the same one.
+ * Ready: the store accepts a write, and control has ticked. (The live windows are filled before the
+ * service listens.) The write is tried on the pool, at most once a second however often readiness
+ * is asked; requests in the meantime share the result.
  */
 enum { VALID_MS = 1000, TROUBLE_SIZE = 300 };
 
@@ -35,10 +35,10 @@ struct ready *ready_new(struct service *service) {
     return ready;
 }
 
-/* Nothing is being tried any more: the pool has ended, and what it posted has run. */
+/* Nothing is being tried any more: the pool has ended, and its posts have run. */
 void ready_free(struct ready *ready) { free(ready); }
 
-/* "" or why decisions can't be relied on. */
+/* Why decisions can't be relied on; "": they can. */
 static void judge_control(struct ready *ready, char *trouble, size_t size) {
     struct service *service = ready->service;
     struct control_counts counts = control_counts(service->control);
@@ -54,7 +54,7 @@ static void put_check(struct text *text, const char *name, const char *trouble) 
     text_json(text, *trouble ? trouble : "ok");
 }
 
-/* The reason may name files or the database's host, and is in the log. */
+/* The reason may name files or the database's host, so it is only in the log. */
 static const char told_to_others[] = "it can't be written to; the service's log says why";
 
 static void answer(struct ready *ready, struct http_request *request) {

@@ -8,7 +8,7 @@
 #include "pages.h"
 #include "serve/serve.h"
 
-enum { LEAST_PACKED = 1400 }; /* what fits into a packet is sent as it is */
+enum { LEAST_PACKED = 1400 }; /* shorter answers fit into one packet anyway */
 
 static const char report_path[] = "/api/v1/report/";
 
@@ -20,8 +20,8 @@ struct api_job {
     struct service *service;
     struct http_request *request;
     struct api_call call;
-    struct text metrics; /* of the service, before those that the API adds */
-    char *packed;        /* the answer by gzip; NULL: it is sent as it is */
+    struct text metrics; /* the service's own, before those that the API adds */
+    char *packed;        /* the answer, compressed; NULL: it is sent as it is */
     size_t packed_length;
 };
 
@@ -156,8 +156,8 @@ static void answer_text(struct http_request *request, const char *text) {
     http_answer(request, 200, "text/plain; charset=utf-8", NULL, text, strlen(text));
 }
 
-/* The service's own numbers are for anybody where that is set; those of apps need a token, and the
- * API knows whose. */
+/* The service's own numbers can be made public by a setting. Those of apps need a token, which the
+ * API checks. */
 static void route_metrics(struct service *service, struct http_request *request) {
     if (!service->settings.public_metrics || http_header(request, "Authorization") ||
         http_peer(request) == HTTP_PEER_LOCAL) {

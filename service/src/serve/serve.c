@@ -21,7 +21,7 @@
 #include "store/move.h"
 
 enum { API_WAITING_MOST = 256, RESERVED_FILES = 200, WAITING_BYTES = 32 << 20 };
-enum { STRANGERS = 16 }; /* reports with unknown tokens hold so small a part of what requests may */
+enum { STRANGERS = 16 }; /* reports with unknown tokens may use 1/16 of the room for requests */
 
 /* ---- Starting ---------------------------------------------------------------------------------
  */
@@ -31,17 +31,18 @@ static void prepare_process(struct service *service) {
     log_level_named(service->settings.log_level, &level);
     log_set_level(level);
     umask(077);
-    /* Both are errors of a write, and told as such. */
+    /* Ignored: a write then fails with an error, which is handled where it happens. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    signal(SIGHUP, SIG_IGN); /* until it is told; else it would end the start */
-    /* Each arena keeps what its threads have freed; a few threads do not contend for two. */
+    signal(SIGHUP, SIG_IGN); /* ignored during the start, which it would end */
+    /* Each arena keeps what its threads have freed; the few threads do not contend for two. */
     mallopt(M_ARENA_MAX, 2);
     json_watch();
     service->started_s = ds_clock_wall_ns() / 1000000000;
 }
 
-/* As many descriptors as the system lets us have, and no more connections than these allow. */
+/* Raises the limit of descriptors as far as possible, and lowers the limit of connections to
+ * fit. */
 static void raise_files(struct settings *settings) {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
@@ -83,7 +84,7 @@ static bool open_server(struct service *service, char *error, size_t size) {
     return true;
 }
 
-/* Last, when all the rest is there: the command line goes by it. */
+/* Opened last, when everything else is ready: the command line takes it as the sign of that. */
 static bool open_control_socket(struct service *service, char *error, size_t size) {
     char address[SETTINGS_TEXT_SIZE + 24];
     snprintf(address, sizeof address, "unix:%s/control.sock", service->settings.data);
@@ -94,8 +95,8 @@ static bool is_any(const char *host) {
     return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "[::]") == 0;
 }
 
-/* Where nobody said it: "http://" and the first address that is not a file, with the port that the
- * system chose where it was 0, and this machine's name where it is every address. */
+/* The default: "http://" and the first address that is not a socket file, with the port that the
+ * system chose for 0, and this machine's name for an address that means all. */
 static void find_public_url(struct service *service) {
     const struct settings *settings = &service->settings;
     snprintf(service->public_url, sizeof service->public_url, "%s", settings->public_url);
@@ -112,10 +113,11 @@ static void find_public_url(struct service *service) {
         snprintf(service->public_url, sizeof service->public_url, "http://localhost");
 }
 
-/* The public address is kept for the command line, which also works where no service runs. */
+/* Stores the public address for the command line, which also works without a service. */
 static bool prepare_store(struct service *service, struct store *store, char *link,
                           size_t link_size, char *error, size_t size) {
-    /* Of several services each has an address of its own: what none was told, the first says. */
+    /* Several services share one public address: a service that was not told one uses the one that
+     * the first stored. */
     char *before =
         service->shared && !*service->settings.public_url ? store_meta(store, "public_url") : NULL;
     if (before) {
@@ -131,11 +133,13 @@ static bool prepare_store(struct service *service, struct store *store, char *li
     return made || !*error;
 }
 
-/* Whether two marks are of one key: its name is the second to fifth of their bytes. */
+/* Whether two marks were made by one key, whose name is in their second to fifth byte (as
+ * hexadecimal digits). */
 static bool same_key(const char *mark, const char *other) { return strncmp(mark, other, 10) == 0; }
 
-/* What one service seals, others on the database must open: all need the same key. Once a new key
- * stands before the old one the mark is made with the new one, so that the old one may go. */
+/* Other services on the database must be able to open what this one seals, so all need the same
+ * key. Once a new key stands before the old one, the mark is made with the new key, so that the old
+ * one can be removed. */
 static bool check_key(const struct service *service, struct store *store, char *error,
                       size_t size) {
     if (!service->shared) return true;
@@ -161,7 +165,7 @@ static bool check_key(const struct service *service, struct store *store, char *
     return done;
 }
 
-/* Another service may have added, rotated or removed some, or an app. */
+/* Another service may have added, rotated or removed tokens or apps. */
 static void forget_tokens(void *context) {
     struct service *service = context;
     ingest_forget_tokens(service->ingest);
@@ -203,7 +207,7 @@ static bool start_rooms(struct service *service, char *error, size_t size) {
     return service->works != NULL;
 }
 
-/* Last, since it tells people the public address. */
+/* Started last, since notices contain the public address. */
 static bool start_telling(struct service *service, char *error, size_t size) {
     const struct notify_settings settings = {.folder = settings_place(&service->settings),
                                              .public_url = service->public_url,
@@ -243,8 +247,8 @@ static void drain_took_too_long(void *context) {
     stop(context);
 }
 
-/* A second signal changes nothing: platforms send one to each process of a dyno, and a shell one to
- * the whole group. */
+/* Further signals change nothing: platforms send one to each process of a dyno, and a shell to the
+ * whole group. */
 static void begin_drain(void *context, int number) {
     struct service *service = context;
     if (service->draining) return;
@@ -260,8 +264,8 @@ static void begin_drain(void *context, int number) {
     http_drain(service->http, stop, service);
 }
 
-/* The service's only child is the keeper. Without it nothing can be done any more: whoever started
- * the service starts it again. */
+/* The keeper is the only child. Without it the service can do nothing: it ends, and whoever started
+ * it starts it again. */
 static void on_child(void *context, int number) {
     struct service *service = context;
     if (service->draining || !keeper_ended(service->keeper)) return;
@@ -270,15 +274,15 @@ static void on_child(void *context, int number) {
     begin_drain(service, number);
 }
 
-/* There is nothing to open again: the log goes to standard error. */
+/* Logs go to standard error, so there is no file to reopen. */
 static void on_hangup(void *context, int number) {
     (void)context, (void)number;
     log_line(LOG_INFO, "serve", "SIGHUP: nothing to do");
 }
 
-/* In this order nothing that was read is lost, and nobody calls a room that has ended: the API's
- * last answers are posted and sent, control tells nobody any more, the commit's last answers are
- * sent, then control ends its acts. */
+/* In this order nothing that was read is lost, and no room is called after its end: the API's last
+ * answers are sent, control stops telling others, the commit's last answers are sent, then control
+ * ends its orders. */
 static void end(struct service *service) {
     service->draining = true;
     if (service->pool) pool_free(service->pool);
@@ -304,8 +308,8 @@ static void end(struct service *service) {
 /* ---- The whole --------------------------------------------------------------------------------
  */
 
-/* The keeper's own first step: what the operator gave to call Heroku with. The service gets the
- * rest of it. */
+/* The keeper's first step reads what the operator gave for calling Heroku, and passes the service
+ * its part. */
 static bool begin_keeper(void *context, const void **greeting, size_t *length, char *error,
                          size_t size) {
     const struct service *service = context;
@@ -318,7 +322,7 @@ static bool begin_keeper(void *context, const void **greeting, size_t *length, c
     return true;
 }
 
-/* Before there is a thread or a socket, so that the keeper has none of either. */
+/* Before there are threads or sockets, so that the keeper inherits none. */
 static bool start_keeper(struct service *service, char *error, size_t size) {
     const struct settings *settings = &service->settings;
     const struct keeper_settings keeper = {
@@ -330,7 +334,7 @@ static bool start_keeper(struct service *service, char *error, size_t size) {
     };
     const struct keeper_begin begin = {begin_keeper, service};
     struct addon_settings addon = {0};
-    /* Both processes look at addresses. */
+    /* Both processes check addresses. */
     if (settings->tls_only) client_insist_on_tls();
     service->keeper = keeper_start(&keeper, &begin, error, size);
     if (!service->keeper || !keeper_hello(service->keeper, &addon, sizeof addon, error, size))
@@ -385,7 +389,7 @@ int serve(const struct settings *settings) {
         loop_on_signal(service.loop, SIGINT, begin_drain, &service);
         loop_on_signal(service.loop, SIGHUP, on_hangup, &service);
         loop_on_signal(service.loop, SIGCHLD, on_child, &service);
-        on_child(&service, SIGCHLD); /* it may have ended before */
+        on_child(&service, SIGCHLD); /* it may have ended before the handler was there */
         log_line(LOG_INFO, "serve", "dynoscaled " DYNOSCALE_VERSION " has started");
         loop_run(service.loop);
     } else {

@@ -40,9 +40,9 @@ struct service {
     struct ready *ready;
     struct works *works;
     struct loop_timer *drain_timer, *addon_timer;
-    bool addon_busy; /* what is due for add-ons is being done */
+    bool addon_busy; /* work for add-ons is under way */
     bool draining;
-    bool failed; /* it ends since it can't go on */
+    bool failed; /* it ends because it can't go on */
 };
 
 /* The whole life: returns the exit status. */
@@ -51,10 +51,10 @@ int serve(const struct settings *settings);
 /* route.c: answers a request, now or later. */
 void route_request(void *service, struct http_request *request);
 
-/* addon.c: does what is due for Heroku's add-ons, each second. False without memory. */
+/* addon.c: does due work for Heroku's add-ons, once a second. False without memory. */
 bool addon_begin(struct service *service);
 
-/* Where the API can't be asked now. */
+/* Answers that the API can't be used now. */
 void route_busy(struct http_request *request, const char *sentence);
 
 /* lock.c: takes DIR/lock, so that no two services use one folder; makes the folder. The descriptor,
@@ -64,18 +64,20 @@ int lock_folder(const char *folder, char *error, size_t size);
 /* events.c: the streams of events. */
 struct events *events_new(struct service *service);
 void events_free(struct events *events);
-/* In place of an answer: events of an app, or of all (0), to a caller who sees one app, or all. */
+/* Opens a stream instead of answering: events of one app, or of all (0), for a caller who may see
+ * that app, or all. */
 void events_open(struct events *events, struct http_request *request, const struct api_who *who,
                  int64_t app);
-/* Something of the app has changed: its event is made and sent. On the loop's thread. */
+/* Something about the app changed: makes and sends its event. On the loop's thread. */
 void events_changed(struct events *events, int64_t app);
 void events_changed_elsewhere(void *events, int64_t app); /* any thread */
 
 /* works.c: what takes seconds, on a thread of its own. NULL with a sentence. */
 struct works *works_new(struct service *service, char *error, size_t size);
-/* Takes the work and the request, which is answered when it is done. On the loop's thread. */
+/* Takes over the work, and the request, which is answered when the work is done. On the loop's
+ * thread. */
 void works_begin(struct works *works, struct http_request *request, struct api_work *work);
-/* Stops all that runs, and waits for it; then posts must run, and works_free may be called. */
+/* Stops all running work and waits for it; after that posts must run before works_free. */
 void works_stop(struct works *works);
 void works_free(struct works *works);
 

@@ -1,6 +1,6 @@
 /*
- * What takes seconds: on a thread of its own, so that nothing waits for it, a few at a time, and
- * stopped when the client has left.
+ * Runs work that takes seconds on threads of its own, so that nothing waits for it: a few at a
+ * time, and stopped if the client leaves.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 enum {
     THREADS = 1,
-    MOST_OF_ONE = 2, /* of an app, and of a caller */
+    MOST_OF_ONE = 2, /* per app, and per caller */
     MOST = 8,
 };
 
@@ -20,12 +20,12 @@ struct works_job {
     struct works_job *next;
     struct works *works;
     struct api_work *work;
-    struct http_request *request; /* NULL: a stream */
-    struct http_stream *stream;   /* NULL: there is none, or it has been closed */
+    struct http_request *request; /* NULL: the answer is a stream */
+    struct http_stream *stream;   /* NULL: there is none, or it was closed */
     bool streams, done;
     struct api_call call;
     struct loop_post finish_post, progress_post;
-    atomic_bool stop, telling; /* telling: progress_post is under way */
+    atomic_bool stop, telling; /* telling: progress_post is on its way */
     _Atomic double share;
 };
 
@@ -57,7 +57,7 @@ static void forget(struct works_job *job) {
     free(job);
 }
 
-/* The client has left, or has all. */
+/* The client has left, or has received everything. */
 static void stream_closed(void *context) {
     struct works_job *job = context;
     job->stream = NULL;
@@ -88,7 +88,8 @@ static void tell(void *context) {
     atomic_store(&job->telling, false);
     if (!job->stream || job->done) return;
     snprintf(data, sizeof data, "{\"done\":%.2f}", atomic_load(&job->share));
-    http_stream_send(job->stream, "progress", NULL, data); /* who reads slowly misses one */
+    http_stream_send(job->stream, "progress", NULL,
+                     data); /* a client that reads slowly misses one */
 }
 
 static bool progress(void *context, double done) {
@@ -111,7 +112,7 @@ static void run(struct pool_job *pool_job, struct store *store) {
 
 /* ---- Its beginning -------------------------------------------------------------------------- */
 
-/* NULL: there is room. */
+/* Why no more work is accepted; NULL: there is room. */
 static const char *refusal(const struct works *works, const struct api_work *work, int *status) {
     int all = 0, of_app = 0, of_caller = 0;
     for (const struct works_job *job = works->jobs; job; job = job->next) {

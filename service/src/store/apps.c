@@ -46,7 +46,7 @@ bool app_by_id(struct store *store, int64_t id, struct app *app) {
     return one_app(&query, app);
 }
 
-/* Reads some of the apps after `name`, so that nothing is open while `each` looks at them. */
+/* Reads a few apps after `name`, so that no statement is open while `each` looks at them. */
 static bool next_apps(struct store *store, const char *name, struct app apps[APPS_AT_ONCE],
                       int *count) {
     struct query query = store_query(store, "SELECT " APP_COLUMNS
@@ -104,7 +104,7 @@ static bool delete_of_app(struct store *store, const char *sql, int64_t app) {
     return query_run(&query);
 }
 
-/* Every table with a column `app`; a test looks whether one is missing. */
+/* Every table with a column `app`; a test fails if one is missing. */
 static const char *const deletions[] = {
     "DELETE FROM report_token WHERE app = ?1",
     "DELETE FROM api_token WHERE app = ?1",
@@ -119,7 +119,7 @@ static const char *const deletions[] = {
     "DELETE FROM price WHERE app = ?1",
     "DELETE FROM session WHERE app = ?1",
     "DELETE FROM addon_person WHERE app = ?1",
-    /* It stays as the record of what Heroku asked for. */
+    /* The row stays as a record of what Heroku requested. */
     ("UPDATE addon_resource SET app = 0, name = '', heroku_app = '', trouble = '', sealed = NULL "
      "WHERE app = ?1"),
     "DELETE FROM delivery WHERE channel IN (SELECT id FROM channel WHERE app = ?1)",

@@ -70,10 +70,10 @@ struct store {
     char error[STORE_ERROR_SIZE];
 };
 
-/* A copy that the caller frees; NULL for NULL, and without memory, which is a failure of the store.
- */
+/* Copies a text; the caller frees it. NULL for NULL, and without memory, which counts as a failure
+ * of the store. */
 char *store_copy(struct store *store, const char *text);
-/* The same of bytes: of none too, so that NULL for bytes means that memory ran out. */
+/* The same for bytes. No bytes give a copy too, so that NULL means that memory ran out. */
 void *store_copy_bytes(struct store *store, const void *bytes, size_t length);
 
 /* The drivers: as store_open and the like, where the data is theirs. */
@@ -81,8 +81,8 @@ struct store *sqlite_open(const char *folder, enum store_open how, char *error, 
 bool sqlite_backup(struct store *store, const char *file, char *error, size_t size);
 struct store *postgresql_open(const char *url, enum store_open how, char *error, size_t size);
 
-/* How far the database's clock is ahead of this machine's, for store_wall_ns; whether a driver is
- * to tell. */
+/* Sets how far the database's clock is ahead of this machine's, for store_wall_ns; asks whether the
+ * driver should measure it. */
 void store_set_clock(int64_t ahead_ms);
 bool store_follows_clock(void);
 
@@ -93,7 +93,7 @@ void store_failed(struct store *store, const char *format, ...)
 /* Steps the schema forward. False with store_error. */
 bool store_step_schema(struct store *store);
 
-/* Whether every step that the data has is one of this program; else false with store_error. */
+/* Whether this program knows every schema step in the data; else false with store_error. */
 bool store_knows_schema(struct store *store);
 
 #endif

@@ -51,7 +51,7 @@ bool query_end(struct query *query);
 /* Runs a statement that gives no rows, its parameters set: query_next and query_end in one. */
 bool query_run(struct query *query);
 
-/* Rows that the last statement on this connection changed. */
+/* How many rows the last statement on this connection changed. */
 int64_t store_changed(struct store *store);
 
 /* query_run in a transaction, whose number is for store_changed_by: the rows that it changed. A
@@ -70,27 +70,27 @@ int64_t store_changed_by(struct store *store, int64_t statement);
  * its own.
  */
 bool store_begin(struct store *store);
-/* One that only adds rows that no other transaction changes: where the database can, it takes no
- * turn. */
+/* Begins a transaction that only adds rows which no other changes. It takes no turn, if the
+ * database allows that. */
 bool store_begin_append(struct store *store);
 bool store_commit(struct store *store);
 void store_rollback(struct store *store);
 
-/* In a transaction: what it deletes is to be gone from the disk too once it is committed, as far as
- * the database can do that: SQLite overwrites it, PostgreSQL does when it next vacuums. */
+/* In a transaction: what it deletes should also vanish from the disk after the commit, as far as
+ * the database can: SQLite overwrites it, PostgreSQL removes it with its next vacuum. */
 void store_erases(struct store *store);
 
-/* What is read between these two is of one moment, whatever others commit meanwhile. Nothing is
- * written between them. Inside a transaction they do nothing. */
+/* Reads between these two see one moment, whatever others commit in the meantime. Nothing may be
+ * written in between. Inside a transaction they do nothing. */
 bool store_begin_read(struct store *store);
 void store_end_read(struct store *store);
 
-/* Whether services of several machines may be on it. */
+/* Whether services on several machines may use it. */
 bool store_is_shared(const struct store *store);
 
-/* The wall clock that all on the data go by, in ns: this machine's, but for one that differs by
- * more than 2 s from the database's, and follows that. Any thread. store_compare_clocks looks at it
- * anew. */
+/* The wall clock in ns that all services on the data share: this machine's, corrected to the
+ * database's if they differ by more than 2 s. Any thread. store_compare_clocks measures the
+ * difference again. */
 int64_t store_wall_ns(void);
 void store_follow_clock(void); /* from now on, for this process */
 void store_compare_clocks(struct store *store);
@@ -98,10 +98,10 @@ void store_compare_clocks(struct store *store);
 /* A sentence about the last failure on this connection, without secrets: "the disk is full". */
 const char *store_error(const struct store *store);
 
-/* How often something failed on this connection: whoever reads several things can tell at the end
- * whether one that was "not there" was in truth not read. */
+/* How often something failed on this connection: after several reads, tells whether something that
+ * "was not there" could in fact not be read. */
 uint64_t store_failures(const struct store *store);
-/* What failed since there were so many does not matter to anybody. */
+/* Forgets the failures since the count was `failures`, because they do not matter. */
 void store_forgive(struct store *store, uint64_t failures);
 
 #endif

@@ -1,7 +1,7 @@
-/* Leases: one conditional UPDATE decides who acts. */
+/* Leases: one conditional UPDATE decides who may act. */
 #include "store/ledger.h"
 
-/* Where several services share a database, its clock alone counts. */
+/* Several services may share a database, so only its clock counts. */
 #define THEIR_NOW "floor(extract(epoch FROM clock_timestamp()))::bigint"
 
 #define TAKE(NOW)                                                               \

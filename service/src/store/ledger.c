@@ -20,9 +20,9 @@ static void copy(char *to, size_t size, const char *from) { snprintf(to, size, "
 
 /* ---- Writing -------------------------------------------------------------------------------- */
 
-/* What was learned takes more than all the rest, and each tick could make it again from what the
- * tick before it was given: so it is kept of the first tick of an hour, and of one whose
- * predecessor is not in the hour. */
+/* The learned state is larger than everything else in a tick, and can be computed from the previous
+ * tick. So it is stored only with the first tick of an hour, and with a tick whose predecessor is
+ * not in the same hour. */
 static bool is_chained(const struct ledger_tick *tick) {
     int64_t before = tick->memory.last_tick, now = tick->situation.now;
     return before > 0 && before < now && hour_of(before) == hour_of(now) &&
@@ -61,7 +61,7 @@ bool ledger_remember(struct store *store, const struct ledger_tick *tick,
     return query_run(&query);
 }
 
-/* False, and a cleared one, where there is none that can be read. */
+/* False, and a cleared memory, if there is none that can be read. */
 static bool memory_of(struct query *query, int column, struct memory *memory) {
     size_t length;
     const void *data = column_blob(query, column, &length);
@@ -82,8 +82,8 @@ bool ledger_memory(struct store *store, int64_t app, const char *process, struct
 
 /* ---- Reading -------------------------------------------------------------------------------- */
 
-/* The ticks of a row; the caller frees them. A row that can't be read for want of memory is a
- * failure: an older one must not be taken for the last. */
+/* Reads the ticks of a row; the caller frees them. A row that can't be read for lack of memory is a
+ * failure: an older tick must not be taken for the last. */
 static struct ledger_tick *ticks_of(struct store *store, const void *data, size_t length,
                                     int64_t app, const char *process, size_t *count) {
     errno = 0;
@@ -103,7 +103,7 @@ struct range {
     void *context;
 };
 
-/* False: `each` wants no more. */
+/* False: `each` wants no more ticks. */
 static bool give(const struct range *range, const struct ledger_tick *ticks, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const struct ledger_tick *tick = &ticks[i];
@@ -142,8 +142,7 @@ bool ledger_each(struct store *store, int64_t app, const char *process, int64_t 
     return query_end(&query) && ok;
 }
 
-/* Of the rows that a query gives, which are ordered by their age, the last tick at or before the
- * moment. */
+/* From a query's rows, ordered by age: the last tick at or before the moment. */
 static bool last_of(struct query *query, int64_t app, const char *process, int64_t at_s,
                     struct ledger_tick *tick) {
     bool found = false;
@@ -176,7 +175,7 @@ bool ledger_last(struct store *store, int64_t app, const char *process, int64_t 
     return last_of(&query, app, process, at_s, tick);
 }
 
-/* The last tick of a process is a row, but for one that has not ticked for an hour. */
+/* The last tick of a process is a row of its own, unless the process has not ticked for an hour. */
 bool ledger_each_process(struct store *store, int64_t from_app, int64_t to_app,
                          bool (*each)(void *context, int64_t app, const char *process,
                                       const struct memory *memory, const struct ledger_tick *last),
@@ -212,13 +211,13 @@ bool ledger_each_process(struct store *store, int64_t from_app, int64_t to_app,
 struct hour {
     int64_t app, start_s;
     const char *process;
-    struct ledger_tick *ticks; /* in the order of their moments, room for LEDGER_PACK_TICKS */
+    struct ledger_tick *ticks; /* in order of time, room for LEDGER_PACK_TICKS */
     size_t count;
     int64_t changes;
 };
 
-/* Mostly at the end; else, after a clock was set back, where its moment belongs, in place of an
- * earlier tick of the same second. */
+/* Usually appends. After the clock was set back, inserts by time, and replaces a tick of the same
+ * second. */
 static bool collect(void *context, const struct ledger_tick *tick) {
     struct hour *hour = context;
     size_t at = hour->count;
@@ -234,7 +233,8 @@ static bool collect(void *context, const struct ledger_tick *tick) {
     return true;
 }
 
-/* Its rows, and what was packed of it before: both only after a clock was set back. */
+/* Reads the rows of the hour and its existing pack; there are both only after the clock was set
+ * back. */
 static bool read_hour(struct store *store, struct hour *hour) {
     if (!ledger_each(store, hour->app, hour->process, hour->start_s, hour->start_s + HOUR_S, false,
                      collect, hour))
@@ -268,7 +268,7 @@ static bool write_hour(struct store *store, const struct hour *hour, const uint8
     return query_run(&query);
 }
 
-/* Read in the transaction that removes it: nothing comes in between. */
+/* Reads in the same transaction that removes, so nothing can come in between. */
 static bool pack_hour(struct store *store, struct hour *hour) {
     size_t length;
     hour->count = 0;
@@ -291,9 +291,9 @@ static bool remove_old(struct store *store, int64_t app, const char *process, in
     return query_run(&query);
 }
 
-/* A process of which an hour that is over is not packed, or one that is packed is too old. */
+/* A process with a finished hour that is not packed, or with packs that are too old. */
 struct due {
-    int64_t app, row_s, pack_s; /* moments of the oldest; -1: there is none */
+    int64_t app, row_s, pack_s; /* the oldest moments; -1: none */
     char name[RULE_PROCESS_SIZE];
 };
 
@@ -306,7 +306,7 @@ static bool is_due(const struct due *due, int64_t now_s) {
     return unpacked || (due->pack_s >= 0 && due->pack_s < now_s - KEPT_S - HOUR_S);
 }
 
-/* By one question: thousands of processes are not asked for one by one each minute. */
+/* In one query: with thousands of processes, one each would be too many per minute. */
 static struct due *all_due(struct store *store, int64_t now_s, size_t *count, bool *ok) {
     struct due *all = NULL;
     size_t room = 0;
@@ -335,7 +335,7 @@ static struct due *all_due(struct store *store, int64_t now_s, size_t *count, bo
     return all;
 }
 
-/* The oldest moment of a row; -1: there is none, or it failed. */
+/* The oldest moment of a row; -1: there is none, or the query failed. */
 static int64_t oldest_row(struct store *store, const struct due *due) {
     struct query query =
         store_query(store, "SELECT min(at_s) FROM tick WHERE app = ?1 AND process = ?2");
@@ -345,7 +345,7 @@ static int64_t oldest_row(struct store *store, const struct due *due) {
     return query_end(&query) ? at_s : -1;
 }
 
-/* All hours of one process that are over. */
+/* Packs all finished hours of one process. */
 static bool compact_process(struct store *store, int64_t now_s, const struct due *due,
                             struct hour *hour, const struct store_rest *rest) {
     bool ok = remove_old(store, due->app, due->name, now_s);
@@ -380,7 +380,7 @@ bool ledger_compact(struct store *store, int64_t now_s, const struct store_rest 
     ok = ok && hour.ticks;
     for (size_t i = 0; i < count && hour.ticks && store_rests(rest); i++)
         ok =
-            compact_process(store, now_s, &due[i], &hour, rest) && ok; /* the others all the same */
+            compact_process(store, now_s, &due[i], &hour, rest) && ok; /* goes on with the others */
     free(hour.ticks);
     free(due);
     return remove_old_acts(store, now_s) && ok;

@@ -15,19 +15,19 @@ struct ledger_tick {
     int rule_number; /* in the process's list */
     struct situation situation;
     struct memory memory; /* as given to decide */
-    /* 1: memory.learned is not here. It is what the tick before left, the one at memory.last_tick:
-     * decide() again makes it, from the beginning of the hour on. ledger_add sets it. */
+    /* 1: memory.learned is missing here. It is what the previous tick (at memory.last_tick) left:
+     * decide() can recompute it from the beginning of the hour. Set by ledger_add. */
     int chained;
     struct decision decision;
 };
 
-/* In the caller's transaction, both: the tick, and `after` as its process's memory from now on. */
+/* Both in the caller's transaction: adds the tick, and makes `after` the memory of its process. */
 bool ledger_add(struct store *store, const struct ledger_tick *tick);
 bool ledger_remember(struct store *store, const struct ledger_tick *tick,
                      const struct memory *after);
 
-/* The memory to give to the next tick. False: there was none yet, or it failed (store_error not
- * ""). */
+/* The memory for the next tick. False: there is none yet, or reading failed (store_error is then
+ * not ""). */
 bool ledger_memory(struct store *store, int64_t app, const char *process, struct memory *memory);
 
 /* Ticks of [from_s, to_s), oldest first, each with the memory that it was given; `each` returns
@@ -39,8 +39,8 @@ bool ledger_each(struct store *store, int64_t app, const char *process, int64_t 
 bool ledger_last(struct store *store, int64_t app, const char *process, int64_t at_s,
                  struct ledger_tick *tick);
 
-/* Each process of these apps that ever ticked: the memory to give to the next tick, and the last
- * one (NULL: it is kept no more). */
+/* For each process of these apps that has ever ticked: the memory for the next tick, and the last
+ * tick (NULL: no longer kept). */
 bool ledger_each_process(struct store *store, int64_t from_app, int64_t to_app,
                          bool (*each)(void *context, int64_t app, const char *process,
                                       const struct memory *memory, const struct ledger_tick *last),
@@ -67,7 +67,7 @@ struct act {
 };
 /* Sets id; in the tick's transaction. False where a lease of a newer epoch was taken. */
 bool act_add(struct store *store, struct act *act);
-/* Changes nothing where it was changed under a newer epoch. */
+/* Does nothing if the order was changed under a newer epoch. */
 bool act_update(struct store *store, const struct act *act);
 bool act_last(struct store *store, int64_t app, const char *process, struct act *act);
 /* The newest of each process of these apps that ever ticked. */
@@ -82,10 +82,10 @@ bool act_each(struct store *store, int64_t app, const char *process, int64_t fro
 enum { LEASE_THEIR_CLOCK = -1 };
 bool lease_take(struct store *store, int shard, const char *holder, int64_t now_s, int64_t for_s,
                 int64_t *epoch);
-/* Gives it back, so that another need not wait. NULL: whoever holds it, for one who knows that
- * nobody can. */
+/* Releases the lease, so that others need not wait. holder NULL: whoever holds it, if the caller
+ * knows that nobody can. */
 bool lease_release(struct store *store, int shard, const char *holder);
-/* Ends it though its holder did not say that nothing of it is under way. */
+/* Ends the lease although its holder may still have calls under way. */
 bool lease_expire(struct store *store, int shard, const char *holder);
 bool lease_is_free(struct store *store, int shard); /* there was none, or it was given back */
 bool lease_is_held(struct store *store, int shard); /* by anybody, now */

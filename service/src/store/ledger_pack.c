@@ -17,15 +17,15 @@
 #include <zstd.h>
 
 enum { PLAIN = 1, COMPRESSED = 2, LEVEL = 9, SHORTEST_COMPRESSED = 512 };
-enum { RAW = 3, NUMBER = 1, DURATION = 2 }; /* bytes in templates */
-enum { LEARNED = 300, CHAINED = 1 };        /* the section; no stored form has 1 byte */
+enum { RAW = 3, NUMBER = 1, DURATION = 2 }; /* markers in templates */
+enum { LEARNED = 300, CHAINED = 1 };        /* the section; and a length that no stored form has */
 enum { MOST_UNPACKED = 16 * 1024 * 1024, MOST_DIGITS = 15, MOST_NUMBERS = 64 };
 
 /* ---- The columns ---------------------------------------------------------------------------- */
 
 struct column {
     unsigned number;
-    size_t offset, size; /* of an int64_t, an int or an enum in struct ledger_tick */
+    size_t offset, size; /* of an int64_t, int or enum in struct ledger_tick */
 };
 
 #define SITUATION(number, name, unknown, meaning) \
@@ -129,7 +129,8 @@ static uint64_t unzigzag(uint64_t value) { return value >> 1 ^ (0 - (value & 1))
 
 /* ---- A column of numbers -------------------------------------------------------------------- */
 
-/* In place: each number less the one before it. Unsigned, since a difference may wrap around. */
+/* Replaces each number by its difference from the previous one. Unsigned, since a difference may
+ * wrap around. */
 static void subtract(uint64_t *values, size_t count) {
     for (size_t i = count; i-- > 1;) values[i] -= values[i - 1];
 }
@@ -138,7 +139,7 @@ static void sum(uint64_t *values, size_t count) {
     for (size_t i = 1; i < count; i++) values[i] += values[i - 1];
 }
 
-/* About how many bits the numbers need. */
+/* Roughly how many bits the numbers need. */
 static uint64_t weight(const uint64_t *values, size_t count) {
     uint64_t bits = 0;
     for (size_t i = 0; i < count; i++)
@@ -146,8 +147,8 @@ static uint64_t weight(const uint64_t *values, size_t count) {
     return bits;
 }
 
-/* The order of the differences, then the numbers; a 0 is followed by how many more there are. The
- * values are used up. */
+/* Writes the order of differences and the numbers; after a 0 comes how many more zeros follow.
+ * Destroys the values. */
 static void put_numbers(struct bytes *bytes, uint64_t *values, size_t count) {
     uint64_t weights[3];
     unsigned best = 0;
@@ -183,7 +184,7 @@ static void take_numbers(struct reader *reader, uint64_t *values, size_t count) 
 /* ---- Texts ---------------------------------------------------------------------------------- */
 
 struct template {
-    char words[DECISION_SENTENCE_SIZE + 1]; /* of the longest text, and RAW */
+    char words[DECISION_SENTENCE_SIZE + 1]; /* room for the longest text, and RAW */
     size_t length;
     uint64_t numbers[MOST_NUMBERS];
     size_t count;
@@ -191,7 +192,7 @@ struct template {
 
 static bool digit(char c) { return c >= '0' && c <= '9'; }
 
-/* The digits at `at` as a number that prints as they stand: 0 where they do not. */
+/* Reads the digits at `at` as a number, if printing it gives the same digits; else returns 0. */
 static size_t number_at(const char *at, uint64_t *number) {
     size_t length = 0;
     *number = 0;
@@ -201,7 +202,7 @@ static size_t number_at(const char *at, uint64_t *number) {
     return length;
 }
 
-/* "2:10", minutes and seconds, as 130. */
+/* Reads "2:10", minutes and seconds, as 130. */
 static size_t duration_at(const char *at, uint64_t *number) {
     uint64_t minutes;
     size_t length = number_at(at, &minutes);
@@ -233,7 +234,7 @@ static void split(const char *text, struct template *into) {
             into->words[into->length++] = mark;
             into->numbers[into->count++] = number;
             text += length;
-        } else { /* digits that are no number go as they stand, all of them */
+        } else { /* digits that are no number are copied as they are */
             do into->words[into->length++] = *text++;
             while (digit(text[-1]) && digit(*text));
         }
@@ -256,7 +257,7 @@ static size_t write_number(char out[32], char mark, uint64_t number) {
     return length;
 }
 
-/* False where it does not fit. */
+/* False: it does not fit. */
 static bool join(char *text, size_t size, const char *words, size_t length,
                  const uint64_t *numbers) {
     size_t at = 0;
@@ -274,12 +275,12 @@ static bool join(char *text, size_t size, const char *words, size_t length,
     return true;
 }
 
-/* What one text is split into in all ticks. */
+/* The parts of one text in all ticks. */
 struct texts {
     size_t count; /* of templates */
     uint64_t *which;
-    struct template *of; /* of each tick */
-    size_t *first;       /* the first tick that has the template */
+    struct template *of; /* per tick */
+    size_t *first;       /* the first tick with the template */
 };
 
 static void find_templates(struct texts *all, const struct column *text,
@@ -288,7 +289,8 @@ static void find_templates(struct texts *all, const struct column *text,
     for (size_t i = 0; i < count; i++) {
         struct template *own = &all->of[i];
         split(text_of(text, &ticks[i]), own);
-        size_t known = all->count; /* the newest first: a text is mostly as the one before */
+        size_t known = all->count; /* newest first: a text usually follows the same template as the
+                                      one before */
         while (known > 0) {
             const struct template *other = &all->of[all->first[known - 1]];
             if (other->length == own->length && memcmp(other->words, own->words, own->length) == 0)
@@ -300,7 +302,7 @@ static void find_templates(struct texts *all, const struct column *text,
     }
 }
 
-/* The column of the tick that has just these numbers, 0: none. */
+/* The column that has exactly these numbers; 0: none. */
 static unsigned same_column(const struct texts *all, size_t template, size_t slot,
                             const struct ledger_tick *ticks, size_t count) {
     for (size_t c = 0; c < COLUMNS; c++) {
@@ -381,7 +383,7 @@ static void put_learned(struct bytes *bytes, const struct ledger_tick *ticks, si
         if (!ticks[i].chained) put(bytes, learned, learned_bytes(learned, &ticks[i]));
 }
 
-/* Takes the plain bytes and gives what is stored. */
+/* Takes the plain bytes over and returns the stored form. */
 static uint8_t *finish(struct bytes *plain, size_t *length) {
     struct bytes out = {0};
     put(&out, &(uint8_t){PLAIN}, 1);
@@ -433,7 +435,7 @@ struct unpacking {
     struct ledger_tick *ticks;
     size_t count;
     uint64_t *values, *which;
-    uint64_t (*numbers)[MOST_NUMBERS]; /* of each tick, in the text that is read */
+    uint64_t (*numbers)[MOST_NUMBERS]; /* per tick, of the text being read */
 };
 
 static const struct column *find(const struct column *among, size_t count, uint64_t number) {

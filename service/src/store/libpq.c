@@ -9,7 +9,7 @@ static struct libpq library;
 static char trouble[300];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* POSIX lets an object pointer of dlsym be a function; C does not let it be converted. */
+/* POSIX defines the conversion of dlsym's result to a function pointer; C does not. */
 static bool find(void *handle, const char *name, void *function, size_t size) {
     void *found = dlsym(handle, name);
     memcpy(function, &found, size);

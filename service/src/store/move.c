@@ -1,7 +1,7 @@
 /*
- * Tables and columns are found as the databases list them, so that none is forgotten. Rows are read
- * as of one moment and written some hundred in a transaction; a mark in both stores says that it is
- * under way, and whoever begins again empties what was written.
+ * Takes tables and columns from the databases' own lists, so that none is forgotten. Rows are read
+ * as of one moment and written a few hundred per transaction. A mark in both stores says that a
+ * move is under way; a move that begins again first deletes what was written.
  */
 #define _GNU_SOURCE /* strdup */
 #include "store/move.h"
@@ -29,7 +29,8 @@ struct table {
     char name[NAME];
     struct column columns[COLUMNS];
     int column_count;
-    /* Statements are known by the addresses of their texts: these live as long as the stores. */
+    /* Statements are identified by the addresses of their texts, which must live as long as the
+     * stores. */
     struct text select, fetch, insert, remove;
 };
 
@@ -37,7 +38,7 @@ struct move {
     struct store *from, *to;
     struct table tables[TABLES];
     int table_count;
-    int64_t number; /* of the next part or report, where these get new ones */
+    int64_t number; /* the next number, for parts and reports that get new ones */
 };
 
 /* ---- What there is ------------------------------------------------------------------------- */
@@ -59,8 +60,8 @@ static enum type type_named(const char *name) {
     return strcmp(name, "TEXT") == 0 ? WORDS : NUMBER;
 }
 
-/* A schema in PostgreSQL may hold somebody else's tables, which are none of ours to empty: ours are
- * those that the steps of the schema make. The store's own book-keeping is not moved. */
+/* A PostgreSQL schema may hold tables of others, which must not be emptied. Ours are those that the
+ * schema's steps make. The store's own book-keeping is not moved. */
 static bool is_ours(const struct store *store, const char *table) {
     char words[NAME + 32];
     snprintf(words, sizeof words, "CREATE TABLE %s (", table);
@@ -84,7 +85,7 @@ static bool note_column(struct move *move, const char *table, const char *column
     return true;
 }
 
-/* Those of `to`, which has all that this program knows. */
+/* Finds the tables of `to`, which has every table that this program knows. */
 static bool find_tables(struct move *move) {
     bool ok = true;
     struct query query = list_columns(move->to);
@@ -95,7 +96,7 @@ static bool find_tables(struct move *move) {
     return query_end(&query) && ok && move->table_count > 0;
 }
 
-/* PostgreSQL alone numbers reports (ingest/follow.h). */
+/* Only PostgreSQL numbers reports (ingest/follow.h). */
 static bool is_missing(const struct move *move, const struct table *table, int column) {
     return !store_is_shared(move->from) && strcmp(table->name, "report") == 0 &&
            strcmp(table->columns[column].name, "number") == 0;
@@ -147,14 +148,14 @@ static bool copy_row(struct move *move, const struct table *table, struct query 
     return query_run(&insert);
 }
 
-/* The marks are each store's own. */
+/* Marks belong to one store. */
 static bool is_mark(const struct table *table, struct query *row) {
     if (strcmp(table->name, "meta") != 0) return false;
     const char *name = column_text(row, 0);
     return strcmp(name, moved_to) == 0 || strcmp(name, moving_from) == 0;
 }
 
-/* Copies the rows of a query; -1: it failed. */
+/* Copies the rows of a query; -1: failed. */
 static int64_t copy_rows(struct move *move, const struct table *table, const char *sql) {
     int64_t rows = 0;
     bool ok = store_begin_append(move->to);
@@ -169,7 +170,7 @@ static int64_t copy_rows(struct move *move, const struct table *table, const cha
     return ok ? rows : -1;
 }
 
-/* PostgreSQL would send all rows at once: a cursor gives some at a time. */
+/* PostgreSQL would send all rows at once; a cursor gives a few at a time. */
 static int64_t copy_table(struct move *move, const struct table *table) {
     if (!store_is_shared(move->from)) return copy_rows(move, table, table->select.bytes);
     int64_t all = 0, some = 0;
@@ -181,7 +182,7 @@ static int64_t copy_table(struct move *move, const struct table *table) {
     return some >= 0 && move->from->database->run(move->from, "CLOSE move") ? all : -1;
 }
 
-/* The number of something that was removed is never given to another. */
+/* Copies the counter of ids, so that the id of a removed row is never used again. */
 static bool copy_sequence(struct move *move, const struct table *table) {
     if (strcmp(table->columns[0].name, "id") != 0) return true;
     struct query query = store_query(
@@ -277,7 +278,7 @@ static bool copy_all(struct move *move,
                      void (*tell)(void *context, const char *table, int64_t rows), void *context) {
     bool ok = store_begin_read(move->from);
     for (int i = 0; i < move->table_count && ok; i++) {
-        /* Reports after parts: whoever follows them takes no part for one of a report's. */
+        /* Reports after their parts: a follower must not take a part for one of another report. */
         if (strcmp(move->tables[i].name, "report") == 0)
             move->number |= (int64_t)1 << (SERIES_NUMBER_BITS - 1);
         int64_t rows = copy_table(move, &move->tables[i]);
@@ -292,7 +293,7 @@ static bool run_move(struct move *move, const char *from, const char *to,
                      void (*tell)(void *context, const char *table, int64_t rows), void *context) {
     bool ok = find_tables(move);
     for (int i = 0; i < move->table_count && ok; i++) ok = write_statements(move, &move->tables[i]);
-    /* A receiver of its own, whose number is in the counters that are copied. */
+    /* A new receiver, whose number comes from the copied counters. */
     int64_t receiver = ok ? series_receiver(move->from) : -1;
     ok = ok && receiver >= 0;
     if (ok) move->number = receiver << SERIES_NUMBER_BITS;

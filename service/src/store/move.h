@@ -1,5 +1,5 @@
 /*
- * All data from one store into another one, whatever databases they are.
+ * Moves all data from one store to another, whatever databases they are.
  */
 #ifndef STORE_MOVE_H
 #define STORE_MOVE_H

@@ -245,7 +245,7 @@ bool delivery_claim(struct store *store, int64_t now_s, int64_t again_s,
         query_int(&query, 4, delivery->tries);
         query_int(&query, 5, delivery->due_s);
         if (!query_run(&query)) return false;
-        if (store_changed(store) == 1) return true; /* else somebody else took it */
+        if (store_changed(store) == 1) return true; /* else another process took it */
     }
     return false;
 }

@@ -30,7 +30,7 @@ bool channel_set_tells(struct store *store, int64_t app, int64_t id, unsigned te
 bool channel_remove(struct store *store, int64_t app, int64_t id);
 bool channel_each(struct store *store, int64_t app,
                   void (*each)(void *context, const struct channel *channel), void *context);
-/* What is sealed, for the caller to free; NULL: none. */
+/* The sealed target, which the caller frees; NULL: none. */
 void *channel_sealed(struct store *store, int64_t id, size_t *length);
 
 /* Apps that have a channel, in the order of their ids. */
@@ -63,7 +63,7 @@ const char *notice_state_name(enum notice_state state);
 
 /* Adds it and, for each channel of the app that tells this kind, a delivery that is due now. */
 bool notice_add(struct store *store, struct notice *notice);
-/* Of an app, newest first, at most `most`. */
+/* An app's notices, newest first, at most `most`. */
 bool notice_each(struct store *store, int64_t app, int most,
                  void (*each)(void *context, const struct notice *notice), void *context);
 /* How many of a kind there were since a moment; -1: failed. */
@@ -75,13 +75,14 @@ struct delivery {
     struct notice notice;
     struct channel channel;
     int64_t due_s;
-    int tries; /* this one counted */
+    int tries; /* including this one */
 };
 
-/* The next delivery that is due, of a channel that has no earlier one left, now due again at
- * `again_s`: nobody else takes it before. False: there is none, or it failed. */
+/* Takes the next due delivery of a channel that has no earlier one left, and makes it due again at
+ * `again_s`, so that nobody else takes it before. False: there is none, or it failed. */
 bool delivery_claim(struct store *store, int64_t now_s, int64_t again_s, struct delivery *delivery);
-/* After it was sent (trouble ""), or failed: then it is due again at `again_s`; 0: given up. */
+/* Called after sending (trouble ""), or after a failure: then the delivery is due again at
+ * `again_s`; 0: given up. */
 bool delivery_end(struct store *store, const struct delivery *delivery, int64_t now_s,
                   const char *trouble, int64_t again_s);
 

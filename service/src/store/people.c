@@ -405,9 +405,9 @@ bool link_tidy(struct store *store, int64_t now_s) {
 
 /* ---- Rate limits --------------------------------------------------------------------------- */
 
-enum { WHOLE = 1000 }; /* thousandths, so that a part of one is not lost */
+enum { WHOLE = 1000 }; /* counted in thousandths, so that fractions are not lost */
 
-/* What is left of it now; -1: the store failed. */
+/* What is left of the allowance; -1: the store failed. */
 static int64_t allowance_rest(struct store *store, const char *subject, int most, int every_s,
                               int64_t now_s) {
     int64_t full = (int64_t)most * WHOLE, rest = full;

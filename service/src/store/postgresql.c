@@ -31,9 +31,10 @@
 
 enum {
     PARAMETERS = 32,
-    ANSWER_MS = 15000,                /* how long a statement may take */
-    STEP_ANSWER_MS = 6 * 3600 * 1000, /* one of the schema, which may read a whole table */
-    FLUSH_EVERY = 64,                 /* statements in the pipeline */
+    ANSWER_MS = 15000, /* the longest time for a statement */
+    STEP_ANSWER_MS =
+        6 * 3600 * 1000, /* the same for a step of the schema, which may read a whole table */
+    FLUSH_EVERY = 64,    /* most statements in the pipeline before it is flushed */
     CLOCK_OFF_MS = 2000,
     TYPE_BOOL = 16,
     TYPE_BYTEA = 17,
@@ -53,7 +54,7 @@ struct statement {
     const char *values[PARAMETERS];
     int lengths[PARAMETERS];
     uint8_t numbers[PARAMETERS][8];
-    char *repaired[PARAMETERS]; /* texts that were not UTF-8 */
+    char *repaired[PARAMETERS]; /* copies of texts that were not UTF-8, repaired */
     bool ran;
     PGresult *result;
     int row, rows;
@@ -62,18 +63,19 @@ struct statement {
 struct postgresql_store {
     struct store base;
     const struct libpq *pq;
-    PGconn *connection; /* NULL: there is none now */
+    PGconn *connection; /* NULL: not connected */
     char *url;
-    bool piped;           /* between begin and commit */
-    bool quiet;           /* what fails is not told: it is being undone */
-    bool patient;         /* a step of the schema is under way */
-    const char *prepared; /* the text of the unnamed statement, in this transaction; NULL */
+    bool piped;           /* in a transaction, whose statements go into the pipeline */
+    bool quiet;           /* the transaction is being undone: further failures are not logged */
+    bool patient;         /* a step of the schema is running */
+    const char *prepared; /* the text of the unnamed statement in this transaction; NULL: none */
     Oid prepared_types[PARAMETERS];
 
-    /* Commands in the pipeline whose results were not read: true: of a statement that counts. */
+    /* For each command in the pipeline whose result was not read yet: whether it counts as a
+     * statement. */
     bool *sent;
     size_t sent_first, sent_count, sent_room;
-    /* Of the statements of this transaction, by their number. */
+    /* The rows changed by each statement of this transaction, by the statement's number. */
     int64_t *changed;
     size_t changed_count, changed_room, statement_count;
     int64_t last_changed;
@@ -97,7 +99,7 @@ static void disconnect(struct postgresql_store *store) {
     store->prepared = NULL;
 }
 
-/* libpq's own words, in one line. They name the host and the user, never the password. */
+/* Copies libpq's message into one line. It names the host and the user, never the password. */
 static void copy_words(char *to, size_t size, const char *words) {
     size_t length = 0;
     for (; words && *words && length + 1 < size; words++)
@@ -141,8 +143,8 @@ static void explain(char *sentence, size_t size, const char *state, const char *
     else snprintf(sentence, size, "the database says: %s", words);
 }
 
-/* False, and told, where a command failed. One that was skipped because one before it failed adds
- * nothing. */
+/* False if a command failed, which is logged. A command that was skipped after an earlier failure
+ * is not logged. */
 static bool is_well(struct postgresql_store *store, const PGresult *result) {
     const struct libpq *pq = store->pq;
     int status = pq->PQresultStatus(result);
@@ -165,7 +167,7 @@ static void ignore_notice(void *context, const char *words) { (void)context, (vo
 static bool compare_clocks(struct postgresql_store *store);
 
 static bool connect_now(struct postgresql_store *store) {
-    /* What the URL says stands later, and wins. */
+    /* The URL stands last, so its settings win. */
     static const char *const names[] = {"fallback_application_name",
                                         "client_encoding",
                                         "connect_timeout",
@@ -194,7 +196,7 @@ static bool connect_now(struct postgresql_store *store) {
     return false;
 }
 
-/* A server that ended says so, or closes the connection, before anything is sent. */
+/* A server that has ended says so, or closes the connection, before anything is sent. */
 static bool still_open(struct postgresql_store *store) {
     struct pollfd found = {.fd = store->pq->PQsocket(store->connection), .events = POLLIN};
     for (int i = 0; i < 4 && poll(&found, 1, 0) > 0; i++)
@@ -223,7 +225,7 @@ static bool wait_socket(struct postgresql_store *store, short events, int64_t un
     }
 }
 
-/* The next result; NULL where the command has no more. False: the connection is lost. */
+/* Reads the next result; NULL: the command has no more. False: the connection is lost. */
 static bool fetch(struct postgresql_store *store, PGresult **result) {
     const struct libpq *pq = store->pq;
     int64_t until_ms = ds_clock_monotonic_ms() + (store->patient ? STEP_ANSWER_MS : ANSWER_MS);
@@ -241,7 +243,7 @@ static bool fetch(struct postgresql_store *store, PGresult **result) {
     return false;
 }
 
-/* Sends what is in the buffer, reading what comes meanwhile, so that neither side waits for the
+/* Sends the buffer, reading what arrives in the meantime, so that neither side waits for the
  * other. */
 static bool flush(struct postgresql_store *store) {
     const struct libpq *pq = store->pq;
@@ -278,7 +280,8 @@ static bool note_changed(struct postgresql_store *store, int64_t changed) {
     return true;
 }
 
-/* The result of the oldest command in the pipeline, which the caller clears; NULL: lost. */
+/* The result of the oldest command in the pipeline, which the caller clears; NULL: the connection
+ * is lost. */
 static PGresult *receive(struct postgresql_store *store) {
     PGresult *result, *rest = NULL;
     bool counts = store->sent[store->sent_first];
@@ -295,7 +298,7 @@ static PGresult *receive(struct postgresql_store *store) {
     return result;
 }
 
-/* Reads the results of all but the newest `but` commands. False where one failed. */
+/* Reads the results of all but the newest `but` commands. False: one failed. */
 static bool receive_all(struct postgresql_store *store, size_t but) {
     bool ok = true;
     while (store->connection && store->sent_count > but) {
@@ -307,7 +310,7 @@ static bool receive_all(struct postgresql_store *store, size_t but) {
     return ok && store->connection;
 }
 
-/* Ends the pipeline: what was sent is over. False where any of it failed. */
+/* Ends the pipeline; all that was sent is then finished. False: some of it failed. */
 static bool leave_pipeline(struct postgresql_store *store) {
     if (!store->piped) return store->connection != NULL;
     PGresult *result = NULL;
@@ -335,7 +338,7 @@ static bool enter_pipeline(struct postgresql_store *store) {
     return store->piped;
 }
 
-/* Puts a text without parameters into the pipeline. */
+/* Sends a statement without parameters through the pipeline. */
 static bool send_text(struct postgresql_store *store, const char *text) {
     store->prepared = NULL;
     return note_sent(
@@ -343,7 +346,7 @@ static bool send_text(struct postgresql_store *store, const char *text) {
         false);
 }
 
-/* Outside a pipeline: the last result of what was sent. NULL: it failed. */
+/* Outside the pipeline: the last result of what was sent. NULL: it failed. */
 static PGresult *receive_alone(struct postgresql_store *store, int sent) {
     PGresult *result = NULL, *next;
     bool ok = true;
@@ -396,7 +399,7 @@ static bool begins_with(const char *sql, const char *word) {
     return strncmp(sql, word, strlen(word)) == 0;
 }
 
-/* ?1 becomes $1; notes how many there are. */
+/* Replaces ?1 by $1, and notes the number of parameters. */
 static bool translate(struct statement *statement) {
     statement->text = strdup(statement->head.sql);
     if (!statement->text) return false;
@@ -472,7 +475,7 @@ static void postgresql_bind_int(void *given, int parameter, int64_t value) {
     bind(statement, parameter, TYPE_INT8, bytes, 8);
 }
 
-/* The length of the UTF-8 character at `at`; 0: it is none. */
+/* The length of the UTF-8 character at `at`; 0: it is invalid. */
 static size_t utf8_length(const unsigned char *at, size_t left) {
     if (at[0] < 0x80) return at[0] != 0;
     size_t length = at[0] >= 0xF0 ? 4 : at[0] >= 0xE0 ? 3 : 2;
@@ -487,7 +490,7 @@ static size_t utf8_length(const unsigned char *at, size_t left) {
     return code < least[length] || code > 0x10FFFF || surrogate ? 0 : length;
 }
 
-/* PostgreSQL refuses what is not UTF-8, which a browser's name of itself need not be. */
+/* PostgreSQL refuses text that is not UTF-8, such as a browser may send as its name. */
 static void postgresql_bind_text(void *given, int parameter, const char *value, size_t length) {
     struct statement *statement = given;
     size_t at = 0, good;
@@ -515,7 +518,7 @@ static void postgresql_bind_blob(void *statement, int parameter, const void *val
 static const int binary[PARAMETERS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
                                        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
-/* The unnamed statement is parsed anew only where it is another one than before. */
+/* Parses the unnamed statement again only if it differs from the previous one. */
 static bool send_statement(struct postgresql_store *store, struct statement *statement) {
     const struct libpq *pq = store->pq;
     size_t types_size = (size_t)statement->parameters * sizeof(Oid);
@@ -568,7 +571,8 @@ static PGresult *read_alone(struct statement *statement) {
                                                              statement->lengths, binary, 1));
 }
 
-/* Outside a transaction only what reads comes here: it is tried once more on a new connection. */
+/* Outside a transaction only reading statements come here, so they can be repeated once on a new
+ * connection. */
 static enum database_row run_outside(struct statement *statement) {
     struct postgresql_store *store = statement->store;
     if (store->base.reading) return first_row(statement, read_alone(statement));
@@ -647,12 +651,12 @@ static bool begin_with(struct store *base, const char *const *texts) {
     return ok;
 }
 
-/* One that is stopped in the middle of a transaction holds up the others for so long. */
+/* A client that stops in the middle of a transaction holds up the others for at most this long. */
 #define LIMITS \
     "SET LOCAL lock_timeout = '10s'", "SET LOCAL idle_in_transaction_session_timeout = '8s'"
 
 static bool postgresql_begin(struct store *base) {
-    /* The lock is taken before the first statement that looks at data. */
+    /* Takes the lock before the first statement that reads data. */
     static const char *const texts[] = {"BEGIN ISOLATION LEVEL REPEATABLE READ", LIMITS,
                                         "LOCK TABLE turn IN EXCLUSIVE MODE", NULL};
     return begin_with(base, texts);
@@ -663,7 +667,7 @@ static bool postgresql_begin_append(struct store *base) {
     return begin_with(base, texts);
 }
 
-/* The answer to COMMIT may be lost though it was done: false means that it may or may not be. */
+/* The answer to COMMIT may be lost although it was done: false means that it may or may not be. */
 static bool postgresql_commit(struct store *base) {
     struct postgresql_store *store = (struct postgresql_store *)base;
     if (!store->connection || !store->piped) {
@@ -687,7 +691,7 @@ static void postgresql_rollback(struct store *base) {
 
 static bool postgresql_begin_read(struct store *base) {
     struct postgresql_store *store = (struct postgresql_store *)base;
-    /* A move reads for long, and writes elsewhere in between. */
+    /* A move reads for a long time, and writes elsewhere in between. */
     static const char text[] = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY, NOT DEFERRABLE;"
                                "SET LOCAL idle_in_transaction_session_timeout = '60s'";
     if (!ready(store)) return false;
@@ -714,7 +718,7 @@ static bool postgresql_run(struct store *base, const char *sql) {
     return ok;
 }
 
-/* Waits for all that was sent. */
+/* Waits for everything that was sent. */
 static bool catch_up(struct postgresql_store *store) {
     if (!store->piped || store->sent_count == 0) return store->connection != NULL;
     return store->pq->PQsendFlushRequest(store->connection) && flush(store) &&
@@ -769,7 +773,7 @@ static bool is_new_enough(struct postgresql_store *store) {
     return false;
 }
 
-/* Names, texts of platforms and the like may hold any character. */
+/* Names, platforms' messages and the like may hold any character. */
 static bool holds_every_text(struct postgresql_store *store) {
     struct query query = store_query(&store->base, "SELECT current_setting('server_encoding')");
     const char *encoding = query_next(&query) ? column_text(&query, 0) : NULL;
@@ -782,8 +786,8 @@ static bool holds_every_text(struct postgresql_store *store) {
     return query_end(&query) && ok;
 }
 
-/* The table whose lock is the turn; two services may make it at once, and then one of them finds
- * it. */
+/* Makes the table whose lock is the turn. If two services make it at once, one of them finds it
+ * there. */
 static bool make_turn(struct postgresql_store *store) {
     char why[STORE_ERROR_SIZE] = "";
     for (int i = 0; i < 3; i++) {

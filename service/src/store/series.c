@@ -46,7 +46,8 @@ bool series_every(struct store *store,
     return query_end(&query) && wanted;
 }
 
-/* The number of a new one; 0: it is there, or the app has as many as it may; -1: it failed. */
+/* Makes a new series and returns its number; 0: it exists, or the app has no room for more; -1:
+ * failed. */
 static int64_t make_series(struct store *store, int64_t app, const char *source,
                            const char *signal) {
     struct query query = store_query(
@@ -61,8 +62,9 @@ static int64_t make_series(struct store *store, int64_t app, const char *source,
     return query_end(&query) ? id : -1;
 }
 
-/* Whoever shares a store has looked at all there are (series_every), so this one is new mostly, and
- * each question takes a round trip; another receiver may make it meanwhile. */
+/* A follower of a shared store knows all series already (series_every), so this one is probably
+ * new: it is made without looking first, which would take a round trip. Another receiver may make
+ * it at the same time. */
 int64_t series_number(struct store *store, int64_t app, const char *source, const char *signal) {
     int64_t id = store_is_shared(store) ? 0 : series_find(store, app, source, signal);
     if (id == 0) id = make_series(store, app, source, signal);
@@ -141,7 +143,7 @@ bool series_each_heard(struct store *store, int64_t from_s,
     return query_end(&query);
 }
 
-/* Goes from one receiver to the next by the index, whatever each has added. */
+/* Goes from one receiver to the next by the index, however many rows each has added. */
 bool series_each_receiver(struct store *store, int64_t from_s,
                           bool (*each)(void *context, int64_t number), void *context) {
     struct query query = store_query(

@@ -1,6 +1,6 @@
 /*
- * SQLite: one file, DIR/dynoscaled.db, in WAL mode, so that who reads never waits for who writes;
- * synchronous=FULL, so that what is committed survives a loss of power.
+ * SQLite: one file, DIR/dynoscaled.db. In WAL mode readers never wait for a writer; with
+ * synchronous=FULL a commit survives a power failure.
  */
 #define _GNU_SOURCE /* O_CLOEXEC, dev_t */
 #include <errno.h>
@@ -21,7 +21,7 @@ enum {
     BUSY_MS = 10000, /* how long a writer waits for another process */
 };
 
-/* Writers of this process take turns in the order in which they came, for each file. */
+/* The queue of this process's writers for each file, in the order in which they came. */
 struct turns {
     struct turns *next;
     dev_t device;
@@ -31,7 +31,7 @@ struct turns {
     pthread_cond_t turn;
 };
 static struct turns *all_turns;
-static pthread_mutex_t turns_lock = PTHREAD_MUTEX_INITIALIZER; /* of all of them */
+static pthread_mutex_t turns_lock = PTHREAD_MUTEX_INITIALIZER; /* guards all queues */
 
 struct statement {
     struct statement_head head; /* first */
@@ -176,8 +176,8 @@ static void free_statement(void *given) {
 static void leave_transaction(struct store *base);
 
 static void *sqlite_prepare(struct store *base, const char *sql) {
-    /* Else one that could not be undone for want of memory would be read as if it were committed.
-     */
+    /* Otherwise a transaction that could not be undone for lack of memory would be read as if it
+     * were committed. */
     if (!base->in_transaction && !base->reading) leave_transaction(base);
     return statements_take(&((struct sqlite_store *)base)->statements, base, sql, compile);
 }
@@ -197,7 +197,8 @@ static bool sqlite_writes(void *statement) {
     return !sqlite3_stmt_readonly(((struct statement *)statement)->prepared);
 }
 
-/* A parameter that there is not is a mistake of the program: it is told as what failed. */
+/* A parameter that does not exist is a mistake of the program: reported as the reason of the
+ * failure. */
 static void check(struct statement *statement, int code) {
     if (code != SQLITE_OK) failed(&statement->store->base);
 }
@@ -257,7 +258,7 @@ static int64_t sqlite_changed(struct store *store) {
     return sqlite3_changes64(((struct sqlite_store *)store)->file);
 }
 
-/* Nothing is run later than it is asked for: the last statement's number is that of its rows. */
+/* Statements run at once, so the last one is the one whose rows are read. */
 static int64_t sqlite_last_statement(struct store *base) {
     struct sqlite_store *store = (struct sqlite_store *)base;
     if (store->noted_count == store->noted_room) {
@@ -282,7 +283,7 @@ static int64_t sqlite_changed_by(struct store *base, int64_t statement) {
 
 /* ---- Transactions -------------------------------------------------------------------------- */
 
-/* Compiled when the data is opened: the end of a transaction must not need memory. */
+/* Compiled when the data is opened: ending a transaction must not need memory. */
 static const char *const ends[ENDS] = {[BEGIN_WRITING] = "BEGIN IMMEDIATE",
                                        [BEGIN_READING] = "BEGIN",
                                        [COMMIT] = "COMMIT",
@@ -308,7 +309,7 @@ static bool run_end(struct store *base, enum end end) {
     return ok;
 }
 
-/* What could not be ended before is ended now: nothing else could begin. */
+/* A transaction that could not be ended before is ended now: otherwise no other could begin. */
 static void leave_transaction(struct store *base) {
     struct sqlite_store *store = (struct sqlite_store *)base;
     if (!sqlite3_get_autocommit(store->file)) run_end(base, ROLLBACK);
@@ -331,14 +332,14 @@ static bool sqlite_commit(struct store *base) {
     return true;
 }
 
-/* A full disk makes SQLite roll back by itself: there may be nothing left to do. */
+/* A full disk makes SQLite roll back by itself, so there may be nothing left to do. */
 static void sqlite_rollback(struct store *base) {
     leave_transaction(base);
     end_turn(((struct sqlite_store *)base)->turns);
 }
 
-/* Deleted rows were overwritten (secure_delete), but the write-ahead log has them yet. Where
- * somebody still reads the state before, that is left to the next checkpoint. */
+/* Deleted rows were overwritten (secure_delete), but the write-ahead log still has them. While
+ * somebody reads the earlier state, they remain until the next checkpoint. */
 static void sqlite_erase(struct store *base) {
     struct sqlite_store *store = (struct sqlite_store *)base;
     sqlite3_wal_checkpoint_v2(store->file, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -391,7 +392,7 @@ static const struct database sqlite = {
     .erase = sqlite_erase,
 };
 
-/* Makes the folder and those above it: 0700, as only this user is to read the data. */
+/* Makes the folder and its parents with mode 0700: only this user may read the data. */
 static bool make_folder(const char *folder, char *error, size_t size) {
     char path[PATH_SIZE];
     if (snprintf(path, sizeof path, "%s/", folder) >= (int)sizeof path) {
@@ -432,8 +433,8 @@ static bool make_file(const char *path, bool may_be_there, char *error, size_t s
     return false;
 }
 
-/* A group of reports changes hundreds of pages, the same ones again and again. With room for them
- * in memory, and a checkpoint each 16 MB of the log, each is read and copied less often. */
+/* A group of reports changes hundreds of pages, often the same ones. With room for them in memory,
+ * and a checkpoint per 16 MB of log, each is read and copied less often. */
 static bool set_up(struct sqlite_store *store) {
     sqlite3_extended_result_codes(store->file, 1);
     sqlite3_busy_timeout(store->file, BUSY_MS);
@@ -445,7 +446,8 @@ static bool set_up(struct sqlite_store *store) {
                                   "PRAGMA wal_autocheckpoint = 4000;"
                                   "PRAGMA journal_size_limit = 67108864"))
         return false;
-    return compile_ends(store); /* those of before a PRAGMA are compiled anew when they run */
+    return compile_ends(
+        store); /* statements from before a PRAGMA are compiled again when they run */
 }
 
 static struct sqlite_store *connect(const char *path, int flags) {
@@ -459,7 +461,7 @@ static struct sqlite_store *connect(const char *path, int flags) {
     return store;
 }
 
-/* False with a sentence where the data is damaged or newer than this program. */
+/* False, with a sentence, if the data is damaged or newer than this program. */
 static bool look_at(struct sqlite_store *store, const char *folder, char *error, size_t size) {
     bool open = store->turns != NULL;
     if (open) sqlite3_busy_timeout(store->file, BUSY_MS);
@@ -495,7 +497,7 @@ struct store *sqlite_open(const char *folder, enum store_open how, char *error, 
         sqlite_close(&store->base);
         return NULL;
     }
-    /* The first of several to open a new file turns WAL on, which SQLite does not wait for. */
+    /* The first process to open a new file turns WAL on, and SQLite does not wait for that. */
     bool ok = store->turns != NULL;
     if (ok) {
         take_turn(store->turns);
@@ -510,7 +512,7 @@ struct store *sqlite_open(const char *folder, enum store_open how, char *error, 
 
 /* ---- Copies -------------------------------------------------------------------------------- */
 
-/* The pages of one file into another, as of one moment. SQLITE_OK or what failed. */
+/* Copies the pages of one file into another, as of one moment. SQLITE_OK, or the error. */
 static int copy_pages(sqlite3 *from, sqlite3 *to) {
     sqlite3_backup *copy = sqlite3_backup_init(to, "main", from, "main");
     if (!copy) return sqlite3_extended_errcode(to);
@@ -542,7 +544,7 @@ static bool copy_to(struct sqlite_store *store, const char *path, char *error, s
     sqlite3 *to = NULL;
     int code = open_file(path, &to);
     if (code == SQLITE_OK) code = copy_pages(store->file, to);
-    /* One file, without a log beside it. */
+    /* A single file, without a log beside it. */
     if (code == SQLITE_OK)
         code = sqlite3_exec(to, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
     char sentence[STORE_ERROR_SIZE];
@@ -554,7 +556,8 @@ static bool copy_to(struct sqlite_store *store, const char *path, char *error, s
     return code == SQLITE_OK;
 }
 
-/* Pages are copied as they are, damaged ones too: what can't be restored is no backup. */
+/* Pages are copied as they are, even damaged ones: so the copy is checked, since a backup must be
+ * restorable. */
 static bool is_whole(const char *copy, char *error, size_t size) {
     struct sqlite_store *store = connect(copy, SQLITE_OPEN_READONLY);
     bool whole = store && store->turns && looks_whole(store);
@@ -589,7 +592,7 @@ bool sqlite_backup(struct store *base, const char *file, char *error, size_t siz
     return ok && (sync_folder_of(file) || true);
 }
 
-/* Whether a file is a whole backup that this program knows; opened. NULL with a sentence. */
+/* Opens a backup, if it is complete and this program knows its version. NULL with a sentence. */
 static struct sqlite_store *open_backup(const char *file, char *error, size_t size) {
     struct sqlite_store *store = connect(file, SQLITE_OPEN_READONLY);
     if (!store) {
@@ -604,7 +607,7 @@ static struct sqlite_store *open_backup(const char *file, char *error, size_t si
     return NULL;
 }
 
-/* Data that can't be read is kept under another name: somebody may still want it. */
+/* Keeps unreadable data under another name: somebody may still want it. */
 static bool set_aside(const char *path) {
     static const char *const ends[] = {"", "-wal", "-shm"};
     char from[PATH_SIZE + 16], to[PATH_SIZE + 16];
@@ -616,12 +619,12 @@ static bool set_aside(const char *path) {
     return true;
 }
 
-/* The file to restore into, which nobody else uses from now on. */
+/* Opens the file to restore into; nobody else can use it from now on. */
 static int open_alone(const char *path, sqlite3 **file) {
     int code = open_file(path, file);
     if (code == SQLITE_OK) {
         sqlite3_busy_timeout(*file, 0);
-        /* WAL can be left only by a connection that is the only one. */
+        /* Only the sole connection to a file can leave WAL mode. */
         code = sqlite3_exec(*file,
                             "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE;"
                             "BEGIN EXCLUSIVE; COMMIT",

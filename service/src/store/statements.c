@@ -13,13 +13,13 @@ static size_t place_of(const struct statements *statements, const char *sql) {
     return place;
 }
 
-/* Whether there is room for one more. */
+/* Makes room for one more. */
 static bool make_places(struct statements *statements) {
     if (statements->count * 2 < statements->place_count) return true;
     size_t before = statements->place_count, more = before ? before * 2 : FIRST_PLACES;
     struct statement_head **old = statements->places;
     struct statement_head **places = calloc(more, sizeof *places);
-    if (!places) return statements->count + 1 < before; /* one stays free */
+    if (!places) return statements->count + 1 < before; /* one place must stay free */
     statements->places = places;
     statements->place_count = more;
     for (size_t i = 0; i < before; i++)

@@ -1,5 +1,5 @@
 /*
- * What is the same for every database: transactions that failed stay failed, the schema, meta.
+ * What all databases share: failed transactions stay failed; the schema; the meta table.
  */
 #define _GNU_SOURCE /* strdup */
 #include "store/store.h"
@@ -107,7 +107,7 @@ void store_compare_clocks(struct store *store) {
 
 struct query store_query(struct store *store, const char *sql) {
     struct query query = {.store = store};
-    /* What failed in this transaction is what its end must tell. */
+    /* The first failure in this transaction is what its end must report. */
     if (store->spoiled) {
         store->failures++;
         query.failed = true;
@@ -139,8 +139,8 @@ void query_blob(struct query *query, int parameter, const void *value, size_t le
 
 void query_null(struct query *query, int parameter) { query_blob(query, parameter, NULL, 0); }
 
-/* A statement that writes outside a transaction gets one of its own, so that it too waits for its
- * turn. */
+/* Gives a statement that writes outside a transaction one of its own, so that it waits for its turn
+ * too. */
 static bool own_transaction(struct query *query) {
     struct store *store = query->store;
     if (store->in_transaction || !store->database->writes(query->statement)) return true;
@@ -164,7 +164,7 @@ int64_t column_int(struct query *query, int column) {
     return query->store->database->column_int(query->statement, column);
 }
 
-/* A value that the database could not give must not be taken for one that is NULL. */
+/* A value that the database could not deliver must not be taken for a NULL. */
 static void note_lost(struct query *query) {
     store_failed(query->store, "out of memory");
     query->failed = true;
@@ -326,7 +326,8 @@ static bool run_step(struct store *store, const struct schema_step *step) {
     return query_run(&query);
 }
 
-/* To a user who may make no tables PostgreSQL refuses to make one that is there, too. */
+/* A user without the right to make tables gets an error from PostgreSQL even if the table
+ * exists. */
 static bool has_steps(struct store *store) {
     if (!store->database->is_shared) return false;
     struct query query =

@@ -7,15 +7,15 @@ double automatic_fading(double seconds, double half_life) {
     return number_power(.5, seconds / half_life);
 }
 
-/* Dyno-minutes that a slow minute is worth. */
+/* How many dyno-minutes a slow minute is worth. */
 static double price_of(enum rule_care care) {
     return care == RULE_LEAN ? 7 : care == RULE_STRICT ? 60 : 20;
 }
 
 static int64_t thousandths(double x) { return (int64_t)number_within(x * 1000 + .5, 0, 1e15); }
 
-/* What a reader would ask who divides the traffic by the capacity: why so many, or so few? It is
- * the price: the share of minutes that would be slow with the others. */
+/* Whoever divides the traffic by the capacity may ask why so many dynos, or so few. The answer is
+ * the price: the share of minutes that would be slow with another number. */
 static void answer(const struct learned *learned, const struct moment *moment,
                    struct advice *advice) {
     int need = advice->need, ordered = moment->ordered;
@@ -30,7 +30,7 @@ static void answer(const struct learned *learned, const struct moment *moment,
     advice->asked_slow_per_cent = (int64_t)number_within(100 * chance + .5, 1, 100);
 }
 
-/* The traffic that `dynos` take, one at a time taking `capacity`. */
+/* Describes the traffic that `dynos` can take if one takes `capacity`. */
 static void describe(const struct view *view, const struct moment *moment, struct advice *advice) {
     const struct learned *learned = &view->memory->learned;
     double high = learned->has_outcomes ? learned->high_outcome : 1;

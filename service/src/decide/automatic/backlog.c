@@ -1,9 +1,9 @@
-/* What waits is worked off; and more dynos are added only while more dynos help. */
+/* How many dynos work off what waits. More are added only while that helps. */
 #include "decide/automatic/automatic.h"
 #include "decide/automatic/number.h"
 
-static const double BACKLOG_S = .3; /* mean waits above are a backlog */
-static const double GROWN = 1.4;    /* times as many dynos are enough to see whether they help */
+static const double BACKLOG_S = .3; /* with longer mean waits there is a backlog */
+static const double GROWN = 1.4; /* growth of the dynos that is enough to see whether they help */
 enum { SEEN_AFTER_S = 30, JUDGED_AFTER_S = 60, RELEASE_S = 30 };
 
 static int64_t age_of(const struct moment *moment, int64_t at) {
@@ -17,14 +17,14 @@ static int round_up(double x, int most) {
 
 static int larger(int one, int other) { return one > other ? one : other; }
 
-/* Requests a second that a dyno serves while requests wait. */
+/* The requests per second that one dyno serves while requests wait. */
 static double flat_out(const struct learned *learned, const struct moment *moment) {
     double served = learned->flat_out > 0 ? learned->flat_out
                                           : moment->begun / (moment->up > 0 ? moment->up : 1);
     return number_larger(served, .1);
 }
 
-/* Most dynos restart at once: more of them clear what will have waited for a start. */
+/* Most dynos restart at once: with more of them, what waited for the start is cleared sooner. */
 static int for_release(const struct learned *learned, const struct moment *moment, int need) {
     double flat =
         learned->flat_out > 0 ? learned->flat_out : 2 * learned->capacity / moment->service;
@@ -55,16 +55,16 @@ static void begin_trial(struct learned *learned, int up) {
     learned->trial_grown_at = learned->ceiling = 0;
 }
 
-/* The best and the worst of a size. */
+/* Notes the best and the worst at this number of dynos. */
 static void note(struct learned *learned, const struct moment *moment) {
     learned->trial_served = number_larger(learned->trial_served, moment->served);
     learned->trial_share = number_larger(learned->trial_share, moment->slow_share);
     learned->trial_service = number_larger(learned->trial_service, moment->last_service);
 }
 
-/* While requests wait, more dynos should serve more, or make fewer wait, and not make each request
- * slower. If 40 % more fail in this a minute after they came up, something behind them is the
- * limit, a database say: there is a ceiling, and none are added for ten minutes. */
+/* While requests wait, more dynos should serve more, or make fewer wait, and not slow each request
+ * down. If 40 % more dynos have not done so a minute after they came up, something behind them,
+ * such as a database, is the limit: this is a ceiling, and no more are added for ten minutes. */
 void backlog_try(struct learned *learned, const struct moment *moment) {
     if (learned->ceiling && moment->now < learned->ceiling_until) return;
     bool trouble = moment->slow_share > 2 * moment->goal && moment->requests > AUTOMATIC_FEW &&
@@ -82,7 +82,7 @@ void backlog_try(struct learned *learned, const struct moment *moment) {
     }
     if (!learned->trial_grown_at) learned->trial_grown_at = moment->now;
     int64_t grown = age_of(moment, learned->trial_grown_at);
-    /* New dynos serve more at first, if only into a queue behind them. */
+    /* New dynos serve more at first, even if only into a queue behind them. */
     if (moment->last_service <= 0 && grown < SEEN_AFTER_S) return;
     bool helped = moment->served > 1.15 * learned->trial_served ||
                   moment->slow_share < .5 * learned->trial_share;
@@ -95,8 +95,8 @@ void backlog_try(struct learned *learned, const struct moment *moment) {
     }
 }
 
-/* Orders that traffic does not explain, with requests as quick as usual and no correction, are made
- * in steps of half of what is up, to see first whether they help. */
+/* Orders that traffic does not explain, while requests are as fast as usual and no correction
+ * applies, grow in steps of half of the dynos that are up, to see first whether that helps. */
 int backlog_in_steps(const struct learned *learned, const struct moment *moment, int need,
                      struct advice *advice) {
     int step = moment->up + (moment->up + 1) / 2;
@@ -110,7 +110,8 @@ int backlog_in_steps(const struct learned *learned, const struct moment *moment,
     }
     if (need <= step) return need;
     int explained = price_dynos(learned, moment, learned->usual_service, 1);
-    if (moment->wait > AUTOMATIC_ARRIVALS_S) explained = 0; /* the traffic is only guessed then */
+    if (moment->wait > AUTOMATIC_ARRIVALS_S)
+        explained = 0; /* the traffic is only an estimate then */
     if (need <= explained) return need;
     advice->would = need;
     advice->limited = learned->ceiling && step == learned->ceiling ? ADVICE_CEILING : ADVICE_TRIAL;

@@ -1,7 +1,7 @@
 /*
- * What one dyno carries. Its load is its requests a second times their mean service time; the share
- * of slow requests is goal (load / capacity)^exponent. Both numbers are learned by Poisson
- * regression from 30 s at a time.
+ * What one dyno can carry. Its load is its requests per second times their mean service time. The
+ * share of slow requests is goal (load / capacity)^exponent. Both parameters are learned by Poisson
+ * regression, from 30 s at a time.
  */
 #include "decide/automatic/automatic.h"
 #include "decide/automatic/number.h"
@@ -9,9 +9,10 @@
 
 static const double exponents[LEARNED_EXPONENTS] = {2, 3, 4, 5, 6, 8, 10, 13};
 /* Slow requests come in clusters: their count varies eight times as much as that of independent
- * ones. */
+ * events. */
 static const double CLUSTERING = 8;
-static const double USUAL_EXPONENT = 4, EXPONENT_DOUBT = .6; /* prior, and its deviation */
+static const double USUAL_EXPONENT = 4,
+                    EXPONENT_DOUBT = .6; /* the prior and its standard deviation */
 static const double MEMORY_HALF_LIFE_S = 7200, FRESH_HALF_LIFE_S = 120;
 enum { LEARN_S = 30 };
 
@@ -24,8 +25,8 @@ double capacity_share(const struct learned *learned, const struct moment *moment
 }
 
 /* For a given exponent the best capacity follows from two sums; exponents are weighted by their
- * likelihood. One doubtful observation, that the goal is just met at the load of now, keeps the
- * capacity from running far ahead of the loads that were seen. */
+ * likelihood. One weak observation, that the current load just meets the goal, keeps the capacity
+ * from running far beyond the loads seen so far. */
 static void fit(struct learned *learned, double goal, double load) {
     double doubtful = .5, at = number_log(load);
     double slow = learned->slow + doubtful, slow_log = learned->slow_log_load + doubtful * at;
@@ -48,7 +49,7 @@ static void fit(struct learned *learned, double goal, double load) {
     learned->capacity = number_exp(capacity / total);
 }
 
-/* Another goal is another question: only the traffic stays known. */
+/* With another goal everything must be learned again, except the traffic. */
 static void forget_if_goal_changed(struct learned *learned, const struct rule *rule) {
     if (learned->goal_ms == rule->goal_ms) return;
     learned->goal_ms = rule->goal_ms;
@@ -58,7 +59,7 @@ static void forget_if_goal_changed(struct learned *learned, const struct rule *r
     for (int i = 0; i < LEARNED_EXPONENTS; i++) learned->power[i] = 0;
 }
 
-/* From normal running alone: no restart, about as many dynos up, no backlog. */
+/* Learns only from normal operation: no restart, about as many dynos up as before, no backlog. */
 void capacity_learn(struct learned *learned, const struct view *view, const struct moment *moment) {
     const struct situation *now = &view->now;
     forget_if_goal_changed(learned, view->rule);

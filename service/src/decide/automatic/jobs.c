@@ -1,4 +1,4 @@
-/* The automatic method for workers: what it would do, and what is said of it. */
+/* The automatic method for workers: its decision, and how it is explained. */
 #include "decide/automatic/jobs.h"
 
 #include "decide/automatic/number.h"
@@ -15,7 +15,7 @@ static int64_t thousandths(double x) {
 
 /* ---- What is right -------------------------------------------------------------------------- */
 
-/* How fast a worker works is not known: twice as many are tried, one at first. */
+/* While the speed of a worker is unknown, tries twice as many; one at first. */
 static int try_more(const struct jobs *jobs) {
     const struct moment *moment = &jobs->moment;
     if (moment->up < moment->ordered) return moment->ordered;
@@ -23,7 +23,7 @@ static int try_more(const struct jobs *jobs) {
                                                                : larger(1, 2 * moment->ordered);
 }
 
-/* What keeps workers busy is not known while none waits long: some fewer are tried. */
+/* While no job waits long, what keeps workers busy is unknown: tries somewhat fewer. */
 static int try_fewer(const struct view *view, const struct jobs *jobs) {
     int ordered = jobs->moment.ordered;
     if (jobs->working == 0 && jobs->waiting <= 0 && jobs->oldest_s <= 0) return 0;
@@ -49,7 +49,7 @@ static int right_number(const struct view *view, const struct jobs *jobs,
     return larger(need, more);
 }
 
-/* While the last worker is away, a job that comes waits for a start: it stays for a while. */
+/* Without the last worker a new job would wait for a start, so it stays for a while. */
 static int keep_last(const struct view *view, const struct jobs *jobs, int need,
                      struct jobs_advice *said) {
     int64_t usual = (int64_t)jobs->keep_min * MINUTE_S, longer = view->memory->job_keep_s;
@@ -60,14 +60,15 @@ static int keep_last(const struct view *view, const struct jobs *jobs, int need,
     return 1;
 }
 
-/* While some start, a few more wait until these are up: what they will do is only reckoned. */
+/* While workers start, adds few more until those are up: what they will achieve is only
+ * estimated. */
 static int without_creeping(const struct moment *moment, int need) {
     bool few = need < moment->ordered + (moment->ordered + FEWER - 1) / FEWER;
     return moment->up < moment->ordered && need > moment->ordered && few ? moment->ordered : need;
 }
 
-/* More workers that begin no more jobs, or make each take longer: something behind them. For an
- * hour after that was so, half as many more are tried at a time. */
+/* More workers that begin no more jobs, or make each take longer, show a limit behind them. For an
+ * hour after that, at most half as many are added at a time. */
 static int within_ceiling(struct view *view, struct jobs *jobs, int need) {
     struct learned *learned = &view->memory->learned;
     const struct moment *moment = &jobs->moment;
@@ -104,7 +105,7 @@ static void describe(const struct view *view, const struct jobs *jobs, struct ad
     if (learned->surplus_since) advice->surplus_s = jobs->moment.now - learned->surplus_since;
 }
 
-/* Workers that are kept busy now: no number below is wanted. */
+/* Workers that are busy now: the result is never below that. */
 static int busy_workers(const struct jobs *jobs) {
     if (jobs->working <= 0) return 0;
     if (!jobs->full) return 1;

@@ -1,4 +1,4 @@
-/* What is known of the jobs, and what is learned of a worker. */
+/* What is known of the jobs, and what has been learned of a worker. */
 #include "decide/automatic/jobs.h"
 #include "decide/automatic/number.h"
 #include "decide/view.h"
@@ -11,13 +11,13 @@ enum { MINUTE_S = 60, MOST_TIMES = 32, LOAD_KEPT_S = 600, FEW_STARTS = 2, FEW_WO
 
 static int64_t whole(double x) { return (int64_t)number_within(x * THOUSAND + .5, 0, 1e12); }
 
-/* The same workers as at the tick before: what is worked on is worked on by them. */
+/* Whether the workers are the same as at the previous tick: then they do the same work. */
 static bool is_steady(const struct view *view, const struct jobs *jobs) {
     return jobs->moment.up > 0 && jobs->moment.up == view->memory->learned.last_up;
 }
 
-/* While workers come up, as many count as were there on average; what begins at once in each new
- * one is not its pace. */
+/* While workers come up, their average number counts. The jobs that a new one begins at once do not
+ * show its speed. */
 static void learn_rate(struct memory *memory, const struct jobs *jobs) {
     double keep = automatic_fading(jobs->moment.tick_s, STARTS_HALF_LIFE_S);
     double starts = (double)memory->job_starts * keep / THOUSAND;
@@ -29,7 +29,7 @@ static void learn_rate(struct memory *memory, const struct jobs *jobs) {
     memory->job_worker_s = whole(seconds + (last + up) / 2 * jobs->moment.tick_s);
 }
 
-/* While jobs wait all slots are taken; at other times at least those that are. */
+/* While jobs wait, all slots are busy; otherwise there are at least as many as are busy. */
 static void learn_slots(struct memory *memory, const struct jobs *jobs) {
     double slots = (double)memory->job_slots / THOUSAND, seen = jobs->working / jobs->moment.up;
     if (jobs->queued && memory->job_full) slots += NEW_SLOTS * (seen - slots);
@@ -38,8 +38,8 @@ static void learn_slots(struct memory *memory, const struct jobs *jobs) {
     memory->job_slots = whole(slots);
 }
 
-/* How long a job takes, where none waits: jobs that come by themselves vary in number as much as
- * their mean, and by the more of it from tick to tick the fewer of them are still the same. */
+/* Learns how long a job takes while none waits. The number of independent jobs has a variance equal
+ * to its mean, and changes more from tick to tick the fewer of the jobs are still the same. */
 static void learn_changes(struct memory *memory, const struct jobs *jobs) {
     double keep = automatic_fading(jobs->moment.tick_s, CHANGES_HALF_LIFE_S);
     double change = jobs->working - (double)memory->job_last;
@@ -59,7 +59,7 @@ static void learn(struct view *view, const struct jobs *jobs) {
     memory->job_last = (int64_t)jobs->working;
 }
 
-/* A mean over minutes, since the number varies by itself, unless it is quite another. */
+/* Averages over minutes, since the number fluctuates, unless it has clearly changed. */
 static void take_busy(struct memory *memory, const struct jobs *jobs) {
     if (jobs->working < 0) {
         memory->job_busy = -1;
@@ -72,8 +72,8 @@ static void take_busy(struct memory *memory, const struct jobs *jobs) {
     memory->job_busy = whole(other ? jobs->working : before * keep + jobs->working * (1 - keep));
 }
 
-/* What comes, in workers: while jobs wait by how many come, else by how many are worked on, else as
- * it was when jobs last waited. */
+/* The load in workers: while jobs wait, by how many come; else by how many are being worked on;
+ * else as when jobs last waited. */
 static double load_of(struct memory *memory, const struct jobs *jobs) {
     double load = -1;
     if (jobs->queued && jobs->arrive >= 0 && jobs->rate > 0) load = jobs->arrive / jobs->rate;
@@ -114,15 +114,14 @@ static void take_learned(struct jobs *jobs, const struct memory *memory) {
     }
 }
 
-/* How long the last worker stays without a job, in minutes; what waits is begun sooner by as much
- * as it stays longer. */
+/* How many minutes the last worker stays without a job: while it is there, new jobs begin at
+ * once. */
 static double keep_of(enum rule_care care) {
     return care == RULE_LEAN ? 10 : care == RULE_STRICT ? 60 : USUAL_KEEP_MIN;
 }
 
-/* The last worker stays for a while. Where jobs that are worked on are
- * not seen, it may have been taken for idle: then jobs come soon after it is gone, and the next
- * stays twice as long. */
+/* The last worker stays for a while. If running jobs are not reported, it may look idle while it
+ * works: then jobs come soon after it is gone, and next time it stays twice as long. */
 static void see_jobs(struct memory *memory, const struct jobs *jobs) {
     const struct moment *moment = &jobs->moment;
     int64_t usual = (int64_t)jobs->keep_min * MINUTE_S, most = MOST_TIMES * usual;

@@ -1,11 +1,11 @@
-/* How many workers it takes that jobs begin within the goal. */
+/* How many workers are needed so that jobs begin within the goal. */
 #include "decide/automatic/jobs.h"
 #include "decide/automatic/number.h"
 
-static const double FULL = .9;     /* share of workers that may be busy where slots are unknown */
-static const double FASTEST = .75; /* growth of a wait, seconds a second, that is believed */
-static const double HARDLY = .01;  /* workers busy: none is */
-static const double SOON_S = 60;   /* so far ahead an age that grows is looked at */
+static const double FULL = .9;     /* share of workers that may be busy if slots are unknown */
+static const double FASTEST = .75; /* the fastest growth of a wait that is believed, in s per s */
+static const double HARDLY = .01;  /* fewer busy workers than this count as none */
+static const double SOON_S = 60;   /* how far ahead a growing age is extrapolated */
 enum { MOST_SLOTS = 20000 };
 
 static int round_up(double x, int most) {
@@ -13,8 +13,8 @@ static int round_up(double x, int most) {
     return (int)x < x ? (int)x + 1 : (int)x;
 }
 
-/* Erlang's formula: the share of jobs that find all slots taken, one slot after the other; then the
- * share of these that still wait when the goal is over. */
+/* Erlang's formula: the share of jobs that find all slots busy, computed slot by slot; then the
+ * share of those that still wait when the goal has passed. */
 static int workers_for(double busy, double slots, double job_s, const struct jobs *jobs) {
     int most = jobs->moment.most + 1;
     double lost = 1;
@@ -35,9 +35,9 @@ int jobs_for_load(const struct jobs *jobs) {
     return workers_for(jobs->load * jobs->slots, jobs->slots, jobs->job_s, jobs);
 }
 
-/* Until those are up that are ordered, then until one is that is ordered now, jobs come and begin.
- * What waits then begins in the time to drain it: a new worker takes as many at once as it has
- * slots, and then as many a second as it begins. */
+/* Jobs come and begin until the ordered workers are up, and then until one ordered now is up. What
+ * still waits must begin within the drain time: a new worker begins as many at once as it has
+ * slots, and then its rate. */
 int jobs_for_backlog(const struct jobs *jobs, double *later) {
     const struct moment *moment = &jobs->moment;
     double now = moment->up * jobs->rate, then = moment->ordered * jobs->rate;
@@ -53,8 +53,8 @@ int jobs_for_backlog(const struct jobs *jobs, double *later) {
                     moment->most + 1);
 }
 
-/* The oldest job's moment moves on by 1 - g seconds a second: what began in a second came in so
- * much of one. */
+/* If the oldest job's age grows by g seconds per second, only the jobs of 1 - g seconds begin each
+ * second. */
 int jobs_by_age(const struct jobs *jobs, double *times) {
     const struct moment *moment = &jobs->moment;
     double grows = number_within(jobs->grows, -1, FASTEST);

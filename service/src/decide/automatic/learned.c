@@ -69,7 +69,8 @@ size_t learned_encode(uint8_t *bytes, const struct learned *learned) {
     for (size_t i = 0; i < LEARNED_OUTCOMES; before = learned->log_outcome[i++])
         length += put_varint(bytes + length, zigzag(learned->log_outcome[i] - before));
     before = 0;
-    for (int64_t i = 0; i < load_count(learned); i++) { /* oldest first: neighbours are alike */
+    for (int64_t i = 0; i < load_count(learned);
+         i++) { /* oldest first, so that neighbouring values are alike */
         int64_t load = learned->load[place_of(learned, i)];
         length += put_varint(bytes + length, zigzag(load - before));
         before = load;
@@ -96,7 +97,7 @@ static int64_t take_varint(struct reader *reader) {
     return 0;
 }
 
-/* Neither infinite nor not a number: the method never makes one. */
+/* The value must be finite: the method never produces anything else. */
 static void take_double(struct reader *reader, void *value) {
     uint64_t bits = 0;
     reader->failed = reader->failed || reader->end - reader->at < 8;

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-static const double LOG_2_HIGH = 6.93147180369123816490e-01; /* its last 32 bits are 0 */
+static const double LOG_2_HIGH = 6.93147180369123816490e-01; /* the last 32 bits are 0 */
 static const double LOG_2_LOW = 1.90821492927058770002e-10;
 static const double ROOT_OF_2 = 1.41421356237309504880;
 static const double FARTHEST = 700;
@@ -16,7 +16,7 @@ static double power_of_2(int exponent) {
     return power;
 }
 
-/* x = k log 2 + r with |r| <= log 2 / 2; the series of exp(r) by Horner's rule. */
+/* x = k log 2 + r with |r| <= log 2 / 2; exp(r) is a series, evaluated by Horner's rule. */
 double number_exp(double x) {
     if (x < -FARTHEST) return 0;
     if (x > FARTHEST) x = FARTHEST;
@@ -28,7 +28,7 @@ double number_exp(double x) {
     return sum * power_of_2(k);
 }
 
-/* x = 2^k m with m about 1; log m = 2 artanh((m - 1) / (m + 1)). */
+/* x = 2^k m with m near 1; log m = 2 artanh((m - 1) / (m + 1)). */
 double number_log(double x) {
     if (!(x >= DBL_MIN)) return -FARTHEST;
     uint64_t bits;

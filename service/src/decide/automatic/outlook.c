@@ -7,8 +7,8 @@
 enum {
     FORECASTS = 3,
     HOUR = 360,        /* ticks */
-    SPAN = 6,          /* ticks of the minute that a forecast is about */
-    AVERAGED = 30,     /* ticks of the third forecast's mean */
+    SPAN = 6,          /* ticks in the minute that a forecast is for */
+    AVERAGED = 30,     /* ticks that the third forecast averages */
     LONGEST_LEAD = 30, /* ticks */
     CHOSEN_EACH = 6,   /* ticks */
     LEAST_OUTCOMES = 30,
@@ -17,7 +17,7 @@ _Static_assert(HOUR + LONGEST_LEAD + SPAN + AVERAGED <= LEARNED_LOADS, "all of i
 
 static const double MILLION = 1e6, JUMP = 1.15, HIGH_QUANTILE = .85;
 
-/* Requests/s at the ticks before now; 0 is the newest one. */
+/* Requests per second at past ticks; 0 is the newest. */
 struct loads {
     double ago[LEARNED_LOADS];
     int count;
@@ -25,12 +25,12 @@ struct loads {
 
 static void read_loads(struct loads *loads, const struct learned *learned, int most) {
     loads->count = learned->ticks < most ? (int)learned->ticks : most;
-    loads->ago[0] = 0; /* where there is none */
+    loads->ago[0] = 0; /* where none are known */
     for (int i = 0; i < loads->count; i++)
         loads->ago[i] = (double)learned->load[(learned->ticks - 1 - i) % LEARNED_LOADS] / 1000;
 }
 
-/* The mean of the ticks that end so many ago; of those that there were. */
+/* The mean of `ticks` ticks that end `ago` ticks before now, as far as they are known. */
 static double mean_until(const struct loads *loads, int ago, int ticks) {
     double sum = 0;
     int end = ago + ticks < loads->count ? ago + ticks : loads->count;
@@ -44,8 +44,9 @@ static int lead_ticks(const struct moment *moment) {
     return ticks < 1 ? 1 : ticks > LONGEST_LEAD ? LONGEST_LEAD : ticks;
 }
 
-/* Three simple forecasts as they were at a tick: what was; that, and half of the last minute's
- * growth until a dyno is up; the mean of now and of the last five minutes. */
+/* Three simple forecasts, as made at a past tick: the same as then; that plus half of the last
+ * minute's growth, continued until a dyno is up; the mean of then and of the five minutes
+ * before. */
 static double forecast_at(const struct loads *loads, int ago, int which, int lead) {
     double newest = loads->ago[ago];
     if (which == 0) return newest;
@@ -55,7 +56,7 @@ static double forecast_at(const struct loads *loads, int ago, int which, int lea
     return number_smaller(newest + growth / 2, 2 * newest);
 }
 
-/* Shell's method with Ciura's distances: three times as fast as qsort for an hour of ticks. */
+/* Shellsort with Ciura's gaps: three times as fast as qsort for an hour of ticks. */
 static void sort(double *values, int count) {
     static const int distances[] = {301, 132, 57, 23, 10, 4, 1};
     for (size_t i = 0; i < sizeof distances / sizeof *distances; i++) {
@@ -71,13 +72,13 @@ static void sort(double *values, int count) {
 }
 
 struct outcomes {
-    double ratio[HOUR]; /* what came / what was forecast, rising */
+    double ratio[HOUR]; /* actual traffic / forecast, ascending */
     double mean;        /* of the forecasts */
     int count;
 };
 
-/* What came after a forecast of the last hour: the mean of the minute that began when a dyno that
- * was ordered then was up. `came`: of the forecasts of the last hour, the newest first. */
+/* Collects how the last hour's forecasts turned out: each against the mean of the minute that began
+ * when a dyno ordered then was up. `came`: that traffic, the newest first. */
 static void collect(struct outcomes *outcomes, const struct loads *loads, const double *came,
                     int which, int lead) {
     double sum = 0;
@@ -102,7 +103,7 @@ static void keep_outcomes(struct learned *learned, const struct outcomes *outcom
     }
 }
 
-/* The forecast that would have needed the least capacity in the last hour. */
+/* Chooses the forecast with which the last hour would have needed the least capacity. */
 static void choose(struct learned *learned, const struct moment *moment) {
     struct outcomes outcomes;
     struct loads loads;
@@ -129,8 +130,8 @@ void outlook_remember(struct learned *learned, const struct moment *moment) {
     if (learned->ticks % CHOSEN_EACH == 0 || !learned->has_outcomes) choose(learned, moment);
 }
 
-/* When traffic leaves the range of the last hour, at once or for a minute, the forecast that
- * follows growth counts. */
+/* If traffic leaves the range of the last hour, at once or for a minute, the forecast that follows
+ * growth is used. */
 double outlook_expect(const struct learned *learned, const struct moment *moment) {
     int lead = lead_ticks(moment);
     struct loads loads;

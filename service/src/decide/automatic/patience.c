@@ -1,4 +1,4 @@
-/* A surplus is given back when it has cost as much as some starts of a dyno. */
+/* Gives a surplus back once keeping it has cost as much as several starts of a dyno. */
 #include "decide/automatic/automatic.h"
 
 enum { AFTER_UP_S = 60, STALE_S = 60 };
@@ -9,7 +9,7 @@ void patience_taken(struct learned *learned) {
     learned->surplus_since = 0;
 }
 
-/* Down to the largest need since the surplus began. */
+/* Goes down to the largest need since the surplus began. */
 int patience_wanted(struct learned *learned, const struct moment *moment, int need) {
     if (need >= moment->ordered) {
         patience_taken(learned);

@@ -1,25 +1,25 @@
-/* As many dynos as save more than they cost. */
+/* Orders as many dynos as save more than they cost. */
 #include "decide/automatic/automatic.h"
 #include "decide/automatic/number.h"
 
 static const double CLUSTERING = 8; /* as in capacity.c */
 static const double MILLION = 1e6;
-static const double WORTH = .5; /* dynos that a change must save */
+static const double WORTH = .5; /* dynos that a change must save to be worthwhile */
 static const double LIKELY = .5, HARDLY = 1e-3;
 static const double ONE_MINUTE = 60;
 
 struct question {
-    double log_load;   /* of one dyno if there were one */
+    double log_load;   /* of one dyno, if there were only one */
     double log_offset; /* of the corrected goal */
     double exponent, goal;
-    double outcome[LEARNED_OUTCOMES], requests[LEARNED_OUTCOMES]; /* logarithms; of a minute */
+    double outcome[LEARNED_OUTCOMES], requests[LEARNED_OUTCOMES]; /* logarithms; per minute */
 };
 
-/* The distribution function of a normal variable, about. */
+/* An approximation of the normal distribution function. */
 static double normal(double z) { return 1 / (1 + number_exp(number_within(-1.702 * z, -20, 20))); }
 
-/* Chance that the minute after the next start is slow with n dynos. Its traffic is one of the last
- * hour's outcomes; the share of slow requests varies around the learned one, as counts do. */
+/* The chance that the minute after the next start is slow with n dynos. Its traffic is one of the
+ * last hour's outcomes; the share of slow requests varies around the learned one as counts do. */
 static double chance_of_slow(const struct question *question, int n) {
     double sum = 0, base = question->log_load - number_log(n);
     for (int i = 0; i < LEARNED_OUTCOMES; i++) {
@@ -49,7 +49,7 @@ double price_chance(const struct learned *learned, const struct moment *moment, 
     return chance_of_slow(&question, dynos);
 }
 
-/* Dynos for a load without knowing what may come. */
+/* The dynos for a load, ignoring what may come. */
 static int plain_need(double load, double capacity, int most) {
     double need = number_within(load / capacity, 0, most);
     return (int)need < need ? (int)need + 1 : need < 1 ? 1 : (int)need;
@@ -65,8 +65,8 @@ int price_dynos(const struct learned *learned, const struct moment *moment, doub
     }
     struct question question = ask(learned, moment, service, corrected);
     int first = (int)number_within(load * .7 / learned->capacity, 1, most), best = first;
-    double stay = -1; /* chance with as many as are ordered */
-    /* Beyond the least cost so far, dynos alone cost more. */
+    double stay = -1; /* the chance with as many as are ordered */
+    /* More dynos than the least cost so far cost more by themselves. */
     for (int n = first; n <= most && n < least; n++) {
         double chance = chance_of_slow(&question, n), cost = n + moment->price * chance;
         if (n == moment->ordered) stay = chance;

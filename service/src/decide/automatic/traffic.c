@@ -1,4 +1,4 @@
-/* How many requests arrive, how long they are worked on, and what dynos restart. */
+/* How many requests arrive, how long serving them takes, and which dynos restart. */
 #include "decide/automatic/automatic.h"
 #include "decide/automatic/number.h"
 #include "decide/view.h"
@@ -10,7 +10,7 @@ static int64_t age_of(const struct moment *moment, int64_t at) {
     return at == 0 ? INT64_MAX / 2 : moment->now - at;
 }
 
-/* Dynos that are gone without an order to remove any, and releases. */
+/* Dynos that disappeared without an order to remove any, and releases. */
 static void see_restarts(struct learned *learned, const struct view *view) {
     const struct situation *now = &view->now;
     int64_t gone = view->memory->last_ordered - now->ordered;
@@ -21,8 +21,8 @@ static void see_restarts(struct learned *learned, const struct view *view) {
     learned->last_up = now->up >= 0 ? now->up : 0;
 }
 
-/* Arrivals are counted where agents still know them. Later, waits that grow by g seconds a second
- * mean that 1 / (1 - g) times as many arrive as begin. */
+/* Arrivals are counted where agents know them. For later times: if waits grow by g seconds per
+ * second, 1 / (1 - g) times as many requests arrive as begin. */
 static double traffic_now(const struct learned *learned, const struct situation *now,
                           const struct moment *moment) {
     double arrived = (double)now->arrive_rate / 1000, begun = moment->begun;
@@ -37,7 +37,7 @@ static double traffic_now(const struct learned *learned, const struct situation 
     return more_begun ? begun : arrived;
 }
 
-/* What is usual is not learned while requests wait: that may be what makes them slow. */
+/* The usual service time is not learned while requests wait, which may be what slows them down. */
 static void measure_service(struct learned *learned, const struct situation *now,
                             struct moment *moment) {
     double keep = automatic_fading(moment->tick_s, SERVICE_HALF_LIFE_S);
