@@ -170,44 +170,59 @@ def _read_redis(
     connection.connect()
     channel = connection.channel()
     client = import_module("redis").Redis(connection_pool=channel.pool)
-    prefix: str = channel.global_keyprefix
-    pipe = client.pipeline(transaction=False)
-
-    bound_keys = sorted(bindings.keys)
-    pipe.scan(bindings.cursor, match=f"{prefix}{channel.keyprefix_queue % '*'}", count=SCANNED)
-    for bound_key in bound_keys:
-        pipe.smembers(bound_key)
-    (bindings.cursor, found), *members = checked(execute(pipe))
-    members = [() if bound is WRONG_TYPE else bound for bound in members]
-    bindings.keys = {key for key, bound in zip(bound_keys, members) if bound}
-    bindings.keys |= {key for key in found if not _is_internal(key)}
-    for bound in members:
-        names |= {name for member in bound if (name := _bound_queue(member, channel.sep))}
-
-    queues = turn.choose(names)
+    queues = turn.choose(names | _bound_queues(client, channel, bindings))
     lists = [
-        (queue, prefix + channel._q_for_pri(queue, priority))
+        (queue, channel.global_keyprefix + channel._q_for_pri(queue, priority))
         for queue in queues
         for priority in channel.priority_steps
     ]
     lengths: dict[str, int] = {}
-    heads = bindings.lists.read(client, [(key, -1, -1) for _, key in lists], lengths)
+    messages = _read_messages(client, bindings.lists, [key for _, key in lists], lengths)
+    # A key of another type hides only its own queue.
     foreign = {queue for queue, key in lists if key not in lengths}
     for queue, key in lists:
         if queue not in foreign:
             turn.count("depth", queue, lengths[key])
-    # A key of another type hides only its own queue.
+    return _ages(lists, messages)
+
+
+def _bound_queues(client: Any, channel: Any, bindings: _Bindings) -> set[str]:
+    """The queues of the bindings that are known, after a further step of the walk through them."""
+    known = sorted(bindings.keys)
+    pattern = f"{channel.global_keyprefix}{channel.keyprefix_queue % '*'}"
+    pipe = client.pipeline(transaction=False)
+    pipe.scan(bindings.cursor, match=pattern, count=SCANNED)
+    for key in known:
+        pipe.smembers(key)
+    (bindings.cursor, found), *answers = checked(execute(pipe))
+    members = [() if answer is WRONG_TYPE else answer for answer in answers]
+    bindings.keys = {key for key, bound in zip(known, members) if bound}
+    bindings.keys |= {key for key in found if not _is_internal(key)}
+    queues = (_bound_queue(member, channel.sep) for bound in members for member in bound)
+    return {queue for queue in queues if queue}
+
+
+def _read_messages(
+    client: Any, reader: Lists, keys: list[str], lengths: dict[str, int]
+) -> dict[str, Optional[list[_Message]]]:
+    """The oldest messages of each list, the oldest first; None of a key of another type."""
+    heads = reader.read(client, [(key, -1, -1) for key in keys], lengths)
     messages = {
         key: None if head is None else [_Message(text) for text in head]
-        for (_, key), head in zip(lists, heads)
+        for key, head in zip(keys, heads)
     }
-
     # Behind a message with an ETA there may be one that was ready before it.
     delayed = [key for key, found in messages.items() if found and found[0].eta is not None]
-    behind = bindings.lists.read(client, [(key, -1 - BEHIND, -2) for key in delayed])
+    behind = reader.read(client, [(key, -1 - BEHIND, -2) for key in delayed])
     for key, texts in zip(delayed, behind):
         messages[key] = [*(messages[key] or ()), *map(_Message, reversed(texts or ()))]
+    return messages
 
+
+def _ages(
+    lists: list[tuple[str, str]], messages: dict[str, Optional[list[_Message]]]
+) -> dict[str, float]:
+    """The age of each queue, of whose lists all have one."""
     now = time.time()
     ages: dict[str, float] = {}
     unknown = set()

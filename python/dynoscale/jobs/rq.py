@@ -11,7 +11,7 @@ import functools
 import sys
 import time
 from datetime import timezone
-from typing import Any, Callable, Iterable, Optional
+from typing import Any, Callable, Iterable, NamedTuple, Optional
 
 from dynoscale import _agent, jobs
 from dynoscale.jobs import _redis
@@ -152,6 +152,19 @@ class RQ:
         return ages
 
 
+class _Row(NamedTuple):
+    """What Redis answers about a queue; WRONG_TYPE in place of what is kept under another type."""
+
+    queue: str
+    head: Any
+    """Ids of the first jobs, one more than FRONT."""
+    due: Any
+    """The first of the scheduled jobs that are due, with its time."""
+    waiting: Any
+    due_jobs: Any
+    working: Any
+
+
 class _Server:
     """A Redis server with queues of one class."""
 
@@ -164,18 +177,26 @@ class _Server:
 
     def read(self, turn: Turn, counted: set[Any]) -> dict[str, float]:
         """``counted``: the keys whose jobs were counted, of queues of another class for example."""
-        suspension: Any = sys.modules.get("rq.suspension")
-        paused_key = getattr(suspension, "WORKERS_SUSPENDED", "rq:suspended")
         pipe = self.client.pipeline(transaction=False)
-        keys, paused = pipe.smembers(self._queues_key).exists(paused_key).execute()
-        texts = [key.decode("utf-8", "replace") for key in keys]
-        queues = turn.choose(
-            text[len(self._prefix) :] for text in texts if text.startswith(self._prefix)
-        )
+        queues, paused = self._find(pipe, turn)
         if not queues:
             return {}
-
         now = time.time()
+        rows = self._read_queues(pipe, queues, now)
+        for row in rows:
+            self._count(row, turn, counted, paused)
+        return {} if paused else self._read_ages(pipe, rows, now)
+
+    def _find(self, pipe: Any, turn: Turn) -> tuple[list[str], bool]:
+        """The queues to read, and whether RQ's workers are suspended."""
+        suspension: Any = sys.modules.get("rq.suspension")
+        paused_key = getattr(suspension, "WORKERS_SUSPENDED", "rq:suspended")
+        keys, paused = pipe.smembers(self._queues_key).exists(paused_key).execute()
+        texts = [key.decode("utf-8", "replace") for key in keys]
+        names = (text[len(self._prefix) :] for text in texts if text.startswith(self._prefix))
+        return turn.choose(names), bool(paused)
+
+    def _read_queues(self, pipe: Any, queues: list[str], now: float) -> list[_Row]:
         for queue in queues:
             scheduled = f"rq:scheduled:{queue}"
             pipe.lrange(self._prefix + queue, 0, FRONT)
@@ -185,36 +206,32 @@ class _Server:
             # Those that have begun, until they end or their time is over.
             pipe.zcount(f"rq:wip:{queue}", now, "+inf")
         answers = _redis.checked(_redis.execute(pipe))
-        rows = [answers[first : first + 5] for first in range(0, len(answers), 5)]
-        # A key of another type hides its own queue alone.
-        for queue, (_, _, waiting, due_jobs, working) in zip(queues, rows):
-            place = (self._address, self._prefix, queue)
-            if place in counted:
-                continue
-            counted.add(place)
-            if working is not _redis.WRONG_TYPE:
-                turn.count("working", queue, working)
-            if not paused and _redis.WRONG_TYPE not in (waiting, due_jobs):
-                turn.count("depth", queue, waiting + due_jobs)
-        if paused:
-            return {}
-        known = [
-            (queue, head, due)
-            for queue, (head, due, *_) in zip(queues, rows)
-            if _redis.WRONG_TYPE not in (head, due)
-        ]
+        return [_Row(queue, *answers[5 * i : 5 * i + 5]) for i, queue in enumerate(queues)]
 
-        for job in (job for _, head, _ in known for job in head[:FRONT]):
+    def _count(self, row: _Row, turn: Turn, counted: set[Any], paused: bool) -> None:
+        place = (self._address, self._prefix, row.queue)
+        if place in counted:
+            return
+        counted.add(place)
+        if row.working is not _redis.WRONG_TYPE:
+            turn.count("working", row.queue, row.working)
+        if not paused and _redis.WRONG_TYPE not in (row.waiting, row.due_jobs):
+            turn.count("depth", row.queue, row.waiting + row.due_jobs)
+
+    def _read_ages(self, pipe: Any, rows: list[_Row], now: float) -> dict[str, float]:
+        # A key of another type hides its own queue alone.
+        known = [row for row in rows if _redis.WRONG_TYPE not in (row.head, row.due)]
+        for job in (job for row in known for job in row.head[:FRONT]):
             pipe.hmget(self._job_prefix.encode() + job, "enqueued_at", "created_at")
         times = iter(_redis.checked(_redis.execute(pipe)) if len(pipe) else [])
         ages = {}
-        for queue, head, due in known:
-            found = [_enqueued_at(next(times)) for _ in head[:FRONT]]
+        for row in known:
+            found = [_enqueued_at(next(times)) for _ in row.head[:FRONT]]
             ready = [at for at in found if at is not None]
-            ready += [score for _, score in due]
+            ready += [score for _, score in row.due]
             # Ids whose jobs are gone are no jobs; but what is behind so many is not known.
-            if ready or len(head) <= FRONT:
-                ages[queue] = (now - min(ready, default=now)) * 1000
+            if ready or len(row.head) <= FRONT:
+                ages[row.queue] = (now - min(ready, default=now)) * 1000
         return ages
 
 
