@@ -284,30 +284,12 @@ static int find(const char *name, size_t length) {
     return -1;
 }
 
-/* The edit distance of two words, which may have up to 31 letters. */
-static size_t distance(const char *one, size_t one_length, const char *other) {
-    size_t row[32], length = strlen(other);
-    if (length > 31 || one_length > 31) return 99;
-    for (size_t j = 0; j <= length; j++) row[j] = j;
-    for (size_t i = 1; i <= one_length; i++) {
-        size_t before = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= length; j++) {
-            size_t changed = before + (one[i - 1] != other[j - 1]);
-            before = row[j];
-            row[j] = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-            if (changed < row[j]) row[j] = changed;
-        }
-    }
-    return row[length];
-}
-
 static bool unknown(const char *argument, char *error, size_t size) {
     const char *name = argument + strspn(argument, "-");
     size_t length = (size_t)(strchrnul(name, '=') - name), least = 4;
     const char *nearest = NULL;
     for (size_t i = 0; i < SETTINGS; i++) {
-        size_t far = distance(name, length, table[i].name);
+        size_t far = text_distance(name, length, table[i].name);
         if (far < least) least = far, nearest = table[i].name;
     }
     snprintf(error, size, "serve does not know \"%.100s\"%s%s%s. See dynoscaled serve --help",

@@ -85,6 +85,25 @@ const char *text_span(char span[TEXT_SPAN_SIZE], int64_t seconds) {
     return span;
 }
 
+enum { WORD_LONGEST = 31 };
+
+size_t text_distance(const char *one, size_t one_length, const char *other) {
+    size_t row[WORD_LONGEST + 1], length = strlen(other);
+    if (length > WORD_LONGEST || one_length > WORD_LONGEST) return SIZE_MAX;
+    for (size_t j = 0; j <= length; j++) row[j] = j;
+    for (size_t i = 1; i <= one_length; i++) {
+        size_t before = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= length; j++) {
+            size_t changed = before + (one[i - 1] != other[j - 1]);
+            before = row[j];
+            row[j] = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+            if (changed < row[j]) row[j] = changed;
+        }
+    }
+    return row[length];
+}
+
 size_t text_character(const char *bytes, size_t left) {
     const unsigned char *at = (const unsigned char *)bytes;
     unsigned char first = at[0];

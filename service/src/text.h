@@ -36,6 +36,10 @@ void text_json_bytes(struct text *text, const char *bytes, size_t length);
 enum { TEXT_SPAN_SIZE = 32 };
 const char *text_span(char span[TEXT_SPAN_SIZE], int64_t seconds);
 
+/* How many letters must be added, removed or changed to make one word of the other: which word was
+ * meant? Words of more than 31 letters are far from all others. */
+size_t text_distance(const char *one, size_t one_length, const char *other);
+
 /* The length of the UTF-8 character at `at`, of which at least one byte is left; 0 where there is
  * none (RFC 3629: no surrogates, no overlong forms). */
 size_t text_character(const char *at, size_t left);

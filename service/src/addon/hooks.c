@@ -38,7 +38,8 @@ void hook_take(struct api_call *call, const char *text) {
     const struct platform *asked = platform_find("heroku");
     bool number = *text >= '1' && *text <= '9' && !*end && app > 0;
     if (!number || !call->signature || !is_signed(call, asked, app)) {
-        log_refusal(LOG_ACCESS, "heroku", "a webhook's call from %s was refused: its signature",
+        log_refusal(LOG_ACCESS, "heroku",
+                    "a webhook's call from %s was refused: its signature is wrong",
                     call->address ? call->address : "this machine");
         addon_answer(call, 401, "the signature is not right");
         return;

@@ -123,8 +123,7 @@ static void refuse(struct api_call *call, const char *why) {
     log_line(LOG_WARN, "heroku", "a single sign-on from %s was refused: %s",
              call->address ? call->address : "this machine", why);
     addon_answer(call, 403,
-                 "This sign-in is not valid, or no more. Open the add-on again from "
-                 "Heroku.");
+                 "This sign-in is not valid, or not any more. Open the add-on again from Heroku.");
 }
 
 static void answer(struct api_call *call, const struct app *app, const char *token) {

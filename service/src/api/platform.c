@@ -210,7 +210,7 @@ static bool can_be_tried(struct api_call *call, const struct keeper_app *app) {
     char error[256];
     bool opens;
     if (!platform_find(app->kind)) {
-        api_problem(call, 422, "the platform “%.40s” is none that this version knows", app->kind);
+        api_problem(call, 422, "this version does not know the platform “%.40s”", app->kind);
         return false;
     }
     bool known = keeper_check(call->keeper, app, &opens, error, sizeof error) != KEEPER_SILENT;

@@ -172,7 +172,7 @@ void control_step(struct control *control) {
     if (changed && control->changed) control->changed(control->changed_context);
     const char *why = store_error(control->store);
     if (failed && !control->config_failing) /* logged once, not every second */
-        log_line(LOG_ERROR, "control", "what is set can't be read: %s",
+        log_line(LOG_ERROR, "control", "the configuration can't be read: %s",
                  *why ? why : "out of memory");
     control->config_failing = failed;
     if (failed) changed = false;

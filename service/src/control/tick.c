@@ -129,7 +129,7 @@ static void decide_for(struct control *control, bool answered, int64_t now_s) {
     if (!processes) return;
     /* First loads the processes of which the store knows more than this service. */
     if (!processes_load(control))
-        log_line(LOG_ERROR, "control", "what was decided before can't be read: %s",
+        log_line(LOG_ERROR, "control", "earlier decisions can't be read: %s",
                  store_error(control->store));
     int count = collect(control, answered, processes);
     for (int i = 0; i < count; i++) decide_one(control, processes[i], now_s);
@@ -142,7 +142,7 @@ static void decide_for(struct control *control, bool answered, int64_t now_s) {
 static void tick(struct control *control, bool answered, int64_t now_s) {
     bool read = !control->follow || follow_read(control->follow, control->store, now_s);
     if (!read)
-        log_line(LOG_ERROR, "control", "what was reported can't be read: %s",
+        log_line(LOG_ERROR, "control", "new reports can't be read: %s",
                  store_error(control->store));
     if (read && lease_keep(control)) decide_for(control, answered, now_s);
     control->answered = false;

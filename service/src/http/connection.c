@@ -333,7 +333,7 @@ void connection_new(struct http_server *server, int fd, enum http_peer peer,
         server->counts.refused_connections++;
         if (!is_file) address_write(text, &address);
         log_refusal(LOG_CONNECTIONS, "http", "a connection from %s was closed: %s", text,
-                    connection ? "it has as many as it may" : "there is no memory for it");
+                    connection ? "it already has as many as it may" : "there is no memory for it");
         free(connection);
         close(fd);
         return;

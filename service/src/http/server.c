@@ -115,8 +115,7 @@ static bool accept_one(struct http_listener *listener) {
     if (server->counts.open >= server->limits.connections && listener->peer != HTTP_PEER_LOCAL) {
         server->counts.refused_connections++;
         log_refusal(LOG_CONNECTIONS, "http",
-                    "a connection was closed: there are as many as may be, "
-                    "%d",
+                    "a connection was closed: there are %d already, and no more are allowed",
                     server->limits.connections);
         close(fd);
         return true;

@@ -227,7 +227,7 @@ static bool read_some(struct follow *follow, struct store *store, int64_t from_s
 
 /* The next pass reads the last 15 minutes again. */
 static void begin_anew(struct follow *follow) {
-    log_line(LOG_ERROR, "ingest", "there was no memory for what was reported: it is read again");
+    log_line(LOG_ERROR, "ingest", "memory ran out for new reports: they are read again");
     live_forget_all(follow->live);
     follow->receiver_count = 0;
     follow->lost = false;

@@ -180,8 +180,8 @@ static bool usable(const struct opened *opened, struct platform_answer *answer) 
     char error[160];
     *answer = platform_ok();
     if (opened->until_ms && ds_clock_monotonic_ms() >= opened->until_ms)
-        *answer = platform_trouble(PLATFORM_FAILED, "the time in which this service may act was "
-                                                    "over before the call began");
+        *answer =
+            platform_trouble(PLATFORM_FAILED, "this service's lease ended before the call began");
     else if (!opened->platform || !opened->settings)
         *answer = platform_trouble(PLATFORM_REFUSED, "this version knows no such platform");
     else if (opened->sealed && !opened->secret)

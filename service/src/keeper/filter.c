@@ -83,7 +83,7 @@ static void install(struct sock_filter *filter, size_t count) {
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
         return;
     if (!MACHINE || atomic_exchange(&told, true)) return;
-    log_line(LOG_WARN, "serve", "calls of the system can't be limited here: %s", strerror(errno));
+    log_line(LOG_WARN, "serve", "system calls can't be limited here: %s", strerror(errno));
 }
 
 void filter_service(void) {

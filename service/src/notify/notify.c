@@ -211,7 +211,7 @@ static void look_at_app(struct notify *notify, int64_t id) {
         ok = look_at_process(look, &rules->processes[i]);
     if (rules && ok) ok = look_at_week(look, rules);
     if (!ok || !store_commit(notify->store)) {
-        log_line(LOG_ERROR, "notify", "what is to be told of %s can't be kept: %s", look->app.name,
+        log_line(LOG_ERROR, "notify", "notices about %s can't be stored: %s", look->app.name,
                  store_error(notify->store));
         store_rollback(notify->store);
     }

@@ -13,11 +13,13 @@
  * and where they are wanted "addon" (the id of an add-on, whose credential is used), "webhooks":
  * false, and "limit": how many dynos of a type the account may run where that is not the usual.
  */
+#define _GNU_SOURCE /* strptime, timegm */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "clock.h"
 #include "json_read.h"
@@ -191,15 +193,9 @@ static void take_dynos(struct heroku_known *known, const json_t *list) {
 
 /* Seconds since the epoch of "2026-11-29T12:00:00Z"; 0 for anything else. */
 static int64_t moment(const char *text) {
-    int year, month, day, hour, minute, second;
-    if (!text ||
-        sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &year, &month, &day, &hour, &minute, &second) != 6)
-        return 0;
-    /* Days since 1970-01-01 of a civil date, with March as the first month. */
-    int64_t y = year - (month <= 2), era = y / 400, of_era = y - era * 400;
-    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    int64_t days = era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-    return ((days * 24 + hour) * 60 + minute) * 60 + second;
+    struct tm date = {0};
+    if (!text || !strptime(text, "%Y-%m-%dT%H:%M:%S", &date)) return 0;
+    return timegm(&date);
 }
 
 static void take_release(struct heroku_known *known, const json_t *list) {
@@ -246,40 +242,55 @@ static void read_more(struct talk *talk, int64_t pause_ms, int64_t now_ms) {
     }
 }
 
+/* Stops relying on the webhook if it did not report an order of ours in time. */
+static void check_webhook(struct talk *talk, int64_t now_ms) {
+    struct heroku_known *known = &talk->known;
+    if (!known->proof_ms || now_ms < known->proof_ms || known->heard_ms < 0) return;
+    log_line(LOG_WARN, "heroku",
+             "%s: its webhook did not report our own order, so its formation is read often again",
+             talk->app->app);
+    known->heard_ms = -1;
+}
+
+/* A refusal is remembered for a while, and is then the answer without asking again. */
+static void remember_refusal(struct heroku_known *known, const struct platform_answer *answer,
+                             int64_t now_ms) {
+    known->refused_until_ms = 0;
+    if (answer->result == PLATFORM_OK || answer->result == PLATFORM_FAILED) return;
+    known->refused = *answer;
+    known->refused_until_ms = now_ms + (answer->wait_s > 0 ? answer->wait_s * 1000LL : REFUSED_MS);
+}
+
+static struct platform_answer read_formation(struct talk *talk, int64_t now_ms) {
+    struct heroku_known *known = &talk->known;
+    struct heroku_reply reply;
+    ask(talk, "GET", "/formation", NULL, NULL, &reply);
+    struct platform_answer answer = reply.answer;
+    if (answer.result == PLATFORM_OK && !json_is_array(reply.json))
+        answer = platform_trouble(PLATFORM_FAILED, "Heroku gave a formation that can't be read");
+    if (answer.result == PLATFORM_OK) {
+        take_formation(known, reply.json);
+        known->formation_ms = now_ms;
+    }
+    heroku_reply_free(&reply);
+    remember_refusal(known, &answer, now_ms);
+    return answer;
+}
+
 /* Reads everything that is due. Not OK: the formation is unknown. */
 static struct platform_answer refresh(struct talk *talk) {
     struct heroku_known *known = &talk->known;
     int64_t now_ms = ds_clock_monotonic_ms();
-    if (known->proof_ms && now_ms >= known->proof_ms && known->heard_ms >= 0) {
-        log_line(LOG_WARN, "heroku",
-                 "%s: its webhook did not tell of our own order: it is read "
-                 "often again",
-                 talk->app->app);
-        known->heard_ms = -1;
-    }
+    check_webhook(talk, now_ms);
     if (talk->app->fresh) known->formation_ms = known->dynos_ms = known->releases_ms = -1;
     else if (now_ms < known->refused_until_ms) return known->refused;
     int64_t pause_ms = known_pause_ms(known->account, now_ms);
-    bool trusted = known_trusted(known, now_ms);
     if (pause_ms < 0 && known->formation_ms >= 0 && !talk->app->fresh) return platform_ok();
     if (pause_ms < 0) pause_ms = LOW_MS;
-    if (due(known->formation_ms, trusted ? TRUSTED_MS : pause_ms, now_ms)) {
-        struct heroku_reply reply;
-        ask(talk, "GET", "/formation", NULL, NULL, &reply);
-        struct platform_answer answer = reply.answer;
-        if (answer.result == PLATFORM_OK && !json_is_array(reply.json))
-            answer =
-                platform_trouble(PLATFORM_FAILED, "Heroku gave a formation that can't be read");
-        if (answer.result == PLATFORM_OK) take_formation(known, reply.json);
-        heroku_reply_free(&reply);
-        known->refused_until_ms = 0;
-        if (answer.result != PLATFORM_OK && answer.result != PLATFORM_FAILED) {
-            known->refused = answer;
-            known->refused_until_ms =
-                now_ms + (answer.wait_s > 0 ? answer.wait_s * 1000LL : REFUSED_MS);
-        }
+    int64_t every_ms = known_trusted(known, now_ms) ? TRUSTED_MS : pause_ms;
+    if (due(known->formation_ms, every_ms, now_ms)) {
+        struct platform_answer answer = read_formation(talk, now_ms);
         if (answer.result != PLATFORM_OK) return answer;
-        known->formation_ms = now_ms;
     }
     read_more(talk, pause_ms, now_ms);
     return platform_ok();

@@ -9,6 +9,7 @@
 #include "rules/field.h"
 #include "rules/rule.h"
 #include "rules/tree.h"
+#include "text.h"
 
 enum { PATH_SIZE = 256, SHOWN_SIZE = 64, KEY_SIZE = 128 };
 
@@ -76,36 +77,14 @@ static void leave(struct reader *reader, size_t length) { reader->path[length] =
 
 /* ---- Keys ----------------------------------------------------------------------------------- */
 
-static int smallest(int a, int b, int c) {
-    int least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-/* How many letters must be added, removed or changed to make one word of the other. */
-static int distance(const char *one, const char *other) {
-    int row[32]; /* none of the known words is longer */
-    int width = (int)strlen(other);
-    for (int j = 0; j <= width; j++) row[j] = j;
-    for (int i = 0; i < 32 && one[i]; i++) {
-        int corner = row[0];
-        row[0] = i + 1;
-        for (int j = 0; j < width; j++) {
-            int change = corner + (one[i] != other[j]);
-            corner = row[j + 1];
-            row[j + 1] = smallest(change, corner + 1, row[j] + 1);
-        }
-    }
-    return row[width];
-}
-
 /* The known word nearest to what was written, if it was probably meant; else NULL. */
 static const char *likely(const char *written, const char *const *words) {
     const char *best = NULL;
-    int least = 3;
+    size_t length = strlen(written), least = 3;
     for (; *words; words++) {
-        int changes = distance(written, *words);
-        bool begins = strlen(written) >= 3 && strncmp(written, *words, strlen(written)) == 0;
-        if (begins || (changes < least && changes < (int)strlen(*words))) {
+        size_t changes = text_distance(written, length, *words);
+        bool begins = length >= 3 && strncmp(written, *words, length) == 0;
+        if (begins || (changes < least && changes < strlen(*words))) {
             best = *words;
             least = begins ? 0 : changes;
         }

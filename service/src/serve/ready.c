@@ -44,7 +44,7 @@ static void judge_control(struct ready *ready, char *trouble, size_t size) {
     struct control_counts counts = control_counts(service->control);
     int64_t now_s = ds_clock_wall_ns() / 1000000000, allowed_s = 3 * service->settings.tick_s + 5;
     trouble[0] = '\0';
-    if (counts.last_tick_s == 0) snprintf(trouble, size, "the first tick has not been yet");
+    if (counts.last_tick_s == 0) snprintf(trouble, size, "no decision has been made yet");
     else if (now_s - counts.last_tick_s > allowed_s)
         snprintf(trouble, size, "the last tick was %" PRId64 " s ago", now_s - counts.last_tick_s);
 }

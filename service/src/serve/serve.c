@@ -55,9 +55,11 @@ static void raise_files(struct settings *settings) {
     if (files.rlim_cur >= wanted) return;
     int64_t have = (int64_t)files.rlim_cur;
     int64_t possible = have > 2 * RESERVED_FILES ? have - RESERVED_FILES : have / 2;
-    log_line(LOG_WARN, "serve",
-             "of %lld connections only %lld are possible: this process may open %lld files",
-             (long long)settings->connections, (long long)possible, (long long)have);
+    log_line(
+        LOG_WARN, "serve",
+        "of %lld connections only %lld are possible, since this process may open %lld files: raise "
+        "LimitNOFILE, or ulimit -n",
+        (long long)settings->connections, (long long)possible, (long long)have);
     settings->connections = possible;
 }
 
@@ -243,7 +245,7 @@ static void stop(void *context) {
 }
 
 static void drain_took_too_long(void *context) {
-    log_line(LOG_WARN, "serve", "requests that had begun are not over yet: they are cut off");
+    log_line(LOG_WARN, "serve", "some requests did not end in time: they are cut off");
     stop(context);
 }
 
@@ -269,7 +271,9 @@ static void begin_drain(void *context, int number) {
 static void on_child(void *context, int number) {
     struct service *service = context;
     if (service->draining || !keeper_ended(service->keeper)) return;
-    log_line(LOG_ERROR, "serve", "the process that keeps the credentials has ended, so this ends");
+    log_line(
+        LOG_ERROR, "serve",
+        "the process that keeps the credentials has ended, so the service ends: start it again");
     service->failed = true;
     begin_drain(service, number);
 }

@@ -28,6 +28,7 @@
 #include "store/database.h"
 #include "store/libpq.h"
 #include "store/statements.h"
+#include "text.h"
 
 enum {
     PARAMETERS = 32,
@@ -475,33 +476,21 @@ static void postgresql_bind_int(void *given, int parameter, int64_t value) {
     bind(statement, parameter, TYPE_INT8, bytes, 8);
 }
 
-/* The length of the UTF-8 character at `at`; 0: it is invalid. */
-static size_t utf8_length(const unsigned char *at, size_t left) {
-    if (at[0] < 0x80) return at[0] != 0;
-    size_t length = at[0] >= 0xF0 ? 4 : at[0] >= 0xE0 ? 3 : 2;
-    uint32_t code = at[0] & (0xFFu >> (length + 1));
-    if (at[0] < 0xC2 || at[0] > 0xF4 || length > left) return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((at[i] & 0xC0) != 0x80) return 0;
-        code = code << 6 | (at[i] & 0x3F);
-    }
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    bool surrogate = code >= 0xD800 && code < 0xE000;
-    return code < least[length] || code > 0x10FFFF || surrogate ? 0 : length;
+/* As text_character; 0 for a NUL, too, which PostgreSQL can't store. */
+static size_t utf8_length(const char *at, size_t left) {
+    return *at ? text_character(at, left) : 0;
 }
 
 /* PostgreSQL refuses text that is not UTF-8, such as a browser may send as its name. */
 static void postgresql_bind_text(void *given, int parameter, const char *value, size_t length) {
     struct statement *statement = given;
     size_t at = 0, good;
-    while (value && at < length &&
-           (good = utf8_length((const unsigned char *)value + at, length - at)) > 0)
-        at += good;
+    while (value && at < length && (good = utf8_length(value + at, length - at)) > 0) at += good;
     if (value && at < length && parameter >= 1 && parameter <= PARAMETERS) {
         char *copy = malloc(length + 1);
         if (copy) memcpy(copy, value, length);
         for (; copy && at < length; at += good ? good : 1) {
-            good = utf8_length((unsigned char *)copy + at, length - at);
+            good = utf8_length(copy + at, length - at);
             if (!good) copy[at] = '?';
         }
         free(statement->repaired[parameter - 1]);
