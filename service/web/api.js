@@ -1,5 +1,5 @@
-// Asking the service. An answer that is an error becomes a Problem, whose message is a sentence for
-// people; whoever is not signed in is led to the sign-in page and back.
+// Calls the service. An error becomes a Problem, whose message is a sentence for people. Whoever is
+// not signed in is led to the sign-in page and back.
 
 export class Problem extends Error {
   constructor(status, message) { super(message); this.status = status; }
@@ -25,8 +25,8 @@ function toSignIn() {
   location.replace(`/signin${back === '/' ? '' : `?back=${encodeURIComponent(back)}`}`);
 }
 
-// What nobody needs to be signed in for. Whoever is signed in all the same needs the CSRF token there
-// too, and learns it from the refusal.
+// Addresses that need no sign-in. A browser that is signed in must send the CSRF token there too,
+// and learns it from the refusal.
 const isOpen = (method, path) => (method === 'POST' && path === '/session') || path.startsWith('/links/');
 
 async function call(method, path, { body, type, accept, headers = {} } = {}) {
@@ -64,8 +64,8 @@ function sentenceOf(answer, text) {
   return `The service answered ${answer.status}${answer.statusText ? ` (${answer.statusText})` : ''}.`;
 }
 
-// Work that takes its time: `event(name, value)` for each thing that the answer tells on the way, until
-// it ends or `signal` aborts it.
+// Calls something that takes a while: `event(name, value)` for each event of the answer, until it
+// ends or `signal` aborts it.
 export async function follow(path, body, event, signal) {
   const headers = { Accept: 'text/event-stream', 'Content-Type': 'application/json', 'X-CSRF-Token': (await whoami()).csrf ?? '' };
   let answer, rest = '';
@@ -86,7 +86,7 @@ export async function follow(path, body, event, signal) {
     for (const part of parts) tell(part, event, answer);
   }
 }
-// One event of a stream: lines of fields.
+// Reads one event of a stream, which is made of lines of fields.
 function tell(part, event, answer) {
   const of = (field) => part.split('\n').filter((line) => line.startsWith(`${field}:`)).map((line) => line.slice(field.length + 1).replace(/^ /, '')).join('\n');
   const data = of('data');
@@ -101,10 +101,10 @@ export const put = (path, body, options) => call('PUT', path, { body, ...options
 export const patch = (path, body) => call('PATCH', path, { body });
 export const remove = (path, body) => call('DELETE', path, { body });
 
-// Events of one app, or of all: `event(app)` for each, `state('live' | 'slow' | 'failed', since, next)`
-// as the connection comes and goes. A restart of the service is survived: the browser may give up,
-// this does not. A stream that ends by itself, as each does after some hours, is opened again without
-// a word. slow: it is open, but what came at each tick until now has not come for long.
+// Events of one app, or of all: calls `event(app)` for each, and `state('live' | 'slow' | 'failed',
+// since, next)` as the connection comes and goes. Reconnects after a restart of the service, when
+// the browser itself may give up, and silently when a stream ends normally, as each does after some
+// minutes. slow: the stream is open, but events that come at each tick have been missing for long.
 const SILENCE_MS = 35_000, SILENCES = 4, WATCH_MS = 5000;
 export function live(app, event, state) {
   let source, wait = 500, failures = 0, lastSeen = Date.now(), gap = null, slow = false;

@@ -1,5 +1,5 @@
-// All apps, those that need somebody first. There may be hundreds: a row is built again only where
-// it changed, and its curve is asked for when it comes into view.
+// All apps, the most urgent first. There may be hundreds: a row is only rebuilt when it changes,
+// and its curve is loaded when it comes into view.
 
 import { $, el, icon, note } from './dom.js';
 import { get, live, may } from './api.js';
@@ -10,13 +10,13 @@ import { sparkline } from './spark.js';
 
 const DAY = 86400, HOUR = 3600, FILTER_FROM = 8;
 const ORDER = ['trouble', 'stale', 'maximum', 'waiting', 'paused', 'boosted', 'off', 'ok', 'none'];
-// What may be filtered to: name, words, and the states that belong to it.
+// The filters: name, words, and the states that they include.
 const KINDS = [['all', 'All', ORDER], ['look', 'Need a look', ['trouble', 'stale', 'maximum']], ['held', 'Paused, boosted', ['paused', 'boosted']], ['off', 'Off', ['off', 'none']], ['waiting', 'No report yet', ['waiting']], ['ok', 'Work', ['ok']]];
 const sparks = new Map(); // by app and process: values of the last day
 const rows = new Map(); // by app: {node, made of}
 let apps = [], kind = 'all';
 
-// The process that the app's state is about: the one that needs somebody most.
+// The process that determines the app's state: the most urgent one.
 function mainProcess(app) {
   return app.processes.slice().sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state))[0];
 }
@@ -32,7 +32,7 @@ const seen = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: '200px' });
 
-// A day, or the first hours of an app that is younger.
+// A day, or for a younger app its first hours.
 const isYoung = (app) => now() - app.created < 2 * HOUR;
 async function loadSpark(app, process) {
   const [length, step] = isYoung(app) ? [HOUR, 60] : [DAY, 900], key = keyOf(app, process), to = Math.floor(now() / step) * step + step;
@@ -54,7 +54,7 @@ function graph(app, process) {
   return isYoung(app) ? [curve, el('span', { class: 'hint' }, 'the last hour')] : curve;
 }
 
-// Those that are out of sight come after, one at a time: they are wanted on paper.
+// Loads the curves that are out of sight last, one at a time: they are needed for printing.
 async function loadRest() {
   for (const app of apps.slice()) if (mainProcess(app)) await loadSpark(app, mainProcess(app));
 }
@@ -68,7 +68,7 @@ function fleet(app, process) {
   return [el('b', {}, String(up)), ` ${process.process}${others.length ? `, ${others.join(', ')}` : ''}`, el('br'), pips(process)];
 }
 
-// The ledger's sentence as this page says it.
+// The ledger's sentence, shortened for this page.
 function sentenceOf(app, process) {
   if (/no platform is set/.test(process.sentence)) return 'No platform is set: everything is measured, and nothing can be scaled.';
   if (process.state === 'trouble') return `${app.processes.length > 1 ? `${process.process}: the` : 'The'} platform says: ${process.words}`;
@@ -87,7 +87,7 @@ function build(app) {
     el('div', { class: 'count' }, fleet(app, process)));
 }
 
-// The row of an app: the one that stands, unless something of it changed. The focus stays.
+// The row of an app; the existing one if nothing changed, so that it keeps the focus.
 function rowOf(app) {
   const made = JSON.stringify([app.state, app.words, app.processes.map((p) => [p.process, p.state, p.sentence, p.queue_time?.ms, p.dynos?.ordered, p.dynos?.booting, p.rule])]);
   const old = rows.get(app.name);
@@ -131,7 +131,8 @@ function draw() {
   const list = !apps.length ? [empty()] : shown.length ? shown.map(rowOf) : [noneFound(word)], there = $('#apps').children;
   if (list.length !== there.length || list.some((node, i) => node !== there[i])) place(list);
 }
-// Puts the rows in their order; those that stand right are not touched, so the focus stays.
+// Puts the rows in order. Rows that are in the right place are not touched, so that they keep the
+// focus.
 function place(list) {
   const host = $('#apps'), wanted = new Set(list);
   for (const node of Array.from(host.children)) if (!wanted.has(node)) node.remove();
@@ -158,7 +159,7 @@ try {
 }
 $('#words').addEventListener('input', draw);
 $('#kinds').addEventListener('click', (event) => { if (event.target.dataset.kind) { kind = event.target.dataset.kind; draw(); } });
-// Events come for each app by itself: all of one moment are drawn at once.
+// Each app has its own event: those of the same moment are drawn together.
 let drawing = false;
 live(null, (app) => {
   const at = apps.findIndex((known) => known.name === app.name);

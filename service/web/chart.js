@@ -1,5 +1,5 @@
-// uPlot, dressed for these pages: colours from the stylesheet, one cursor over all charts of a board,
-// dragging asks the page for a closer look, a slider that moves the cursor by keyboard.
+// uPlot for these pages: colours from the stylesheet, one cursor for all charts of a board,
+// dragging to zoom in, and a slider that moves the cursor by keyboard.
 
 import uPlot from './vendor/uplot.js';
 import { el } from './dom.js';
@@ -18,7 +18,7 @@ export function colour(name) {
   }
   return colours.get(name);
 }
-// A scale of numbers of dynos, with room for the word at the maximum.
+// A scale for numbers of dynos, with room for the label at the maximum.
 export const dynoRange = { range: (u, min, max) => [0, Math.max(4, Math.ceil(max) * 1.06 + 0.4)] };
 export function hatch(stroke, back) {
   const tile = document.createElement('canvas'), size = 6 * devicePixelRatio;

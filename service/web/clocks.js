@@ -12,8 +12,8 @@ export function offsetOf(zone) {
   };
 }
 
-// The changes within a year from a moment: {t, by} with `by` in minutes, below 0 where they are set
-// back. Worked out once a zone and hour.
+// The changes within a year from a moment: {t, by} with `by` in minutes, negative where clocks are
+// set back. Computed once per zone and hour.
 const worked = new Map();
 export function clockChanges(zone, from) {
   const key = `${zone} ${Math.floor(from / HOUR)}`;
@@ -39,9 +39,9 @@ function findChanges(zone, from) {
 
 const utc = (options) => new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', ...options });
 
-// The hour of a change on the wall: {day: 0 (Monday) to 6, date: "28 March", from, to: minutes of
-// the day, twice}. An hour that is skipped lies on the day on which it would have been, one that
-// comes twice on the day on which it first ends.
+// When a change happens on the wall clock: {day: 0 (Monday) to 6, date: "28 March", from, to:
+// minutes of the day, twice}. A skipped hour is on the day on which it would have been; a repeated
+// one on the day on which it first ends.
 export function nightOf({ t, by, before }) {
   const twice = by < 0, start = t + (before + (twice ? by : 0)) * 60;
   const at = new Date((twice ? t + before * 60 - 1 : start) * 1000), midnight = Math.floor(at / 86400000) * 86400;

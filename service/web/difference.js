@@ -5,8 +5,8 @@ import { el } from './dom.js';
 // What may stand before the arrow: a list of names, a list of rules after "order", or one value.
 const OLD = /^(.*?)((?<=: order ).+|(?:\S+, )*\S+(?: (?:ms|s|%))?)$/;
 
-// Changes of the same rule under its name once: ["web, rule a: x 1 → 2", "web, rule a: y 3 → 4"] as
-// ["web, rule a: x 1 → 2", "y 3 → 4"].
+// Names a rule once if several of its fields changed: ["web, rule a: x 1 → 2", "web, rule a: y 3 →
+// 4"] becomes ["web, rule a: x 1 → 2", "y 3 → 4"].
 export function folded(changes) {
   const named = (change) => /^[^:]*, rule .*: (?=[^:]* → )/.exec(change)?.[0];
   return changes.map((change, i) => { const name = named(change); return name && i && named(changes[i - 1]) === name ? change.slice(name.length) : change; });

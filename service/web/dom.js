@@ -1,5 +1,5 @@
-// Building elements, icons, and small things that every page needs. Text from people or apps goes in
-// as text, never as markup.
+// Builds elements and icons, and has small helpers for every page. Text of people or apps is
+// inserted as text, never as markup.
 
 // What is not seen, or turns the direction of text, as a sign that something is there.
 const UNSEEN = /(?![\t\n\r])[\p{Cc}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\u2028\u2029\ufff9-\ufffb]/gu;
@@ -19,11 +19,11 @@ export function el(tag, props = {}, ...children) {
 export const $ = (selector, root = document) => root.querySelector(selector);
 export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-// What a thing that takes the focus is called, however often it is built again.
+// A name by which an element is recognised after it was rebuilt.
 const nameOf = (node) => node.id || node.dataset.key || node.getAttribute('href') || node.getAttribute('aria-label') || node.textContent;
 
-// Puts other children into `host`. Where one of the old ones has the focus, the new one of that name
-// gets it: news must not take the focus away from whoever reads or writes there.
+// Replaces the children of `host`. If one of the old ones has the focus, the new one of the same
+// name gets it, so that updates do not interrupt whoever reads or types there.
 export function renew(host, ...children) {
   const focused = host.contains(document.activeElement) && host !== document.activeElement ? document.activeElement : null;
   host.replaceChildren(...children);
@@ -85,7 +85,7 @@ document.addEventListener('click', (event) => {
   setTimeout(() => { button.textContent = 'Copy'; }, 1600);
 });
 
-// Opens a dialog of the page; gives its form's data where it was answered with "yes", else null.
+// Opens a dialog of the page; returns its form's data if it was confirmed, else null.
 export function ask(dialog) {
   dialog.returnValue = '';
   dialog.showModal();

@@ -1,5 +1,5 @@
-// What happened, as marks above the charts and as a list beside them. Causes stand above queue time,
-// scalings above dynos. What is too close becomes one mark that says how many.
+// Events as marks above the charts and as a list beside them. Causes are above the chart of queue
+// time, scalings above that of dynos. Marks that are too close become one with a number.
 
 import { $, $$, el, glyph, renew } from './dom.js';
 import { folded } from './difference.js';
@@ -8,8 +8,8 @@ import { brief, hour, stamp, timeTag } from './words.js';
 const RANK = ['act', 'outside', 'release', 'up', 'down', 'pause', 'rule', 'edit'];
 const isScaling = (mark) => mark.kind === 'up' || mark.kind === 'down';
 
-// Events of the API as marks of a process: {t, kind, text}. What people did is told without the app's
-// name, which stands above.
+// Turns events of the API into marks of a process: {t, kind, text}. The text leaves out the app's
+// name, which is at the top of the page.
 export function marksOf(events, process, app) {
   return events.filter((event) => event.process === undefined || event.process === process).map((event) => {
     const { t } = event;
@@ -47,8 +47,8 @@ function half({ list }) {
   return isScaling(list[0]) ? 8 + 4.4 * many(list).textContent.length + 2.5 : 14;
 }
 
-// Neighbours that would cover each other become one group, of more marks where there is little room;
-// then groups are pushed apart.
+// Merges neighbours that would cover each other (more of them on narrow screens), then pushes
+// groups apart.
 function group(marks, positionOf, left, right) {
   let gap = marks.some(isScaling) ? 42 : 25, groups = groupsOf(marks, positionOf, gap);
   const taken = () => groups.reduce((sum, g) => sum + 2 * half(g) + 2, 0);
@@ -77,7 +77,7 @@ function lane(host, board, marks) {
   const left = chart.over.getBoundingClientRect().left - host.getBoundingClientRect().left;
   const groups = group(marks, (t) => left + chart.valToPos(t, 'x'), left, left + chart.over.clientWidth);
   const light = (list) => { for (const li of $$('#events li')) li.classList.toggle('on', list.some((mark) => String(mark.t) === li.dataset.t)); };
-  // The one that had the focus has it again, in whichever group it is now.
+  // Keeps the focus on the mark that had it, in whichever group it is now.
   const held = focused === null ? null : groups.find((g) => g.list.some(({ t }) => t === focused));
   groups.forEach((g, i) => {
     const main = g.list.slice().sort((a, b) => RANK.indexOf(a.kind) - RANK.indexOf(b.kind))[0];
@@ -108,7 +108,7 @@ export function showLanes(board, marks) {
   lane($('#lane2'), board, marks.filter(isScaling));
 }
 
-// The moments at which another rule came into force by the clock.
+// The moments at which another rule came into force by schedule.
 export function ruleMarks(ticks) {
   const found = [];
   ticks.forEach((tick, i) => {
@@ -118,7 +118,7 @@ export function ruleMarks(ticks) {
   return found;
 }
 
-// Those that a decision made lead to all that went into it: `why(t)` is where.
+// Marks of decisions link to the page that explains them: `why(t)` is its address.
 const MADE = ['up', 'down'];
 export function showList(board, marks, why) {
   const list = marks.slice().reverse(), number = (kind) => list.filter((mark) => mark.kind === kind && !mark.shadow).length;

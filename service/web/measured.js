@@ -1,4 +1,4 @@
-// What the charts of an app's page show, as lists over one axis of time.
+// The data for the charts of an app's page, as lists over one axis of time.
 
 import { get } from './api.js';
 import { appPath } from './shell.js';
@@ -17,18 +17,18 @@ function spread(times, step, points, pick) {
   const by = new Map(points.map((point) => [Math.floor(point.t / step) * step, point]));
   return times.map((t) => { const point = by.get(t); const value = point && pick(point); return value === undefined ? null : value; });
 }
-// Before the first report nothing is known: that is no 0.
+// Before the first report the values are unknown, not 0.
 function sinceFirst(values) {
   const first = values.findIndex((value) => value > 0);
   return values.map((value, i) => (first < 0 || i < first ? null : value));
 }
-// Numbers that hold until the next tick: a hole of one slot is filled.
+// A tick's numbers hold until the next tick, so a hole of one slot is filled.
 function carry(values) {
   let last = null, age = 0;
   return values.map((value) => { if (value !== null) { last = value; age = 0; return value; } age++; return age <= 1 ? last : null; });
 }
-// A sum of each step as so much a second. The last step is not over, and its last seconds were not
-// reported yet.
+// Turns the sum of each step into a rate per second. The last step is incomplete, and its last
+// seconds have not been reported yet.
 function perSecond(times, step, values) {
   return values.map((value, i) => {
     const seconds = Math.min(step, now() - LATE_S - times[i]);
@@ -36,7 +36,8 @@ function perSecond(times, step, values) {
   });
 }
 
-// Requests that all processes can work on at once: each tells its own number with each report.
+// How many requests all processes can run at once: each process reports its own number with each
+// report.
 function capacity(times, step, sums) {
   const width = Math.max(1, Math.round(SMOOTH_S / step));
   const rates = perSecond(times, step, sums);
@@ -57,14 +58,14 @@ function load(times, step, busy, slots) {
   return { atOnce, room, share: atOnce.map((v, i) => (v === null || room[i] === null ? null : Math.min(1, v / room[i]))) };
 }
 
-// What is measured of an app: the signals by source.
+// An app's signals by source.
 export async function signalsOf(app) {
   const { sources } = await get(`${appPath(app)}/sources`);
   return new Map(sources.map(({ source, signals }) => [source, signals]));
 }
 
-// Everything in [a, b): queue times of each of `sources`, dynos and what was allowed, and of web its
-// rate and load. What happened, of which there may be much, comes by a promise of its own.
+// Everything in [a, b): queue times of each of `sources`, dynos and what was allowed, and for web
+// its rate and load. Events, which may be many, come by a promise of their own.
 export async function measure({ app, process, sources, signals, a, b }) {
   const step = stepFor(b - a), start = Math.floor(a / step) * step, isWeb = sources[0] === 'web';
   const path = appPath(app), query = `from=${start}&to=${Math.floor(b) + 1}`;

@@ -1,4 +1,4 @@
-// The page for an address that there is not. Whoever is not signed in sees it too.
+// The page for an address that does not exist. It is also shown without signing in.
 
 import { bareFrame } from './shell.js';
 

@@ -7,8 +7,8 @@ import { appPath, trying } from './shell.js';
 import { clock, dynos, hour, now, span, stamp, time, wait } from './words.js';
 import { pips } from './pips.js';
 
-// The scale under the sentence. Not an axis: each zone has its fixed room, so it reads the same for
-// 30 and 100 ms as for 2 and 10 s.
+// The scale under the sentence. It is not an axis: each zone has a fixed width, so it is as
+// readable for 30 and 100 ms as for 2 and 10 s.
 function place(value, { up, down }) {
   if (value < down.threshold_ms) return value / Math.max(1, down.threshold_ms) * 30;
   if (value < up.threshold_ms) return 30 + (value - down.threshold_ms) / (up.threshold_ms - down.threshold_ms) * 40;
@@ -38,10 +38,10 @@ function title(process) {
   return `${process.boost ? 'Boosted' : 'Holding'} at ${dynos(number)}`;
 }
 
-// Nobody has said yet where the app runs.
+// The app has no platform yet.
 const lacksPlatform = ({ sentence }) => /no platform is set/.test(sentence ?? '');
 
-// "hold 3: p95 is 44 ms, ..." without what the title says already.
+// "hold 3: p95 is 44 ms, ..." without the part that the title already says.
 function because(process) {
   if (lacksPlatform(process)) return 'Everything is measured. To scale, Dynoscale must know where the app runs.';
   const sentence = process.sentence ?? process.words;
@@ -109,7 +109,7 @@ function pauseChoices(process) {
   $('#pause-for').replaceChildren(...list);
 }
 
-// `current` gives the process as it is now; `changed` is called after each change.
+// `current` returns the process as it is now; `changed` is called after each change.
 export async function bindControls(app, current, changed) {
   const path = () => `${appPath(app.name)}/processes/${encodeURIComponent(current().process)}`;
   const act = async (promise, said) => { if (await trying(promise).then(() => true, () => false)) { announce(said); changed(); } };

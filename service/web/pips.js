@@ -1,11 +1,11 @@
-// One box a dyno up to the maximum: filled up, hatched booting, empty allowed. From 13 on a bar with
-// the same meaning, which says its length.
+// One box per dyno up to the maximum: filled for up, hatched for booting, empty for allowed. From
+// 13 on a bar with the same meaning.
 
 import { el } from './dom.js';
 
 const MOST_BOXES = 12;
 
-// process: as the API shows it.
+// `process` is in the API's form.
 export function pips({ dynos, rule }) {
   const ordered = dynos?.ordered ?? 0, booting = Math.min(ordered, dynos?.booting ?? 0), up = ordered - booting;
   const top = Math.max(rule.dynos.max, ordered);

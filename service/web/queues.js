@@ -1,5 +1,5 @@
-// Job queues by name: those that the rule in force chooses first, each with how long its oldest job
-// waits, how many wait and how many are worked on, and the last day.
+// Job queues by name, those that the rule in force uses first. Each with the wait of its oldest
+// job, how many jobs wait and how many are being worked on, and the last day.
 
 import { $, el } from './dom.js';
 import { get } from './api.js';
@@ -10,8 +10,8 @@ import { now, wait } from './words.js';
 
 const DAY = 86400, STEP = 900, RECENT_S = 120;
 
-// Whether a queue's name is one that a rule counts; * stands for any characters, and a - before a name
-// or pattern leaves out what it matches.
+// Whether a queue's name counts for a rule: * stands for any characters, and a leading - excludes
+// what matches.
 export function counts(rule, name) {
   const all = rule.queues ?? [], out = all.filter((one) => one.startsWith('-')).map((one) => one.slice(1)), patterns = all.filter((one) => !one.startsWith('-'));
   const fits = (pattern) => new RegExp(`^${pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')}$`).test(name);
@@ -22,7 +22,7 @@ export const queueNames = (signals) => [...signals].filter(([name, list]) => nam
 const MOST_ROWS = 12; // at first: an app may have hundreds
 const asker = (app, name) => (signal, from, to, step) => get(`${appPath(app)}/series?source=${encodeURIComponent(name)}&signal=${signal}&from=${from}&to=${to}&step=${step}`).then(({ points }) => points);
 
-// The newest value of a signal that was reported in the last two minutes; null: none was.
+// The newest value of a signal in the last two minutes; null: there is none.
 async function newest(app, name, signal) {
   const recent = Math.floor(now() / 10) * 10, points = await asker(app, name)(signal, recent - RECENT_S, recent + 10, 10);
   return points.findLast((point) => point.count)?.max ?? null;
@@ -39,8 +39,8 @@ async function row(app, process, { name, signals, chosen, waits }) {
     el('div', { class: 'graph' }, sparkline(values, { above: chosen ? process.rule.up.threshold_ms : undefined, dead: !chosen, label: `${name} over the last 24 hours: ${wait(high)} at most` })));
 }
 
-// Fills the section; hidden where the app has no queues. Those that count come first, of these the one
-// whose oldest job waits longest.
+// Fills the section, which is hidden if the app has no queues. Queues that count come first, sorted
+// by the wait of their oldest job.
 export async function showQueues(app, process, signals) {
   const names = process.process === 'web' ? [] : queueNames(signals);
   $('#queues').hidden = !names.length;

@@ -1,5 +1,6 @@
-// Rules: their order, the week they make, one rule in the editor beside the last day, YAML beside the
-// form, history and the way back. Nothing counts before it is saved; the service says what a change is.
+// Rules: their order, the week that they make, one rule in the editor beside a chart of the last
+// day, YAML beside the form, history and rollback. Changes take effect when they are saved; before
+// that the service says what they would do.
 
 import { $, $$, announce, el, icon, note } from './dom.js';
 import { get, may, post, put } from './api.js';
@@ -91,7 +92,7 @@ function calendar() {
     ? `${changeInWords(night)}. Rules follow the clock on the wall: one that begins in a skipped hour begins at its end, one in an hour that comes twice counts in both.`
     : `${covered ? 'Hatched at the side: a rule that is active but covered by one above it.' : 'No rule covers another.'} Times are those of ${rules.zone}.`;
 }
-// Any week, or one with a night in which the clocks change.
+// An ordinary week, or one with a night in which the clocks change.
 function weeks(changes) {
   const button = (change, words) => {
     const made = el('button', { type: 'button', 'aria-pressed': String((change?.t ?? null) === (night?.t ?? null)) }, words);
@@ -149,14 +150,14 @@ function clockBox(rule, label, key, usual) {
   return box;
 }
 
-// The queues that were ever reported, to choose by hand; those that a pattern chooses are marked.
+// All queues that were ever reported, to choose from; those that match a pattern are marked.
 function queuePicker(rule, box) {
   const host = el('div', { class: 'queues', role: 'group', 'aria-label': 'Queues that were reported' });
   const fill = () => host.replaceChildren(...reported.map((name) => {
     const button = el('button', { type: 'button', 'aria-pressed': String(counts(rule, name)) }, name);
     button.addEventListener('click', () => {
       const list = rule.queues ?? [], out = `-${name}`;
-      // One that a pattern names is left out by a word of its own.
+      // A queue that matches a pattern is excluded by an entry of its own.
       if (!list.length) rule.queues = [name];
       else if (list.includes(name) || list.includes(out)) rule.queues = list.filter((one) => one !== name && one !== out);
       else rule.queues = [...list, counts(rule, name) ? out : name];
@@ -172,7 +173,7 @@ function queuePicker(rule, box) {
   return host;
 }
 
-// In steps by thresholds, or by itself from a goal.
+// Either steps with thresholds, or the automatic method with a goal.
 function method(rule) {
   const button = (value, words) => {
     const made = el('button', { type: 'button', 'aria-pressed': String(rule.method === value) }, words);
@@ -230,7 +231,7 @@ function form() {
   sayTaken();
 }
 
-// What the least and the most of the rule take in a month, for the hours in which it counts.
+// What the rule's minimum and maximum take in a month, for the hours in which it applies.
 function sayTaken() {
   const { dynos: { min, max } } = current(), hours = hoursAWeek(list())[list().indexOf(current())];
   const taken = (n) => {
@@ -250,14 +251,14 @@ async function findPrice() {
 
 const board = new Board({});
 const flat = (value) => data.t.map(() => value);
-// The lines of the rule: what is above the first is slow.
+// The rule's thresholds; above the first, requests are slow.
 const upper = () => (isAutomatic(current()) ? current().automatic.goal_ms : current().up.threshold_ms);
 const lower = () => (isAutomatic(current()) ? null : current().down.threshold_ms);
 const fleetData = () => [data.t, data.ordered, flat(current().dynos.max), flat(current().dynos.min)];
 let fleetChart;
 const chartData = () => [data.t, data.p95, data.p95.map((v) => (v === null ? null : Math.max(v, upper()))), flat(upper()), flat(lower())];
 
-// The queue that decides, or the first that counts.
+// The queue that decides, or else the first that counts.
 async function sourceOf(name) {
   if (name === 'web') return 'web';
   const deciding = app.processes.find((p) => p.process === name)?.queue_time?.queue;
@@ -294,7 +295,7 @@ async function loadChart() {
   sumFleet();
 }
 
-// The two thresholds, to drag at the chart's right. The same numbers stand in the form.
+// Handles to drag the two thresholds, at the right of the chart. The form has the same numbers.
 function handles() {
   const host = $('#c-chart'), rule = current();
   for (const old of $$('.handle', host)) old.remove();

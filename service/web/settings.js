@@ -28,7 +28,7 @@ async function platform() {
   $('#platform-form').replaceChildren(admin ? form(set) : '');
 }
 
-// What the settings of platforms are called, by their names in the API.
+// Names of the platforms' settings, by their names in the API.
 const SETTINGS = { app: 'App there', ca: 'Certificates', cluster: 'Cluster', command: 'Program', directory: 'Its folder', environment: 'Environment', namespace: 'Namespace', processes: 'Names there', region: 'Region', server: 'Server', url: 'Address' };
 
 // Lists as words, and {web: 'shop-web'} as web=shop-web.
@@ -62,7 +62,7 @@ function health(set) {
   ]));
 }
 
-// What each of the other platforms needs: [setting, what it is called, whether it must be given].
+// What each of the other platforms needs: [setting, its label, whether it is required].
 const OTHERS = {
   kubernetes: { fields: [['namespace', 'Namespace'], ['server', 'API server (none: the cluster that the service runs in)'], ['ca', 'Its certificates (PEM)']], named: 'deployment/shop', secret: 'Token of a service account', free: true },
   render: { fields: [], named: 'srv-…', secret: 'API key' },
@@ -73,7 +73,7 @@ const OTHERS = {
   pull: { fields: [], about: ['Nothing is called from here. The other scaler asks for the number at ', el('code', {}, `/api/v1${path}/processes/TYPE/wanted`), ', with a token that may read.'] },
 };
 
-// "web=shop-web worker=jobs" as an object; null where it is none.
+// Reads "web=shop-web worker=jobs" into an object; null: it is malformed.
 function processesOf(text) {
   const pairs = text.trim().split(/\s+/).filter(Boolean).map((word) => word.split('='));
   return pairs.every((pair) => pair.length === 2 && pair[0] && pair[1]) ? Object.fromEntries(pairs) : null;
@@ -165,7 +165,7 @@ $('#zone-form').addEventListener('submit', async (event) => {
   notice(note('ok', 'check', `Times are read in ${event.target.zone.value} now.`));
 });
 
-// A day at a time, so that it shows how far it is and can be stopped.
+// One day at a time, so that progress can be shown and the export can be stopped.
 async function exported(state, said) {
   const parts = [await trying(get(`${path}/export`, { accept: 'application/x-ndjson' }))];
   const { first_day: start, last_day: end } = JSON.parse(parts[0].slice(0, parts[0].indexOf('\n')));

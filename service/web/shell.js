@@ -1,5 +1,5 @@
-// What every page has around it: the head with the apps and the account, the tabs of an app, the
-// foot with the clock and the colours, and the sign that says whether the page is live.
+// The frame of every page: the head with the apps and the account, the tabs of an app, the foot
+// with the clock and the colours, and the sign that shows whether the page is live.
 
 import { $, $$, el, icon, note, renew } from './dom.js';
 import { Problem, get, may, remove, whoami } from './api.js';
@@ -86,8 +86,8 @@ async function accountMenu(who) {
       who.app === null && await may('admin') ? el('a', { class: 'item', href: '/people' }, 'People, tokens, audit log') : null, out));
 }
 
-// Who came from Heroku's dashboard finds the way back: our own links, so that nothing is loaded from
-// elsewhere.
+// People who came from Heroku's dashboard get a way back. Plain links, so that nothing is loaded
+// from elsewhere.
 function fromHeroku(app) {
   const at = 'https://dashboard.heroku.com/apps';
   $('#top').before(el('nav', { class: 'heroku', 'aria-label': 'Heroku' }, el('div', { class: 'wide' },
@@ -101,8 +101,8 @@ function tabs(name, page) {
   $('#tabs').append(el('div', { class: 'wide' }, el('ul', {}, TABS.map(([path, word]) => el('li', {}, el('a', { href: appPath(name, path), 'aria-current': path === page && 'page' }, word))))));
 }
 
-// All apps, asked for once a page; and one of them. Whether an app exists is read from the list, so
-// that a mistyped address is no failed request.
+// All apps, requested once per page; and one of them. Whether an app exists is looked up in the
+// list, so that a mistyped address causes no failed request.
 let listed = null;
 const allApps = () => { listed ??= get('/apps'); return listed; };
 export async function findApp(name) {
@@ -111,8 +111,8 @@ export async function findApp(name) {
   return found;
 }
 
-// A page that can't be shown: nothing of it is there, or this one may not see it. In its place stands
-// why, and where to go on.
+// Replaces a page that can't be shown, because it does not exist or may not be seen, by the reason
+// and links to go on.
 function instead(problem, name) {
   const [title, words] = problem.status === 404 && name ? [`There is no app ${name}`, 'It was removed, or the address is mistyped.']
     : problem.status === 403 ? ['This is not yours to see', problem.message]
@@ -124,15 +124,15 @@ function instead(problem, name) {
   return new Promise(() => {}); // whoever waits for the page waits for ever
 }
 
-// Who has to set up a second factor first is led to where that is done.
+// Leads a person who must set up a second factor first to the place for it.
 async function lacksFactor() {
   if (location.pathname === '/account' || !(await whoami()).lacks_factor) return false;
   location.replace('/account');
   return true;
 }
 
-// Builds the frame. `needs`: the role without which there is nothing to see. With the name of an app
-// it gives that app, as the API's list shows it; `page` is its tab.
+// Builds the frame. `needs`: the role that the page requires. With the name of an app it returns
+// that app, as the API lists it; `page` is its tab.
 export async function frame({ app: name, page, needs } = {}) {
   let who, app, apps;
   try {
@@ -165,7 +165,7 @@ export async function frame({ app: name, page, needs } = {}) {
   return app;
 }
 
-// For pages that nobody has signed in to see.
+// For pages without sign-in.
 export function bareFrame() {
   $('#top').append(el('div', { class: 'wide' }, logo()));
   foot(false);
@@ -181,7 +181,7 @@ export function setLive(is, text) {
   }
 }
 
-// The page has what it needs to stand as it will stay. Until then the stylesheet shows its outline.
+// Called when the page has everything it needs. Until then the stylesheet shows its outline.
 export const shown = () => document.documentElement.classList.remove('loading');
 
 export function notice(...content) {
@@ -189,7 +189,7 @@ export function notice(...content) {
   if (content.some(Boolean)) shown();
 }
 
-// Says what went wrong, where the page has room for it; gives the promise's value else.
+// Shows what went wrong, if something did; else returns the promise's value.
 export async function trying(promise) {
   try {
     const value = await promise;
@@ -202,7 +202,7 @@ export async function trying(promise) {
   }
 }
 
-// The connection came or went.
+// The connection was made or lost.
 export function connection(state, since, next) {
   if (state === 'live') { setLive('live', 'Live'); notice(); return; }
   if (state === 'slow') {

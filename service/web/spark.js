@@ -1,4 +1,4 @@
-// A small curve for lists: SVG, so that it follows the theme, prints, and costs nothing.
+// A small curve for lists. SVG, so that it follows the theme, prints, and is cheap.
 
 const NS = 'http://www.w3.org/2000/svg', WIDTH = 240, HEIGHT = 44;
 
@@ -8,8 +8,8 @@ function node(tag, properties) {
   return made;
 }
 
-// Queue time is read closely up to `knee` and may jump a hundredfold above it: linear below,
-// squeezed above. Also a scale of uPlot's.
+// A scale that is linear up to `knee`, where people read queue time closely, and compressed above
+// it, where it may jump a hundredfold. Also used as a scale of uPlot.
 export function squeezed(knee) {
   return {
     distr: 100,
@@ -18,7 +18,7 @@ export function squeezed(knee) {
   };
 }
 
-// values: ms, null where nothing is known. above: the threshold; what is higher is filled in amber.
+// values: ms, null for unknown. above: the threshold; higher values are filled in amber.
 export function sparkline(values, { above, dead, label }) {
   const svg = node('svg', {
     class: dead ? 'spark dead' : 'spark', viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
@@ -49,7 +49,7 @@ export function sparkline(values, { above, dead, label }) {
   return svg;
 }
 
-// Each run above the limit, cut where the curve crosses it; and the limit.
+// The parts above the limit, cut where the curve crosses it, and the limit.
 function overLimit(values, above, fwd, x, y) {
   const limit = y(above);
   const cross = (i) => { const a = fwd(values[i]), b = fwd(values[i + 1]); return x(i + (fwd(above) - a) / (b - a)); };

@@ -1,4 +1,4 @@
-// From the report address to the first report. The page turns into the app's page by itself.
+// From the report address to the first report. Then the page becomes the app's page by itself.
 
 import { $, announce, copyable, el, icon, note } from './dom.js';
 import { live, post } from './api.js';
@@ -31,7 +31,7 @@ function lines() {
   $('#lines').replaceChildren(...LANGUAGES[language][1].map(([title, text]) => block(title, text)), ...variables());
 }
 
-// What platforms give, and servers of one's own do not.
+// What platforms set, and people on their own servers must set themselves.
 function elsewhere() {
   return el('details', {}, el('summary', {}, 'On a server of your own'),
     block('Also in the environment of each server process, with a number of its own', 'DYNO=web.1'),

@@ -1,4 +1,4 @@
-// Whom to tell what happens to an app: a part of its settings.
+// Who gets notices about an app: a part of its settings.
 
 import { $, announce, copyable, el, note } from './dom.js';
 import { get, may, patch, post, remove } from './api.js';

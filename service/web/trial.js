@@ -1,5 +1,5 @@
-// Replay before save: the rules that are edited, run over the app's own last days beside those in
-// force. Nothing is changed by it.
+// Replay before saving: the edited rules are run over the app's own last days, beside those in
+// force. It changes nothing.
 
 import { $, $$, announce, el, icon, note } from './dom.js';
 import { follow } from './api.js';
@@ -15,13 +15,13 @@ const round = (value) => (value < 100 ? value.toFixed(1).replace(/\.0$/, '') : w
 
 // ---------------------------------------------------------------- the numbers
 
-// "214", and what it may lie between where that is another number.
+// "214", with the range if the number is uncertain.
 function estimate(found, text) {
   if (!found) return '–';
   const [low, high, value] = [found.low, found.high, found.value].map(text);
   return [el('span', { class: 'big num' }, value), low === high ? null : el('div', { class: 'hint num' }, `${low} to ${high}`)];
 }
-// What changes, in words; better and worse where one can say which.
+// The change in words, with better or worse if that can be said.
 function change(before, after, text, { fewer = 'fewer', more = 'more', matters = true } = {}) {
   if (!before || !after) return el('td', { class: 'n' }, '–');
   const by = after.value - before.value, shown = text(Math.abs(by));
@@ -104,7 +104,7 @@ function progress(done) {
 }
 function say(...content) { $('#trial-notice').replaceChildren(...content); }
 
-// place: of the process; rules(): all rules as they are edited.
+// place: of the process; rules(): all rules as edited.
 export function bindTrial({ place, rules }) {
   const run = async () => {
     const controller = new AbortController(), asked = rules();

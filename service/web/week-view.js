@@ -1,5 +1,5 @@
-// The week drawn as a calendar: which rule counts when, which is covered by another, and the nights
-// in which the clocks change, where an hour is skipped or comes twice.
+// The week as a calendar: which rule applies when, which one is covered by another, and nights in
+// which the clocks change and an hour is skipped or repeated.
 
 import { el } from './dom.js';
 import { changeInWords, nightOf } from './clocks.js';
@@ -31,14 +31,14 @@ function strip(kind, from, to, ...words) {
   return node;
 }
 
-// The hour of a change of clocks, in its day's column.
+// The hour of a clock change, in its day's column.
 function changedHour(night) {
   return strip(night.twice ? 'twice' : 'lost', night.from, night.to, el('span', {}, night.twice ? 'twice' : 'skipped'));
 }
 
-// rules: of one process. look: {tone, mark, effect} of a rule's place; chosen: the place that is
-// edited; open(place). night: of clockChanges, or null for any week. Gives whether a rule covers
-// another.
+// rules: of one process. look: {tone, mark, effect} for a rule's place; chosen: the place being
+// edited; open(place). night: from clockChanges, or null for an ordinary week. Returns whether a
+// rule covers another.
 export function drawWeek({ host, table, rules, look, chosen, open, zone, night }) {
   const rows = [], changed = night && nightOf(night), today = dayAndMinute(now(), zone);
   const isNow = (day) => !changed && day === today.day;

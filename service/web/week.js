@@ -1,5 +1,5 @@
-// The week that a list of rules makes: which counts when, as the service's rules/week does it.
-// Minutes are of the wall clock; days are 0 (Monday) to 6.
+// Which rule of a list applies when in a week, computed as in the service's rules/week. Minutes are
+// of the wall clock; days are 0 (Monday) to 6.
 
 export const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
 export const DAY_NAMES = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
@@ -19,8 +19,8 @@ export function isActive(rule, day, minute) {
   return (on(day) && minute >= from) || (on(day - 1) && minute < to);
 }
 
-// Stretches of a day in which the same rule counts, and those in which a rule is active but covered.
-// Nothing changes but where a rule begins or ends.
+// Stretches of a day in which the same rule applies, and those in which a rule is active but
+// covered. Something only changes where a rule begins or ends.
 export function stretches(rules, day) {
   const ends = new Set([0, 1440]);
   for (const rule of rules) for (const text of [rule.from, rule.to]) if (text) ends.add(minutesOf(text));
@@ -38,7 +38,7 @@ export function stretches(rules, day) {
   return { top, under };
 }
 
-// Hours of a week for which each rule counts.
+// For how many hours of a week each rule applies.
 export function hoursAWeek(rules) {
   const minutes = rules.map(() => 0);
   DAYS.forEach((_, day) => { for (const { from, to, rule } of stretches(rules, day).top) minutes[rules.indexOf(rule)] += to - from; });

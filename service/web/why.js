@@ -1,5 +1,5 @@
-// The ledger: what was decided, why, and everything that went in. Equal decisions in a row are told
-// once.
+// The ledger: what was decided, why, and everything that went into it. Equal decisions in a row are
+// shown once.
 
 import { $, $$, announce, el, glyph, note } from './dom.js';
 import { get } from './api.js';
@@ -18,8 +18,8 @@ const place = `${appPath(app.name)}/processes/${encodeURIComponent(process?.proc
 // Sentences are alike if only their numbers differ.
 const shape = (sentence) => sentence.replace(/[\d:.,]+/g, '#');
 
-// Ten-second decisions into entries: a change stands alone; holds with the same reason and number
-// are one entry.
+// Groups ten-second decisions into entries: a change is one entry; holds with the same reason and
+// number are one entry.
 function group(ticks) {
   const list = [];
   for (const tick of ticks) {
@@ -91,7 +91,7 @@ function row(entry) {
 
 // ---------------------------------------------------------------- one of them
 
-// What people ask for first, in their words; the rest stands below, as it is kept.
+// What people ask for first, in their words; the rest follows in its stored form.
 const ago = (v) => (v < 1 ? 'just then' : `${span(v)} before`);
 const yes = (v) => (v ? 'yes' : null);
 const KNOWN = {
@@ -109,8 +109,8 @@ const REMEMBERED = {
 function number(v) { return v.toLocaleString('en-US'); }
 function moment(v) { return v ? timeTag(v, `${isToday(v) ? '' : `${day(v)}, `}${time(v)}`) : null; }
 
-// `words`: name → [label, format]; a format gives null for what is not worth a line. A label may depend
-// on the whole decision.
+// `words`: name → [label, format]; a format returns null for what is not worth a line. A label may
+// depend on the whole decision.
 function inputs(list, words, all) {
   const rows = Object.entries(words).map(([name, [label, format]]) => {
     const found = list.find((one) => one.name === name);
@@ -132,7 +132,7 @@ function ruleOf({ rule_in_force: rule, rules_version: version }) {
   return el('dl', { class: 'pairs' }, pairs.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]));
 }
 
-// Decides again what was decided, from what is kept of it, and says whether it is the same.
+// Repeats a decision from what is stored, and says whether the result is the same.
 function again(tick) {
   const button = el('button', { class: 'b small', type: 'button' }, 'Decide it again'), said = el('p', { class: 'hint', role: 'status' });
   button.addEventListener('click', async () => {

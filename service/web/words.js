@@ -1,4 +1,4 @@
-// Numbers and times in words. Times are in the app's zone, or in the reader's where so chosen.
+// Numbers and times in words. Times are in the app's zone, or in the reader's if they chose that.
 
 import { el } from './dom.js';
 
@@ -59,7 +59,7 @@ export const day = (t) => format({ weekday: 'long', day: 'numeric', month: 'long
 export const shortDay = (t) => format({ weekday: 'short', day: 'numeric', month: 'short' }).format(t * 1000);
 export const isToday = (t) => day(t) === day(now());
 export const stamp = (t) => (isToday(t) ? hour(t) : `${shortDay(t)}, ${hour(t)}`);
-// 14:32, Sun 14:32, 2 Nov 14:32: for lists, whose times say the whole in their title.
+// 14:32, Sun 14:32, 2 Nov 14:32: for lists, where the title shows the full time.
 export const brief = (t) => (isToday(t) ? hour(t) : `${now() - t < 6 * 86400 ? format({ weekday: 'short' }).format(t * 1000) : format({ day: 'numeric', month: 'short' }).format(t * 1000)} ${hour(t)}`);
 export function timeTag(t, text = time(t)) {
   return el('time', { datetime: new Date(t * 1000).toISOString(), title: `${day(t)}, ${time(t)} (${zone})` }, text);
@@ -72,7 +72,7 @@ export function dayAndMinute(t, of) {
   return { day: ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'].indexOf(found.weekday), minute: Number(found.hour) * 60 + Number(found.minute) };
 }
 
-// The moment of HH:MM on the page's clock: today, or yesterday where that is still to come.
+// The moment of HH:MM on the page's clock: today, or yesterday if that time is still to come.
 export function momentOf(text) {
   const found = /^(\d{1,2}):(\d\d)$/.exec(text);
   if (!found) return null;
