@@ -31,7 +31,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, NamedTuple, Tuple
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "service"), str(ROOT / "bench")]
@@ -39,6 +39,9 @@ sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "service")
 import plot  # noqa: E402
 from postgresql import Cluster  # noqa: E402
 from service import Service  # noqa: E402
+
+Sent = Tuple[int, int, List[float]]
+"""Of a sender: reports that were taken, reports that were refused, and seconds until each answer."""
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 EVERY_S = 10
@@ -103,7 +106,7 @@ class Connection:
         self.answer = b""
 
 
-def send(apps: List[int], ports: List[int], until: float, results: "multiprocessing.Queue[Tuple[int, int, List[float]]]") -> None:
+def send(apps: List[int], ports: List[int], until: float, results: multiprocessing.Queue[Sent]) -> None:
     """Each app's report when it is due, on whichever connection is free."""
     # Each in its turn: one that is idle for long is closed.
     ready = collections.deque(Connection(ports[number % len(ports)]) for number in range(32 * len(ports)))
@@ -186,10 +189,10 @@ def write(to: Path, given: argparse.Namespace, rows: List[Dict[str, float]]) -> 
 
 
 def gather(
-    results: "multiprocessing.Queue[Tuple[int, int, List[float]]]", senders: int, services: List[Service]
-) -> Tuple[List[Tuple[int, int, List[float]]], List[float]]:
+    results: multiprocessing.Queue[Sent], senders: int, services: List[Service]
+) -> Tuple[List[Sent], List[float]]:
     """What each sender counted, and meanwhile how long each tick took."""
-    found: List[Tuple[int, int, List[float]]] = []
+    found: List[Sent] = []
     ticks: List[float] = []
     seen: Dict[str, float] = {}
     while len(found) < senders:
@@ -204,59 +207,97 @@ def gather(
     return found, sorted(ticks) or [0.0]
 
 
+def start_services(stack: ExitStack, directory: str, env: Dict[str, str], receivers: int) -> List[Service]:
+    services = []
+    for n in range(receivers):
+        data = Path(directory) / str(n)
+        service = Service(directory, "--public-metrics", data=data, name=f"service-{n}", env=env)
+        services.append(stack.enter_context(service.start()))
+    return services
+
+
+def start_senders(given: argparse.Namespace, ports: List[int], results: multiprocessing.Queue[Sent]) -> List[multiprocessing.Process]:
+    """Each sends for its share of the apps, to one receiver first and to the others where that fails."""
+    until = time.monotonic() + given.seconds
+    senders = []
+    for n in range(given.senders):
+        apps = list(range(1 + n, given.apps + 1, given.senders))
+        first = n % len(ports)
+        args = (apps, ports[first:] + ports[:first], until, results)
+        senders.append(multiprocessing.Process(target=send, args=args))
+        senders[-1].start()
+    return senders
+
+
+class Used(NamedTuple):
+    """What was used up to a moment."""
+
+    at: float
+    receivers_cpu: float
+    postgresql_cpu: float
+    log_bytes: int
+
+    @classmethod
+    def now(cls, cluster: Cluster, services: List[Service]) -> Used:
+        cpu = sum(cpu_of(service.pid) for service in services)
+        return cls(time.monotonic(), cpu, cpu_of_servers(cluster.data), log_bytes(cluster))
+
+
+def of_reports(gathered: List[Sent], parts: int, before: Used, after: Used) -> Dict[str, float]:
+    done = sum(taken for taken, _, _ in gathered)
+    waits = sorted(wait for _, _, waits in gathered for wait in waits) or [0.0]
+    took = after.at - before.at
+    ours = (after.receivers_cpu - before.receivers_cpu) * 1e6
+    theirs = (after.postgresql_cpu - before.postgresql_cpu) * 1e6
+    return {
+        "reports/s": done / took,
+        "503": sum(refused for _, refused, _ in gathered),
+        "parts/s": parts / took,
+        "service us/report": ours / max(done, 1),
+        "service us/part": ours / parts,
+        "postgres us/report": theirs / max(done, 1),
+        "postgres us/part": theirs / parts,
+        "log B/report": (after.log_bytes - before.log_bytes) / max(done, 1),
+        "p50 ms": waits[len(waits) // 2] * 1e3,
+        "p99 ms": waits[len(waits) * 99 // 100] * 1e3,
+    }
+
+
+def of_services(services: List[Service], ticks: List[float]) -> Dict[str, float]:
+    """`ticks`: how long each of them took, in order."""
+    return {
+        "MiB each": max(own_metric(service, "resident_bytes") for service in services) / 2**20,
+        "ticks": sum(own_metric(service, "ticks_total") for service in services),
+        "late": sum(own_metric(service, "ticks_late_total") for service in services),
+        "tick p50 ms": ticks[len(ticks) // 2] * 1e3,
+        "longest tick ms": ticks[-1] * 1e3,
+    }
+
+
 def measure(cluster: Cluster, receivers: int, given: argparse.Namespace) -> Dict[str, float]:
     url = cluster.database()
     database = url.rsplit("/", 1)[1]
-    found: Dict[str, float] = {}
+    env = {"DYNOSCALED_DATABASE": url, "DYNOSCALED_KEY": KEY}
     with ExitStack() as stack, tempfile.TemporaryDirectory() as directory:
-        env = {"DYNOSCALED_DATABASE": url, "DYNOSCALED_KEY": KEY}
         with Service(directory, name="first", data=Path(directory) / "first", env=env).start():
             make_apps(cluster, database, given.apps)  # in the tables that it made
-        services = [
-            stack.enter_context(
-                Service(
-                    directory, "--public-metrics", data=Path(directory) / str(n), name=f"service-{n}", env=env
-                ).start()
-            )
-            for n in range(receivers)
-        ]
-        ports = [service.port for service in services]
-        results: "multiprocessing.Queue[Tuple[int, int, List[float]]]" = multiprocessing.Queue()
-        until = time.monotonic() + given.seconds
-        log = log_bytes(cluster)
-        before, cpu, theirs = time.monotonic(), sum(cpu_of(s.pid) for s in services), cpu_of_servers(cluster.data)
-        senders = [
-            multiprocessing.Process(
-                target=send,
-                args=(list(range(1 + n, given.apps + 1, given.senders)), ports[n % receivers:] + ports[:n % receivers], until, results),
-            )
-            for n in range(given.senders)
-        ]  # fmt: skip
-        for sender in senders:
-            sender.start()
-        gathered, took_ticks = gather(results, len(senders), services)
+        services = start_services(stack, directory, env, receivers)
+        before = Used.now(cluster, services)
+        results: multiprocessing.Queue[Sent] = multiprocessing.Queue()
+        senders = start_senders(given, [service.port for service in services], results)
+        gathered, ticks = gather(results, len(senders), services)
         for sender in senders:
             sender.join()
-        took = time.monotonic() - before
-        cpu, theirs = sum(cpu_of(s.pid) for s in services) - cpu, cpu_of_servers(cluster.data) - theirs
-        done = sum(result[0] for result in gathered)
-        waits = sorted(wait for result in gathered for wait in result[2])
+        after = Used.now(cluster, services)
         parts = int(cluster.sql("SELECT count(*) FROM part", database)) or 1
-        log = log_bytes(cluster) - log
-        oldest = int(cluster.sql("SELECT extract(epoch FROM now())::bigint - min(start_s) FROM part", database) or 0)
-        late, ticks = (sum(own_metric(service, name) for service in services) for name in ("ticks_late_total", "ticks_total"))
-        memory = max(own_metric(service, "resident_bytes") for service in services)
-        found = {
-            "receivers": receivers, "reports/s": done / took, "503": sum(result[1] for result in gathered),
-            "parts/s": parts / took, "service us/report": cpu / max(done, 1) * 1e6,
-            "service us/part": cpu / parts * 1e6, "postgres us/report": theirs / max(done, 1) * 1e6,
-            "postgres us/part": theirs / parts * 1e6, "log B/report": log / max(done, 1),
-            "MiB each": memory / 2**20,
-            "p50 ms": waits[len(waits) // 2] * 1e3 if waits else 0,
-            "p99 ms": waits[len(waits) * 99 // 100] * 1e3 if waits else 0, "ticks": ticks,
-            "late": late, "tick p50 ms": took_ticks[len(took_ticks) // 2] * 1e3, "longest tick ms": took_ticks[-1] * 1e3,
+        age = "SELECT extract(epoch FROM now())::bigint - min(start_s) FROM part"
+        oldest = int(cluster.sql(age, database) or 0)
+        found: Dict[str, float] = {
+            "receivers": receivers,
+            **of_reports(gathered, parts, before, after),
+            **of_services(services, ticks),
             "oldest part s": oldest,
-        }  # fmt: skip
+        }
     return found
 
 
