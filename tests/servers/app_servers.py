@@ -256,13 +256,14 @@ class Thin(RubyServer):
 
 
 class Rainbows(Unicorn):
-    """Unicorn's processes, with threads."""
+    """Unicorn's processes, with threads or an event loop."""
 
     package = "rainbows"
 
-    def __init__(self, name: str, model: str) -> None:
-        super().__init__(name, preload=True)
+    def __init__(self, name: str, model: str, preload: bool = True) -> None:
+        super().__init__(name, preload)
         self._model = model
+        self.subtracts_bodies = model == "EventMachine"
 
     def installed(self) -> bool:
         return shutil.which("rainbows") is not None
@@ -272,6 +273,31 @@ class Rainbows(Unicorn):
         with (directory / "unicorn.rb").open("a") as config:
             config.write(f"Rainbows! {{ use :{self._model} }}\n")
         return [RUBY, shutil.which("rainbows") or "rainbows", *command[2:]]
+
+
+class UwsgiForRuby(RubyServer):
+    """Reads every body before it calls Ruby. Embeds its own Ruby."""
+
+    package = "uwsgi-plugin-rack-ruby3.1"
+    plugins = Path("/usr/lib/uwsgi/plugins")
+    counts_bodies = False
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        super().__init__(name)
+        self._arguments = arguments
+
+    def _plugin(self) -> Optional[str]:
+        major, minor = ruby_version().split(".")[:2]
+        plugin = self.plugins / f"rack_ruby{major}{minor}_plugin.so"
+        return str(plugin) if plugin.exists() else None
+
+    def installed(self) -> bool:
+        return shutil.which("uwsgi") is not None and self._plugin() is not None
+
+    def command(self, port: int, directory: Path) -> List[str]:
+        command = ["uwsgi", "--plugin", self._plugin() or "rack", "--master", "--processes", "2"]
+        command += ["--http-socket", f"127.0.0.1:{port}", "--http-socket-modifier1", "7"]
+        return [*command, "--die-on-term", "--rack", self.app, *self._arguments]
 
 
 class Falcon(RubyServer):
@@ -745,6 +771,10 @@ FRAMEWORKS: List[AppServer] = [
     Thin("thin"),
     Rainbows("rainbows thread pool", "ThreadPool"),
     Rainbows("rainbows thread spawn", "ThreadSpawn"),
+    Rainbows("rainbows event loop", "EventMachine"),
+    Rainbows("rainbows event loop without preload", "EventMachine", preload=False),
+    UwsgiForRuby("uwsgi for ruby"),
+    UwsgiForRuby("uwsgi for ruby lazy-apps", "--lazy-apps"),
     Passenger("passenger smart", "smart"),
     Passenger("passenger direct", "direct"),
     Puma("newest puma single", gems=NEWEST),

@@ -19,8 +19,13 @@ PAUSE_SECONDS = 0.1
 SETTINGS = {"DYNO": "web.1", "DYNOSCALE_PUBLISH_FREQUENCY": "600"}
 
 # Their wait is unknown: a request with a large body gives no sample.
-UNKNOWN = ("passenger smart", "passenger direct")
-NAMES = ("puma single", "unicorn", "webrick", "thin", "falcon", *UNKNOWN)
+UNKNOWN = ("passenger smart", "passenger direct", "uwsgi for ruby")
+RAINBOWS = (
+    "rainbows thread pool",
+    "rainbows event loop",
+    "rainbows event loop without preload",
+)
+NAMES = ("puma single", "unicorn", "webrick", "thin", "falcon", *RAINBOWS, *UNKNOWN)
 SERVERS = [
     pytest.param(server, id=server.name, marks=marks)
     for servers, marks in ((BASIC, ()), (FRAMEWORKS, pytest.mark.frameworks))

@@ -28,6 +28,7 @@ from app_servers import (
     Twisted,
     Uvicorn,
     Uwsgi,
+    UwsgiForRuby,
     Waitress,
     Wsgiref,
 )
@@ -101,6 +102,8 @@ FRAMEWORKS: List[AppServer] = [
     Hypercorn("hypercorn", "wrapped_asgi_app:app"),
     Hypercorn("hypercorn workers", "--workers", "2", "wrapped_asgi_app:app"),
     PassengerForPython("passenger"),
+    UwsgiForRuby("uwsgi for ruby"),
+    UwsgiForRuby("uwsgi for ruby lazy-apps", "--lazy-apps"),
 ]
 TIMES_AND_FIRST = [(1, False), (2, False), (2, True)]
 # gunicorn's quick stop, which sends its workers SIGQUIT; and Ctrl-C, which all get.

@@ -4,8 +4,8 @@ module DynoscaleRuby
   # Servers that read a request's body before they call the app. The wait for a slow client is not
   # queue time: like Puma, they store its ms in the env, and the middleware subtracts it.
   #
-  # Passenger's core reads the body in another process, so its wait is unknown: false stands for
-  # that, and the request gives no sample.
+  # Passenger's core reads the body in another process, and uWSGI before it calls any Ruby, so their
+  # wait is unknown: false stands for that, and the request gives no sample.
   module BodyWaits
     KEY = 'puma.request_body_wait'
 
@@ -49,10 +49,59 @@ module DynoscaleRuby
       end
     end
 
-    # A server's class => a constant that exists once the class is loaded.
+    # For Rainbows::HttpServer, whose models with an event loop may be loaded in a worker only.
+    module Rainbows
+      class << self
+        # Without preload_app the app is loaded in a worker, while that method runs.
+        def prepended(_server)
+          master = ::Rainbows.server.master_pid
+          follow_clients if master && master != Process.pid
+        end
+
+        def follow_clients
+          ::Rainbows::EvCore.prepend(RainbowsClient)
+        end
+      end
+
+      private
+
+      def init_worker_process(*)
+        super.tap { Rainbows.follow_clients }
+      end
+    end
+
+    # For Rainbows::EvCore: called with each part that arrives. The call with the last part calls the
+    # app.
+    module RainbowsClient
+      def on_read(data)
+        @dynoscale_headers_at = nil if @state == :headers
+        @env[KEY] = BodyWaits.now - @dynoscale_headers_at if @dynoscale_headers_at
+        super
+      end
+
+      private
+
+      def prepare_request_body
+        @dynoscale_headers_at = BodyWaits.now
+        super
+      end
+    end
+
+    # For our own middleware under uWSGI, whose plugin for Ruby reads every body first.
+    module UWSGI
+      def call(env)
+        read = env['CONTENT_LENGTH'].to_i.positive? || env.key?('HTTP_TRANSFER_ENCODING')
+        env[KEY] = false if read
+        super
+      end
+    end
+
+    # A class => a constant that exists once the server is loaded.
     SERVERS = {
       'Thin::Request' => ['Thin::Server', Thin].freeze,
       'WEBrick::HTTPRequest' => ['WEBrick::HTTPRequest', WEBrick].freeze,
+      'Rainbows::HttpServer' => ['Rainbows::HttpServer', Rainbows].freeze,
+      'DynoscaleRuby::Middleware' => ['UWSGI', UWSGI].freeze,
       'PhusionPassenger::RequestHandler::ThreadHandler' =>
         ['PhusionPassenger::RequestHandler::ThreadHandler', Passenger].freeze
     }.freeze
