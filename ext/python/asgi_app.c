@@ -230,19 +230,6 @@ static PyObject *get_call(PyObject *object) {
     return ds_py_call("dynoscale.asgi", "_coroutine_function", object, NULL);
 }
 
-static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *scope, int64_t *entered_ns,
-                                          int64_t *queue_time_ms) {
-    ds_py_entry_points *entry_points = &self->state->entry_points;
-    ds_py_entry_points_mark_no_more(entry_points); /* an ASGI wrapper marks in any case */
-    if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_UNKNOWN) != 0)
-        ds_py_entry_points_know_server(entry_points, self->app != NULL && reads_bodies(self->app));
-    int late = 0;
-    if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_READS_BODIES) != 0)
-        late = has_body(self->state, scope);
-    if (late < 0) return DS_PY_COUNTED_RAISED;
-    return measure(self, scope, late > 0, entered_ns, queue_time_ms);
-}
-
 static int find_stamp(ds_py_state *state, PyObject *scope, PyObject **stamp) {
     PyObject *headers;
     *stamp = NULL;
@@ -251,6 +238,63 @@ static int find_stamp(ds_py_state *state, PyObject *scope, PyObject **stamp) {
     int result = scan(headers, &ds_py_request_start, stamp);
     Py_DECREF(headers);
     return result;
+}
+
+/* ---- Under a WSGI server, by an adapter ------------------------------------------------------ */
+
+/* Gives the environ from which a2wsgi made the scope, a new reference; NULL: none. -1 with an
+ * exception that is not an Exception: propagate it. */
+static int find_environ(ds_py_state *state, PyObject *scope, PyObject **environ) {
+    int found = ds_py_lookup(scope, state->key_environ, environ);
+    if (found > 0 && !PyDict_Check(*environ)) Py_CLEAR(*environ);
+    return found < 0 ? -1 : 0;
+}
+
+/* Returns 0, or -1 with an exception that is not an Exception: propagate it. */
+DS_COLD static int look_at_server(ds_py_wrapper *self, PyObject *scope) {
+    PyObject *environ;
+    if (find_environ(self->state, scope, &environ) < 0) return -1;
+    int result = 0;
+    if (environ != NULL) result = ds_py_look_at_wsgi_server(self->state, environ);
+    else
+        ds_py_entry_points_know_server(&self->state->entry_points,
+                                       self->app != NULL && reads_bodies(self->app));
+    Py_XDECREF(environ);
+    return result;
+}
+
+/* Returns 1 if gunicorn's hook has counted the request, 0 if not, -1 with an exception that is not
+ * an Exception: propagate it. */
+static int is_counted_by_hook(ds_py_wrapper *self, PyObject *scope, int64_t *queue_time_ms) {
+    ds_py_entry_points *entry_points = &self->state->entry_points;
+    PyObject *environ, *stamp;
+    if (find_environ(self->state, scope, &environ) < 0) return -1;
+    if (environ == NULL) return 0;
+    int counted = ds_py_entry_points_counted_by_hook(entry_points, environ, queue_time_ms);
+    Py_DECREF(environ);
+    if (counted <= 0) return counted;
+    /* The scope may come again; the hook's mark is gone. */
+    if (find_stamp(self->state, scope, &stamp) < 0) return -1;
+    ds_py_counted_by before =
+        ds_py_entry_points_mark(entry_points, self, scope, entry_points->key_asgi, stamp);
+    Py_XDECREF(stamp);
+    return before == DS_PY_COUNTED_RAISED ? -1 : 1;
+}
+
+static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *scope, int64_t *entered_ns,
+                                          int64_t *queue_time_ms) {
+    ds_py_entry_points *entry_points = &self->state->entry_points;
+    ds_py_entry_points_mark_no_more(entry_points); /* an ASGI wrapper marks in any case */
+    if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_UNKNOWN) != 0 &&
+        look_at_server(self, scope) < 0)
+        return DS_PY_COUNTED_RAISED;
+    int hooked = is_counted_by_hook(self, scope, queue_time_ms);
+    if (hooked != 0) return hooked > 0 ? DS_PY_COUNTED_BY_HOOK : DS_PY_COUNTED_RAISED;
+    int late = 0;
+    if ((ds_py_entry_points_flags(entry_points) & DS_PY_SERVER_READS_BODIES) != 0)
+        late = has_body(self->state, scope);
+    if (late < 0) return DS_PY_COUNTED_RAISED;
+    return measure(self, scope, late > 0, entered_ns, queue_time_ms);
 }
 
 static const ds_py_wrapper_kind kind = {

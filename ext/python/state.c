@@ -9,7 +9,7 @@ int ds_py_state_init(ds_py_state *state) {
     state->key_type = PyUnicode_InternFromString("type");
     state->text_http = PyUnicode_InternFromString("http");
     state->key_server_software = PyUnicode_InternFromString("SERVER_SOFTWARE");
-    state->key_uwsgi = PyUnicode_InternFromString("uwsgi.version");
+    state->key_environ = PyUnicode_InternFromString("wsgi_environ");
     state->name_uvicorn = PyUnicode_InternFromString("uvicorn.server");
     state->name_twisted = PyUnicode_InternFromString("twisted.internet.reactor");
     state->name_headers = PyUnicode_InternFromString("headers");
@@ -18,7 +18,7 @@ int ds_py_state_init(ds_py_state *state) {
     bool made = state->key_request_start != NULL && state->key_queue_start != NULL &&
                 state->key_queue_time != NULL && state->key_type != NULL &&
                 state->text_http != NULL && state->key_server_software != NULL &&
-                state->key_uwsgi != NULL && state->name_uvicorn != NULL &&
+                state->key_environ != NULL && state->name_uvicorn != NULL &&
                 state->name_twisted != NULL && state->name_headers != NULL &&
                 state->name_body != NULL && state->name_entered != NULL;
     if (!made) return -1;
@@ -43,7 +43,7 @@ void ds_py_state_clear(ds_py_state *state) {
     Py_CLEAR(state->key_type);
     Py_CLEAR(state->text_http);
     Py_CLEAR(state->key_server_software);
-    Py_CLEAR(state->key_uwsgi);
+    Py_CLEAR(state->key_environ);
     Py_CLEAR(state->name_uvicorn);
     Py_CLEAR(state->name_twisted);
     Py_CLEAR(state->name_headers);

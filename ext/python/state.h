@@ -35,7 +35,8 @@ typedef struct ds_py_state {
     PyObject *key_request_start, *key_queue_start; /* in environ */
     PyObject *key_queue_time;                      /* in environ and in scope */
     PyObject *key_type, *text_http;                /* in scope, and its value there */
-    PyObject *key_server_software, *key_uwsgi;     /* in environ; the latter uWSGI's alone */
+    PyObject *key_server_software;                 /* in environ */
+    PyObject *key_environ;                         /* in a scope that a2wsgi made from environ */
     PyObject *name_uvicorn, *name_twisted;         /* modules */
     PyObject *name_headers, *name_body; /* in gunicorn's request; "headers" in scope, too */
     PyObject *name_entered;             /* our attribute of gunicorn's request */

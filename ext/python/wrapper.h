@@ -65,6 +65,11 @@ bool ds_py_wrapper_is_of_django(PyObject *app);
 /* Whether the value of Content-Length or Transfer-Encoding, or NULL, says that there is a body. */
 bool ds_py_wrapper_says_body(PyObject *value);
 
+/* Finds out whether a WSGI server reads bodies before it calls the app: at the first request,
+ * because the server is loaded by then. -1 with an exception that is not an Exception: propagate
+ * it. */
+DS_COLD int ds_py_look_at_wsgi_server(ds_py_state *state, PyObject *environ);
+
 /* Calls the app with what `function` of `module` makes from start_response or send and `more` (may
  * be NULL); with the server's own if it raises. */
 DS_COLD PyObject *ds_py_wrapper_call_answered_by(ds_py_wrapper *self, PyObject *const *args,

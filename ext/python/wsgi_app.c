@@ -28,25 +28,21 @@ static int is_read(ds_py_state *state, PyObject *environ) {
     return known;
 }
 
-/* Whether Python code has to look at the server. The first request of a forked process waits for
- * it, and each page that Python writes to there is copied. Returns 1 or 0, or -1 with an exception
- * that is not an Exception: propagate it. */
+/* Whether Python code has to look at the server: not for gunicorn, whose processes are forked. The
+ * first request of a forked process waits for it, and each page that Python writes to there is
+ * copied. Returns 1 or 0, or -1 with an exception that is not an Exception: propagate it. */
 static int is_unusual_server(ds_py_state *state, PyObject *environ) {
-    static const char waitress[] = "waitress";
-    int is_uwsgi = PyDict_Contains(environ, state->key_uwsgi);
-    if (is_uwsgi != 0) return is_uwsgi < 0 ? ds_py_swallow() : 1;
+    static const char gunicorn[] = "gunicorn/";
     PyObject *software;
     if (ds_py_lookup(environ, state->key_server_software, &software) < 0) return -1;
     ds_py_text text = ds_py_text_of(software);
-    bool is_waitress =
-        text.length >= sizeof waitress - 1 && memcmp(text.data, waitress, sizeof waitress - 1) == 0;
+    bool is_gunicorn =
+        text.length >= sizeof gunicorn - 1 && memcmp(text.data, gunicorn, sizeof gunicorn - 1) == 0;
     Py_XDECREF(software);
-    return is_waitress ? 1 : is_read(state, environ);
+    return is_gunicorn ? is_read(state, environ) : 1;
 }
 
-/* Called at the first request, because the server is loaded by then. -1 with an exception that is
- * not an Exception: propagate it. */
-DS_COLD static int look_at_server(ds_py_state *state, PyObject *environ) {
+DS_COLD int ds_py_look_at_wsgi_server(ds_py_state *state, PyObject *environ) {
     int unusual = is_unusual_server(state, environ);
     if (unusual < 0) return -1;
     if (unusual == 0) {
@@ -161,7 +157,7 @@ static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *environ
                                           int64_t *entered_ns, int64_t *queue_time_ms) {
     ds_py_state *state = self->state;
     long flags = ds_py_entry_points_flags(&state->entry_points);
-    if ((flags & DS_PY_SERVER_UNKNOWN) != 0 && look_at_server(state, environ) < 0)
+    if ((flags & DS_PY_SERVER_UNKNOWN) != 0 && ds_py_look_at_wsgi_server(state, environ) < 0)
         return DS_PY_COUNTED_RAISED;
     int late = 0;
     if ((ds_py_entry_points_flags(&state->entry_points) & DS_PY_SERVER_READS_BODIES) != 0)

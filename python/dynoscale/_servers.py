@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from io import BytesIO
 from typing import Any, Optional
 
 from dynoscale import _agent
@@ -17,19 +16,32 @@ from dynoscale import _agent
 _GREEN = ("gevent", "eventlet", "tornado")
 
 
+_BUFFERED = ("tempfile", "socketify", "meinheld", "unit")
+"""The packages of other bodies that were read."""
+
+
 def reads_bodies(environ: dict[str, object]) -> bool:
     """Whether the WSGI server reads a request's body before it calls the app. Then the time since
     the stamp includes the wait for the client.
 
     A body in memory or in a file was read: by Tornado, by hypercorn and uvicorn for WSGI apps.
+    Such a body can be sought in, other than one that arrives.
     """
-    body = type(environ.get("wsgi.input"))
-    if body is BytesIO or body.__module__ in ("tempfile", "twisted.web.wsgi"):
+    body = environ.get("wsgi.input")
+    module = type(body).__module__
+    if module.partition(".")[0] in _BUFFERED or module == "twisted.web.wsgi" or _is_seekable(body):
         return True
     if str(environ.get("SERVER_SOFTWARE", "")).startswith("waitress"):
         return True
     options = getattr(sys.modules.get("uwsgi"), "opt", {})
     return "post-buffering" in options or b"post-buffering" in options
+
+
+def _is_seekable(body: Any) -> bool:
+    try:
+        return bool(body.seekable())
+    except Exception:  # it lacks that method, or is closed
+        return False
 
 
 # ---- How it ends ----

@@ -676,6 +676,30 @@ assert recorded() == 40
     )
 
 
+def test_by_the_hook_and_an_asgi_wrapper_inside_an_adapter(receiver: Any) -> None:
+    """As a2wsgi does it, whose scopes have the environ; also if the scope comes again."""
+    run(
+        ADAPTERS
+        + """
+async def twice(scope, receive, send):
+    await inner(scope, receive, send)
+    await inner(dict(scope), receive, send)
+
+inner = DynoscaleAsgiApp(asgi_app)
+for n in range(30):
+    request, environ = received()
+    if n % 3 != 0:
+        pre_request(None, request)
+    headers = [(b"x-request-start", environ["HTTP_X_REQUEST_START"].encode())]
+    scope = {"type": "http", "asgi": {}, "headers": headers, "wsgi_environ": environ}
+    asyncio.run(twice(scope, None, None))
+assert recorded() == 30
+""",
+        receiver,
+        30,
+    )
+
+
 def test_another_request_that_the_app_makes_to_a_wrapper_of_the_other_kind(receiver: Any) -> None:
     run(
         ADAPTERS

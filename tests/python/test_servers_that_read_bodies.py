@@ -23,6 +23,15 @@ def asgi(*headers):
     scope["headers"] += headers
     agent_tools.Asgi().serve(app, scope)
 """
+SOCKETIFY = "Body = type('WSGIBody', (), {'__module__': 'socketify.wsgi'})\n"
+# As a2wsgi makes a scope of waitress's environ.
+UNDER_WSGI = """
+def adapted(length):
+    scope = agent_tools.stamped_scope()
+    scope["headers"] += [(b"content-length", length)]
+    scope["wsgi_environ"] = {"wsgi.input": io.BytesIO(), "SERVER_SOFTWARE": "waitress"}
+    agent_tools.Asgi().serve(app, scope)
+"""
 WSGI = "app = DynoscaleWsgiApp(agent_tools.app)\n"
 ASGI = "app = DynoscaleAsgiApp(agent_tools.Asgi().app)\n"
 DAPHNE = "sys.modules['daphne.cli'] = types.ModuleType('daphne.cli')\n"
@@ -36,11 +45,23 @@ NO_BODY = 'asgi((b"content-length", b"0"))\n'
     [
         (WSGI + "for length in ('', '0', '5'): wsgi(io.BytesIO(), length)", 2, 1),
         (WSGI + "for length in ('5', ''): wsgi(tempfile.SpooledTemporaryFile(), length)", 1, 1),
+        (WSGI + "for length in ('', '5'): wsgi(io.BufferedRandom(io.BytesIO()), length)", 1, 1),
+        (SOCKETIFY + WSGI + "for length in ('', '5'): wsgi(Body(), length)", 1, 1),
+        (UNDER_WSGI + ASGI + "for length in (b'0', b'5'): adapted(length)", 1, 1),
         (WSGI + "for length in ('', '0', '5'): wsgi(object(), length)", 3, 0),
         (DAPHNE + ASGI + "asgi()\n" + NO_BODY + LENGTH + CHUNKED, 2, 2),
         (ASGI + "asgi()\n" + NO_BODY + LENGTH + CHUNKED, 4, 0),
     ],
-    ids=["memory", "file", "another server", "daphne", "another ASGI server"],
+    ids=[
+        "memory",
+        "file",
+        "seekable",
+        "socketify",
+        "ASGI under WSGI",
+        "another server",
+        "daphne",
+        "another ASGI server",
+    ],
 )
 def test_a_request_with_a_body_gives_no_sample(
     code: str, recorded: int, unstamped: int, receiver: Any
