@@ -639,6 +639,18 @@ class PassengerForPython(PythonServer):
     def installed(self) -> bool:
         return shutil.which("passenger") is not None
 
+    def missing(self) -> Optional[str]:
+        reason = super().missing()
+        if reason is not None:
+            return reason
+        resources = output("passenger-config", "about", "resourcesdir") or ""
+        loader = Path(resources, "helper-scripts", "wsgi-loader.py")
+        if not loader.exists() or "imp.load_source" not in loader.read_text(encoding="utf-8"):
+            return None
+        if output(PYTHON, "-W", "ignore", "-c", "import imp") is not None:
+            return None
+        return f"this Passenger imports imp, which {PYTHON} does not have: Python 3.12 removed it"
+
     def command(self, port: int, directory: Path) -> List[str]:
         (directory / "passenger_wsgi.py").write_text("from wrapped_app import app as application\n")
         command = [shutil.which("passenger") or "passenger", "start", str(directory)]

@@ -201,7 +201,7 @@ def runs(
         yield outcomes
 
 
-@pytest.mark.parametrize("case", parameters())
+@pytest.mark.parametrize("case", list(parameters()))
 def test_what_was_recorded_arrives(case: Case, runs: AtOnce[Case, int]) -> None:
     reason = case.missing()
     if reason is not None:
