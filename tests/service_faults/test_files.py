@@ -90,12 +90,81 @@ def test_a_disk_that_fails_at_any_write_is_503_and_well_again_without_hands(
         service.wait_until(lambda: senders.total() >= before + 8, "answer again", PATIENCE)
     assert service.get("/healthz").status == 200
     service.wait_until(lambda: service.get("/readyz").status == 200, "be ready", PATIENCE)
+    assert "another dynoscaled" not in service.log
     total = senders.end()
     assert counted(service, begin=began) == total
     # And what it wrote in between is whole: a start reads it, with nothing left to mend.
     service.stop(seconds=PATIENCE)
     service.start()
     assert counted(service, begin=began) == total
+
+
+# ---- Files that are taken away under it -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("ends", [["-wal"], ["-wal", "-shm"]], ids=["log", "log and its index"])
+def test_a_log_that_is_removed_is_told_and_what_was_in_it_is_there(faulty: Made, ends: List[str]) -> None:
+    began = time.time()
+    service = faulty("--tick-s", "1").start()
+    senders = Senders(service.port, add_app(service))
+    for _ in range(3):
+        before = senders.total()
+        service.wait_until(lambda: senders.total() >= before + 50, "answer", PATIENCE)
+        for end in ends:
+            (service.data / f"dynoscaled.db{end}").unlink()
+        end_by_itself(service, senders)
+        assert "dynoscaled.db-wal) was removed" in service.printed
+        service.start()
+    total = senders.end()
+    assert counted(service, begin=began) == total
+
+
+@pytest.mark.parametrize("what", ["dynoscaled.db", "."], ids=["file", "folder"])
+def test_data_that_is_moved_away_is_told_and_goes_on_where_it_is_put_back(faulty: Made, what: str) -> None:
+    began = time.time()
+    service = faulty("--tick-s", "1").start()
+    senders = Senders(service.port, add_app(service))
+    service.wait_until(lambda: senders.total() >= 50, "answer", PATIENCE)
+    place, away = service.data / what, service.data.parent / "away"
+    place.rename(away)
+    service.wait_until(lambda: senders.refused >= 20, "refuse", PATIENCE)
+    before, refused = senders.total(), senders.refused
+    service.wait_until(lambda: senders.refused >= refused + 20, "refuse", PATIENCE)
+    assert senders.total() == before and service.get("/readyz").status == 503
+    assert "removed or renamed" in service.printed and "another dynoscaled" not in service.printed
+    away.rename(place)
+    service.wait_until(lambda: senders.total() >= before + 50, "answer again", PATIENCE)
+    service.kill()
+    service.start()
+    total = senders.end()
+    assert counted(service, begin=began) == total
+
+
+def test_a_backup_put_in_place_of_data_in_use_is_not_mixed_with_it(faulty: Made) -> None:
+    began = time.time()
+    service = faulty("--tick-s", "1").start()
+    path, file = add_app(service), service.data / "dynoscaled.db"
+    senders = Senders(service.port, path)
+    service.wait_until(lambda: senders.total() >= 100, "answer", PATIENCE)
+    first = senders.end()
+    copy, old = service.data.parent / "copy", service.data.parent / "old"
+    command(service, "backup", str(copy))
+    for _ in range(50):
+        row = [(int(time.time()), 1, "web", "")]
+        assert post(service.port, path, row, headers(os.urandom(16).hex())).status == 200
+    file.rename(old)
+    copy.rename(file)
+    end_by_itself(service, senders)  # at the next tick
+    assert "was replaced by another one" in service.printed
+    service.start()
+    assert counted(service, begin=began) == first
+    service.stop(seconds=PATIENCE)
+    for data in (file, old):
+        with closing(sqlite3.connect(data)) as one:
+            assert one.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    old.rename(file)
+    service.start()
+    assert counted(service, begin=began) == first + 50
 
 
 def test_a_damaged_page_is_found_and_told_and_a_backup_restores_all(faulty: Made) -> None:

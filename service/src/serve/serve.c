@@ -256,11 +256,12 @@ static void begin_drain(void *context, int number) {
     if (service->draining) return;
     service->draining = true;
     log_line(LOG_INFO, "serve",
-             "%s: no new connections; ends when those that are open have their "
-             "answers",
-             number == SIGTERM  ? "SIGTERM"
-             : number == SIGINT ? "SIGINT"
-                                : "SIGCHLD");
+             "%s%sno new connections; ends when those that are open have their answers",
+             number == SIGTERM   ? "SIGTERM"
+             : number == SIGINT  ? "SIGINT"
+             : number == SIGCHLD ? "SIGCHLD"
+                                 : "",
+             number ? ": " : "");
     service->drain_timer =
         loop_every(service->loop, service->settings.drain_s * 1000, drain_took_too_long, service);
     http_drain(service->http, stop, service);
@@ -276,6 +277,22 @@ static void on_child(void *context, int number) {
         "the process that keeps the credentials has ended, so the service ends: start it again");
     service->failed = true;
     begin_drain(service, number);
+}
+
+static void end_for_replaced(void *context) {
+    struct service *service = context;
+    service->failed = true;
+    begin_drain(service, 0);
+}
+
+/* Any thread, each time that something can't be written. */
+static void on_replaced(void *context, const char *why) {
+    struct service *service = context;
+    if (atomic_flag_test_and_set(&service->replaced_told)) return;
+    log_line(LOG_ERROR, "serve", "%s. So this ends, to be started again", why);
+    service->replaced_post.run = end_for_replaced;
+    service->replaced_post.context = service;
+    loop_post(service->loop, &service->replaced_post);
 }
 
 /* Logs go to standard error, so there is no file to reopen. */
@@ -305,6 +322,7 @@ static void end(struct service *service) {
     ready_free(service->ready);
     if (service->live) live_free(service->live);
     keeper_free(service->keeper);
+    store_when_replaced(NULL);
     loop_free(service->loop);
     if (service->lock_fd >= 0) close(service->lock_fd);
 }
@@ -371,6 +389,8 @@ static bool start(struct service *service, char *error, size_t size) {
     bool started = store_move_allows(store, error, size) && start_rooms(service, error, size) &&
                    check_key(service, store, error, size) && open_server(service, error, size);
     if (started) {
+        service->replaced = (struct store_replaced){on_replaced, service};
+        store_when_replaced(&service->replaced);
         find_public_url(service);
         control_set_public_url(service->control, service->public_url);
         started = prepare_store(service, store, link, sizeof link, error, size) &&
@@ -382,7 +402,8 @@ static bool start(struct service *service, char *error, size_t size) {
 }
 
 int serve(const struct settings *settings) {
-    struct service service = {.settings = *settings, .lock_fd = -1};
+    struct service service = {
+        .settings = *settings, .lock_fd = -1, .replaced_told = ATOMIC_FLAG_INIT};
     char error[1000] = "";
     prepare_process(&service);
     raise_files(&service.settings);

@@ -7,6 +7,8 @@
 #ifndef SERVE_H
 #define SERVE_H
 
+#include <stdatomic.h>
+
 #include "api/api.h"
 #include "control/control.h"
 #include "http/http.h"
@@ -17,6 +19,7 @@
 #include "notify/notify.h"
 #include "pool.h"
 #include "settings.h"
+#include "store/store.h"
 
 struct events;
 struct ready;
@@ -43,6 +46,9 @@ struct service {
     bool addon_busy; /* work for add-ons is under way */
     bool draining;
     bool failed; /* it ends because it can't go on */
+    struct store_replaced replaced;
+    struct loop_post replaced_post;
+    atomic_flag replaced_told;
 };
 
 /* The whole life: returns the exit status. */

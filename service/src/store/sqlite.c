@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #include "store/database.h"
 #include "store/statements.h"
+#include "store/store.h"
 
 enum {
     PATH_SIZE = 4096,
@@ -26,6 +28,7 @@ struct turns {
     struct turns *next;
     dev_t device;
     ino_t inode;
+    ino_t log; /* of the write-ahead log, which is there once somebody writes; 0: not yet */
     int users;
     uint64_t taken, served;
     pthread_cond_t turn;
@@ -101,6 +104,37 @@ static void end_turn(struct turns *turns) {
     pthread_mutex_unlock(&turns_lock);
 }
 
+/* ---- Files that are gone -------------------------------------------------------------------- */
+
+static _Atomic(const struct store_replaced *) told_of_replaced;
+
+void store_when_replaced(const struct store_replaced *told) {
+    atomic_store(&told_of_replaced, told);
+}
+
+/* Removed or replaced files are still open here, and would take what is written to them with them
+ * when this process ends. NULL: all are in place; else a sentence. With the writers' turn. */
+static const char *find_replaced(struct turns *turns, const char *path, bool *for_good) {
+    char log[PATH_SIZE + 8];
+    struct stat found;
+    bool data = stat(path, &found) == 0;
+    if (!data && errno == ENOENT)
+        return "the data's file was removed or renamed while it is in use: put it back under its "
+               "name; what was kept is in that file, and nothing is kept meanwhile";
+    *for_good = true;
+    if (data && (found.st_dev != turns->device || found.st_ino != turns->inode))
+        return "the data's file was replaced by another one while it was in use, which can be kept "
+               "only once this process has ended: `dynoscaled restore` replaces data that no "
+               "service uses";
+    snprintf(log, sizeof log, "%s-wal", path);
+    bool there = stat(log, &found) == 0;
+    if (there && turns->log == 0) turns->log = found.st_ino;
+    if (turns->log == 0 || (there && found.st_ino == turns->log) || (!there && errno != ENOENT))
+        return NULL;
+    return "the data's log (dynoscaled.db-wal) was removed while it is in use: it is part of the "
+           "data; what was in it is in the data's file now";
+}
+
 /* ---- What went wrong ----------------------------------------------------------------------- */
 
 static void explain(char *sentence, size_t size, int code, const char *words) {
@@ -142,8 +176,11 @@ static void explain(char *sentence, size_t size, int code, const char *words) {
 static void failed(struct store *base) {
     struct sqlite_store *store = (struct sqlite_store *)base;
     char sentence[STORE_ERROR_SIZE];
-    explain(sentence, sizeof sentence, sqlite3_extended_errcode(store->file),
-            sqlite3_errmsg(store->file));
+    int code = sqlite3_extended_errcode(store->file);
+    if ((code & 0xFF) == SQLITE_CANTOPEN && sqlite3_system_errno(store->file) == EMFILE)
+        snprintf(sentence, sizeof sentence,
+                 "this process may open no more files: allow more (ulimit -n)");
+    else explain(sentence, sizeof sentence, code, sqlite3_errmsg(store->file));
     store_failed(base, "%s", sentence);
 }
 
@@ -315,12 +352,35 @@ static void leave_transaction(struct store *base) {
     if (!sqlite3_get_autocommit(store->file)) run_end(base, ROLLBACK);
 }
 
+/* Deleted rows were overwritten (secure_delete), but the write-ahead log still has them. While
+ * somebody reads the earlier state, they remain until the next checkpoint. */
+static void sqlite_erase(struct store *base) {
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    sqlite3_wal_checkpoint_v2(store->file, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
+/* In a transaction, which is left where files are not in place for good. What is in the log then
+ * goes into the file that it is of: it must not be lost with the log, nor be taken for the log of
+ * another file. */
+static bool is_in_place(struct sqlite_store *store) {
+    bool for_good = false;
+    const char *path = sqlite3_db_filename(store->file, "main");
+    const char *why = find_replaced(store->turns, path, &for_good);
+    if (!why) return true;
+    leave_transaction(&store->base);
+    if (for_good) sqlite_erase(&store->base);
+    const struct store_replaced *told = for_good ? atomic_load(&told_of_replaced) : NULL;
+    if (told) told->tell(told->context, why);
+    store_failed(&store->base, "%s", why);
+    return false;
+}
+
 static bool sqlite_begin(struct store *base) {
     struct sqlite_store *store = (struct sqlite_store *)base;
     take_turn(store->turns);
     store->noted_count = 0;
     leave_transaction(base);
-    if (run_end(base, BEGIN_WRITING)) return true;
+    if (run_end(base, BEGIN_WRITING) && is_in_place(store)) return true;
     end_turn(store->turns);
     return false;
 }
@@ -336,13 +396,6 @@ static bool sqlite_commit(struct store *base) {
 static void sqlite_rollback(struct store *base) {
     leave_transaction(base);
     end_turn(((struct sqlite_store *)base)->turns);
-}
-
-/* Deleted rows were overwritten (secure_delete), but the write-ahead log still has them. While
- * somebody reads the earlier state, they remain until the next checkpoint. */
-static void sqlite_erase(struct store *base) {
-    struct sqlite_store *store = (struct sqlite_store *)base;
-    sqlite3_wal_checkpoint_v2(store->file, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
 static bool sqlite_begin_read(struct store *base) {

@@ -43,6 +43,15 @@ bool store_restore(const char *file, const char *folder, bool replace, char *err
 /* Whether a file could be restored. False with a sentence. */
 bool store_check_backup(const char *file, char *error, size_t size);
 
+/* Called, with a sentence, by a thread that could not write as the data's files were removed or
+ * replaced under this process: it is to end, since only so what is in them is saved. Every write is
+ * refused meanwhile, and each calls it. `told` stays; NULL: nobody is. */
+struct store_replaced {
+    void (*tell)(void *context, const char *why);
+    void *context;
+};
+void store_when_replaced(const struct store_replaced *told);
+
 /* Long work on the data rests between its transactions, so that others come to theirs. False: it is
  * to end now, and the rest of it is left for the next time. */
 struct store_rest {
