@@ -57,9 +57,8 @@ static bool write_some(struct control *control, struct process **processes, int 
     bool ok = store_begin(control->store);
     int64_t epoch = control->epoch;
     bool taken = ok && lease_hold(control, now_s);
-    /* If a shared store fails, that says nothing about who holds the lease. */
-    *held = taken ? epoch == 0 || epoch == control->epoch
-                  : control->follow && *store_error(control->store);
+    /* If the store fails, that says nothing about who holds the lease. */
+    *held = taken ? epoch == 0 || epoch == control->epoch : *store_error(control->store) != '\0';
     ok = taken && *held;
     /* All rows of one statement, then those of the next: the database parses each once. */
     for (int i = 0; i < count && ok; i++) ok = ledger_add(control->store, &processes[i]->tick);
