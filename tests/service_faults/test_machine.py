@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import time
 from pathlib import Path
 from typing import Callable, Iterator, List, Optional
@@ -129,6 +130,22 @@ def test_without_descriptors_nothing_is_lost_and_it_goes_on_by_itself(faulty: Ma
     total = senders.end()
     assert reported(service) == total and not orders(service)
     assert keepers(service)[1] == keeper  # it was not ended by that
+
+
+def test_a_start_with_too_few_descriptors_says_how_many_it_needs(tmp_path: Path) -> None:
+    with Service(tmp_path, "--tick-s", "1") as service:
+        line = ["prlimit", "--nofile=32", "--", *service.command]
+        few = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE)
+        assert few.returncode == 1
+        assert "may open 32 files and needs at least 64" in few.stderr, few.stderr
+        service.command = ["prlimit", "--nofile=64", "--", *service.command]
+        service.start()
+        senders = Senders(service.port, set_up(service, THREE))
+        service.wait_until(lambda: senders.total() >= 20, "answer", PATIENCE)
+        more_ticks(service, 2)
+        wait_for(lambda: read_at(service), "the platform is read")
+        total = senders.end()
+        assert reported(service) == total
 
 
 def test_a_program_that_never_ends_is_killed_with_what_it_started_and_others_go_on(faulty: Made) -> None:

@@ -20,7 +20,8 @@
 #include "platforms/client.h"
 #include "store/move.h"
 
-enum { API_WAITING_MOST = 256, RESERVED_FILES = 200, WAITING_BYTES = 32 << 20 };
+enum { API_WAITING_MOST = 256, WAITING_BYTES = 32 << 20 };
+enum { LEAST_FILES = 64, RESERVED_FILES = 200 }; /* about 40 are open before the first connection */
 enum { STRANGERS = 16 }; /* reports with unknown tokens may use 1/16 of the room for requests */
 
 /* ---- Starting ---------------------------------------------------------------------------------
@@ -42,18 +43,25 @@ static void prepare_process(struct service *service) {
 }
 
 /* Raises the limit of descriptors as far as possible, and lowers the limit of connections to
- * fit. */
-static void raise_files(struct settings *settings) {
+ * fit. False with a sentence where there are too few to start with. */
+static bool raise_files(struct settings *settings, char *error, size_t size) {
     struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) return true;
     rlim_t wanted = (rlim_t)settings->connections + RESERVED_FILES;
     if (files.rlim_cur < wanted) {
         files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
         setrlimit(RLIMIT_NOFILE, &files);
         getrlimit(RLIMIT_NOFILE, &files);
     }
-    if (files.rlim_cur >= wanted) return;
+    if (files.rlim_cur >= wanted) return true;
     int64_t have = (int64_t)files.rlim_cur;
+    if (have < LEAST_FILES) {
+        snprintf(error, size,
+                 "this process may open %lld files and needs at least %d: allow more (ulimit -n, "
+                 "LimitNOFILE= of its unit)",
+                 (long long)have, LEAST_FILES);
+        return false;
+    }
     int64_t possible = have > 2 * RESERVED_FILES ? have - RESERVED_FILES : have / 2;
     log_line(
         LOG_WARN, "serve",
@@ -61,6 +69,7 @@ static void raise_files(struct settings *settings) {
         "LimitNOFILE, or ulimit -n",
         (long long)settings->connections, (long long)possible, (long long)have);
     settings->connections = possible;
+    return true;
 }
 
 static bool open_server(struct service *service, char *error, size_t size) {
@@ -406,8 +415,8 @@ int serve(const struct settings *settings) {
         .settings = *settings, .lock_fd = -1, .replaced_told = ATOMIC_FLAG_INIT};
     char error[1000] = "";
     prepare_process(&service);
-    raise_files(&service.settings);
-    bool started = start(&service, error, sizeof error);
+    bool started =
+        raise_files(&service.settings, error, sizeof error) && start(&service, error, sizeof error);
     if (started) {
         addon_begin(&service);
         loop_on_signal(service.loop, SIGTERM, begin_drain, &service);
