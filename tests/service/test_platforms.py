@@ -373,6 +373,27 @@ def test_of_fly_s_machines_the_one_that_fails_is_stopped_first(world: World) -> 
     assert [m["state"] for m in api.group("idle")[:3]] == ["started", "stopped", "started"]
 
 
+@pytest.mark.parametrize(
+    "wrong", [None, {}, {"id": 1}, {"state": None}, {"state": 2}, {"config": None}, {"config": "web"}]
+)
+def test_a_machine_of_fly_that_is_not_understood_is_not_counted_as_stopped(world: World, wrong: Any) -> None:
+    api = world.kinds["fly"].api
+    assert isinstance(api, Fly)
+    name = f"odd{abs(hash(json.dumps(wrong)))}"
+    api.place(name, 2)
+    arguments = (f"web={name}", "--app", "shop", "--api", api.url)
+    world.add(name, "fly", *arguments, secret=api.token, least=1)
+    whole = api.group(name)[0]
+    at = api.machines.index(whole)
+    api.machines[at] = {**whole, **wrong} if wrong else wrong
+    try:
+        tried = world.command("platform", "test", name)
+        assert tried.returncode == 1 and "does not say how many" in tried.stdout, tried.stdout
+    finally:
+        api.machines[at] = whole
+    assert world.command("platform", "test", name).returncode == 0
+
+
 def test_scalingo_s_token_is_exchanged_once_and_kept(world: World) -> None:
     api = world.kinds["scalingo"].api
     world.settled("scalingo-plain", 3)

@@ -90,7 +90,8 @@ static bool is_of(const json_t *machine, const char *group) {
            json_array_size(json_object_get(config, "standbys")) == 0;
 }
 
-static void take_machine(struct group *group, const json_t *json) {
+/* False where it can't be told whether the machine counts: the number is not known then. */
+static bool take_machine(struct group *group, const json_t *json) {
     const char *id = json_string_value(json_object_get(json, "id"));
     const char *changed = json_string_value(json_object_get(json, "updated_at"));
     const char *name = json_string_value(json_object_get(json, "state"));
@@ -98,14 +99,17 @@ static void take_machine(struct group *group, const json_t *json) {
                               .changed = changed ? changed : "",
                               .state = state_of(name),
                               .failing = is_failing(json)};
-    if (!rest_is_name(id) || !is_of(json, group->name) || machine.state == OTHER) return;
-    if (group->count == MOST) return;
+    if (!rest_is_name(id) || !name) return false;
+    if (machine.state == OTHER) return true; /* it is gone, or goes */
+    if (!json_is_object(json_object_get(json, "config"))) return false;
+    if (!is_of(json, group->name) || group->count == MOST) return true;
     group->machines[group->count++] = machine;
     group->up += machine.state == UP;
     group->starting += machine.state == STARTING;
     group->stopping += machine.state == STOPPING;
     group->running += machine.state == UP || machine.state == STARTING;
     group->releasing |= strcmp(name, "replacing") == 0 || strcmp(name, "updating") == 0;
+    return true;
 }
 
 /* free_group releases the group. */
@@ -130,7 +134,9 @@ static struct platform_answer list_group(struct group **made, struct rest_call *
     if (!json_is_array(group->list.json)) return rest_not_understood(call);
     size_t i;
     json_t *one;
-    json_array_foreach(group->list.json, i, one) take_machine(group, one);
+    json_array_foreach(group->list.json, i, one) {
+        if (!take_machine(group, one)) return rest_not_understood(call);
+    }
     if (group->count > 0) return answer;
     return platform_trouble(PLATFORM_REFUSED, "Fly has no %s: make some with `fly scale count`",
                             group->what + 4);
