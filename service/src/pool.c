@@ -13,6 +13,10 @@ struct worker {
     pthread_t thread;
 };
 
+struct line {
+    struct pool_job *first, **last, **last_ahead; /* behind the last job that went ahead */
+};
+
 struct pool {
     char name[16]; /* Linux allows no longer name for a thread */
     struct worker *workers;
@@ -20,30 +24,47 @@ struct pool {
 
     pthread_mutex_t lock; /* of everything below */
     pthread_cond_t changed;
-    struct pool_job *first, **last, **last_ahead; /* behind the last job that went ahead */
+    struct line usual, slow;
+    int slow_running, slow_most;
     size_t waiting, longest;
     bool ending;
 };
 
+/* The line whose first job may begin now; NULL: none. */
+static struct line *next_line(struct pool *pool) {
+    if (pool->usual.first) return &pool->usual;
+    return pool->slow.first && pool->slow_running < pool->slow_most ? &pool->slow : NULL;
+}
+
 /* Waits for the next job; NULL: the pool ends and none is left. */
-static struct pool_job *take(struct pool *pool) {
+static struct pool_job *take(struct pool *pool, bool *slow) {
     pthread_mutex_lock(&pool->lock);
-    while (!pool->first && !pool->ending) pthread_cond_wait(&pool->changed, &pool->lock);
-    struct pool_job *job = pool->first;
-    if (job) {
-        pool->first = job->next;
-        if (pool->last == &job->next) pool->last = &pool->first;
-        if (pool->last_ahead == &job->next) pool->last_ahead = &pool->first;
-        pool->waiting--;
+    if (*slow) {
+        pool->slow_running--;
+        pthread_cond_broadcast(&pool->changed);
     }
+    struct line *line;
+    while (!(line = next_line(pool)) && !(pool->ending && pool->waiting == 0))
+        pthread_cond_wait(&pool->changed, &pool->lock);
+    struct pool_job *job = line ? line->first : NULL;
+    if (job) {
+        line->first = job->next;
+        if (line->last == &job->next) line->last = &line->first;
+        if (line->last_ahead == &job->next) line->last_ahead = &line->first;
+        pool->waiting--;
+        pool->slow_running += line == &pool->slow;
+        if (pool->ending) pthread_cond_broadcast(&pool->changed);
+    }
+    *slow = line == &pool->slow;
     pthread_mutex_unlock(&pool->lock);
     return job;
 }
 
 static void *work(void *context) {
     struct worker *worker = context;
+    bool slow = false;
     pthread_setname_np(pthread_self(), worker->pool->name);
-    for (struct pool_job *job; (job = take(worker->pool));) job->run(job, worker->store);
+    for (struct pool_job *job; (job = take(worker->pool, &slow));) job->run(job, worker->store);
     return NULL;
 }
 
@@ -74,7 +95,9 @@ struct pool *pool_new(const char *name, int threads, size_t longest, const char 
     pthread_cond_init(&pool->changed, NULL);
     pool->workers = workers;
     pool->longest = longest;
-    pool->last = pool->last_ahead = &pool->first;
+    pool->usual.last = pool->usual.last_ahead = &pool->usual.first;
+    pool->slow.last = pool->slow.last_ahead = &pool->slow.first;
+    pool->slow_most = threads > 1 ? threads - 1 : 1;
     for (; pool->opened < threads; pool->opened++) {
         struct worker *worker = &workers[pool->opened];
         worker->pool = pool;
@@ -89,15 +112,15 @@ failed:
     return NULL;
 }
 
-static bool add(struct pool *pool, struct pool_job *job, bool ahead) {
+static bool add(struct pool *pool, struct line *line, struct pool_job *job, bool ahead) {
     pthread_mutex_lock(&pool->lock);
     bool taken = pool->waiting < pool->longest;
     if (taken) {
-        struct pool_job **place = ahead ? pool->last_ahead : pool->last;
+        struct pool_job **place = ahead ? line->last_ahead : line->last;
         job->next = *place;
         *place = job;
-        if (place == pool->last) pool->last = &job->next;
-        if (ahead) pool->last_ahead = &job->next;
+        if (place == line->last) line->last = &job->next;
+        if (ahead) line->last_ahead = &job->next;
         pool->waiting++;
         pthread_cond_signal(&pool->changed);
     }
@@ -105,9 +128,17 @@ static bool add(struct pool *pool, struct pool_job *job, bool ahead) {
     return taken;
 }
 
-bool pool_add(struct pool *pool, struct pool_job *job) { return add(pool, job, false); }
+bool pool_add(struct pool *pool, struct pool_job *job) {
+    return add(pool, &pool->usual, job, false);
+}
 
-bool pool_add_ahead(struct pool *pool, struct pool_job *job) { return add(pool, job, true); }
+bool pool_add_ahead(struct pool *pool, struct pool_job *job) {
+    return add(pool, &pool->usual, job, true);
+}
+
+bool pool_add_slow(struct pool *pool, struct pool_job *job, bool ahead) {
+    return add(pool, &pool->slow, job, ahead);
+}
 
 size_t pool_waiting(struct pool *pool) {
     pthread_mutex_lock(&pool->lock);

@@ -27,6 +27,9 @@ struct pool *pool_new(const char *name, int threads, size_t longest, const char 
 bool pool_add(struct pool *pool, struct pool_job *job);
 /* The same before all that wait, but behind those that were added so before. */
 bool pool_add_ahead(struct pool *pool, struct pool_job *job);
+/* For a job that is expected to block for long: it begins when no other job waits, and if the pool
+ * has several threads, such jobs leave one of them free. `ahead`: of others added so. */
+bool pool_add_slow(struct pool *pool, struct pool_job *job, bool ahead);
 
 size_t pool_waiting(struct pool *pool); /* jobs that no thread has begun. Any thread */
 

@@ -175,6 +175,29 @@ static void jobs_that_may_not_wait_go_ahead_in_their_order(void **state) {
     for (int i = 0; i < JOBS; i++) assert_int_equal(seen[i], expected[i]);
 }
 
+static void slow_jobs_leave_a_thread_to_others_and_all_are_run(void **state) {
+    (void)state;
+    struct pool *pool = new_pool(2, 8);
+    struct gate slow[3], usual;
+    for (int i = 0; i < 3; i++) gate_init(&slow[i]);
+    gate_init(&usual);
+    assert_true(pool_add_slow(pool, &slow[0].job, false));
+    sem_wait(&slow[0].begun);
+    assert_true(pool_add_slow(pool, &slow[1].job, false));
+    assert_true(pool_add_slow(pool, &slow[2].job, true));
+    assert_true(pool_add(pool, &usual.job));
+    sem_wait(&usual.begun);
+    sem_post(&usual.may_end);
+    assert_int_equal(pool_waiting(pool), 2);
+    sem_post(&slow[0].may_end);
+    sem_wait(&slow[2].begun); /* it went ahead */
+    assert_int_equal(sem_trywait(&slow[1].begun), -1);
+    sem_post(&slow[2].may_end);
+    sem_post(&slow[1].may_end);
+    pool_free(pool);
+    assert_int_equal(sem_trywait(&slow[1].begun), 0);
+}
+
 static void a_store_that_can_not_be_opened_ends_it_all(void **state) {
     (void)state;
     fails_from = 2;
@@ -190,6 +213,7 @@ int main(void) {
         cmocka_unit_test_setup(a_full_pool_refuses_and_leaves_the_job_alone, reset),
         cmocka_unit_test_setup(jobs_that_wait_are_run_in_order_before_the_pool_ends, reset),
         cmocka_unit_test_setup(jobs_that_may_not_wait_go_ahead_in_their_order, reset),
+        cmocka_unit_test_setup(slow_jobs_leave_a_thread_to_others_and_all_are_run, reset),
         cmocka_unit_test_setup(a_store_that_can_not_be_opened_ends_it_all, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -172,3 +172,30 @@ def test_a_program_that_never_ends_is_killed_with_what_it_started_and_others_go_
     wait_for(lambda: (folder / "number").exists() and (folder / "number").read_text() == "4\n", "the order")
     pids = [int(pid) for pid in (folder / "hung").read_text().split()]
     wait_for(lambda: not any(map(is_there, pids)), "the end of all that hung")
+
+
+def test_programs_that_all_hang_do_not_keep_another_app_from_being_read(faulty: Made) -> None:
+    count = 30
+    service = faulty("--tick-s", "1", "--act-timeout-s", "2", "--act-threads", "2").start()
+    folder, command = service.data.parent, Command(service.data)
+    hangs = f"[ ! -e '{folder}/hang' ] || {{ echo >>calls; sleep 100000; }}\n" + THREE
+    set_up(service, hangs)
+    for number in range(1, count):
+        command.done("app", "add", f"app-{number}")
+        command.done("rules", "put", f"app-{number}", str(folder / "rules.yaml"))
+        command.done("platform", "set", f"app-{number}", "command", "--", str(folder / "scale"))
+    (folder / "hang").touch()
+    for _ in range(3):  # each of them takes its time
+        told = service.log.count("did not end within")
+        wait_for(lambda: service.log.count("did not end within") >= min(told + 10, count), "they hang")
+    command.done("app", "add", "other")
+    (folder / "other.yaml").write_text(RULES.replace("min: 1", "min: 2"))
+    command.done("rules", "put", "other", str(folder / "other.yaml"))
+    other = folder / "other"
+    other.write_text(f"#!/bin/sh\n[ $1 = set ] && echo $3 >'{folder}/of-other'\ncat '{folder}/of-other' || echo 1\n")
+    other.chmod(0o755)
+    command.done("platform", "set", "other", "command", "--", str(other))
+    before = (folder / "calls").read_text().count("\n")
+    wait_for(lambda: (folder / "of-other").exists(), "another app's order")
+    # In their turn, all of them would have been called before it.
+    assert (folder / "calls").read_text().count("\n") - before < count / 2

@@ -111,6 +111,8 @@ static void run(struct pool_job *job, struct store *store) {
     bool void_lease = call->began_ms >= atomic_load(&call->control->lease_until_ms);
     for (struct call *one = call; one; one = one->also) one->void_lease = void_lease;
     if (!void_lease) call_platform(call, store);
+    int64_t took_ms = ds_clock_monotonic_ms() - call->began_ms;
+    call->slow = took_ms >= call->control->settings.act_timeout_s * 1000LL / 2;
     put_into_inbox(call);
 }
 
@@ -161,9 +163,12 @@ bool call_begin(struct call *call) {
     pthread_mutex_lock(&control->lock_inbox);
     control->calls++;
     pthread_mutex_unlock(&control->lock_inbox);
-    /* Orders go ahead of readings, however many wait for a slow platform. */
+    /* Orders go ahead of readings, and calls to platforms that answer go ahead of those that hang:
+     * else a few of these would keep all others from being read. */
     bool order = call->verb == CALL_SET;
-    if ((order ? pool_add_ahead : pool_add)(control->pool, &call->job)) return true;
+    if (call->app->slow ? pool_add_slow(control->pool, &call->job, order)
+                        : (order ? pool_add_ahead : pool_add)(control->pool, &call->job))
+        return true;
     pthread_mutex_lock(&control->lock_inbox);
     control->calls--;
     pthread_mutex_unlock(&control->lock_inbox);

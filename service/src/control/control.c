@@ -50,6 +50,7 @@ static void take_renewed(struct app_state *app, struct call *call) {
 
 static void take_call(struct control *control, struct call *call) {
     call->app->busy = false;
+    call->app->slow = call->slow;
     take_renewed(call->app, call);
     if (call->verb == CALL_READ) act_read(control, call->process, call);
     else if (call->answer.lost) lease_hold_app(control, call->app);

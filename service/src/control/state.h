@@ -97,6 +97,7 @@ struct app_state {
     struct process **processes;
     int process_count;
     bool busy;          /* a call is under way */
+    bool slow;          /* its last call took half of the time-out or more */
     int64_t hold_ms;    /* no order is sent before this: another may be under way */
     int64_t limited_ms; /* when its rate limit allows calls again: new orders wait too */
     bool gone;          /* removed; freed when its last call has returned */
@@ -129,6 +130,7 @@ struct call {
     size_t renewed_length;
     bool void_lease; /* the lease had ended before the call, which was not made */
     int64_t began_ms;
+    bool slow; /* took half of the time-out or more */
     struct platform_answer answer;
     struct platform_formation formation;
 };
