@@ -353,6 +353,9 @@ $(SERVICE_TESTS): %: %.o $(SERVICE_SUPPORT) $(CORE_SUPPORT) $(SERVICE_LIBRARY)
 # Its own malloc stands before the C library's.
 $(OUT)/tests/service/test_memory: $(OUT)/tests/service/heap.o
 
+# It puts in what happens before a transaction.
+$(OUT)/tests/service/test_api: LDFLAGS += -Wl,--wrap=store_begin
+
 $(SERVICE_BENCHES): %: %.o $(SERVICE_LIBRARY)
 	@$(LINK) -o $@ $^ $(SERVICE_LIBS)
 

@@ -64,6 +64,26 @@ static int tear_down(void **state) {
     return 0;
 }
 
+/* ---- What happens meanwhile -------------------------------------------------------------------
+ */
+
+/* Before the transaction of this number of a call: 0: none. */
+static struct {
+    int transaction;
+    void (*happens)(void);
+} meanwhile;
+
+bool __real_store_begin(struct store *store);
+bool __wrap_store_begin(struct store *store);
+bool __wrap_store_begin(struct store *store) {
+    if (meanwhile.transaction > 0 && --meanwhile.transaction == 0) {
+        assert_true(__real_store_begin(test.store));
+        meanwhile.happens();
+        assert_true(store_commit(test.store));
+    }
+    return __real_store_begin(store);
+}
+
 /* ---- Calls ----------------------------------------------------------------------------------- */
 
 struct sender {
@@ -634,6 +654,129 @@ static void an_admin_resets_the_second_factor_of_somebody_who_lost_it(void **sta
     expect_status(send_code(&now, "/api/v1/account/factor/off", recovery), 409);
 }
 
+/* ---- Who may less by the time that the call's transaction begins -------------------------------
+ */
+
+static void role_is_lowered(void) { assert_true(person_set_role(test.store, 1, API_READ)); }
+static void sessions_are_ended(void) { assert_true(session_remove_others(test.store, 1, 0)); }
+static void person_is_removed(void) { assert_true(person_remove(test.store, 1)); }
+static void token_is_removed(void) { assert_true(api_token_remove(test.store, 1)); }
+static void app_is_removed(void) { assert_true(app_remove(test.store, 1)); }
+static void factor_is_required_now(void) {
+    assert_true(store_set_meta(test.store, "second_factor", "required"));
+}
+
+static void factor_is_confirmed(void) {
+    assert_true(factor_set(test.store, 1, "sealed", 6, now_s) && factor_confirm(test.store, 1));
+}
+
+static void password_is_set(void) {
+    assert_true(person_set_password(test.store, 1, "another one's hash") &&
+                session_remove_others(test.store, 1, 0));
+}
+
+static int call_meanwhile(int transaction, void (*happens)(void), const struct sender *sender,
+                          enum http_method method, const char *path, const char *body) {
+    meanwhile.transaction = transaction;
+    meanwhile.happens = happens;
+    int status = json_call(sender, method, path, body);
+    assert_int_equal(meanwhile.transaction, 0);
+    return status;
+}
+
+static void what_one_may_is_asked_in_the_transaction(void **state) {
+    (void)state;
+    static const char made[] = "{\"name\":\"blog\"}";
+    static const char hook[] =
+        "{\"kind\":\"webhook\",\"settings\":{\"url\":\"https://ops.example/\"}}";
+    static const char apps[] = "/api/v1/apps", platform[] = "/api/v1/apps/shop/platform";
+    char token[TOKEN_SIZE];
+    struct signed_in in;
+    add_app("shop");
+    add_token(token, "admin", NULL);
+    make_first(&in);
+    const struct sender anna = {.cookie = in.cookie, .csrf = in.csrf}, ci = {.token = token};
+    expect_status(json_call(&ci, HTTP_GET, apps, NULL), 200); /* its use is noted */
+    expect_status(call_meanwhile(1, role_is_lowered, &anna, HTTP_POST, apps, made), 403);
+    assert_true(store_begin(test.store) && person_set_role(test.store, 1, API_ADMIN) &&
+                store_commit(test.store));
+    expect_status(call_meanwhile(1, role_is_lowered, &anna, HTTP_PUT, platform, hook), 403);
+    assert_true(store_begin(test.store) && person_set_role(test.store, 1, API_ADMIN) &&
+                store_commit(test.store));
+    expect_status(call_meanwhile(1, factor_is_required_now, &anna, HTTP_POST, apps, made), 403);
+    assert_true(store_begin(test.store) && store_set_meta(test.store, "second_factor", "") &&
+                store_commit(test.store));
+    expect_status(call_meanwhile(1, sessions_are_ended, &anna, HTTP_POST, apps, made), 401);
+    expect_status(call_meanwhile(1, token_is_removed, &ci, HTTP_POST, apps, made), 401);
+    expect_status(call_meanwhile(1, app_is_removed, &local, HTTP_PUT, platform, hook), 404);
+    expect_status(json_call(&local, HTTP_GET, apps, NULL), 200);
+    assert_int_equal(json_array_size(json_object_get(test.answer, "apps")), 0);
+}
+
+/* Passwords take long to check, and are checked before a transaction. */
+static void what_a_password_opened_is_closed_by_a_newer_one(void **state) {
+    (void)state;
+    static const char again[] = "{\"current\":\"a good long password\","
+                                "\"password\":\"another long password\"}";
+    static const char sign_in[] = "{\"name\":\"anna\",\"password\":\"a good long password\"}";
+    char hash[PASSWORD_HASH_SIZE];
+    void (*const happen[])(void) = {password_is_set, factor_is_confirmed, person_is_removed};
+    for (size_t i = 0; i < sizeof happen / sizeof *happen; i++) {
+        struct signed_in in;
+        if (i > 0) tear_down(state), set_up(state);
+        make_first(&in);
+        /* By address, by account, the session's. */
+        expect_status(call_meanwhile(3, happen[i], &nobody, HTTP_POST, "/api/v1/session", sign_in),
+                      401);
+        assert_true(!test.call.headers.bytes || !strstr(test.call.headers.bytes, "Set-Cookie"));
+    }
+    tear_down(state), set_up(state);
+    struct signed_in in;
+    make_first(&in);
+    const struct sender anna = {.cookie = in.cookie, .csrf = in.csrf, .address = "192.0.2.7"};
+    /* By address, by account, these given back, the change. */
+    expect_status(
+        call_meanwhile(4, password_is_set, &anna, HTTP_PUT, "/api/v1/account/password", again),
+        401);
+    assert_true(person_password(test.store, 1, hash));
+    assert_string_equal(hash, "another one's hash");
+}
+
+static void a_link_that_was_looked_at_is_no_way_around_a_newer_factor(void **state) {
+    (void)state;
+    struct signed_in in;
+    char body[300];
+    make_first(&in);
+    expect_status(json_call(&local, HTTP_POST, "/api/v1/people/anna/link", "{}"), 201);
+    snprintf(body, sizeof body, "{\"link\":\"%s\",\"password\":\"another long password\"}",
+             strstr(text_of("link"), "#link=") + 6);
+    expect_status(
+        call_meanwhile(2, factor_is_confirmed, &nobody, HTTP_POST, "/api/v1/links/use", body), 409);
+    assert_true(!test.call.headers.bytes || !strstr(test.call.headers.bytes, "Set-Cookie"));
+}
+
+/* As at the sign-in: who has a session's cookie may not try the password from many addresses. */
+static void tries_of_the_own_password_are_limited_by_account(void **state) {
+    (void)state;
+    struct signed_in in;
+    char address[32];
+    make_first(&in);
+    int tries = 0, status = 403;
+    for (; status == 403 && tries < 40; tries++) {
+        snprintf(address, sizeof address, "198.51.100.%d", tries);
+        const struct sender thief = {.cookie = in.cookie, .csrf = in.csrf, .address = address};
+        status = json_call(&thief, HTTP_POST, "/api/v1/account/factor", "{\"current\":\"guess\"}");
+    }
+    assert_int_equal(status, 429);
+    assert_int_equal(tries, 11);
+    /* Who signed in from an address has an allowance of their own there. */
+    const struct sender anna = {.cookie = in.cookie, .csrf = in.csrf, .address = nobody.address};
+    for (int i = 0; i < 12; i++)
+        expect_status(json_call(&anna, HTTP_POST, "/api/v1/account/factor",
+                                "{\"current\":\"a good long password\"}"),
+                      201);
+}
+
 static void the_last_admin_stays(void **state) {
     (void)state;
     struct signed_in in;
@@ -1118,6 +1261,10 @@ int main(void) {
         TEST(a_link_for_a_password_is_no_way_around_the_second_factor),
         TEST(where_a_second_factor_is_required_nothing_is_shown_without_one),
         TEST(an_admin_resets_the_second_factor_of_somebody_who_lost_it),
+        TEST(what_one_may_is_asked_in_the_transaction),
+        TEST(what_a_password_opened_is_closed_by_a_newer_one),
+        TEST(a_link_that_was_looked_at_is_no_way_around_a_newer_factor),
+        TEST(tries_of_the_own_password_are_limited_by_account),
         TEST(the_last_admin_stays),
         TEST(rules_with_a_mistake_change_nothing),
         TEST(rules_of_any_size_get_a_sentence),

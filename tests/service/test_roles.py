@@ -280,6 +280,48 @@ def test_a_stream_of_one_app_tells_nothing_of_another(house: House) -> None:
     assert MARK not in told
 
 
+def open_stream(service: Service, headers: Dict[str, str]) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)
+    connection.request("GET", "/api/v1/events", headers=headers)
+    answer = connection.getresponse()
+    assert answer.status == 200
+    return answer
+
+
+def test_a_stream_ends_with_the_session_or_token_that_opened_it(serve: Started) -> None:
+    service = serve("--tick-s", "1")
+    command = Command(service.data)
+    command.done("app", "add", "shop")
+    names = ["removed", "lowered", "ended", "renewed", "left", "plain"]
+    for name in names:
+        command.done("user", "add", name, "--role", "operate", stdin=PASSWORD + "\n")
+    sessions = {name: sign_in(service, name) for name in names}
+    made = {name: command.json("token", "add", "--scope", "read") for name in ("token", "lasting")}
+    bearers = {name: {"Authorization": f"Bearer {one['token']}"} for name, one in made.items()}
+    streams = {name: open_stream(service, one) for name, one in {**sessions, **bearers}.items()}
+    command.done("user", "remove", "removed")
+    command.done("user", "role", "lowered", "read")
+    admin = {"Authorization": f"Bearer {command.json('token', 'add', '--scope', 'admin')['token']}"}
+    assert service.request("DELETE", "/api/v1/people/ended/sessions", b"", admin).status == 204
+    command.done("user", "password", "renewed", stdin="another long password\n")
+    assert service.request("DELETE", "/api/v1/session", b"", sessions["left"]).status == 204
+    command.done("token", "remove", str(made["token"]["id"]))
+    command.done("user", "factors", "required")
+    lasting = streams.pop("lasting")
+    # By itself it would end after some three hundred events, one a second.
+    for name, stream in streams.items():
+        events = 0
+        while line := stream.readline():
+            events += line.startswith(b"data:")
+            assert events < 100, name
+    # Another one's goes on.
+    seen = lasting.readline()
+    command.done("boost", "shop", "web", "4", "--until", "+1h")
+    while b'"boost":{' not in seen:
+        seen = lasting.readline()
+        assert seen
+
+
 def test_no_other_secret_is_a_token_of_the_api(house: House) -> None:
     """Agents' tokens, cookies, and tokens that are damaged."""
     line, command = Line(house.service), Command(house.service.data)

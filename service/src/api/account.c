@@ -1,7 +1,6 @@
 /* The caller's identity, signing in and out, and the caller's own sessions and password. */
 #include "api/account.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,18 +223,16 @@ bool account_hash_password(struct api_call *call, const char *password, const ch
 }
 
 bool account_password_is(struct api_call *call, const char *password) {
-    char hash[PASSWORD_HASH_SIZE];
-    bool outdated;
-    int64_t wait_s;
-    if (!sign_in_may_try(call->store, call->address, call->now_s, &wait_s)) {
-        answer_later(call, wait_s);
-        return false;
-    }
-    bool has = person_password(call->store, call->who.user, hash);
-    if (password_right(has ? hash : NULL, password, &outdated)) return true;
-    if (errno == ENOMEM) api_no_memory();
-    api_problem(call, 403, "the field “current” is not your password");
-    return false;
+    struct person person;
+    int64_t wait_s = 0;
+    enum sign_in said = SIGN_IN_WRONG;
+    if (person_by_id(call->store, call->who.user, &person))
+        said = sign_in_again(call->store, &person, password, call->address, call->now_s, &wait_s);
+    if (said == SIGN_IN_LATER) answer_later(call, wait_s);
+    else if (said == SIGN_IN_FAILED) api_store_failed(call);
+    else if (said != SIGN_IN_DONE)
+        api_problem(call, 403, "the field “current” is not your password");
+    return said == SIGN_IN_DONE;
 }
 
 void account_set_password(struct api_call *call) {

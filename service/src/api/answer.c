@@ -6,8 +6,12 @@
 #include "api/resources.h"
 
 bool api_begin(struct api_call *call) {
-    if (store_begin(call->store)) return true;
-    api_store_failed(call);
+    if (!store_begin(call->store)) {
+        api_store_failed(call);
+        return false;
+    }
+    if (api_may_still(call)) return true;
+    store_rollback(call->store);
     return false;
 }
 

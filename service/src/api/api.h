@@ -32,6 +32,7 @@ struct api_who {
  * answering. The caller of api_run then runs it on a thread where it holds up nobody.
  */
 struct api_call;
+struct api_route;
 struct api_work {
     /* Answers `call`, which has a store, like a resource. */
     void (*run)(struct api_work *work, struct api_call *call);
@@ -68,6 +69,7 @@ struct api_call {
     const char *signature; /* Heroku-Webhook-Hmac-SHA256 */
 
     /* Set by api_run for the resource. */
+    const struct api_route *route;
     const char *parameters[API_PARAMETERS]; /* what stood in the path's places, decoded */
     struct app app;                         /* where the path begins with one */
     json_t *input;                          /* of the body or the query: see input.h */
@@ -98,6 +100,9 @@ bool api_was_read(const struct api_call *call);
 bool api_finish(struct api_call *call);
 /* Notes that memory ran out where nothing else notes it. */
 void api_no_memory(void);
+
+/* Whether who opened a stream of events may still see it: the session or token is there. */
+bool api_sees_still(struct store *store, const struct api_who *who, int64_t now_s);
 
 /* Runs work: `call` has a store and the time, and is answered. Blocks for seconds. */
 void api_work_run(struct api_work *work, struct api_call *call);

@@ -150,6 +150,12 @@ static bool use_up(struct api_call *call, const char *text, struct person *perso
         api_problem(call, 404, "this link was used meanwhile");
         return false;
     }
+    struct person now;
+    if (!is_first(&link) &&
+        (!person_by_id(call->store, person->id, &now) || now.has_factor != person->has_factor)) {
+        api_problem(call, 409, "%s was changed meanwhile; try again", person->name);
+        return false;
+    }
     if (is_first(&link) && !add_first_person(call, person, name)) return false;
     snprintf(call->who.name, sizeof call->who.name, "%s", person->name);
     if (!person_set_password(call->store, person->id, hash) ||

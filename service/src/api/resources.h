@@ -137,6 +137,11 @@ void api_audit(struct api_call *call, int64_t app, const char *difference, const
 /* Whether the call was answered with a problem. */
 static inline bool api_failed(const struct api_call *call) { return call->status >= 400; }
 
+/* Whether the caller may still call the route, and its app is there: checked in the transaction,
+ * since a session, a token or a role may have ended before it began. False: the call is answered.
+ */
+bool api_may_still(struct api_call *call);
+
 /* Begins a transaction for a resource whose route has none, because it first waits for a password
  * or a platform. Its end commits unless the call failed. */
 bool api_begin(struct api_call *call);

@@ -140,7 +140,8 @@ static void note_use(struct api_call *call, const struct api_token *token) {
     store_forgive(call->store, before);
 }
 
-static bool by_token(struct api_call *call, const char *text) {
+/* `first`: the use is noted, in a transaction of its own. */
+static bool by_token(struct api_call *call, const char *text, bool first) {
     struct api_token token;
     uint8_t hash[TOKEN_HASH_SIZE];
     token_hash(hash, text, strlen(text));
@@ -151,15 +152,16 @@ static bool by_token(struct api_call *call, const char *text) {
     call->who.token = token.id;
     snprintf(call->who.name, sizeof call->who.name, "token %lld (%s)", (long long)token.id,
              token.name);
-    note_use(call, &token);
+    if (first) note_use(call, &token);
     return true;
 }
 
-static bool by_session(struct api_call *call) {
+static bool by_session(struct api_call *call, bool first) {
     struct session session;
     struct person person;
     if (!session_of_cookie(call->session_token, call->cookie, call->public_url)) return false;
-    if (!session_find(call->store, call->session_token, call->now_s, &session, &person)) {
+    if (!(first ? session_find : session_look)(call->store, call->session_token, call->now_s,
+                                               &session, &person)) {
         call->session_token[0] = '\0';
         return false;
     }
@@ -174,7 +176,7 @@ static bool by_session(struct api_call *call) {
 }
 
 /* False: the credentials are wrong, and the call is answered. Without any: true, and nobody. */
-static bool find_caller(struct api_call *call) {
+static bool find_caller(struct api_call *call, bool first) {
     if (call->who.role == API_LOCAL) {
         if (!call->who.name[0]) snprintf(call->who.name, sizeof call->who.name, "command line");
         return true;
@@ -183,14 +185,28 @@ static bool find_caller(struct api_call *call) {
     if (call->authorization && *call->authorization) {
         const char *text = call->authorization;
         bool bearer = strncasecmp(text, "Bearer ", 7) == 0;
-        if (bearer && by_token(call, text + 7 + strspn(text + 7, " "))) return true;
+        if (bearer && by_token(call, text + 7 + strspn(text + 7, " "), first)) return true;
         api_problem(call, 401,
                     bearer ? "this token is unknown, was removed, or has expired"
                            : "the Authorization header must be “Bearer TOKEN”");
         return false;
     }
-    by_session(call);
+    by_session(call, first);
     return true;
+}
+
+bool api_sees_still(struct store *store, const struct api_who *who, int64_t now_s) {
+    struct session session;
+    struct person person;
+    struct api_token token;
+    if (who->token)
+        return api_token_by_id(store, who->token, &token) &&
+               (token.expires_s == 0 || now_s < token.expires_s);
+    if (!who->session) return who->role == API_LOCAL;
+    return session_by_id(store, who->session, &session) &&
+           now_s - session.created_s <= SESSION_LONGEST_S &&
+           person_by_id(store, session.person, &person) &&
+           (session.app || person.has_factor || !factor_is_required(store));
 }
 
 /* ---- Other sites may not write by a session's cookie ----------------------------------------- */
@@ -359,7 +375,12 @@ static bool find_app(struct api_call *call, const struct api_route *route) {
     return false;
 }
 
+bool api_may_still(struct api_call *call) {
+    return find_caller(call, false) && may(call, call->route) && find_app(call, call->route);
+}
+
 static void run(struct api_call *call, const struct api_route *route) {
+    call->route = route;
     if (!route->writes) {
         route->run(call);
         return;
@@ -368,8 +389,7 @@ static void run(struct api_call *call, const struct api_route *route) {
         api_store_failed(call);
         return;
     }
-    /* Looked up again: the app may have been removed before the transaction began. */
-    if (find_app(call, route)) route->run(call);
+    if (api_may_still(call)) route->run(call);
     if (api_finish(call) && call->status < 400 && store_commit(call->store)) return;
     if (call->status < 400) {
         text_free(&call->headers);
@@ -414,7 +434,7 @@ void api_run(struct api_call *call, const char *path) {
     call->body = body;
     if (!copy || !body) api_problem(call, 503, "there is no memory left");
     else if (!cut(copy, parts, &count)) api_problem(call, 404, "there is no such address");
-    else if (find_caller(call)) route = find_route(call, parts, count);
+    else if (find_caller(call, true)) route = find_route(call, parts, count);
     bool known = route || call->status == 401;
     bool allowed = route && may(call, route) && !forged(call) && find_app(call, route);
     if (allowed) run(call, route);

@@ -65,14 +65,19 @@ static void note_use(struct store *store, const struct session *session, int64_t
     store_rollback(store);
 }
 
-bool session_find(struct store *store, const char *token, int64_t now_s, struct session *session,
+bool session_look(struct store *store, const char *token, int64_t now_s, struct session *session,
                   struct person *person) {
     uint8_t hash[TOKEN_HASH_SIZE];
     token_hash(hash, token, strlen(token));
     if (!session_by_hash(store, hash, session)) return false;
     if (now_s - session->seen_s > SESSION_IDLE_S) return false;
     if (now_s - session->created_s > SESSION_LONGEST_S) return false;
-    if (!person_by_id(store, session->person, person)) return false;
+    return person_by_id(store, session->person, person);
+}
+
+bool session_find(struct store *store, const char *token, int64_t now_s, struct session *session,
+                  struct person *person) {
+    if (!session_look(store, token, now_s, session, person)) return false;
     /* With a full disk the store can't be written to, but pages are still shown. */
     uint64_t failures = store_failures(store);
     if (now_s - session->seen_s >= SEEN_EVERY_S) note_use(store, session, now_s);
@@ -163,17 +168,28 @@ static bool may_try_account(struct store *store, const char *subject, int64_t no
     return allowed;
 }
 
+/* Whether password and factor are still those that were checked. If one was set meanwhile, all
+ * sessions were ended, and this one would be left. */
+static bool is_as_checked(struct store *store, const struct person *checked, const char *hash) {
+    struct person person;
+    char now[PASSWORD_HASH_SIZE];
+    return person_by_id(store, checked->id, &person) && person.has_factor == checked->has_factor &&
+           person_password(store, checked->id, now) && strcmp(now, hash) == 0;
+}
+
 /* Everything that a right password leads to, in one transaction. */
-static bool begin(struct store *store, const struct person *person, const char *rehashed,
-                  const char *subject, const char *address, const char *agent, int64_t now_s,
-                  char token[TOKEN_SIZE]) {
-    if (!store_begin(store)) return false;
-    if ((!rehashed || person_set_password(store, person->id, rehashed)) &&
+static enum sign_in begin(struct store *store, const struct person *person, const char *hash,
+                          const char *rehashed, const char *subject, const char *address,
+                          const char *agent, int64_t now_s, char token[TOKEN_SIZE]) {
+    if (!store_begin(store)) return SIGN_IN_FAILED;
+    uint64_t failures = store_failures(store);
+    bool same = is_as_checked(store, person, hash);
+    if (same && (!rehashed || person_set_password(store, person->id, rehashed)) &&
         allowance_reset(store, subject) && sign_in_tidy(store, now_s) &&
         session_begin(store, person->id, address, agent, now_s, token) && store_commit(store))
-        return true;
+        return SIGN_IN_DONE;
     store_rollback(store);
-    return false;
+    return same || store_failures(store) != failures ? SIGN_IN_FAILED : SIGN_IN_WRONG;
 }
 
 static void code_subject(char subject[32], int64_t person) {
@@ -211,9 +227,27 @@ enum sign_in sign_in(struct store *store, const char *name, const char *password
         person->has_factor ? factor->check(factor->context, person, wait_s) : SIGN_IN_DONE;
     if (second != SIGN_IN_DONE) return second;
     bool rehash = outdated && password_hash(rehashed, password);
-    return begin(store, person, rehash ? rehashed : NULL, subject, address, agent, now_s, token)
-               ? SIGN_IN_DONE
-               : SIGN_IN_FAILED;
+    return begin(store, person, hash, rehash ? rehashed : NULL, subject, address, agent, now_s,
+                 token);
+}
+
+enum sign_in sign_in_again(struct store *store, const struct person *person, const char *password,
+                           const char *address, int64_t now_s, int64_t *wait_s) {
+    char hash[PASSWORD_HASH_SIZE], subject[ADDRESS_SIZE + 48];
+    bool outdated;
+    if (!sign_in_may_try(store, address, now_s, wait_s))
+        return *wait_s > 0 ? SIGN_IN_LATER : SIGN_IN_FAILED;
+    account_subject(subject, sizeof subject, store, person, person->name, address, now_s);
+    if (!may_try_account(store, subject, now_s, wait_s))
+        return *wait_s > 0 ? SIGN_IN_LATER : SIGN_IN_FAILED;
+    bool has = person_password(store, person->id, hash);
+    if (!password_right(has ? hash : NULL, password, &outdated))
+        return errno == ENOMEM ? SIGN_IN_FAILED : SIGN_IN_WRONG;
+    if (store_begin(store)) {
+        if (allowance_reset(store, subject) && store_commit(store)) return SIGN_IN_DONE;
+        store_rollback(store);
+    }
+    return SIGN_IN_FAILED;
 }
 
 bool sign_in_tidy(struct store *store, int64_t now_s) {

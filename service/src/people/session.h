@@ -22,8 +22,10 @@ bool session_of_cookie(char token[TOKEN_SIZE], const char *cookie, const char *p
 /* A line "Set-Cookie: ...\r\n"; token NULL: one that removes the cookie. */
 void session_cookie(char *line, size_t size, const char *public_url, const char *token);
 
-/* Finds who has the token; false: it is unknown or has expired. Notes the use, at most once a
- * minute. */
+/* Finds who has the token; false: it is unknown or has expired. */
+bool session_look(struct store *store, const char *token, int64_t now_s, struct session *session,
+                  struct person *person);
+/* The same. Notes the use, at most once a minute, in a transaction of its own. */
 bool session_find(struct store *store, const char *token, int64_t now_s, struct session *session,
                   struct person *person);
 
@@ -73,6 +75,11 @@ enum sign_in sign_in(struct store *store, const char *name, const char *password
  * transaction. */
 bool factor_may_try(struct store *store, int64_t person, int64_t now_s, int64_t *wait_s);
 bool factor_was_right(struct store *store, int64_t person); /* gives these tries back */
+
+/* Checks the password of a person who has signed in; limited like sign_in. DONE, WRONG, LATER or
+ * FAILED. */
+enum sign_in sign_in_again(struct store *store, const struct person *person, const char *password,
+                           const char *address, int64_t now_s, int64_t *wait_s);
 
 /* Whether an address may try one more password or link; counts the try. */
 bool sign_in_may_try(struct store *store, const char *address, int64_t now_s, int64_t *wait_s);

@@ -8,8 +8,9 @@
 #include "serve/serve.h"
 
 /*
- * A stream ends after some minutes and the page opens a new one, so whoever loses access to an app
- * stops getting its events soon.
+ * A stream ends after some minutes and the page opens a new one. Every few seconds the pool checks
+ * whether the session or token that opened it is still there, and the stream ends if not: another
+ * service on the same database may have removed it.
  *
  * The pool makes an app's event once for all streams, for a few apps at a time: so a tick of
  * thousands of apps takes one place in the pool, and requests to the API take turns with it.
@@ -28,7 +29,8 @@ struct viewer {
     struct http_stream *stream;
     int64_t app; /* 0: all */
     int64_t ends_ms;
-    char who[128];
+    uint64_t number; /* of all that there ever were */
+    struct api_who who;
 };
 
 /* An app that changed. Listed once, however often it changed, and keeps its place. */
@@ -57,6 +59,21 @@ struct events {
     struct making making;
     bool makes;
     struct loop_timer *sweep;
+    uint64_t opened; /* viewers that there ever were */
+    struct asking *asking;
+};
+
+/* Of viewers whether they may still see what they see. */
+struct asking {
+    struct pool_job job;
+    struct loop_post post;
+    struct events *events;
+    int count;
+    struct sight {
+        uint64_t number;
+        struct api_who who;
+        bool sees;
+    } asked[];
 };
 
 struct events *events_new(struct service *service) {
@@ -104,6 +121,7 @@ void events_free(struct events *events) {
     if (events->sweep) loop_cancel(events->sweep);
     while (events->first) take_changed(events);
     for (int i = 0; i < MADE_AT_ONCE; i++) text_free(&events->making.texts[i]);
+    free(events->asking);
     free(events);
 }
 
@@ -121,9 +139,53 @@ static void viewer_left(void *context) {
     events->sweep = NULL;
 }
 
+static void end_of_number(struct events *events, uint64_t number) {
+    for (struct viewer *viewer = events->viewers; viewer; viewer = viewer->next)
+        if (viewer->number == number) {
+            http_stream_close(viewer->stream);
+            return;
+        }
+}
+
+static void is_asked(void *context) {
+    struct asking *asking = context;
+    for (int i = 0; i < asking->count; i++)
+        if (!asking->asked[i].sees) end_of_number(asking->events, asking->asked[i].number);
+    asking->events->asking = NULL;
+    free(asking);
+}
+
+static void ask(struct pool_job *job, struct store *store) {
+    struct asking *asking = (struct asking *)(void *)((char *)job - offsetof(struct asking, job));
+    int64_t now_s = ds_clock_wall_ns() / 1000000000;
+    for (int i = 0; i < asking->count; i++) {
+        struct sight *asked = &asking->asked[i];
+        uint64_t failures = store_failures(store);
+        asked->sees = api_sees_still(store, &asked->who, now_s) ||
+                      store_failures(store) != failures; /* not known: it is asked again */
+    }
+    asking->post.run = is_asked;
+    asking->post.context = asking;
+    loop_post(asking->events->service->loop, &asking->post);
+}
+
+static void begin_asking(struct events *events) {
+    struct asking *asking;
+    size_t size = sizeof *asking + (size_t)events->viewer_count * sizeof asking->asked[0];
+    if (events->asking || !(asking = calloc(1, size))) return;
+    asking->job.run = ask;
+    asking->events = events;
+    for (struct viewer *viewer = events->viewers; viewer; viewer = viewer->next)
+        asking->asked[asking->count++] =
+            (struct sight){.number = viewer->number, .who = viewer->who, .sees = true};
+    if (pool_add(events->service->pool, &asking->job)) events->asking = asking;
+    else free(asking);
+}
+
 static void end_old_streams(void *context) {
     struct events *events = context;
     int64_t now_ms = ds_clock_monotonic_ms();
+    begin_asking(events);
     for (struct viewer *viewer = events->viewers; viewer; viewer = viewer->next)
         if (now_ms >= viewer->ends_ms) http_stream_close(viewer->stream);
 }
@@ -131,7 +193,7 @@ static void end_old_streams(void *context) {
 static int streams_of(const struct events *events, const char *who) {
     int count = 0;
     for (struct viewer *viewer = events->viewers; viewer; viewer = viewer->next)
-        count += strcmp(viewer->who, who) == 0;
+        count += strcmp(viewer->who.name, who) == 0;
     return count;
 }
 
@@ -153,8 +215,9 @@ void events_open(struct events *events, struct http_request *request, const stru
                               .previous = &events->viewers,
                               .events = events,
                               .app = app,
-                              .ends_ms = ds_clock_monotonic_ms() + STREAM_MOST_MS};
-    snprintf(viewer->who, sizeof viewer->who, "%s", who->name);
+                              .ends_ms = ds_clock_monotonic_ms() + STREAM_MOST_MS,
+                              .number = ++events->opened,
+                              .who = *who};
     viewer->stream = http_stream_open(request, viewer_left, viewer);
     if (!viewer->stream) {
         free(viewer);

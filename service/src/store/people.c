@@ -251,14 +251,25 @@ bool session_add(struct store *store, const uint8_t hash[TOKEN_HASH_SIZE],
     return query_end(&query) && session->id > 0;
 }
 
+static bool one_session(struct query *query, struct session *session) {
+    bool found = query_next(query);
+    if (found) session_of(query, session);
+    return query_end(query) && found;
+}
+
 bool session_by_hash(struct store *store, const uint8_t hash[TOKEN_HASH_SIZE],
                      struct session *session) {
     struct query query =
         store_query(store, "SELECT " SESSION_COLUMNS " FROM session WHERE hash = ?1");
     query_blob(&query, 1, hash, TOKEN_HASH_SIZE);
-    bool found = query_next(&query);
-    if (found) session_of(&query, session);
-    return query_end(&query) && found;
+    return one_session(&query, session);
+}
+
+bool session_by_id(struct store *store, int64_t id, struct session *session) {
+    struct query query =
+        store_query(store, "SELECT " SESSION_COLUMNS " FROM session WHERE id = ?1");
+    query_int(&query, 1, id);
+    return one_session(&query, session);
 }
 
 bool session_seen(struct store *store, int64_t id, int64_t now_s) {

@@ -68,6 +68,7 @@ bool session_add(struct store *store, const uint8_t hash[TOKEN_HASH_SIZE],
                  struct session *session); /* sets id */
 bool session_by_hash(struct store *store, const uint8_t hash[TOKEN_HASH_SIZE],
                      struct session *session);
+bool session_by_id(struct store *store, int64_t id, struct session *session);
 bool session_seen(struct store *store, int64_t id, int64_t now_s);
 bool session_each(struct store *store, int64_t person,
                   void (*each)(void *context, const struct session *session), void *context);
