@@ -59,6 +59,7 @@ static bool configure_platforms(void) {
     char error[1000];
     bool read = settings_read(&settings, 0, NULL, error, sizeof error);
     if (read && settings.tls_only) client_insist_on_tls();
+    if (read) client_call_hosts(settings.call_hosts);
     if (read && addon_configure(&settings, error, sizeof error)) return true;
     fprintf(stderr, "dynoscaled: %s\n", error);
     return false;

@@ -38,6 +38,14 @@ static bool check_proxies(const char *value, char *error, size_t size) {
     return address_read_networks(&networks, value, error, size);
 }
 
+static bool check_hosts(const char *value, char *error, size_t size) {
+    if (strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]*, ") ==
+        strlen(value))
+        return true;
+    snprintf(error, size, "it must be names of hosts, as hooks.slack.com,*.example.com");
+    return false;
+}
+
 static bool check_level(const char *value, char *error, size_t size) {
     enum log_level level;
     if (log_level_named(value, &level)) return true;
@@ -121,6 +129,11 @@ static const struct setting table[] = {
     {"private-platforms", NULL, "off",
      "lets webhooks and other platforms be at loopback, link-local and private addresses", SWITCH,
      AT(private_platforms), 0, 0, NULL},
+    {"call-hosts", "NAMES", "",
+     "the only hosts at which platforms and webhooks may be: names, and *.example.com for all "
+     "below "
+     "one, separated by commas; by default any that is public",
+     TEXT, AT(call_hosts), 0, 0, check_hosts},
     {"tls-only", NULL, "off",
      "calls platforms, webhooks and the mail server by TLS alone, with certificates that are "
      "checked, and takes no database without sslmode=verify-full but over a socket file",

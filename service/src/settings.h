@@ -29,6 +29,7 @@ struct settings {
     int64_t head_ms, body_ms, idle_ms, answer_ms, stream_ms;
     int64_t api_threads, act_threads, act_timeout_s;
     int64_t commit_ms, tick_s, publish_s, drain_s, heroku_read_s;
+    char call_hosts[SETTINGS_TEXT_SIZE];
     bool private_platforms, tls_only, hsts_subdomains, public_metrics, reuse_port, show;
 
     unsigned char from[SETTINGS_MOST]; /* of each row of the table: enum settings_from */

@@ -241,6 +241,27 @@ def test_a_service_that_insists_on_tls_calls_nothing_without_it(
             assert run.returncode == 1 and "must be an https URL" in run.stderr, run
 
 
+def test_a_service_with_a_list_of_hosts_calls_no_other(serve: Started, receiver: Receiver) -> None:
+    service = serve("--private-platforms")
+    command = Command(service.data)
+    command.done("app", "add", "shop")
+    command.done("notify", "add", "shop", "slack", receiver.url)
+    command.done("platform", "set", "shop", "webhook", receiver.url)
+    lists = {"hooks.example, *.shop.example": False, "*.127.0.0.1, 0.0.1": False, "127.0.0.10 27.0.0.1": False,
+             "hooks.example,127.0.0.1": True, "*.0.0.1": True}  # fmt: skip
+    for number, (hosts, allowed) in enumerate(lists.items()):
+        service.stop()
+        service = serve("--private-platforms", "--call-hosts", hosts, name=f"list{number}")
+        before = len(receiver.received)
+        assert (command("notify", "test", "shop", "1").returncode == 0) is allowed, hosts
+        tried = command("platform", "test", "shop").stdout
+        assert ("a host that this service may call" in tried) is not allowed, tried
+        assert (len(receiver.received) > before) is allowed, hosts
+        run = command("notify", "add", "shop", "webhook", receiver.url)
+        assert run.returncode == (0 if allowed else 1), run
+        assert allowed or "--call-hosts" in run.stderr, run
+
+
 @pytest.mark.parametrize(
     "url, taken",
     [

@@ -670,8 +670,25 @@ static void an_answer_without_end_is_not_read(void **state) {
 
 static void a_private_address_is_not_connected_to_whatever_names_it(void **state) {
     (void)state;
-    static const char *const hosts[] = {"127.0.0.1", "localhost",          "0",
-                                        "[::1]",     "[::ffff:127.0.0.1]", "2130706433"};
+    static const char *const hosts[] = {"127.0.0.1",
+                                        "localhost",
+                                        "0",
+                                        "[::1]",
+                                        "[::ffff:127.0.0.1]",
+                                        "[::ffff:7f00:1]",
+                                        "[::]",
+                                        "0.0.0.0",
+                                        "127.1",
+                                        "2130706433",
+                                        "0x7f.1",
+                                        "0x7f000001",
+                                        "0177.0.0.1",
+                                        "017700000001",
+                                        "[fe80::1%25lo]",
+                                        "[64:ff9b::127.0.0.1]",
+                                        "[2002:7f00:1::]",
+                                        "[::127.0.0.1]",
+                                        "169.254.169.254"};
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
         struct receiver receiver;
         receiver_start(&receiver, "HTTP/1.1 204 No Content\r\n\r\n");

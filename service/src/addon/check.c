@@ -64,6 +64,7 @@ static void ask(const char *method, const char *url, const char *const *headers,
                                            .body_length = body ? strlen(body) : 0,
                                            .deadline_ms = DEADLINE_MS,
                                            .private_addresses = true,
+                                           .of_operator = true,
                                            .longest = LONGEST,
                                            .header = header};
     memset(got, 0, sizeof *got);

@@ -380,6 +380,7 @@ static void look_at_address(struct doctor *doctor) {
                                                .deadline_ms = URL_MS,
                                                .private_addresses = true,
                                                .authority = trusted,
+                                               .of_operator = true,
                                                .certificate = true,
                                                .longest = 4096};
         struct client_answer answer;

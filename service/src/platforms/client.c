@@ -82,6 +82,40 @@ static bool tls_alone;
 void client_insist_on_tls(void) { tls_alone = true; }
 bool client_insists_on_tls(void) { return tls_alone; }
 
+static const char *hosts = "";
+
+void client_call_hosts(const char *names) { hosts = names; }
+
+static bool is_host(const char *name, size_t length, const char *host) {
+    size_t host_length = strlen(host);
+    if (length > 1 && name[0] == '*' && name[1] == '.') {
+        name++, length--;
+        if (host_length <= length) return false;
+        host += host_length - length, host_length = length;
+    }
+    return host_length == length && strncasecmp(name, host, length) == 0;
+}
+
+/* By libcurl's own reading of the URL, so that none is called that was read differently here. */
+static bool may_call(const char *url) {
+    static const char between[] = ", ";
+    char *host = NULL;
+    if (!*hosts) return true;
+    CURLU *parts = curl_url();
+    bool may = false;
+    if (parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+        curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+        for (const char *at = hosts + strspn(hosts, between); *at && !may;) {
+            size_t length = strcspn(at, between);
+            may = is_host(at, length, host);
+            at += length;
+            at += strspn(at, between);
+        }
+    curl_free(host);
+    curl_url_cleanup(parts);
+    return may;
+}
+
 bool client_check_url(const char *url, char *error, size_t size) {
     const char *host = NULL;
     if (strlen(url) > LONGEST_URL || !ds_url_valid(url)) {
@@ -95,6 +129,10 @@ bool client_check_url(const char *url, char *error, size_t size) {
     ds_url_authority(url, &host);
     if (host && strstr(url, "://") && host != strstr(url, "://") + 3) {
         snprintf(error, size, "must not hold a user or a password");
+        return false;
+    }
+    if (!may_call(url)) {
+        snprintf(error, size, "must be at a host that this service may call (--call-hosts)");
         return false;
     }
     return true;
@@ -288,6 +326,12 @@ void client_call(const struct client_request *request, struct client_answer *ans
     *answer = (struct client_answer){.retry_after_s = -1};
     struct transfer transfer = {.request = request, .answer = answer};
     char error[CURL_ERROR_SIZE] = "";
+    if (!request->of_operator && !may_call(request->url)) {
+        snprintf(answer->reason, sizeof answer->reason,
+                 "its host is none that the operator lets this service call");
+        answer->address_refused = true;
+        return;
+    }
     CURL *easy = curl_easy_init();
     struct curl_slist *headers = easy ? header_list(request) : NULL;
     if (headers) {

@@ -21,6 +21,7 @@ struct client_request {
     size_t body_length;
     int64_t deadline_ms;    /* from now, of all of it */
     bool private_addresses; /* loopback, link-local and private addresses are allowed */
+    bool of_operator;       /* the operator named the host: client_call_hosts does not bind it */
     bool certificate;       /* the answer must say until when the server's certificate is valid */
     size_t longest;     /* the most bytes of an answer that are read; a longer answer is an error */
     const char *header; /* "ratelimit-remaining:", in lower case: kept of the answer; or NULL */
@@ -47,6 +48,10 @@ struct client_answer {
 /* From now on only https is called, whatever is set elsewhere. Call before there are threads. */
 void client_insist_on_tls(void);
 bool client_insists_on_tls(void);
+
+/* From now on only these hosts are called: names, and "*.example.com" for all below one, separated
+ * by commas or blanks; "": any. The text stays the caller's. To be set before there is a thread. */
+void client_call_hosts(const char *names);
 
 /* Prepares libcurl once. client_call does it if need be. */
 void client_begin(void);

@@ -367,6 +367,7 @@ static bool start_keeper(struct service *service, char *error, size_t size) {
     struct addon_settings addon = {0};
     /* Both processes check addresses. */
     if (settings->tls_only) client_insist_on_tls();
+    client_call_hosts(settings->call_hosts);
     service->keeper = keeper_start(&keeper, &begin, error, size);
     if (!service->keeper || !keeper_hello(service->keeper, &addon, sizeof addon, error, size))
         return false;
