@@ -16,7 +16,10 @@ const LANGUAGES = {
 };
 const name = appName();
 let language = localStorage.getItem('language') in LANGUAGES ? localStorage.getItem('language') : 'rails';
-let address = sessionStorage.getItem(`address of ${name}`);
+// From the page before this one. It holds a secret, so it is kept in this page's memory alone.
+const KEPT = `address of ${name}`;
+let address = sessionStorage.getItem(KEPT);
+sessionStorage.removeItem(KEPT);
 const since = now();
 let arrived = false;
 
@@ -51,7 +54,6 @@ function variables() {
     const made = await trying(post(`${appPath(name)}/report-token`, {})).catch(() => null);
     if (!made) return;
     address = made.report_url;
-    sessionStorage.setItem(`address of ${name}`, address);
     lines();
   });
   return [el('p', {}, 'Then set DYNOSCALE_URL to the address that was shown when the app was added, and DYNOSCALE_DYNOS to all. If it is lost, make a new one; the old one works for another day.'), el('p', {}, again), elsewhere()];

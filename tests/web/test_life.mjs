@@ -53,6 +53,8 @@ test('a life: first person, app, first report, rules replayed and saved, scaled,
   await t.test('the first report of a real agent turns the waiting page into the page of the app', async () => {
     await page.waitForSelector('text=Waiting for the first report');
     const [, address] = /DYNOSCALE_URL=(\S+)/.exec(await page.textContent('#lines'));
+    const stored = await page.evaluate(() => JSON.stringify([{ ...sessionStorage }, { ...localStorage }]));
+    assert.ok(!stored.includes(address), stored);
     app = await realApp(address);
     await until('the report comes', async () => { await app.ask(20); return /It is here/.test(await page.textContent('#wait')) || !page.url().endsWith('/start'); });
     await page.waitForURL('**/apps/shop');
