@@ -188,7 +188,7 @@ def test_malformed_requests_and_connections_beyond_the_limits_are_in_the_log(ser
         assert one.recv(1000).startswith(b"HTTP/1.1 400 ")
     assert re.search(r"warn http: a request from 127\.0\.0\.1 was refused with 400: ", service.log)
     several = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(4)]
-    said = "warn http: a connection from 127.0.0.1 was closed: it has as many as it may"
+    said = "warn http: a connection from 127.0.0.1 was closed: it already has as many as it may"
     wait_for(lambda: said in service.log, "the line of a connection that was closed")
     for each in several:
         each.close()
