@@ -1178,6 +1178,50 @@ static void a_call_that_comes_after_its_lease_has_passed_is_not_made(void **stat
     assert_string_equal(calls(), "web 3\n");
 }
 
+/* The lock is the newest life's: two of them had an order under way or waited for one. */
+static void who_ends_while_it_waits_for_another_leaves_the_wait_to_the_next(void **state) {
+    (void)state;
+    if (!folder_is_database()) skip(); /* in a file nobody else can have one under way */
+    die_during_an_order("exit 1\n");
+    control = begin();
+    pass(12, 20);
+    assert_string_equal(calls(), "web 3\n");
+    control_free(control);
+    control = begin();
+    pass(18, 20);
+    assert_string_equal(calls(), "web 3\n"); /* for longer than a call may take */
+    folder_write(folder, "on-set", "");
+    pass(60, 20);
+    assert_string_equal(calls(), "web 3\nweb 3\n");
+}
+
+static void refuse_ticks(bool refuse) {
+    static const char *const file[] = {
+        "DROP TRIGGER refuse",
+        "CREATE TRIGGER refuse BEFORE INSERT ON tick BEGIN SELECT RAISE(ABORT, 'no'); END"};
+    static const char *const database[] = {"ALTER TABLE tick DROP CONSTRAINT refuse",
+                                           "ALTER TABLE tick ADD CONSTRAINT refuse CHECK (false) "
+                                           "NOT VALID"};
+    struct query query =
+        store_query(control->store, (folder_is_database() ? database : file)[refuse]);
+    assert_true(query_run(&query));
+}
+
+/* What takes the lease in a transaction that is undone has not taken it. */
+static void a_tick_that_is_not_written_is_no_lease(void **state) {
+    (void)state;
+    pass(12, 20);
+    int64_t until_ms = atomic_load(&control->lease_until_ms);
+    refuse_ticks(true);
+    false_clock_advance_ms(40000);
+    control->next_renew_ms = INT64_MAX; /* a renewal would be one */
+    tick_all(control, now_s());
+    assert_int_equal(atomic_load(&control->lease_until_ms), until_ms);
+    refuse_ticks(false);
+    tick_all(control, now_s());
+    assert_true(atomic_load(&control->lease_until_ms) > until_ms);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -1225,6 +1269,8 @@ int main(void) {
         TEST(a_change_while_the_service_was_down_is_noticed),
         TEST(only_one_of_two_services_acts),
         TEST(a_call_that_comes_after_its_lease_has_passed_is_not_made),
+        TEST(who_ends_while_it_waits_for_another_leaves_the_wait_to_the_next),
+        TEST(a_tick_that_is_not_written_is_no_lease),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

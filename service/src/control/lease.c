@@ -85,6 +85,11 @@ bool lease_hold(struct control *control, int64_t now_s) {
     return true;
 }
 
+void lease_undo(struct control *control, int64_t epoch, int64_t until_ms) {
+    atomic_store(&control->lease_until_ms, until_ms);
+    if (control->follow) control->epoch = epoch;
+}
+
 /* Only a committed transaction counts as a renewal. */
 static bool renew(struct control *control) {
     int64_t until_ms = atomic_load(&control->lease_until_ms), epoch = control->epoch;
@@ -94,7 +99,7 @@ static bool renew(struct control *control) {
     ok = ok && lease_hold(control, 0) && store_commit(control->store);
     if (ok && epoch != control->epoch) control->given_back = free;
     if (!ok) store_rollback(control->store);
-    if (!ok) atomic_store(&control->lease_until_ms, until_ms);
+    if (!ok) lease_undo(control, epoch, until_ms);
     control->anew = ok && (control->standing_by || epoch != control->epoch);
     return ok;
 }
@@ -135,8 +140,18 @@ void lease_hold_app(struct control *control, struct app_state *app) {
     app->hold_ms = hold_ms + HOLD_MORE_MS;
 }
 
+/* Whether an app waits for a call that another may have under way. */
+static bool waits(const struct control *control) {
+    int64_t now_ms = ds_clock_monotonic_ms();
+    for (int i = 0; i < control->app_count; i++)
+        if (control->apps[i]->hold_ms > now_ms) return true;
+    return false;
+}
+
+/* Who takes what is given back need not wait for anything. */
 void lease_end(struct control *control) {
-    if (control->epoch) lease_release(control->store, SHARD, control->holder);
+    if (control->epoch)
+        (waits(control) ? lease_expire : lease_release)(control->store, SHARD, control->holder);
     if (control->lock >= 0) close(control->lock);
     control->lock = -1;
 }

@@ -217,6 +217,9 @@ bool processes_load(struct control *control);
 bool lease_begin(struct control *control, char *error, size_t size);
 /* In a transaction: whether this process may act. */
 bool lease_hold(struct control *control, int64_t now_s);
+/* That transaction failed: what it took is undone with it. In a file, which one service has at a
+ * time, the epoch stays, so that the next tick accepts it. */
+void lease_undo(struct control *control, int64_t epoch, int64_t until_ms);
 /* Between ticks, with a shared store: renews the lease or tries to take it. Returns whether this
  * process holds it. */
 bool lease_keep(struct control *control);

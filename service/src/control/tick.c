@@ -54,8 +54,8 @@ static void tell(const struct process *process) {
 
 static bool write_some(struct control *control, struct process **processes, int count,
                        int64_t now_s, bool *held) {
+    int64_t epoch = control->epoch, until_ms = atomic_load(&control->lease_until_ms);
     bool ok = store_begin(control->store);
-    int64_t epoch = control->epoch;
     bool taken = ok && lease_hold(control, now_s);
     /* If the store fails, that says nothing about who holds the lease. */
     *held = taken ? epoch == 0 || epoch == control->epoch : *store_error(control->store) != '\0';
@@ -66,8 +66,10 @@ static bool write_some(struct control *control, struct process **processes, int 
         ok = ledger_remember(control->store, &processes[i]->tick, &processes[i]->after);
     for (int i = 0; i < count && ok; i++) ok = act_order(control, processes[i]);
     ok = ok && store_commit(control->store);
-    if (!ok) store_rollback(control->store);
-    return ok;
+    if (ok) return true;
+    store_rollback(control->store);
+    lease_undo(control, epoch, until_ms);
+    return false;
 }
 
 static void committed(struct control *control, struct process *process) {
