@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import resource
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -223,6 +225,29 @@ def test_each_app_of_hundreds_is_streamed_and_the_api_answers_meanwhile(serve: S
         assert service.get("/api/v1/apps/app-0", by).status == 200
         *lines, rest = (rest + stream.socket.recv(65536)).split(b"\n")
         missing -= {json.loads(line[6:])["name"] for line in lines if line.startswith(b"data: ")}
+
+
+@with_files
+def test_what_the_api_has_not_begun_when_the_drain_ends_stays_undone(serve: Started) -> None:
+    """Requests wait behind those of two threads, which wait for a writer of the file."""
+    service = serve("--drain-s", "1", "--public-metrics")
+    token = run(service, "token", "add", "--scope", "admin").strip()
+    writer = sqlite3.connect(service.data / "dynoscaled.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    wires = []
+    for number in range(20):
+        body = json.dumps({"name": f"app-{number}"})
+        head = f"POST /api/v1/apps HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n"
+        kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        wires.append(Wire(service.port).send((head + kind + body).encode()))
+    waiting = re.compile(r"^dynoscaled_api_waiting [1-9]\d$", re.MULTILINE)
+    service.wait_until(lambda: bool(waiting.search(service.get("/metrics").text)), "have ten that wait")
+    os.kill(service.pid, signal.SIGTERM)
+    service.wait_until(lambda: "they are cut off" in service.log, "cut them off")
+    writer.execute("ROLLBACK")
+    service.stop(seconds=PATIENCE)
+    added = {name for (name,) in writer.execute("SELECT name FROM app")}
+    assert len(added) <= 2, added
 
 
 def test_streams_are_for_who_is_signed_in(service: Service) -> None:

@@ -23,6 +23,7 @@ struct api_job {
     struct text metrics; /* the service's own, before those that the API adds */
     char *packed;        /* the answer, compressed; NULL: it is sent as it is */
     size_t packed_length;
+    bool undone; /* it came to its turn when the service had to end */
 };
 
 static void free_job(struct api_job *job) {
@@ -60,6 +61,11 @@ static void finish_call(void *context) {
     struct api_job *job = context;
     struct service *service = job->service;
     struct api_call *call = &job->call;
+    if (job->undone) {
+        route_busy(job->request, "The service is ending.");
+        free_job(job);
+        return;
+    }
     if (call->tokens_changed) ingest_forget_tokens(service->ingest);
     if (call->told_app) control_told(service->control, call->told_app);
     if (call->config_changed) {
@@ -90,9 +96,12 @@ static void run_call(struct pool_job *pool_job, struct store *store) {
     job->call.store = store;
     job->call.now_s = ds_clock_wall_ns() / 1000000000;
     const char *path = http_path(job->request);
-    if (addon_has(path)) addon_run(&job->call, path);
-    else api_run(&job->call, path);
-    pack(job);
+    job->undone = atomic_load(&job->service->cut_off);
+    if (!job->undone) {
+        if (addon_has(path)) addon_run(&job->call, path);
+        else api_run(&job->call, path);
+        pack(job);
+    }
     job->post.run = finish_call;
     job->post.context = job;
     loop_post(job->service->loop, &job->post);

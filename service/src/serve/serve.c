@@ -254,6 +254,8 @@ static void stop(void *context) {
 }
 
 static void drain_took_too_long(void *context) {
+    struct service *service = context;
+    atomic_store(&service->cut_off, true);
     log_line(LOG_WARN, "serve", "some requests did not end in time: they are cut off");
     stop(context);
 }

@@ -45,7 +45,8 @@ struct service {
     struct loop_timer *drain_timer, *addon_timer;
     bool addon_busy; /* work for add-ons is under way */
     bool draining;
-    bool failed; /* it ends because it can't go on */
+    bool failed;          /* it ends because it can't go on */
+    _Atomic bool cut_off; /* the drain took too long: what the API has not begun stays undone */
     struct store_replaced replaced;
     struct loop_post replaced_post;
     atomic_flag replaced_told;
