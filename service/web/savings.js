@@ -24,7 +24,7 @@ const slowWords = (seconds) => count(minutes(seconds), 'slow minute');
 const priced = () => used.price !== null;
 function cost(seconds) {
   const hours = seconds / HOUR;
-  return priced() ? money(hours * used.price.cents_a_month / 100 / MONTH_H, used.price.currency) : `${hours < 10 ? hours.toFixed(1) : Math.round(hours).toLocaleString('en-US')} h`;
+  return priced() ? money(hours * used.price.cents_a_month / 100 / MONTH_H, used.price.currency) : `${hours < 9.95 ? hours.toFixed(1) : Math.round(hours).toLocaleString('en-US')} h`;
 }
 
 // ---------------------------------------------------------------- the alternatives
@@ -88,6 +88,11 @@ function dayLabel(t) {
   return [weekday, el('br'), number, el('small', { class: 'hide-narrow' }, ` ${month}`)];
 }
 
+// Above its bar; a phone has no room for the unit, which is said above the chart, nor for money.
+function dayCost(seconds) {
+  return priced() ? cost(seconds) : [cost(seconds).replace(' h', ''), el('small', { class: 'hide-narrow' }, ' h')];
+}
+
 function byDay() {
   const list = new Map();
   for (let t = from; t <= to; t += HOUR) list.set(day(t), list.get(day(t)) ?? { t, seconds: 0, slow: 0, known: 0 });
@@ -102,7 +107,7 @@ function byDay() {
   $('#day-chart').replaceChildren(...all.map((one, i) => {
     const bar = el('i', { class: one.known ? one === all.at(-1) && 'part' : 'none', title: one.known ? `${shortDay(one.t)}: ${cost(one.seconds)}, ${slowWords(one.slow)}` : `${shortDay(one.t)}: nothing is known` });
     bar.style.height = one.known ? `${Math.max(1, one.seconds / top * 100)}%` : '100%';
-    return el('div', {}, el('b', { class: `num${priced() ? ' hide-narrow' : ''}` }, one.known && all.length <= 8 ? cost(one.seconds) : ''), bar, el('span', {}, all.length <= 8 ? dayLabel(one.t) : i % 7 === 0 ? shortDay(one.t) : ''));
+    return el('div', {}, el('b', { class: `num${priced() ? ' hide-narrow' : ''}` }, one.known && all.length <= 8 ? dayCost(one.seconds) : ''), bar, el('span', {}, all.length <= 8 ? dayLabel(one.t) : i % 7 === 0 ? shortDay(one.t) : ''));
   }));
   const whole = seen.slice(1, -1);
   $('#day-sum').textContent = `${seen.length < all.length ? 'Hatched: nothing is known. ' : ''}${whole.length > 1 ? `${cost(sum(whole, (one) => one.seconds) / whole.length)} a day on average. ` : ''}${dearest ? `The most on ${shortDay(dearest.t)}: ${cost(dearest.seconds)}. ` : ''}Today is not over.`;

@@ -146,9 +146,19 @@ test('days and parts of the week that nothing is known of are drawn as such', { 
 }));
 
 test('on a phone the days of the savings stand beside each other, and cover none', { skip }, () => visit(`${APP}/savings`, { width: 390 }, async (page) => {
-  await page.waitForSelector('#day-chart i.none');
-  const wide = await page.$$eval('#day-chart > div', (days) => days.filter((day) => [...day.children].some((part) => part.scrollWidth > day.clientWidth || part.offsetWidth > day.clientWidth)).map((day) => day.textContent));
+  // Numbers of every width, whatever the hours of this run: 9.96 is 10 once it is rounded.
+  const hours = [9.96, 9.9, 0.1, 24, 200, 1234, 8888];
+  await page.route('**/usage?*', async (route) => {
+    const answer = await route.fetch(), used = await answer.json();
+    const last = used.points.at(-1).t, noon = last - last % 86400 + 43200; // of each day, but today, noon: no change of the clock moves it to another
+    used.points = hours.map((each, i) => ({ ...used.points[0], t: i ? noon - i * 86400 : last, dyno_s: each * 3600, known_s: 1800 }));
+    await route.fulfill({ response: answer, json: used });
+  });
+  await page.reload();
+  await page.waitForSelector('#day-chart b:has-text("8,888")');
+  const [wide, said] = await page.$$eval('#day-chart > div', (days) => [days.filter((day) => [...day.children].some((part) => part.scrollWidth > day.clientWidth || part.offsetWidth > day.clientWidth)).map((day) => day.textContent), days.map((day) => day.querySelector('b').innerText).filter(Boolean)]);
   assert.deepEqual(wide, []);
+  assert.deepEqual(said, ['8,888', '1,234', '200', '24', '0.1', '9.9', '10']);
 }));
 
 test('rules that somebody else changed meanwhile are not written over', { skip }, () => visit(`${APP}/rules`, {}, async (page) => {
