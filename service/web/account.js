@@ -99,8 +99,6 @@ setLive('live', 'Live');
 const who = await whoami();
 for (const form of [$('#password'), $('#again-box form')]) form.username.value = who.name;
 $('#who').textContent = `${who.name}, ${who.role}`;
-await Promise.all([sessions(), factor()]);
-shown();
 $('#end-others').addEventListener('click', () => quietly(end('others', 'To end all your other sessions.', 'The other sessions were ended')));
 $('#password').addEventListener('submit', async (event) => {
   event.preventDefault();
@@ -110,3 +108,5 @@ $('#password').addEventListener('submit', async (event) => {
   notice(note('ok', 'check', 'The password was changed.', 'Your other sessions have ended.'));
   sessions();
 });
+await Promise.all([sessions(), factor()]);
+shown();

@@ -335,6 +335,7 @@ $('#all-decisions').href = `${appPath(app.name, 'why')}?process=${encodeURICompo
 processLinks(app, process.process);
 showNow(app, process);
 $('#why').href = whyAt(process.decided ?? Math.floor(now()));
+await bindControls(app, () => process, async () => take(await get(appPath(app.name)))); // not only once the charts are there
 setLive('live', 'Live');
 const asked = /^#at=(\d+)$/.exec(location.hash); // from the ledger: half an hour around a decision
 range = RANGES[/^#last=(\w+)$/.exec(location.hash)?.[1]] ?? range;
@@ -342,7 +343,6 @@ await (asked ? show(Number(asked[1]) - 1800, Math.min(Math.floor(now()), Number(
 shown();
 showQueues(app.name, process, signals).catch(() => {});
 findDyno().catch(() => {});
-bindControls(app, () => process, async () => take(await get(appPath(app.name))));
 sayStale();
 live(app.name, take, (...state) => { connection(...state); if (state[0] === 'live') sayStale(); });
 setInterval(() => showAge(process), 1000);

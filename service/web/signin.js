@@ -52,7 +52,7 @@ if (link) {
   } catch (problem) {
     notice(note('stop', 'stop', problem.message));
   }
-} else if ((await get('/setup')).first_run) {
+} else if ((await trying(get('/setup')).catch(() => ({}))).first_run) {
   notice(note('attention', 'warn', 'Nobody has signed in yet.', 'The service printed a link for the first person when it started; ', el('code', {}, 'dynoscaled user link'), ' prints it again.'));
 }
 $('#form').name.focus();
@@ -72,3 +72,4 @@ $('#form').addEventListener('submit', async (event) => {
     else { notice(); showCode(); } // the password is right
   } finally { $('#go').disabled = false; }
 });
+$('#go').disabled = false; // before, the browser would send the form by itself, with the password in the address

@@ -84,7 +84,7 @@ test('a second factor is set up, asked for, required of others, and reset', { sk
     await other.page.click('#go');
     await other.page.waitForURL(`${service.url}/account`);
     await other.page.waitForSelector('text=A second factor is required here.');
-    await other.page.goto(`${service.url}/`);
+    await other.page.goto(`${service.url}/`, { waitUntil: 'commit' }); // the page leads on at once
     await other.page.waitForURL(`${service.url}/account`);
     await other.context.close();
   });

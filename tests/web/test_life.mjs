@@ -129,7 +129,7 @@ test('a life: first person, app, first report, rules replayed and saved, scaled,
     page.once('dialog', (dialog) => dialog.accept());
     await page.click('[aria-label="Remove ben"]');
     await page.waitForFunction(() => !document.querySelector('[aria-label="Remove ben"]'));
-    await other.page.goto(`${service.url}/`);
+    await other.page.goto(`${service.url}/`, { waitUntil: 'commit' }); // the page leads on at once
     await other.page.waitForURL('**/signin*');
     assert.deepEqual(other.faults, []);
   });
