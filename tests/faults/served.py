@@ -102,21 +102,21 @@ class Served:
         stats: Dict[str, int] = self.agent()["stats"]
         return stats
 
-    def wait_until(self, what: str, seconds: float = 40, **numbers: int) -> Dict[str, int]:
+    def wait_until(self, what: str, **numbers: int) -> Dict[str, int]:
         """Waits until these counters have reached these numbers. Returns all counters."""
 
         def reached() -> bool:
             stats = self.stats()
             return all(stats[name] >= number for name, number in numbers.items())
 
-        self.process.wait_until(reached, f"{what} ({numbers})", seconds)
+        self.process.wait_until(reached, f"{what} ({numbers})")
         return self.stats()
 
     def stop(self) -> float:
         """Stops the server gracefully. Returns the seconds that it took."""
         self._connection.close()
         server = self.server
-        return self.process.stop(server.stop_signal, 30, server.exit_statuses)
+        return self.process.stop(server.stop_signal, expected=server.exit_statuses)
 
     def __enter__(self) -> Served:
         return self

@@ -132,7 +132,7 @@ def test_c_s_own_exit_is_not_held_up_by_a_service_that_hangs(
 ) -> None:
     receiver.behave("stall")
     code = EXITS_OF_C["exit"][language]
-    Program(language, code, tmp_path, reporting_to(receiver.url)).run(seconds=30)
+    Program(language, code, tmp_path, reporting_to(receiver.url)).run()
     assert receiver.summary()["accepted"] == 0
 
 
@@ -258,12 +258,12 @@ def test_the_wall_clock_may_step(
     began = time.monotonic()
     with Program(language, code, tmp_path, settings) as program:
         assert program.hear() == "before"
-        assert receiver.wait(rows=5, seconds=20)["reached"]
+        assert receiver.wait(rows=5)["reached"]
         shift.write_text(f"{step:+d}\n")
         program.go_on()
         assert program.hear() == "after"
         # By itself, when it is due: neither an hour late nor without the second between two reports.
-        assert receiver.wait(rows=10, seconds=20)["reached"]
+        assert receiver.wait(rows=10)["reached"]
         assert receiver.summary()["reports"] <= time.monotonic() - began + 2
         program.go_on()
         program.end()

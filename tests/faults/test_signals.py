@@ -16,7 +16,6 @@ from receiver import ReceiverProcess
 from under_load import (
     CALLS_EACH,
     CONNECTIONS,
-    STOP_SECONDS,
     GunicornThatMayHang,
     Load,
     Run,
@@ -73,7 +72,7 @@ def is_replaced(ends_old: int, ends_new: int) -> Scenario:
         before = run.wait_for_workers(workers)
         run.tell(signal.SIGUSR2)
         run.wait_for_workers(workers, other_than=before)
-        run.process.stop(ends_old, STOP_SECONDS)
+        run.process.stop(ends_old)
         new_master = group_of(run.process.pid).intersection(map(parent_of, run.calls()))
         assert len(new_master) == 1
         os.kill(new_master.pop(), ends_new)

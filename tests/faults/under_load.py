@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Collection, Dict, List, NamedTuple, Sequence, Set
 
 from app_servers import AppServer, Gunicorn, Puma, Unicorn, Uwsgi
-from processes import Process, free_port
+from processes import PATIENCE, Process, free_port
 from served import RACK_APP, SETTINGS, TOKEN
 
 CONNECTIONS = 4
 CALLS_EACH = 40  # of each process, before it gets a signal
-STOP_SECONDS = 20
 LONG_INTERVAL = "60"  # so that what arrives was sent because the process ends
 
 
@@ -31,7 +30,7 @@ class Load:
 
     def _ask(self) -> None:
         while not self._ended.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
             headers = {"X-Request-Start": str(int(time.time() * 1000)), "Connection": "close"}
             try:
                 connection.request("GET", "/?0.005", headers=headers)
@@ -102,7 +101,7 @@ class Run:
 
     def end(self, number: int) -> None:
         """Sends the signal and waits until the whole group has ended."""
-        self.process.stop(number, STOP_SECONDS, (0, -number, 128 + number))
+        self.process.stop(number, expected=(0, -number, 128 + number))
         wait_for_group(self.process)
 
 
@@ -133,7 +132,7 @@ def parent_of(pid: int) -> int:
 
 def wait_for_group(process: Process) -> None:
     """Waits until no process of the group runs: workers may outlive their master."""
-    deadline = time.monotonic() + STOP_SECONDS
+    deadline = time.monotonic() + PATIENCE
     while living := [pid for pid in group_of(process.pid) if runs(pid)]:
         assert time.monotonic() < deadline, f"{process.name}: {living} go on"
         time.sleep(0.01)
@@ -174,8 +173,8 @@ class GunicornThatMayHang(Gunicorn):
 
     def __init__(self) -> None:
         super().__init__("gunicorn", "gthread", preload=False, wrapper=True, hook="")
-        self._arguments += ["--graceful-timeout", str(STOP_SECONDS // 2)]
-        self.variables = {"DYNOSCALE_PUBLISH_FREQUENCY": str(STOP_SECONDS // 8)}
+        self._arguments += ["--graceful-timeout", "10"]
+        self.variables = {"DYNOSCALE_PUBLISH_FREQUENCY": "2"}
 
 
 class UwsgiOfEitherTerm(Uwsgi):

@@ -32,9 +32,10 @@ def dynos(tmp_path: Path) -> Dynos:
 
 
 @pytest.fixture
-def loop(tmp_path: Path, dynos: Dynos) -> Iterator[Loop]:
-    """One app, `shop`, whose one dyno is as its rule wants it and was read."""
-    arguments = ("--tick-s", "1", "--act-timeout-s", "5")
+def loop(tmp_path: Path, dynos: Dynos, request: pytest.FixtureRequest) -> Iterator[Loop]:
+    """One app, `shop`, whose one dyno is as its rule wants it and was read. Its parameter is how long
+    a call may take, in seconds: else longer than any test holds one."""
+    arguments = ("--tick-s", "1", "--act-timeout-s", getattr(request, "param", "600"))
     with Loop(tmp_path, *arguments) as loop:
         loop.add_app("shop", rules(1), dynos)
         eventually(lambda: known(loop).get("ordered") == 1, "the formation is known")
@@ -175,6 +176,7 @@ def test_a_platform_that_fails_is_tried_again_until_it_works(loop: Loop, dynos: 
     assert known(loop)["act_state"] == 2
 
 
+@pytest.mark.parametrize("loop", ["5"], indirect=True)
 def test_a_platform_that_hangs_is_given_up_and_tried_again(loop: Loop, dynos: Dynos) -> None:
     """A program that waits behind a barrier is killed at its deadline; other apps go on."""
     others = Dynos(loop.directory / "others")

@@ -418,12 +418,12 @@ def test_colours_are_for_terminals_that_want_them(receiver: ReceiverProcess) -> 
 
 def test_an_interrupt_ends_it_at_once_and_without_a_traceback(receiver: ReceiverProcess) -> None:
     receiver.behave("stall")
-    command = [sys.executable, "-m", "dynoscale", "doctor"]
+    command = [sys.executable, "-m", "dynoscale", "doctor", "--timeout", "60"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=environment(receiver.url), text=True, **pipes) as process:
-        assert receiver.wait(reports=1, seconds=30)["reached"]
+        assert receiver.wait(reports=1)["reached"]
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=10)  # the time-out of a report is longer
+        output, errors = process.communicate(timeout=50)  # the time-out of a report is longer
     assert process.returncode == 130
     assert errors == "" and "service" not in output
 

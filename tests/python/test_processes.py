@@ -116,7 +116,7 @@ def test_ctrl_c_ends_the_wait_at_exit_in_silence(receiver: Any) -> None:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    assert receiver.wait(seconds=20, reports=1)["reached"]
+    assert receiver.wait(reports=1)["reached"]
     process.send_signal(signal.SIGINT)
     stdout, _ = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (0, "")
@@ -132,7 +132,7 @@ def killed_while_it_reports(code: str, receiver: Any, *numbers: int) -> tuple[in
         stderr=subprocess.STDOUT,
         text=True,
     )
-    assert receiver.wait(seconds=60, reports=1)["reached"]
+    assert receiver.wait(reports=1)["reached"]
     for number in numbers:
         process.send_signal(number)
     stdout, _ = process.communicate(timeout=60)

@@ -60,7 +60,7 @@ def test_rows_carry_the_time_and_the_queue_time(receiver: Any, agent: None) -> N
 
 def test_the_first_report_leaves_by_itself(receiver: Any, agent: None) -> None:
     record()
-    assert receiver.wait(seconds=20, rows=1)["rows"] == 1
+    assert receiver.wait(rows=1)["rows"] == 1
 
 
 def test_more_samples_than_a_batch_all_arrive(receiver: Any, agent: None) -> None:
@@ -140,7 +140,7 @@ def test_other_threads_run_while_flush_waits(receiver: Any, agent: None) -> None
     results: list[bool] = []
     thread = threading.Thread(target=lambda: results.append(dynoscale.flush(30)))
     thread.start()
-    assert receiver.wait(seconds=20, reports=1)["reached"]
+    assert receiver.wait(reports=1)["reached"]
     record()  # with the lock held by flush nothing here would run before it gives up
     receiver.behave("refuse", seconds=0.1)  # cuts the connection; it is tried again
     thread.join()
@@ -169,7 +169,7 @@ except KeyboardInterrupt:
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert receiver.wait(seconds=20, reports=1)["reached"]
+    assert receiver.wait(reports=1)["reached"]
     process.send_signal(signal.SIGINT)
     return process
 
@@ -199,7 +199,7 @@ print(dynoscale.flush(60))
         text=True,
     )
     assert process.stdout is not None
-    assert receiver.wait(seconds=20, reports=1)["reached"]
+    assert receiver.wait(reports=1)["reached"]
     process.send_signal(signal.SIGUSR1)
     assert process.stdout.readline() == "handled\n"
     receiver.behave("refuse", seconds=0.1)

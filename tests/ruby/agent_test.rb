@@ -4,12 +4,6 @@ require 'test_helper'
 
 # stats, flush, stop, job_queue_time.
 class AgentTest < DynoscaleTests::AgentTest
-  def elapsed
-    start = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-    yield
-    Process.clock_gettime(Process::CLOCK_MONOTONIC) - start
-  end
-
   # ---- stats
 
   def test_stats_are_integers_by_name_and_add_up
@@ -179,9 +173,9 @@ class AgentTest < DynoscaleTests::AgentTest
     receiver.behave('stall')
     start_agent
     request
-    took = elapsed { assert_equal false, DynoscaleRuby.stop(timeout: 0.2) }
-    assert_operator took, :<, 20, 'a hung service holds nothing up'
-    assert_equal [0, 1], stats.values_at(:pending, :dropped_stopped)
+    assert_equal false, DynoscaleRuby.stop(timeout: 0.2)
+    # That a report fails which hangs is not waited for.
+    assert_equal [0, 0, 1], stats.values_at(:reports_failed, :pending, :dropped_stopped)
   end
 
   def test_stop_of_an_agent_that_has_nothing_is_true

@@ -89,7 +89,7 @@ module DynoscaleTests
       assert DynoscaleRuby.flush(timeout: 10), "flush failed: #{stats} #{@logger.lines}"
     end
 
-    def wait_until(what, seconds: 60)
+    def wait_until(what, seconds: 120)
       deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
       until yield
         flunk "not within #{seconds} s: #{what}" if

@@ -68,9 +68,9 @@ def served(
     with ReceiverProcess() as receiver:
         settings = {**SETTINGS, "DYNOSCALE_URL": receiver.url}
         with server.process(port, directory, settings) as process:
-            process.start().wait_for_port(port, 60)
+            process.start().wait_for_port(port)
             answers = {path: ask(port, path) for path in expected}
-            process.stop(server.stop_signal, 20, server.exit_statuses)
+            process.stop(server.stop_signal, expected=server.exit_statuses)
         yield expected, answers, [row["metric"] for row in receiver.rows()]
 
 

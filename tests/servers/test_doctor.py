@@ -66,7 +66,7 @@ class Visit:
             assert self.finding["check"] == "stamp"
             # A healthy service in any case: the stamp alone decides.
             assert {finding["health"] for finding in findings[:-1]} == {"ok", "skip"}
-            process.stop(server.stop_signal, 10, server.exit_statuses)
+            process.stop(server.stop_signal, expected=server.exit_statuses)
             self.metrics = [row["metric"] for row in receiver.rows()]
 
 

@@ -117,9 +117,9 @@ def run(
         command[-2:] = [f"{PORT}:{port}"]
     env = environment({"DYNOSCALE_DEV": "1", **settings})
     with Process(command, directory, "server", env, cwd=copy) as server:
-        server.start().wait_for_port(port, 60)
+        server.start().wait_for_port(port)
         answers = [ask(port) for _ in range(REQUESTS)]
-        server.stop(signal.SIGTERM, 20, example.statuses)
+        server.stop(signal.SIGTERM, expected=example.statuses)
     return answers
 
 

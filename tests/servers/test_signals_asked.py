@@ -8,7 +8,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 from urllib.request import Request, urlopen
 
 import pytest
@@ -126,13 +126,24 @@ SERVERS: list[Any] = [
 ]
 
 
-def get(port: int, ms: int, stamped: bool = True) -> float:
-    """Answers with the ms that the app measured."""
+class Spent(NamedTuple):
+    """In ms: as the app measured it, and around the whole of the request."""
+
+    inside: float
+    around: float
+
+    def __add__(self, other: Spent) -> Spent:  # type: ignore[override]
+        return Spent(self.inside + other.inside, self.around + other.around)
+
+
+def get(port: int, ms: int, stamped: bool = True) -> Spent:
+    began = time.monotonic()
     request = Request(f"http://127.0.0.1:{port}/?{ms}")
     if stamped:
         request.add_header("X-Request-Start", f"t={time.time()}")
     with urlopen(request, timeout=DEADLINE) as answer:
-        return float(answer.read())
+        inside = float(answer.read())
+    return Spent(inside, (time.monotonic() - began) * 1000)
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
@@ -146,20 +157,22 @@ def values(receiver: ReceiverProcess, name: str) -> list[int]:
     return [row["metric"] for row in receiver.rows() if row["metadata"] == name]
 
 
-def drive(port: int, receiver: ReceiverProcess, process: Process) -> float:
-    """Requests until the agent knows what is asked, then slow ones. Their ms in the app."""
-    measured = 0.0
+def drive(port: int, receiver: ReceiverProcess, process: Process) -> Spent:
+    """Requests until the agent knows what is asked, then slow ones."""
+    spent = Spent(0.0, 0.0)
 
     def asked() -> bool:
-        nonlocal measured
-        measured += get(port, 0)
+        nonlocal spent
+        spent += get(port, 0)
         return len(values(receiver, "slots")) > 0
 
     until(asked, f"no slots were sent: {receiver.rows()} {process.log}")
     with ThreadPoolExecutor(3) as pool:
-        measured += sum(pool.map(lambda ms: get(port, ms), [1200, 700, 500, 400, 300, 200, 900]))
-    measured += sum(get(port, 20, stamped=False) for _ in range(5))
-    return measured
+        for each in pool.map(lambda ms: get(port, ms), [1200, 700, 500, 400, 300, 200, 900]):
+            spent += each
+    for _ in range(5):
+        spent += get(port, 20, stamped=False)
+    return spent
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.name)
@@ -174,14 +187,15 @@ def test_a_server_sends_what_is_asked(server: AppServer, tmp_path: Path) -> None
         }
         with server.process(port, tmp_path, settings).start() as process:
             process.wait_for_port(port)
-            measured = drive(port, receiver, process)
+            spent = drive(port, receiver, process)
             until(lambda: sum(values(receiver, "unstamped")) == 5, "unstamped requests are missing")
             until(
                 lambda: any(not report["rows"] for report in receiver.reports()),
                 "there was no heartbeat",
             )
         assert set(values(receiver, "slots")) == {server.slots}  # type: ignore[attr-defined]
-        assert sum(values(receiver, "busy")) == pytest.approx(measured, rel=0.1)
+        # A request ends for the server a little after its client has the answer.
+        assert 0.9 * spent.inside <= sum(values(receiver, "busy")) <= 1.1 * spent.around
         assert len(values(receiver, "begin")) == 1
         assert not any(report["error"] for report in receiver.reports())
 
@@ -198,6 +212,6 @@ def test_a_server_sends_nothing_that_is_not_asked(server: AppServer, tmp_path: P
         }
         with server.process(port, tmp_path, settings).start() as process:
             process.wait_for_port(port)
-            until(lambda: get(port, 0) >= 0 and len(receiver.reports()) > 2, "no reports")
+            until(lambda: get(port, 0) and len(receiver.reports()) > 2, "no reports")
             get(port, 10, stamped=False)
         assert {row["metadata"] for row in receiver.rows()} == {""}

@@ -29,6 +29,7 @@ Directory = Union[str, Path]
 Started = TypeVar("Started", bound="Process")
 
 POLL_SECONDS = 0.01
+PATIENCE = 120.0  # what bounds a wait that would never end, on a machine with much else to do
 LOG_TAIL_LINES = 40
 # Below the ports that Linux and macOS give to outgoing connections, so that none takes one
 # between `free_port` and the server's start.
@@ -134,7 +135,7 @@ class Process:
                 raise ProcessError(f"{self.name} can't be started: {error}") from None
         return self
 
-    def wait_for_port(self, port: int, seconds: float = 20.0) -> None:
+    def wait_for_port(self, port: int, seconds: float = PATIENCE) -> None:
         """Returns once something on 127.0.0.1 accepts connections to the port."""
 
         def accepts() -> bool:
@@ -146,7 +147,9 @@ class Process:
 
         self.wait_until(accepts, f"accept connections on port {port}", seconds)
 
-    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+    def wait_until(
+        self, condition: Callable[[], bool], what: str, seconds: float = PATIENCE
+    ) -> None:
         """Returns once `condition()` holds; `what` completes "puma did not …" where it doesn't in
         time, or the process ends first."""
         deadline = time.monotonic() + seconds
@@ -165,7 +168,7 @@ class Process:
     def stop(
         self,
         number: int = signal.SIGTERM,
-        seconds: float = 10.0,
+        seconds: float = PATIENCE,
         expected: Sequence[int] = (0,),
     ) -> float:
         """Sends the signal, waits for the end and gives the seconds that it took. ProcessError

@@ -73,6 +73,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from processes import PATIENCE
+
 Behaviour = Dict[str, Any]
 Row = Dict[str, Any]
 
@@ -304,7 +306,7 @@ class Receiver:
                 "repeated": accepted - len(self._accepted),
             }
 
-    def wait(self, seconds: float = 10.0, **numbers: int) -> Dict[str, Any]:
+    def wait(self, seconds: float = PATIENCE, **numbers: int) -> Dict[str, Any]:
         """Waits until each named number of the summary is reached; "reached" says whether."""
 
         def reached() -> bool:
@@ -598,7 +600,7 @@ class _Handler(BaseHTTPRequestHandler):
             ("GET", "rows"): lambda: receiver.rows(int(query.get("from", "0"))),
             ("GET", "summary"): receiver.summary,
             ("GET", "wait"): lambda: receiver.wait(
-                float(query.pop("seconds", "10")),
+                float(query.pop("seconds", PATIENCE)),
                 **{name: int(number) for name, number in query.items()},
             ),
             ("POST", "behave"): lambda: receiver.behave(**json.loads(body or b"{}")),
@@ -853,7 +855,7 @@ class ReceiverProcess:
         summary: Dict[str, int] = self._ask("GET", "summary")
         return summary
 
-    def wait(self, seconds: float = 10.0, **numbers: int) -> Dict[str, Any]:
+    def wait(self, seconds: float = PATIENCE, **numbers: int) -> Dict[str, Any]:
         query = urlencode(dict(numbers, seconds=seconds))
         summary: Dict[str, Any] = self._ask("GET", f"wait?{query}", seconds)
         return summary

@@ -180,8 +180,8 @@ class RabbitMQ(Process):
         self._names = Process([epmd], self._directory, name="epmd", env=self._environment)
         self._names.start().wait_for_port(self._names_port)
         super().start()
-        self.wait_for_port(self.port, seconds=90)
-        self.wait_for_port(self.manager_port, seconds=30)
+        self.wait_for_port(self.port)
+        self.wait_for_port(self.manager_port)
         return self
 
     def kill(self) -> None:

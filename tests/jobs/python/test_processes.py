@@ -99,7 +99,7 @@ class Dyno:
         return [row["metric"] for row in self.receiver.rows() if row["source"] == source]
 
     def wait_until(self, process: Process, what: Callable[[], bool], words: str) -> None:
-        process.wait_until(what, words, seconds=40)
+        process.wait_until(what, words)
 
     def wait_for_rows(self, process: Process, source: str, count: int = 1) -> list[int]:
         seen = len(self.rows(source))
@@ -194,7 +194,7 @@ def test_rq_worker_pool(dyno: Dyno) -> None:
     assert_reads_once_a_second(dyno, pool)
     assert not any(waits_to_lead(worker) for worker in workers)
     dyno.wait_until(pool, lambda: dyno.rows("rq:default")[-1:] == [0], "report an empty queue")
-    pool.stop(seconds=30)
+    pool.stop()
     assert dyno.leader() is None
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
@@ -224,7 +224,7 @@ def test_celery_worker_with_prefork(dyno: Dyno) -> None:
     seen = json.loads(dyno.redis.lpop("seen"))
     assert THREAD not in seen["threads"]
     dyno.wait_until(worker, lambda: dyno.rows("celery:low")[-1:] == [0], "report an empty queue")
-    worker.stop(seconds=30)
+    worker.stop()
     assert not [line for line in worker.log.splitlines() if "dynoscale" in line.lower()]
 
 
@@ -478,7 +478,7 @@ def test_one_that_waits_ends_with_its_agent_and_hears_of_new_settings(dyno: Dyno
                 told.set()
                 return select(*arguments)
             _reader.selectors.DefaultSelector.select = tell
-            assert told.wait(40), "it does not wait"
+            assert told.wait(120), "it does not wait"
             _reader.selectors.DefaultSelector.select = select
 
         wait_to_lead()
@@ -486,7 +486,7 @@ def test_one_that_waits_ends_with_its_agent_and_hears_of_new_settings(dyno: Dyno
             led = threading.Event()
             _reader.Reader._read = lambda *_: led.set()
             dynoscale.configure(url=os.environ["DYNOSCALE_URL"] + "/elsewhere")
-            assert led.wait(40), "it does not lead where nobody else does"
+            assert led.wait(120), "it does not lead where nobody else does"
         dynoscale.stop()
         reader.join(40)
         assert not reader.is_alive()

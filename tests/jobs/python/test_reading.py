@@ -310,7 +310,7 @@ def test_a_thread_reads_until_the_agent_stops(
     assert jobs.start()  # which changes nothing
     [thread] = [thread for thread in threading.enumerate() if thread.name == "dynoscale-jobs"]
     assert thread.daemon
-    receiver.wait(rows=1, seconds=20)
+    receiver.wait(rows=1)
     dynoscale.stop()
     thread.join(20)
     assert not thread.is_alive()
