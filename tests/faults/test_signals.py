@@ -203,10 +203,12 @@ def runs_at_once(
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_nothing_is_lost(case: Case, runs_at_once: AtOnce[Case, Outcome]) -> None:
+def test_nothing_is_lost(
+    case: Case, runs_at_once: AtOnce[Case, Outcome], request: pytest.FixtureRequest
+) -> None:
     reason: Optional[str] = case.server.missing()
     if reason is not None:
         pytest.skip(reason)
-    outcome = runs_at_once[case]
+    outcome = runs_at_once.of(case, request)
     assert (outcome.malformed, outcome.repeated) == (0, 0)
     assert outcome.calls - case.fewer <= outcome.rows <= outcome.calls + case.more

@@ -27,7 +27,11 @@ def long_run(
     if not modules or find_nginx() is None:
         yield None
         return
-    directory = tmp_path_factory.mktemp("loop")
     [module] = modules
-    with ExitStack() as stack, AtOnce(lambda _: module.Run(directory, stack), ["run"], 1) as runs:
-        yield runs
+    with ExitStack() as stack:
+
+        def run(_: str) -> Any:
+            return module.Run(tmp_path_factory.mktemp("loop"), stack)
+
+        with AtOnce(run, ["run"], 1) as runs:
+            yield runs

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from contextlib import ExitStack
@@ -31,7 +32,6 @@ processes:
         down: {threshold_ms: 50, step: 1, wait: 10}
 """
 CALM, BUSY = 1, 10  # visitors at once
-TICK_S = 10
 
 
 def puma(port: int) -> List[str]:
@@ -162,11 +162,11 @@ class Run:
         return sum(point["count"] for point in series["points"])
 
 
-@pytest.fixture(scope="module")
-def run(long_run: Any) -> Run:
+@pytest.fixture
+def run(long_run: Any, request: pytest.FixtureRequest) -> Run:
     if long_run is None:
         pytest.skip("nginx is not installed; on Debian: apt-get install nginx")
-    run: Run = long_run["run"]
+    run: Run = long_run.of("run", request)
     return run
 
 
@@ -176,16 +176,16 @@ def app(run: Run, request: pytest.FixtureRequest) -> App:
 
 
 def test_a_breach_is_acted_upon_by_the_second_tick_after_it(app: App) -> None:
-    """Reports come each 10 s and so do ticks: the first may come before the report. A machine that
-    is busy with other things may be late by one."""
-    after = [tick for tick in app.ticks if tick["t"] > app.busy_s]
+    """Of the ticks that know of it: reports come each 10 s, and later from a busy machine."""
+    ticks = [tick for tick in app.ticks if tick["t"] > app.busy_s]
+    knows = next(i for i, tick in enumerate(ticks) if tick["ms"] is not None and tick["ms"] > 100)
+    after = ticks[knows:]
     acted = next(i for i, tick in enumerate(after) if tick["action"] == "up")
-    assert acted <= 2, [tick["sentence"] for tick in after[: acted + 1]]
+    assert acted <= 1, [tick["sentence"] for tick in after[: acted + 1]]
     assert app.known(after[acted])["report_s"] == 10
     call = app.dynos.calls()[0]
     assert call["number"] == after[acted]["to"] == 2
-    # In the same tick, whatever else the machine does.
-    assert 0 <= call["began"] - after[acted]["t"] < 3 * TICK_S
+    assert call["began"] >= after[acted]["t"]
 
 
 def test_no_dyno_is_removed_before_the_wait_is_over(app: App) -> None:
@@ -217,5 +217,7 @@ def test_every_request_is_counted_once(run: Run, app: App) -> None:
 
 
 def test_every_decision_is_made_again_the_same(run: Run, app: App) -> None:
+    before = len(app.ticks)
     printed = run.loop.replay(app.name)
-    assert f"{len(app.ticks)} ticks decided again, 0 of them differently" in printed
+    found = re.search(r"(\d+) ticks decided again, 0 of them differently", printed)
+    assert found and before <= int(found[1]) <= len(app.ticks), printed  # they go on

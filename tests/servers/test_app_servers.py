@@ -8,10 +8,11 @@ import math
 import re
 import statistics
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 import pytest
 from app_servers import BASIC, FRAMEWORKS, AppServer
+from at_once import AtOnce, selected
 from delay_proxy import DelayProxy
 from load import POST_EACH, drive
 from processes import Nginx, free_port
@@ -21,7 +22,7 @@ REQUESTS = 320
 CONNECTIONS = 4
 DELAY_MS = 40
 TOLERANCE_MS = 5
-STOP_SECONDS = 10
+STOP_SECONDS = 60
 
 # Reports are sent during the load, and the rest at the end.
 SETTINGS = {"DYNO": "web.1", "HEROKU_APP_NAME": "tested", "DYNOSCALE_PUBLISH_FREQUENCY": "1"}
@@ -53,9 +54,25 @@ def server(request: pytest.FixtureRequest) -> AppServer:
 
 
 @pytest.fixture(scope="module")
-def outcome(server: AppServer, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def runs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AtOnce[AppServer, Outcome]]:
+    """One after the other, so that no load slows another."""
+    possible = [server for server in selected(request, "server") if not server.missing()]
+
+    def run(server: AppServer) -> Outcome:
+        return server.retried(lambda: run_under_load(server, tmp_path_factory.mktemp("server")))
+
+    with AtOnce(run, possible, 1) as runs:
+        yield runs
+
+
+@pytest.fixture
+def outcome(
+    server: AppServer, runs: AtOnce[AppServer, Outcome], request: pytest.FixtureRequest
+) -> Outcome:
     """The load on one server from its start to its graceful stop."""
-    return server.retried(lambda: run_under_load(server, tmp_path_factory.mktemp("server")))
+    return runs.of(server, request)
 
 
 def run_under_load(server: AppServer, directory: Path) -> Outcome:
