@@ -278,7 +278,6 @@ def test_a_holder_that_stands_still_in_the_middle_of_an_act_is_followed_by_one_t
     numbers = [number for what, number, *_ in scaled.calls() if what == "begin"]
     assert numbers == ["2", "3", "4", "5"]
     assert services.lease() != epoch
-    assert took < 20 or os.getloadavg()[0] > 4
 
 
 def test_the_clock_of_the_database_counts_where_that_of_a_machine_is_an_hour_off(
@@ -414,7 +413,6 @@ def test_another_one_takes_over_where_the_network_of_the_holder_is_cut(
             run("link", "set", name, "up")
             cut.wait_until(lambda: "stands by" in cut.log, "stand by", PATIENCE)
             assert scaled.overlaps() == []
-            assert took < 20 or os.getloadavg()[0] > 4
     finally:
         run("netns", "del", name, check=False)
         run("link", "del", name, check=False)
