@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #endif
 
+#include "descriptor.h"
 #include "digest.h"
 
 /* Distinguishes the apps of one machine. The URL's token can't be computed from it. */
@@ -52,6 +53,7 @@ static struct flock lock_for(const char *topic) {
 static int open_file(const char *path) {
     struct stat found;
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    file = ds_descriptor_above_standard(file);
     if (file < 0) return -1;
     if (fstat(file, &found) == 0 && S_ISREG(found.st_mode) && found.st_uid == geteuid())
         return file;

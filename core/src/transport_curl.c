@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "descriptor.h"
 #include "fork.h"
 #include "headers.h"
 #include "transport.h"
@@ -199,6 +200,16 @@ static size_t take_header(char *data, size_t size, size_t count, void *context) 
     return size * count;
 }
 
+static curl_socket_t open_socket(void *context, curlsocktype purpose,
+                                 struct curl_sockaddr *address) {
+    (void)context, (void)purpose;
+    int type = address->socktype;
+#ifdef SOCK_CLOEXEC
+    type |= SOCK_CLOEXEC;
+#endif
+    return ds_descriptor_above_standard(socket(address->family, type, address->protocol));
+}
+
 /* libcurl does not say itself whether it had connected before TLS failed or hung. */
 static int close_socket(void *context, curl_socket_t number) {
     connection *c = context;
@@ -233,6 +244,7 @@ static void set_options(connection *c) {
     curl.easy_setopt(easy, CURLOPT_WRITEDATA, &c->answer);
     curl.easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     curl.easy_setopt(easy, CURLOPT_HEADERDATA, &c->answer);
+    curl.easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl.easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
     curl.easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, c);
     /* Set even if empty: otherwise curl reads the environment, which the app may be changing. */

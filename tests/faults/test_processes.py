@@ -168,6 +168,36 @@ def test_a_process_without_a_file_to_open_reports_when_it_has_one(
     check(receiver, int(program.run()))
 
 
+CLOSED = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+NOISE = """
+import threading
+done = threading.Event()
+
+def write_to_standard_files():
+    while not done.wait(0.001):
+        for number in range(3):
+            try:
+                os.write(number, b"noise")
+            except OSError:
+                pass
+
+threading.Thread(target=write_to_standard_files).start()
+for _ in range(4):
+    record(3)
+    flush()
+done.set()
+"""
+
+
+def test_what_an_app_with_closed_standard_files_writes_there_goes_into_no_report(
+    receiver: ReceiverProcess, tmp_path: Path
+) -> None:
+    """Python leaves them closed, and so the next file or socket gets such a number."""
+    receiver.behave("ok", delay=0.2)  # meanwhile the program goes on writing
+    Program("python", NOISE, tmp_path, reporting_to(receiver.url), wrapper=CLOSED).run()
+    check(receiver, 12)
+
+
 BOUND_KB = 11 * 1024
 LIBRARIES_KB = 10 * 1024
 
