@@ -263,22 +263,34 @@ DS_COLD static int look_at_server(ds_py_wrapper *self, PyObject *scope) {
     return result;
 }
 
-/* Returns 1 if gunicorn's hook has counted the request, 0 if not, -1 with an exception that is not
- * an Exception: propagate it. */
-static int is_counted_by_hook(ds_py_wrapper *self, PyObject *scope, int64_t *queue_time_ms) {
+/* The same as the next function, by the environ of the scope. */
+static int environ_counted_by_hook(ds_py_wrapper *self, PyObject *scope, PyObject *stamp,
+                                   int64_t *queue_time_ms) {
     ds_py_entry_points *entry_points = &self->state->entry_points;
-    PyObject *environ, *stamp;
+    PyObject *environ;
     if (find_environ(self->state, scope, &environ) < 0) return -1;
     if (environ == NULL) return 0;
     int counted = ds_py_entry_points_counted_by_hook(entry_points, environ, queue_time_ms);
     Py_DECREF(environ);
     if (counted <= 0) return counted;
     /* The scope may come again; the hook's mark is gone. */
-    if (find_stamp(self->state, scope, &stamp) < 0) return -1;
     ds_py_counted_by before =
         ds_py_entry_points_mark(entry_points, self, scope, entry_points->key_asgi, stamp);
-    Py_XDECREF(stamp);
     return before == DS_PY_COUNTED_RAISED ? -1 : 1;
+}
+
+/* Returns 1 if gunicorn's hook has counted the request, 0 if not, -1 with an exception that is not
+ * an Exception: propagate it. */
+static int is_counted_by_hook(ds_py_wrapper *self, PyObject *scope, int64_t *queue_time_ms) {
+    PyObject *stamp;
+    ds_py_entry_points *entry_points = &self->state->entry_points;
+    if (!atomic_load_explicit(&entry_points->hook_called, memory_order_relaxed)) return 0;
+    if (find_stamp(self->state, scope, &stamp) < 0) return -1;
+    int counted = environ_counted_by_hook(self, scope, stamp, queue_time_ms);
+    if (counted == 0)
+        counted = ds_py_entry_points_hooked_in_context(entry_points, stamp, queue_time_ms);
+    Py_XDECREF(stamp);
+    return counted;
 }
 
 static ds_py_counted_by measure_slow_path(ds_py_wrapper *self, PyObject *scope, int64_t *entered_ns,

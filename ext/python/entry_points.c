@@ -63,7 +63,7 @@ void ds_py_entry_points_set_shown(ds_py_entry_points *entry_points, long shown) 
     }
 }
 
-/* ---- The hook's side ---------------------------------------------------------------------- */
+/* ---- The hook's marks ---------------------------------------------------------------------- */
 
 /* Not a str of up to one character: the interpreter shares those, so that the same object says
  * nothing. */
@@ -83,12 +83,6 @@ static int mark_body(ds_py_entry_points *entry_points, PyObject *body, int64_t q
     PyObject *type = Py_NewRef((PyObject *)Py_TYPE(body));
     Py_XDECREF(atomic_exchange(&entry_points->body_type, (PyTypeObject *)type));
     return 0;
-}
-
-int ds_py_entry_points_mark_by_hook(ds_py_entry_points *entry_points, PyObject *body,
-                                    PyObject *value, int64_t queue_time_ms) {
-    if (value != NULL) remember(entry_points, value);
-    return mark_body(entry_points, body, queue_time_ms);
 }
 
 /* ---- The wrapper's side ------------------------------------------------------------------- */
@@ -274,9 +268,8 @@ int ds_py_entry_points_is_inside(ds_py_entry_points *entry_points, ds_py_kind ki
     return inside;
 }
 
-int ds_py_entry_points_enter_context(ds_py_entry_points *entry_points, ds_py_kind kind,
-                                     PyObject *stamp, int64_t queue_time_ms) {
-    if ((atomic_load(&entry_points->made) & ds_py_entry_points_other(kind)) == 0) return 0;
+static int set_context(ds_py_entry_points *entry_points, ds_py_kind kind, PyObject *stamp,
+                       int64_t queue_time_ms) {
     PyObject *own = Py_BuildValue("(ikOL)", (int)kind, PyThread_get_thread_ident(),
                                   stamp != NULL ? stamp : Py_None, (long long)queue_time_ms);
     PyObject *token = own != NULL ? PyContextVar_Set(entry_points->inside, own) : NULL;
@@ -284,4 +277,33 @@ int ds_py_entry_points_enter_context(ds_py_entry_points *entry_points, ds_py_kin
     if (token == NULL) return ds_py_swallow();
     Py_DECREF(token);
     return 0;
+}
+
+int ds_py_entry_points_enter_context(ds_py_entry_points *entry_points, ds_py_kind kind,
+                                     PyObject *stamp, int64_t queue_time_ms) {
+    if ((atomic_load(&entry_points->made) & ds_py_entry_points_other(kind)) == 0) return 0;
+    return set_context(entry_points, kind, stamp, queue_time_ms);
+}
+
+int ds_py_entry_points_hooked_in_context(ds_py_entry_points *entry_points, PyObject *stamp,
+                                         int64_t *queue_time_ms) {
+    PyObject *called;
+    if (!atomic_load_explicit(&entry_points->hook_called, memory_order_relaxed)) return 0;
+    if (PyContextVar_Get(entry_points->inside, NULL, &called) < 0) return ds_py_swallow();
+    bool hooked = called != NULL && PyLong_AsLong(PyTuple_GET_ITEM(called, 0)) == DS_PY_KIND_HOOK &&
+                  is_same_text(PyTuple_GET_ITEM(called, 2), stamp);
+    if (hooked) *queue_time_ms = PyLong_AsLongLong(PyTuple_GET_ITEM(called, 3));
+    Py_XDECREF(called);
+    return hooked;
+}
+
+/* ---- The hook's side ---------------------------------------------------------------------- */
+
+int ds_py_entry_points_mark_by_hook(ds_py_entry_points *entry_points, PyObject *body,
+                                    PyObject *value, int64_t queue_time_ms) {
+    if (value != NULL) remember(entry_points, value);
+    if ((atomic_load(&entry_points->made) & DS_PY_KIND_ASGI) != 0 &&
+        set_context(entry_points, DS_PY_KIND_HOOK, value, queue_time_ms) < 0)
+        return -1;
+    return mark_body(entry_points, body, queue_time_ms);
 }

@@ -28,6 +28,10 @@
  * queue time of the wrapper that was called last. It is not set back: what an app returns goes on
  * in its context. In the same thread it may be an earlier request's.
  *
+ * From the hook to an ASGI wrapper, under gunicorn's own ASGI worker: it calls the hook and the app
+ * in one context, whose variable then has the hook's kind. For an app inside a2wsgi, whose scope
+ * has the environ, that is looked at, too.
+ *
  * A server's environ has 'wsgi.input', and its scope has 'asgi'. Programs that make one by hand use
  * it for many requests: then the wrapper that counted last counts again.
  *
@@ -79,7 +83,11 @@ typedef struct ds_py_entry_points {
     PyObject *inside;                              /* a context variable */
 } ds_py_entry_points;
 
-typedef enum ds_py_kind { DS_PY_KIND_WSGI = 1, DS_PY_KIND_ASGI = 2 } ds_py_kind;
+typedef enum ds_py_kind {
+    DS_PY_KIND_WSGI = 1,
+    DS_PY_KIND_ASGI = 2,
+    DS_PY_KIND_HOOK = 4
+} ds_py_kind;
 
 /* Returns 0, or -1 with an exception. The keys must live as long. */
 int ds_py_entry_points_init(ds_py_entry_points *entry_points, PyObject *key_request_start,
@@ -235,6 +243,11 @@ int ds_py_entry_points_is_inside(ds_py_entry_points *entry_points, ds_py_kind ki
 /* After it has counted: one of the other kind may be inside. Returns 0 or -1, as above. */
 int ds_py_entry_points_enter_context(ds_py_entry_points *entry_points, ds_py_kind kind,
                                      PyObject *stamp, int64_t queue_time_ms);
+
+/* For an ASGI wrapper: whether the hook counted the request in this context. Returns as the next
+ * function. */
+int ds_py_entry_points_hooked_in_context(ds_py_entry_points *entry_points, PyObject *stamp,
+                                         int64_t *queue_time_ms);
 
 /* Returns 1 if the hook counted the request and sets *queue_time_ms, 0 if not, -1 with an exception
  * that is not an Exception: propagate it. */

@@ -689,10 +689,37 @@ inner = DynoscaleAsgiApp(asgi_app)
 for n in range(30):
     request, environ = received()
     if n % 3 != 0:
-        pre_request(None, request)
+        contextvars.copy_context().run(pre_request, None, request)
     headers = [(b"x-request-start", environ["HTTP_X_REQUEST_START"].encode())]
     scope = {"type": "http", "asgi": {}, "headers": headers, "wsgi_environ": environ}
     asyncio.run(twice(scope, None, None))
+assert recorded() == 30
+""",
+        receiver,
+        30,
+    )
+
+
+def test_by_the_hook_and_an_asgi_wrapper(receiver: Any) -> None:
+    """gunicorn's ASGI worker calls both in one task; an outer middleware may wait between."""
+    run(
+        ADAPTERS
+        + """
+application = DynoscaleAsgiApp(asgi_app)
+
+async def answer(hooked):
+    request, environ = received()
+    if hooked:
+        pre_request(None, request)
+    await asyncio.sleep(0)  # another request's turn
+    scope = scope_of(environ)
+    await application(scope, None, None)
+    await application(dict(scope), None, None)
+
+async def serve_all():
+    await asyncio.gather(*(answer(n % 3 != 0) for n in range(30)))
+
+asyncio.run(serve_all())
 assert recorded() == 30
 """,
         receiver,
