@@ -40,16 +40,16 @@ static int look_closer(PyObject *pair, const ds_py_header *header, PyObject **fo
     return result;
 }
 
-/* Skips plain pairs with other names: nearly all. */
+/* Nearly all are plain pairs with other names. */
 static inline int look_at(PyObject *pair, const ds_py_header *header, PyObject **found) {
-    if (DS_LIKELY(PyTuple_CheckExact(pair)) && DS_LIKELY(PyTuple_GET_SIZE(pair) == 2)) {
-        PyObject *name = PyTuple_GET_ITEM(pair, 0);
-        if (DS_LIKELY(PyBytes_CheckExact(name)) &&
-            (DS_LIKELY(PyBytes_GET_SIZE(name) != header->length) ||
-             DS_LIKELY(!ds_py_ends_like(PyBytes_AS_STRING(name), header))))
-            return 0;
-    }
-    return look_closer(pair, header, found);
+    if (DS_UNLIKELY(!PyTuple_CheckExact(pair)) || DS_UNLIKELY(PyTuple_GET_SIZE(pair) != 2))
+        return look_closer(pair, header, found);
+    PyObject *name = PyTuple_GET_ITEM(pair, 0);
+    if (DS_UNLIKELY(!PyBytes_CheckExact(name))) return look_closer(pair, header, found);
+    if (DS_LIKELY(PyBytes_GET_SIZE(name) != header->length) ||
+        !ds_py_ends_like(PyBytes_AS_STRING(name), header))
+        return 0;
+    return take(name, PyTuple_GET_ITEM(pair, 1), header, found);
 }
 
 /* An iterator can be read only once: leave it to the app. */

@@ -9,31 +9,34 @@
 #include "parts.h"
 #include "stamps.h"
 
-static int look_closer(PyObject *header, const ds_py_header *wanted, PyObject **found) {
+/* `name` is compact ASCII and as long as the wanted one. */
+static inline int take(PyObject *name, PyObject *value, const ds_py_header *wanted,
+                       PyObject **found) {
+    const char *text = (const char *)((PyASCIIObject *)name + 1);
+    bool same = memcmp(text, wanted->capitals, (size_t)wanted->length) == 0;
+    return same || ds_py_is_name(text, wanted) ? ds_py_stamps_keep(found, value) : 0;
+}
+
+DS_COLD static int look_closer(PyObject *header, const ds_py_header *wanted, PyObject **found) {
     if (!PyTuple_Check(header) || PyTuple_GET_SIZE(header) != 2) return 0;
     PyObject *name = PyTuple_GET_ITEM(header, 0);
     if (!PyUnicode_Check(name) || !PyUnicode_IS_COMPACT_ASCII(name)) return 0;
-    Py_ssize_t length = ((PyASCIIObject *)name)->length;
-    if (length != wanted->length) return 0;
-    const char *text = (const char *)((PyASCIIObject *)name + 1);
-    bool same = memcmp(text, wanted->capitals, (size_t)length) == 0;
-    if (!same && !ds_py_is_name(text, wanted)) return 0;
-    return ds_py_stamps_keep(found, PyTuple_GET_ITEM(header, 1));
+    if (((PyASCIIObject *)name)->length != wanted->length) return 0;
+    return take(name, PyTuple_GET_ITEM(header, 1), wanted, found);
 }
 
-/* Skips plain pairs with other names: nearly all. Comparing types, not their flags, saves a load
- * for each header. */
+/* Nearly all are plain pairs with other names. Comparing types, not their flags, saves a load for
+ * each header. */
 static inline int look_at(PyObject *header, const ds_py_header *wanted, PyObject **found) {
-    if (DS_LIKELY(PyTuple_CheckExact(header)) && DS_LIKELY(PyTuple_GET_SIZE(header) == 2)) {
-        PyObject *name = PyTuple_GET_ITEM(header, 0);
-        if (DS_LIKELY(PyUnicode_CheckExact(name))) {
-            if (DS_LIKELY(((PyASCIIObject *)name)->length != wanted->length)) return 0;
-            if (PyUnicode_IS_COMPACT_ASCII(name) &&
-                DS_LIKELY(!ds_py_ends_like((const char *)((PyASCIIObject *)name + 1), wanted)))
-                return 0;
-        }
-    }
-    return look_closer(header, wanted, found);
+    if (DS_UNLIKELY(!PyTuple_CheckExact(header)) || DS_UNLIKELY(PyTuple_GET_SIZE(header) != 2))
+        return look_closer(header, wanted, found);
+    PyObject *name = PyTuple_GET_ITEM(header, 0);
+    if (DS_UNLIKELY(!PyUnicode_CheckExact(name))) return look_closer(header, wanted, found);
+    if (DS_LIKELY(((PyASCIIObject *)name)->length != wanted->length)) return 0;
+    if (DS_UNLIKELY(!PyUnicode_IS_COMPACT_ASCII(name))) return 0;
+    const char *text = (const char *)((PyASCIIObject *)name + 1);
+    if (!ds_py_ends_like(text, wanted)) return 0;
+    return take(name, PyTuple_GET_ITEM(header, 1), wanted, found);
 }
 
 static int scan(PyObject *headers, const ds_py_header *wanted, PyObject **found) {
@@ -63,9 +66,15 @@ DS_COLD static int record_by_both(ds_py_state *state, PyObject *headers, PyObjec
     return result;
 }
 
+/* As PyObject_GetAttr, which checks first that the name is a str. */
+static inline PyObject *get_attribute(PyObject *object, PyObject *name) {
+    getattrofunc get = Py_TYPE(object)->tp_getattro;
+    return DS_LIKELY(get != NULL) ? get(object, name) : PyObject_GetAttr(object, name);
+}
+
 __attribute__((always_inline)) static inline int record(ds_py_state *state, PyObject *request,
                                                         int64_t *entered_ns) {
-    PyObject *stamp = NULL, *headers = PyObject_GetAttr(request, state->name_headers);
+    PyObject *stamp = NULL, *headers = get_attribute(request, state->name_headers);
     if (DS_UNLIKELY(headers == NULL) && ds_py_swallow() < 0) return -1;
     int result = DS_LIKELY(headers != NULL) ? scan(headers, &ds_py_request_start, &stamp) : 0;
     int64_t queue_time_ms = DYNOSCALE_STAMP_OFF;

@@ -60,10 +60,10 @@ static inline int ds_py_stamps_scan(PyObject *pairs, ds_py_stamps_look *look,
     }
     if (PyList_Check(pairs)) return 0;
 #endif
-    PyObject **items = PySequence_Fast_ITEMS(pairs);
-    Py_ssize_t count = PySequence_Fast_GET_SIZE(pairs);
-    for (Py_ssize_t i = 0; i < count; i++)
-        if (DS_UNLIKELY(look(items[i], header, found) < 0)) return -1;
+    PyObject **pair = PySequence_Fast_ITEMS(pairs);
+    PyObject **const end = pair + PySequence_Fast_GET_SIZE(pairs);
+    for (; pair < end; pair++)
+        if (DS_UNLIKELY(look(*pair, header, found) < 0)) return -1;
     return 0;
 }
 
