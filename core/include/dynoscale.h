@@ -208,12 +208,13 @@ dynoscale_error dynoscale_agent_open(const dynoscale_options *options, const cha
                                      dynoscale_agent **agent);
 
 /*
- * Optional, while the app is loaded: does work that the first request would wait for. Allocates the
- * memory, and starts and ends a thread that does nothing, so that the system has its resources at
- * hand. Leaves nothing running. A forked child repeats the first part and gains less.
+ * Optional, while the app is loaded: does work that the first request would wait for. Maps the
+ * memory, also that of a child which is forked afterwards, and starts and ends threads that do
+ * nothing, so that the system has their resources at hand. Leaves nothing running. A forked child
+ * gains less.
  *
- * Blocks for the life of that thread, about 0.2 ms. Any thread, any number of times: only the first
- * call before the first request does anything. Errors are reported by that request. NULL is
+ * Blocks for the life of those threads, about 0.2 ms. Any thread, any number of times: only the
+ * first call before the first request does anything. Errors are reported by that request. NULL is
  * allowed.
  */
 void dynoscale_agent_prepare(dynoscale_agent *agent);

@@ -357,7 +357,9 @@ DS_COLD static void count_lost(dynoscale_agent *agent) {
 }
 
 void dynoscale_agent_prepare(dynoscale_agent *agent) {
-    if (agent && !atomic_load(&agent->worker) && make_worker(agent)) ds_thread_warm_up();
+    if (!agent || atomic_load(&agent->worker) || !make_worker(agent)) return;
+    ds_worker_keep_spare();
+    ds_thread_warm_up();
 }
 
 static void record(dynoscale_agent *agent, int64_t now_ns, int64_t queue_time_ms) {

@@ -612,11 +612,27 @@ void ds_worker_wake(ds_worker *w) {
 
 /* ---- For the agent ------------------------------------------------------------------------ */
 
+/* Memory for the next worker, usually a forked child's: mapped, and never written to. */
+static _Atomic(ds_worker *) spare;
+
+/* Zero pages, which take no memory until they are written: a quiet process uses few of them. */
+static ds_worker *map_worker(void) {
+    void *memory =
+        mmap(NULL, sizeof(ds_worker), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+void ds_worker_keep_spare(void) {
+    if (atomic_load(&spare)) return;
+    ds_worker *none = NULL, *fresh = map_worker();
+    if (fresh && !atomic_compare_exchange_strong(&spare, &none, fresh))
+        munmap(fresh, sizeof *fresh); /* another thread was faster */
+}
+
 ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport) {
-    /* Zero pages, which take no memory until they are written: a quiet process uses few of them. */
-    ds_worker *w =
-        mmap(NULL, sizeof *w, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (w == MAP_FAILED) return NULL;
+    ds_worker *w = atomic_exchange(&spare, NULL);
+    if (!w) w = map_worker();
+    if (!w) return NULL;
     pthread_mutex_init(&w->lock, NULL); /* can't fail with default attributes */
     atomic_init(&w->references, 1);
     atomic_init(&w->sleep_state, DS_ASLEEP);

@@ -105,6 +105,9 @@ typedef struct ds_worker {
  * settings. */
 ds_worker *ds_worker_new(ds_settings *settings, const ds_transport *transport);
 
+/* Maps the memory of the next worker, so that a child which is forked now need not. */
+void ds_worker_keep_spare(void);
+
 void ds_worker_release(ds_worker *worker);
 
 /* Frees the memory of a worker that a fork left behind, its batches and its reference to the

@@ -182,8 +182,18 @@ static void a_prepared_agent_may_be_stopped_at_once(void **state) {
     assert_int_equal(counter(agent, DYNOSCALE_COUNTER_DROPPED_STOPPED), 1);
 }
 
+/* Else the next worker takes it. */
+static void use_up_what_was_prepared(void) {
+    dynoscale_agent *other = opened("http://service/other", NULL);
+    assert_int_equal(request(other, 5), 5);
+    assert_int_equal(stop(other), DYNOSCALE_OK);
+    dynoscale_agent_free(other);
+    false_transport_reset();
+}
+
 static void a_failed_prepare_is_left_to_the_first_sample(void **state) {
     dynoscale_agent *agent = *state;
+    use_up_what_was_prepared();
     faults_fail_allocation_after(0);
     dynoscale_agent_prepare(agent);
     assert_true(faults_allocation_failed());
@@ -657,6 +667,20 @@ static void a_child_starts_empty_and_reports_its_own(void **state) {
     assert_int_equal(forked(child_reports_its_own, agent), 0); /* a stop is its process's own */
 }
 
+/* The thread would allocate. */
+static int child_has_its_memory(dynoscale_agent *agent) {
+    faults_refuse_threads(true);
+    faults_fail_allocation_after(0);
+    if (request(agent, 5) != 5 || faults_allocation_failed()) return 1;
+    return counter(agent, DYNOSCALE_COUNTER_DROPPED_FULL) == 0 ? 0 : 2;
+}
+
+static void a_child_of_a_prepared_process_has_its_memory(void **state) {
+    skip_under_sanitizers();
+    dynoscale_agent_prepare(*state);
+    assert_int_equal(forked(child_has_its_memory, *state), 0);
+}
+
 static _Atomic(bool) enough;
 
 static void *request_until_enough(void *context) {
@@ -1116,6 +1140,7 @@ int main(void) {
         WITH_AGENT(a_stop_without_a_thread_drops_what_was_recorded),
         cmocka_unit_test(each_allocation_may_fail),
         WITH_AGENT(a_child_starts_empty_and_reports_its_own),
+        WITH_AGENT(a_child_of_a_prepared_process_has_its_memory),
         WITH_AGENT(forks_at_any_moment_leave_a_child_that_works),
 #ifdef __linux__
         WITH_AGENT(generations_of_forks_do_not_grow),
