@@ -45,11 +45,12 @@ def add(
     first: Rounds = []
     alone: Rounds = []
     thread: Rounds = []
-    for _ in ours["first"]:
-        first += bench.values([*command, libraries[1], "forked"], settings)["first"]
-        bare = bench.values([*command, libraries[0], "forked"], settings)
-        alone += bare["alone"]
-        thread += bare["thread"]
+    for _ in ours["first"]:  # each process forks several, one after another
+        children = bench.values([*command, libraries[1], "forked"], settings)
+        first.append(statistics.median(children["first"]))
+        children = bench.values([*command, libraries[0], "forked"], settings)
+        alone.append(statistics.median(children["alone"]))
+        thread.append(statistics.median(children["thread"]))
     forked = difference(first, alone)
     over = difference(ours["require"], empty["require"])
     constructor = "Middleware.new" if verb == "require" else "DynoscaleWsgiApp(app)"
