@@ -64,7 +64,7 @@ def environ() -> Dict[str, Any]:
         "wsgi.input_terminated": True,
         "wsgi.input": None,
         "wsgi.url_scheme": "http",
-        "SERVER_SOFTWARE": "gunicorn",
+        "SERVER_SOFTWARE": "gunicorn/20.1.0",
         "gunicorn.socket": None,
         "REQUEST_METHOD": "GET",
         "QUERY_STRING": "",
