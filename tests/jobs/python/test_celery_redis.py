@@ -375,7 +375,8 @@ def test_nothing_stays_connected_between_two_readings(
     client.ping()
     before = len(client.client_list())
     read_all(adapter, turn)
-    assert len(client.client_list()) == before
+    # Fewer where what a test before had left has ended meanwhile.
+    assert len(client.client_list()) <= before
 
 
 def test_one_server_that_fails_does_not_hide_another(

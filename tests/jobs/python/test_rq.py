@@ -396,7 +396,7 @@ def test_nothing_stays_connected_between_two_readings(
     enqueue(queue())
     before = len(client.client_list())
     read_all(adapter, turn)
-    assert len(client.client_list()) == before
+    assert len(client.client_list()) <= before
 
 
 def test_one_server_that_fails_does_not_hide_another(
