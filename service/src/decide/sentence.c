@@ -4,19 +4,22 @@
 #include <string.h>
 
 #include "decide/line.h"
-#include "decide/sentence_jobs.h"
+#include "decide/sentence_parts.h"
 #include "decide/view.h"
 
 /* Longer names are cut, so that there is room for the numbers behind them. */
 enum { QUEUE_SHOWN = 80, TROUBLE_SHOWN = 140 };
 
-/* "p95", "p95 of sidekiq:default", "the mean". */
-static void put_statistic(struct line *line, const struct view *view) {
+void sentence_put_statistic(struct line *line, const struct view *view) {
     static const char *const names[] = {"p50", "p75", "p90", "p95", "p99", "the mean"};
     line_put(line, "%s", names[view->rule->statistic]);
     if (*view->now.queue == '\0') return;
     line_put(line, " of ");
     line_cut(line, view->now.queue, QUEUE_SHOWN);
+}
+
+void sentence_put_measured(struct line *line, const struct view *view, int64_t ms) {
+    line_measured(line, ms, view->rule->down.threshold_ms, view->rule->up.threshold_ms);
 }
 
 /* "over the last minute", "over the last 0:30". */
@@ -26,10 +29,6 @@ static void put_window(struct line *line, const struct view *view) {
     else line_wait(line, view->rule->window_s);
 }
 
-static void put_measured(struct line *line, const struct view *view, int64_t ms) {
-    line_measured(line, ms, view->rule->down.threshold_ms, view->rule->up.threshold_ms);
-}
-
 /* "p95 is 44 ms", or that no request came. */
 static void put_value(struct line *line, const struct view *view, const char *verb) {
     if (view->idle) {
@@ -37,9 +36,9 @@ static void put_value(struct line *line, const struct view *view, const char *ve
         put_window(line, view);
         return;
     }
-    put_statistic(line, view);
+    sentence_put_statistic(line, view);
     line_put(line, " %s ", verb);
-    put_measured(line, view, view->value_ms);
+    sentence_put_measured(line, view, view->value_ms);
 }
 
 static void put_above(struct line *line, const struct view *view) {
@@ -114,7 +113,7 @@ static void say_jobs_wait(struct line *line, const struct view *view,
 static void say_down_below(struct line *line, const struct view *view,
                            const struct outcome *outcome) {
     (void)outcome;
-    put_statistic(line, view);
+    sentence_put_statistic(line, view);
     line_put(line, " stayed below ");
     line_ms(line, view->rule->down.threshold_ms);
     line_put(line, " for ");
@@ -310,7 +309,7 @@ static void say_futile(struct line *line, const struct view *view, const struct 
     line_put(line, " and the wait is no shorter: ");
     put_value(line, view, "is");
     line_put(line, ", and was ");
-    put_measured(line, view, memory->up_value_ms);
+    sentence_put_measured(line, view, memory->up_value_ms);
     line_put(line,
              view->now.jobs
                  ? "; what more dynos don't help is often a database, a lock or another service"
@@ -423,111 +422,6 @@ static void say_between(struct line *line, const struct view *view, const struct
     }
 }
 
-/* ---- The automatic method ------------------------------------------------------------------- */
-
-/* "118 requests/s now, up to 139 in the minute after the next start (25 s)". */
-static void put_traffic(struct line *line, const struct advice *advice) {
-    line_rate(line, advice->traffic);
-    line_put(line, " requests/s now, up to ");
-    line_rate(line, advice->high);
-    line_put(line, " when a dyno ordered now is up (%" PRId64 " s)%s", advice->boot_s,
-             advice->judged ? ", judging by the last hour" : "");
-}
-
-/* "one dyno takes 12.7 before 1 in 20 waits 100 ms". */
-static void put_capacity(struct line *line, const struct view *view) {
-    line_put(line, "; one dyno takes ");
-    line_rate(line, view->advice.capacity);
-    line_put(line, " before 1 in %d waits ",
-             (1000 + view->rule->goal_per_mille / 2) / view->rule->goal_per_mille);
-    line_ms(line, view->rule->goal_ms);
-}
-
-/* "with 5, 9 % of minutes would be slow, and one is worth 20 dyno-minutes": if traffic and capacity
- * alone would give another number. */
-static void put_price(struct line *line, const struct view *view) {
-    const struct advice *advice = &view->advice;
-    if (advice->asked <= 0) return;
-    line_put(line, "; with %d, %" PRId64 " %% of minutes would be slow", advice->asked,
-             advice->asked_slow_per_cent);
-    if (advice->asked == advice->need)
-        line_put(line, ", and one more would change that by less than it costs");
-    else if (advice->need > view->now.ordered)
-        line_put(line, ", and one is worth %d dyno-minutes", advice->worth);
-}
-
-static void say_traffic(struct line *line, const struct view *view, const struct outcome *outcome) {
-    put_traffic(line, &view->advice);
-    put_capacity(line, view);
-    put_price(line, view);
-    if (outcome->to > view->now.ordered && outcome->would > outcome->to)
-        line_put(line, "; at least %d would be right, and %d is the %s", outcome->would,
-                 view->ceiling,
-                 view->ceiling < view->rule->max ? "platform's limit" : "rule's maximum");
-    if (view->now.left_out > 0)
-        line_put(line, "; %" PRId64 " dyno%s far slower than the others, and %s set aside",
-                 view->now.left_out, view->now.left_out == 1 ? " is" : "s are",
-                 view->now.left_out == 1 ? "is" : "are");
-}
-
-static void say_backlog(struct line *line, const struct view *view, const struct outcome *outcome) {
-    line_put(line, "requests wait ");
-    put_measured(line, view, view->advice.wait_ms);
-    line_put(line, " on average, and what waits is to be worked off");
-    /* Of what waits longer, as much as came in that time. */
-    if (view->advice.wait_ms <= 1000 * AUTOMATIC_DRAIN_S)
-        line_put(line, " in %d s", AUTOMATIC_DRAIN_S);
-    line_put(line, "; ");
-    say_traffic(line, view, outcome);
-}
-
-static void say_restarts(struct line *line, const struct view *view,
-                         const struct outcome *outcome) {
-    line_put(line,
-             "%d of %" PRId64 " dynos restart, and what waits meanwhile is to be worked off; ",
-             (int)view->now.ordered - view->serving, view->now.ordered);
-    say_traffic(line, view, outcome);
-}
-
-static void say_surplus(struct line *line, const struct view *view, const struct outcome *outcome) {
-    line_surplus(line, view->advice.surplus_s, outcome->would);
-    line_put(line, "; ");
-    say_traffic(line, view, outcome);
-}
-
-static void say_surplus_stays(struct line *line, const struct view *view,
-                              const struct outcome *outcome) {
-    line_put(line, "%d would do now, and the surplus has cost %" PRId64 " %% of %d starts; ",
-             view->advice.need, view->advice.surplus_per_cent, AUTOMATIC_PATIENCE);
-    say_traffic(line, view, outcome);
-}
-
-static void say_ceiling(struct line *line, const struct view *view, const struct outcome *outcome) {
-    (void)outcome;
-    line_put(line, "%" PRId64 " %% of requests wait longer than ",
-             (view->advice.slow_per_mille + 5) / 10);
-    line_ms(line, view->rule->goal_ms);
-    line_put(line,
-             ", and more dynos did not help: they served no more, or each request became slower; "
-             "what does not scale is often a database, a lock or another service");
-}
-
-static void say_trial(struct line *line, const struct view *view, const struct outcome *outcome) {
-    line_put(
-        line,
-        "%d would be right to work off what waits; whether more dynos help is seen first, with "
-        "half as many more; ",
-        view->advice.would);
-    say_traffic(line, view, outcome);
-}
-
-static void say_automatic_most(struct line *line, const struct view *view,
-                               const struct outcome *outcome) {
-    line_put(line, "at least %d would be right, and %d is the %s; ", outcome->would, view->ceiling,
-             view->ceiling < view->rule->max ? "platform's limit" : "rule's maximum");
-    say_traffic(line, view, outcome);
-}
-
 /* ---- The table ------------------------------------------------------------------------------ */
 
 static const struct form {
@@ -572,15 +466,15 @@ static const struct form {
     {SENTENCE_HOLD_JOBS, say_jobs},
     {SENTENCE_HOLD_RELEASING, say_releasing},
     {SENTENCE_HOLD_BETWEEN, say_between},
-    {SENTENCE_UP_TRAFFIC, say_traffic},
-    {SENTENCE_UP_BACKLOG, say_backlog},
-    {SENTENCE_UP_RESTARTS, say_restarts},
-    {SENTENCE_DOWN_SURPLUS, say_surplus},
-    {SENTENCE_HOLD_ENOUGH, say_traffic},
-    {SENTENCE_HOLD_SURPLUS, say_surplus_stays},
-    {SENTENCE_HOLD_CEILING, say_ceiling},
-    {SENTENCE_HOLD_TRIAL, say_trial},
-    {SENTENCE_HOLD_AUTOMATIC_MOST, say_automatic_most},
+    {SENTENCE_UP_TRAFFIC, automatic_say},
+    {SENTENCE_UP_BACKLOG, automatic_say},
+    {SENTENCE_UP_RESTARTS, automatic_say},
+    {SENTENCE_DOWN_SURPLUS, automatic_say},
+    {SENTENCE_HOLD_ENOUGH, automatic_say},
+    {SENTENCE_HOLD_SURPLUS, automatic_say},
+    {SENTENCE_HOLD_CEILING, automatic_say},
+    {SENTENCE_HOLD_TRIAL, automatic_say},
+    {SENTENCE_HOLD_AUTOMATIC_MOST, automatic_say},
     {SENTENCE_UP_JOBS, jobs_say},
     {SENTENCE_DOWN_JOBS, jobs_say},
     {SENTENCE_HOLD_JOBS_ENOUGH, jobs_say},
@@ -601,172 +495,8 @@ static void put_beginning(struct line *line, const struct decision *decision, bo
     line_put(line, on ? ": " : " (scaling is off): ");
 }
 
-/* ---- What would make it act next ------------------------------------------------------------ */
-
-/* "up to 4 when p95 is above 100 ms", "not up: 5 is the maximum". */
-static void put_next_up(struct line *line, const struct view *view, const struct outcome *outcome,
-                        int from) {
-    const struct rule *rule = view->rule;
-    int to = from + rule->up.step < view->ceiling ? from + rule->up.step : view->ceiling;
-    int64_t left = view_up_left(view);
-    bool held = outcome->form == SENTENCE_HOLD_FUTILE || outcome->form == SENTENCE_HOLD_RELEASE;
-    if (held || (outcome->form == SENTENCE_HOLD_OUTSIDE && outcome->of_s == rule->up.wait_s &&
-                 outcome->left_s > left))
-        left = outcome->left_s;
-    if (to <= from) {
-        line_put(line, "not up: %d is the %s", view->ceiling,
-                 view->ceiling < rule->max ? "platform's limit" : "maximum");
-        return;
-    }
-    line_put(line, "up to %d", to);
-    if (left > 0) {
-        line_put(line, " in ");
-        line_wait(line, left);
-        line_put(line, " at the earliest");
-    }
-    line_put(line, left > 0 ? ", if " : " when ");
-    if (from == 0 && view->now.jobs) {
-        line_put(line, "a job waits");
-        return;
-    }
-    put_statistic(line, view);
-    line_put(line, left > 0 ? " is above " : " goes above ");
-    line_ms(line, rule->up.threshold_ms);
-    line_put(line, left > 0 ? " then" : "");
-}
-
-/* "down to 2 in 2:50 if p95 stays below 50 ms", "not down: 1 is the minimum". */
-static void put_next_down(struct line *line, const struct view *view, const struct outcome *outcome,
-                          int from) {
-    const struct rule *rule = view->rule;
-    int to = from - rule->down.step > view->floor ? from - rule->down.step : view->floor;
-    if (to >= from) {
-        line_put(line, "not down: %d is the least", view->floor);
-        return;
-    }
-    if (view->now.paused) {
-        line_put(line, "not down while that is paused");
-        return;
-    }
-    int64_t left = view_down_left(view);
-    bool later = outcome->left_s > left && outcome->form != SENTENCE_HOLD_FUTILE &&
-                 outcome->form != SENTENCE_HOLD_UP_WAIT;
-    if (outcome->form == SENTENCE_HOLD_JOBS) {
-        line_put(line, "down to %d when no job runs, or in ", to);
-        line_wait(line, outcome->of_s - outcome->since_s);
-        return;
-    }
-    line_put(line, "down to %d ", to);
-    if (view->memory->below_since) {
-        line_put(line, "in ");
-        line_wait(line, later ? outcome->left_s : left);
-        line_put(line, " if ");
-        put_statistic(line, view);
-        line_put(line, " stays below ");
-    } else {
-        line_put(line, "after ");
-        line_wait(line, left);
-        line_put(line, " below ");
-    }
-    line_ms(line, rule->down.threshold_ms);
-}
-
-/* What comes next, if that does not depend on the statistic; else false. */
-static bool put_next_of_form(struct line *line, const struct view *view,
-                             const struct outcome *outcome) {
-    switch (outcome->form) {
-    case SENTENCE_HOLD_UNKNOWN_DYNOS:
-    case SENTENCE_HOLD_OLD_FORMATION:
-        line_put(line, "decided again when the platform says how many dynos run");
-        return true;
-    case SENTENCE_HOLD_CLOCK:
-        line_put(line, "decided again in ");
-        line_wait(line, view->now.tick_s);
-        return true;
-    case SENTENCE_HOLD_UNDER_WAY:
-    case SENTENCE_HOLD_UNSEEN:
-        line_put(line, "decided again when the platform shows %" PRId64, view->now.act_wanted);
-        return true;
-    case SENTENCE_HOLD_REFUSED:
-        line_put(line, "tried again in ");
-        line_wait(line, outcome->left_s);
-        line_put(line, "; what the platform said needs a person");
-        return true;
-    case SENTENCE_HOLD_ZERO:
-        line_put(line, "scaled again when somebody sets 1 or more, or orders a boost");
-        return true;
-    case SENTENCE_HOLD_STOOD_DOWN:
-        line_put(line, "scales again when a person changes the rules or ends a pause, or in ");
-        line_wait(line, outcome->left_s);
-        line_put(line, " if nobody else changes the number");
-        return true;
-    case SENTENCE_HOLD_PAUSED:
-        line_put(line, "decided again when the pause ends");
-        return true;
-    case SENTENCE_HOLD_UNHEARD:
-        line_put(line, "decided again when the next report comes");
-        return true;
-    case SENTENCE_HOLD_NEVER_HEARD:
-    case SENTENCE_HOLD_SILENT:
-    case SENTENCE_HOLD_NO_READING:
-        line_put(line, "decided again when reports come, down then after ");
-        line_wait(line, view->rule->down.wait_s);
-        line_put(line, " below ");
-        line_ms(line, view->rule->down.threshold_ms);
-        return true;
-    case SENTENCE_HOLD_OUTSIDE_RANGE:
-        line_put(line, "%s to %d in ", outcome->would > view->now.ordered ? "up" : "down",
-                 outcome->would);
-        line_wait(line, outcome->left_s);
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* What would change the automatic method's decision. */
-static void put_next_automatic(struct line *line, const struct view *view,
-                               const struct outcome *outcome) {
-    const struct advice *advice = &view->advice;
-    int from = (int)view->now.ordered;
-    bool down_later = outcome->to == from && advice->need < from;
-    if (outcome->form == SENTENCE_HOLD_CEILING) {
-        line_put(line, "more are tried again in ");
-        line_wait(line, advice->ceiling_left_s);
-    } else if (from >= view->ceiling) {
-        line_put(line, "not up: %d is the %s", view->ceiling,
-                 view->ceiling < view->rule->max ? "platform's limit" : "maximum");
-    } else {
-        line_put(line, "up when much more than ");
-        line_rate(line, advice->enough);
-        line_put(line, " requests/s are expected, or requests wait");
-    }
-    if (from <= view->floor) line_put(line, "; not down: %d is the least", view->floor);
-    else if (view->now.paused) line_put(line, "; not down while that is paused");
-    else if (down_later)
-        line_put(line, "; down when the surplus has cost %d starts, %" PRId64 " %% of that so far",
-                 AUTOMATIC_PATIENCE, advice->surplus_per_cent);
-    else line_put(line, "; down when fewer have been enough for long");
-}
-
-static void write_next(struct line *line, const struct view *view, const struct outcome *outcome) {
-    if (put_next_of_form(line, view, outcome)) return;
-    int from = view->on ? outcome->to : (int)view->now.ordered;
-    if (!view->on && outcome->to != from) {
-        line_put(line, "done when scaling is switched on, if it still holds then");
-        return;
-    }
-    if (view->advice.known) {
-        if (view->now.jobs) jobs_say_next(line, view, outcome);
-        else put_next_automatic(line, view, outcome);
-        return;
-    }
-    put_next_up(line, view, outcome, from);
-    line_put(line, "; ");
-    put_next_down(line, view, outcome, from);
-}
-
-/* ---- Both ----------------------------------------------------------------------------------- */
+/* ---- The whole
+ * ----------------------------------------------------------------------------------- */
 
 static void write_sentence(struct line *line, const struct decision *decision,
                            const struct view *view, const struct outcome *outcome) {
@@ -783,7 +513,7 @@ void sentence_write(struct decision *decision, const struct view *view,
     struct line sentence = {decision->sentence, sizeof decision->sentence, 0};
     struct line next = {decision->next, sizeof decision->next, 0};
     write_sentence(&sentence, decision, view, outcome);
-    write_next(&next, view, outcome);
+    sentence_say_next(&next, view, outcome);
 }
 
 const char *sentence_form_name(int form) {

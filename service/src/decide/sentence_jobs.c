@@ -1,4 +1,5 @@
-#include "decide/sentence_jobs.h"
+/* Why: the words of the automatic method for workers. */
+#include "decide/sentence_parts.h"
 
 #include <inttypes.h>
 
