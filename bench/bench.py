@@ -21,7 +21,7 @@ from typing import Any, Dict, List
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "support")]
 
-from measure import Table, store  # noqa: E402
+from measure import Table, print_bars, store  # noqa: E402
 from topics import TOPICS  # noqa: E402
 from workbench import BUILT, PYTHON, ROOT, RUBY, Workbench  # noqa: E402
 
@@ -47,11 +47,7 @@ def main() -> int:
                 options.to / "results.json",
                 {**run, "topics": [table.as_json() for table in tables]},
             )
-    missed = [(table, row) for table in tables for row in table.rows if row.met is False]
-    judged = sum(row.met is not None for table in tables for row in table.rows)
-    print(f"\n{judged - len(missed)} of {judged} bars met")
-    for table, row in missed:
-        print(f"  missed: {table.name}: {row.label}, bar {row.bar}")
+    print_bars(tables)
     print(f"Stored in {options.to}/results.json")
     return 0
 

@@ -117,6 +117,15 @@ class Table:
         file.flush()
 
 
+def print_bars(tables: Sequence[Table]) -> None:
+    """How many bars were met, and which were missed."""
+    judged = [(table, row) for table in tables for row in table.rows if row.met is not None]
+    missed = [(table, row) for table, row in judged if not row.met]
+    print(f"\n{len(judged) - len(missed)} of {len(judged)} bars met")
+    for table, row in missed:
+        print(f"  missed: {table.name}: {row.label}, bar {row.bar}")
+
+
 def figure(value: float) -> str:
     if value == 0 or abs(value) >= 1e15:
         return f"{value:g}"

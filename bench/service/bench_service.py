@@ -25,7 +25,7 @@ import data_costs  # noqa: E402
 import request_costs  # noqa: E402
 import standing_costs  # noqa: E402
 from bench import machine  # noqa: E402
-from measure import Table, store  # noqa: E402
+from measure import Table, print_bars, store  # noqa: E402
 
 TOPICS: Dict[str, Callable[[Bench], Table]] = {
     "report": request_costs.report,
@@ -62,11 +62,7 @@ def main() -> int:
             tables.append(table)
             document = {"run": run, "topics": [one.as_json() for one in tables]}
             store(options.to / "results.json", document)
-    judged = [(table, row) for table in tables for row in table.rows if row.met is not None]
-    missed = [(table, row) for table, row in judged if not row.met]
-    print(f"\n{len(judged) - len(missed)} of {len(judged)} bars met")
-    for table, row in missed:
-        print(f"  missed: {table.name}: {row.label}, bar {row.bar}")
+    print_bars(tables)
     print(f"Stored in {options.to}")
     return 0
 
