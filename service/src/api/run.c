@@ -160,8 +160,10 @@ static bool by_session(struct api_call *call, bool first) {
     struct session session;
     struct person person;
     if (!session_of_cookie(call->session_token, call->cookie, call->public_url)) return false;
-    if (!(first ? session_find : session_look)(call->store, call->session_token, call->now_s,
-                                               &session, &person)) {
+    bool found =
+        first ? session_find(call->store, call->session_token, call->now_s, &session, &person)
+              : session_look(call->store, call->session_token, call->now_s, &session, &person);
+    if (!found) {
         call->session_token[0] = '\0';
         return false;
     }
