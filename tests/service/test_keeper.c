@@ -136,7 +136,7 @@ static void no_call_begins_after_the_time_in_which_it_may(void **state) {
     struct platform_answer answer = keeper_read(keeper, &app, "web", &formation);
     assert_int_equal(answer.result, PLATFORM_FAILED);
     assert_false(answer.lost);
-    assert_non_null(strstr(answer.trouble, "over before"));
+    assert_non_null(strstr(answer.trouble, "ended before"));
     app.until_ms += 3600 * 1000;
     answer = keeper_read(keeper, &app, "web", &formation);
     assert_non_null(strstr(answer.trouble, "/bin/echo"));
