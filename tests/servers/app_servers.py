@@ -97,10 +97,14 @@ def output(*command: str) -> Optional[str]:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+# Read once: pytest changes a variable of it for each test, also while another thread reads.
+INHERITED = dict(os.environ)
+
+
 def environment(settings: Dict[str, str]) -> Dict[str, str]:
     kept = {
         name: value
-        for name, value in os.environ.items()
+        for name, value in INHERITED.items()
         if name.upper() not in LEFT_OUT and not name.startswith("DYNOSCALE_")
     }
     paths = {"PYTHONPATH": PYTHONPATH, "RUBYLIB": RUBYLIB}

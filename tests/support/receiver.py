@@ -73,8 +73,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from processes import PATIENCE
-
 Behaviour = Dict[str, Any]
 Row = Dict[str, Any]
 
@@ -89,6 +87,7 @@ SIGNALS_OF_WEB = frozenset("busy slots unstamped begin".split())
 SIGNALS_OF_JOBS = frozenset("depth working".split())
 ASKED = frozenset("publish_frequency signals jobs heartbeat".split())
 LONGEST_QUEUE_TIME_MS = 10 * 60 * 1000  # an older stamp is not plausible
+PATIENCE = 120.0  # what bounds a wait that would never end, on a machine with much else to do
 
 HEADER_RULES: Tuple[Tuple[str, str, str], ...] = (
     ("content-type", r"text/csv", "text/csv"),
