@@ -122,7 +122,7 @@ def is_well(service: Service) -> bool:
 def test_it_outlives_the_end_of_its_descriptors(tmp_path: Path) -> None:
     """With as many files as it has itself and a few more; it serves again when some are closed."""
     limited = tmp_path / "limited"
-    limited.write_text(f'#!/bin/sh\nulimit -n 60\nexec "{Service(tmp_path).program}" "$@"\n')
+    limited.write_text(f'#!/bin/sh\nulimit -n 64\nexec "{Service(tmp_path).program}" "$@"\n')
     limited.chmod(0o755)
     with Service(tmp_path, program=limited, name="limited").start() as service:
         assert "connections only" in service.log
