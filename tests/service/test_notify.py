@@ -217,8 +217,9 @@ def test_private_addresses_are_not_called_where_the_operator_has_not_allowed_it(
 
 
 def test_a_service_that_insists_on_tls_calls_nothing_without_it(
-    serve: Started, tmp_path: Path, receiver: Receiver
+    serve: Started, monkeypatch: pytest.MonkeyPatch, receiver: Receiver
 ) -> None:
+    monkeypatch.delenv("TEST_DATABASE", raising=False)  # that one is connected to without TLS
     mail = MailServer()
     with mail.running():
         arguments = ("--private-platforms", "--smtp", mail.url, "--mail-from", "a@shop.example")
