@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/resources.h"
+#include "array.h"
 #include "control/replay.h"
 #include "store/ledger.h"
 
@@ -310,16 +311,13 @@ static struct text *new_event(struct events *events, int64_t at_s, const char *k
         events->cut = true;
         return NULL;
     }
-    if (events->count == events->room) {
-        size_t room = events->room ? events->room * 2 : 64;
-        struct event *items = realloc(events->items, room * sizeof *items);
-        if (!items) {
-            events->failed = true;
-            return NULL;
-        }
-        events->items = items;
-        events->room = room;
+    void *array =
+        array_grown(events->items, &events->room, events->count + 1, sizeof *events->items);
+    if (!array) {
+        events->failed = true;
+        return NULL;
     }
+    events->items = array;
     struct event *event = &events->items[events->count++];
     *event = (struct event){.at_s = at_s};
     text_format(&event->json, "{\"t\":%" PRId64 ",\"kind\":\"%s\"", at_s, kind);

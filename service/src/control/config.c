@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "clock.h"
 #include "control/state.h"
 #include "log.h"
@@ -184,14 +185,10 @@ static void found_free(struct found *found) {
 
 static bool note_app(void *context, const struct app *app) {
     struct found *found = context;
-    if (found->count == found->room) {
-        size_t room = found->room ? found->room * 2 : 32;
-        struct found_app *apps = realloc(found->apps, room * sizeof *apps);
-        found->failed = !apps;
-        if (!apps) return false;
-        found->apps = apps;
-        found->room = room;
-    }
+    void *array = array_grown(found->apps, &found->room, found->count + 1, sizeof *found->apps);
+    found->failed = !array;
+    if (!array) return false;
+    found->apps = array;
     found->apps[found->count++] = (struct found_app){.app = *app, .plan_dynos = -1};
     return true;
 }

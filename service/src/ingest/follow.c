@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "ingest/report.h"
 #include "log.h"
 #include "store/series.h"
@@ -89,14 +90,11 @@ static bool find_receivers(struct follow *follow, struct store *store, int64_t f
 
 static bool note_heard(void *context, const struct series_report *found) {
     struct follow *follow = context;
-    if (follow->heard_count == follow->heard_room) {
-        size_t room = follow->heard_room ? follow->heard_room * 2 : 256;
-        struct heard *heard = realloc(follow->heard, room * sizeof *heard);
-        follow->lost = follow->lost || !heard;
-        if (!heard) return false;
-        follow->heard = heard;
-        follow->heard_room = room;
-    }
+    void *array = array_grown(follow->heard, &follow->heard_room, follow->heard_count + 1,
+                              sizeof *follow->heard);
+    follow->lost = follow->lost || !array;
+    if (!array) return false;
+    follow->heard = array;
     struct heard *heard = &follow->heard[follow->heard_count++];
     memset(heard, 0, sizeof *heard);
     heard->app = found->app;

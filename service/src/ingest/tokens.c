@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "people/token.h"
 
 struct token {
@@ -23,14 +24,10 @@ static int by_hash(const void *one, const void *other) {
 
 static bool add(void *context, const uint8_t *hash, int64_t app, int64_t expires_s) {
     struct tokens *tokens = context;
-    if (tokens->count == tokens->room) {
-        size_t room = tokens->room ? tokens->room * 2 : 64;
-        struct token *all = realloc(tokens->all, room * sizeof *all);
-        tokens->failed = !all;
-        if (!all) return false;
-        tokens->all = all;
-        tokens->room = room;
-    }
+    void *array = array_grown(tokens->all, &tokens->room, tokens->count + 1, sizeof *tokens->all);
+    tokens->failed = !array;
+    if (!array) return false;
+    tokens->all = array;
     struct token *token = &tokens->all[tokens->count++];
     *token = (struct token){.app = app, .expires_s = expires_s};
     memcpy(token->hash, hash, TOKEN_HASH_SIZE);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "array.h"
 #include "clock.h"
 #include "keeper/keeper.h"
 #include "log.h"
@@ -226,13 +227,9 @@ struct ids {
 
 static void take_id(void *context, int64_t id) {
     struct ids *ids = context;
-    if (ids->count == ids->room) {
-        size_t room = ids->room ? ids->room * 2 : 16;
-        int64_t *more = realloc(ids->ids, room * sizeof *more);
-        if (!more) return;
-        ids->ids = more;
-        ids->room = room;
-    }
+    void *array = array_grown(ids->ids, &ids->room, ids->count + 1, sizeof *ids->ids);
+    if (!array) return;
+    ids->ids = array;
     ids->ids[ids->count++] = id;
 }
 

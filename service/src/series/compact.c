@@ -40,13 +40,9 @@ struct turns {
 
 static bool note_turn(void *context, int64_t app, int64_t series, int64_t newest_s) {
     struct turns *turns = context;
-    if (turns->count == turns->room) {
-        size_t room = turns->room ? turns->room * 2 : 64;
-        struct turn *all = realloc(turns->all, room * sizeof *all);
-        if (!all) return false;
-        turns->all = all;
-        turns->room = room;
-    }
+    void *array = array_grown(turns->all, &turns->room, turns->count + 1, sizeof *turns->all);
+    if (!array) return false;
+    turns->all = array;
     turns->all[turns->count++] = (struct turn){app, series, newest_s};
     return true;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "ingest/signal.h"
 #include "series/chunk.h"
 #include "series/part.h"
@@ -145,13 +146,10 @@ static bool has_parts(const struct chart *chart) {
 
 static bool keep_part(void *context, const struct series_part *part) {
     struct chart *chart = context;
-    if (chart->part_count == chart->part_room) {
-        size_t room = chart->part_room ? chart->part_room * 2 : 64;
-        struct stored_part *parts = realloc(chart->parts, room * sizeof *parts);
-        if (!parts) return false;
-        chart->parts = parts;
-        chart->part_room = room;
-    }
+    void *array =
+        array_grown(chart->parts, &chart->part_room, chart->part_count + 1, sizeof *chart->parts);
+    if (!array) return false;
+    chart->parts = array;
     uint8_t *data = malloc(part->length > 0 ? part->length : 1);
     if (!data) return false;
     if (part->length > 0) memcpy(data, part->data, part->length);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "store/database.h"
 #include "store/ledger_pack.h"
 
@@ -321,13 +322,10 @@ static struct due *all_due(struct store *store, int64_t now_s, size_t *count, bo
     while (query_next(&query)) {
         struct due due = {column_int(&query, 0), moment(&query, 2), moment(&query, 3), ""};
         if (!is_due(&due, now_s)) continue;
-        if (*count == room) {
-            room = room ? room * 2 : 64;
-            struct due *more = realloc(all, room * sizeof *all);
-            *ok = more != NULL;
-            if (!more) break;
-            all = more;
-        }
+        void *array = array_grown(all, &room, *count + 1, sizeof *all);
+        *ok = array != NULL;
+        if (!array) break;
+        all = array;
         copy(due.name, sizeof due.name, column_text(&query, 1));
         all[(*count)++] = due;
     }

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "store/database.h"
 #include "store/statements.h"
 #include "store/store.h"
@@ -298,16 +299,13 @@ static int64_t sqlite_changed(struct store *store) {
 /* Statements run at once, so the last one is the one whose rows are read. */
 static int64_t sqlite_last_statement(struct store *base) {
     struct sqlite_store *store = (struct sqlite_store *)base;
-    if (store->noted_count == store->noted_room) {
-        size_t room = store->noted_room ? store->noted_room * 2 : 64;
-        int64_t *noted = realloc(store->noted, room * sizeof *noted);
-        if (!noted) {
-            store_failed(base, "out of memory");
-            return -1;
-        }
-        store->noted = noted;
-        store->noted_room = room;
+    void *array =
+        array_grown(store->noted, &store->noted_room, store->noted_count + 1, sizeof *store->noted);
+    if (!array) {
+        store_failed(base, "out of memory");
+        return -1;
     }
+    store->noted = array;
     store->noted[store->noted_count] = sqlite_changed(base);
     return (int64_t)store->noted_count++;
 }
