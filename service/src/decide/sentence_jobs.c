@@ -209,19 +209,12 @@ void jobs_say(struct line *line, const struct view *view, const struct outcome *
 void jobs_say_next(struct line *line, const struct view *view, const struct outcome *outcome) {
     const struct advice *advice = &view->advice;
     int from = view->on ? outcome->to : (int)view->now.ordered;
-    if (outcome->form == SENTENCE_HOLD_JOBS_CEILING) {
-        line_put(line, "more are tried again in ");
-        line_wait(line, advice->ceiling_left_s);
-    } else if (from >= view->ceiling) {
-        line_put(line, "not up: %d is the %s", view->ceiling,
-                 view->ceiling < view->rule->max ? "platform's limit" : "maximum");
-    } else {
+    if (!sentence_put_no_more(line, view, outcome->form == SENTENCE_HOLD_JOBS_CEILING, from)) {
         line_put(line, from == 0 ? "up when a job waits" : "up when jobs would wait longer than ");
         if (from > 0) line_ms(line, view->rule->goal_ms);
     }
-    if (from <= view->floor) line_put(line, "; not down: %d is the least", view->floor);
-    else if (view->now.paused) line_put(line, "; not down while that is paused");
-    else if (outcome->form == SENTENCE_HOLD_JOBS_LAST) {
+    if (sentence_put_no_fewer(line, view, from)) return;
+    if (outcome->form == SENTENCE_HOLD_JOBS_LAST) {
         line_put(line, "; down to 0 in ");
         line_wait(line, advice->jobs.keep_s - advice->jobs.idle_s);
         line_put(line, " if no job comes");

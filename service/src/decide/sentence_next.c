@@ -5,6 +5,11 @@
 #include "decide/sentence_parts.h"
 #include "decide/view.h"
 
+static void put_not_up(struct line *line, const struct view *view) {
+    line_put(line, "not up: %d is the %s", view->ceiling,
+             view->ceiling < view->rule->max ? "platform's limit" : "maximum");
+}
+
 /* "up to 4 when p95 is above 100 ms", "not up: 5 is the maximum". */
 static void put_next_up(struct line *line, const struct view *view, const struct outcome *outcome,
                         int from) {
@@ -16,8 +21,7 @@ static void put_next_up(struct line *line, const struct view *view, const struct
                  outcome->left_s > left))
         left = outcome->left_s;
     if (to <= from) {
-        line_put(line, "not up: %d is the %s", view->ceiling,
-                 view->ceiling < rule->max ? "platform's limit" : "maximum");
+        put_not_up(line, view);
         return;
     }
     line_put(line, "up to %d", to);
@@ -126,26 +130,35 @@ static bool put_next_of_form(struct line *line, const struct view *view,
     }
 }
 
+bool sentence_put_no_more(struct line *line, const struct view *view, bool at_ceiling, int from) {
+    if (at_ceiling) {
+        line_put(line, "more are tried again in ");
+        line_wait(line, view->advice.ceiling_left_s);
+    } else if (from >= view->ceiling) put_not_up(line, view);
+    else return false;
+    return true;
+}
+
+bool sentence_put_no_fewer(struct line *line, const struct view *view, int from) {
+    if (from <= view->floor) line_put(line, "; not down: %d is the least", view->floor);
+    else if (view->now.paused) line_put(line, "; not down while that is paused");
+    else return false;
+    return true;
+}
+
 /* What would change the automatic method's decision. */
 static void put_next_automatic(struct line *line, const struct view *view,
                                const struct outcome *outcome) {
     const struct advice *advice = &view->advice;
     int from = (int)view->now.ordered;
     bool down_later = outcome->to == from && advice->need < from;
-    if (outcome->form == SENTENCE_HOLD_CEILING) {
-        line_put(line, "more are tried again in ");
-        line_wait(line, advice->ceiling_left_s);
-    } else if (from >= view->ceiling) {
-        line_put(line, "not up: %d is the %s", view->ceiling,
-                 view->ceiling < view->rule->max ? "platform's limit" : "maximum");
-    } else {
+    if (!sentence_put_no_more(line, view, outcome->form == SENTENCE_HOLD_CEILING, from)) {
         line_put(line, "up when much more than ");
         line_rate(line, advice->enough);
         line_put(line, " requests/s are expected, or requests wait");
     }
-    if (from <= view->floor) line_put(line, "; not down: %d is the least", view->floor);
-    else if (view->now.paused) line_put(line, "; not down while that is paused");
-    else if (down_later)
+    if (sentence_put_no_fewer(line, view, from)) return;
+    if (down_later)
         line_put(line, "; down when the surplus has cost %d starts, %" PRId64 " %% of that so far",
                  AUTOMATIC_PATIENCE, advice->surplus_per_cent);
     else line_put(line, "; down when fewer have been enough for long");

@@ -4,6 +4,7 @@
 #ifndef SENTENCE_PARTS_H
 #define SENTENCE_PARTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct line;
@@ -18,6 +19,10 @@ void sentence_put_measured(struct line *line, const struct view *view, int64_t m
 
 /* sentence_next.c */
 void sentence_say_next(struct line *line, const struct view *view, const struct outcome *outcome);
+/* Of what the automatic method and jobs would do next: why not more than `from`, `at_ceiling` where
+ * more did not help; why not fewer. False: nothing forbids it, and nothing was put. */
+bool sentence_put_no_more(struct line *line, const struct view *view, bool at_ceiling, int from);
+bool sentence_put_no_fewer(struct line *line, const struct view *view, int from);
 
 /* sentence_automatic.c: why, for forms from SENTENCE_UP_TRAFFIC to SENTENCE_HOLD_TRIAL. */
 void automatic_say(struct line *line, const struct view *view, const struct outcome *outcome);
