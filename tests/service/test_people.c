@@ -83,6 +83,7 @@ static void a_session_ends_when_unused_and_in_any_case(void **state) {
     while (at_s + 80000 < now_s + SESSION_LONGEST_S) {
         at_s += 80000;
         assert_true(session_find(test.store, token, at_s, &session, &person));
+        session_used(test.store, &session, at_s);
     }
     at_s = now_s + SESSION_LONGEST_S + 1;
     assert_false(session_find(test.store, token, at_s, &session, &person));

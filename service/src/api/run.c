@@ -140,13 +140,17 @@ static void note_use(struct api_call *call, const struct api_token *token) {
     store_forgive(call->store, before);
 }
 
+static bool has_expired(const struct api_token *token, int64_t now_s) {
+    return token->expires_s > 0 && now_s >= token->expires_s;
+}
+
 /* `first`: the use is noted, in a transaction of its own. */
 static bool by_token(struct api_call *call, const char *text, bool first) {
     struct api_token token;
     uint8_t hash[TOKEN_HASH_SIZE];
     token_hash(hash, text, strlen(text));
     if (!api_token_by_hash(call->store, hash, &token)) return false;
-    if (token.expires_s > 0 && call->now_s >= token.expires_s) return false;
+    if (has_expired(&token, call->now_s)) return false;
     call->who.role = token.scope;
     call->who.app = token.app;
     call->who.token = token.id;
@@ -156,23 +160,26 @@ static bool by_token(struct api_call *call, const char *text, bool first) {
     return true;
 }
 
+static bool lacks_factor(struct store *store, const struct session *session,
+                         const struct person *person) {
+    return !session->app && !person->has_factor && factor_is_required(store);
+}
+
 static bool by_session(struct api_call *call, bool first) {
     struct session session;
     struct person person;
     if (!session_of_cookie(call->session_token, call->cookie, call->public_url)) return false;
-    bool found =
-        first ? session_find(call->store, call->session_token, call->now_s, &session, &person)
-              : session_look(call->store, call->session_token, call->now_s, &session, &person);
-    if (!found) {
+    if (!session_find(call->store, call->session_token, call->now_s, &session, &person)) {
         call->session_token[0] = '\0';
         return false;
     }
+    if (first) session_used(call->store, &session, call->now_s);
     /* Whoever came by single sign-on for one app is admin of that app, and nothing else. */
     call->who.role = session.app ? API_ADMIN : person.role;
     call->who.app = session.app;
     call->who.user = person.id;
     call->who.session = session.id;
-    call->who.lacks_factor = !session.app && !person.has_factor && factor_is_required(call->store);
+    call->who.lacks_factor = lacks_factor(call->store, &session, &person);
     snprintf(call->who.name, sizeof call->who.name, "%s", person.name);
     return true;
 }
@@ -202,13 +209,11 @@ bool api_sees_still(struct store *store, const struct api_who *who, int64_t now_
     struct person person;
     struct api_token token;
     if (who->token)
-        return api_token_by_id(store, who->token, &token) &&
-               (token.expires_s == 0 || now_s < token.expires_s);
+        return api_token_by_id(store, who->token, &token) && !has_expired(&token, now_s);
     if (!who->session) return who->role == API_LOCAL;
     return session_by_id(store, who->session, &session) &&
            now_s - session.created_s <= SESSION_LONGEST_S &&
-           person_by_id(store, session.person, &person) &&
-           (session.app || person.has_factor || !factor_is_required(store));
+           person_by_id(store, session.person, &person) && !lacks_factor(store, &session, &person);
 }
 
 /* ---- Other sites may not write by a session's cookie ----------------------------------------- */

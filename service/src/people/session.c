@@ -57,15 +57,7 @@ void session_cookie(char *line, size_t size, const char *public_url, const char 
 
 /* ---- Sessions ------------------------------------------------------------------------------ */
 
-static void note_use(struct store *store, const struct session *session, int64_t now_s) {
-    if (!store_begin(store)) return;
-    if (session_seen(store, session->id, now_s) && person_seen(store, session->person, now_s) &&
-        store_commit(store))
-        return;
-    store_rollback(store);
-}
-
-bool session_look(struct store *store, const char *token, int64_t now_s, struct session *session,
+bool session_find(struct store *store, const char *token, int64_t now_s, struct session *session,
                   struct person *person) {
     uint8_t hash[TOKEN_HASH_SIZE];
     token_hash(hash, token, strlen(token));
@@ -75,14 +67,19 @@ bool session_look(struct store *store, const char *token, int64_t now_s, struct 
     return person_by_id(store, session->person, person);
 }
 
-bool session_find(struct store *store, const char *token, int64_t now_s, struct session *session,
-                  struct person *person) {
-    if (!session_look(store, token, now_s, session, person)) return false;
+static void note_use(struct store *store, const struct session *session, int64_t now_s) {
+    if (!store_begin(store)) return;
+    if (session_seen(store, session->id, now_s) && person_seen(store, session->person, now_s) &&
+        store_commit(store))
+        return;
+    store_rollback(store);
+}
+
+void session_used(struct store *store, const struct session *session, int64_t now_s) {
     /* With a full disk the store can't be written to, but pages are still shown. */
     uint64_t failures = store_failures(store);
     if (now_s - session->seen_s >= SEEN_EVERY_S) note_use(store, session, now_s);
     store_forgive(store, failures);
-    return true;
 }
 
 bool session_begin_of_app(struct store *store, int64_t person, int64_t app, const char *address,

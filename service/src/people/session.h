@@ -23,11 +23,10 @@ bool session_of_cookie(char token[TOKEN_SIZE], const char *cookie, const char *p
 void session_cookie(char *line, size_t size, const char *public_url, const char *token);
 
 /* Finds who has the token; false: it is unknown or has expired. */
-bool session_look(struct store *store, const char *token, int64_t now_s, struct session *session,
-                  struct person *person);
-/* The same. Notes the use, at most once a minute, in a transaction of its own. */
 bool session_find(struct store *store, const char *token, int64_t now_s, struct session *session,
                   struct person *person);
+/* Notes the use of one that was found, at most once a minute, in a transaction of its own. */
+void session_used(struct store *store, const struct session *session, int64_t now_s);
 
 /* Begins a session, in the caller's transaction. */
 bool session_begin(struct store *store, int64_t person, const char *address, const char *agent,
