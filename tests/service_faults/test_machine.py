@@ -148,6 +148,17 @@ def test_a_start_with_too_few_descriptors_says_how_many_it_needs(tmp_path: Path)
         assert reported(service) == total
 
 
+def add_other(command: Command, folder: Path) -> None:
+    """An app whose rules want 2 of the 1 that it has. What its program was told is in `of-other`."""
+    command.done("app", "add", "other")
+    (folder / "other.yaml").write_text(RULES.replace("min: 1", "min: 2"))
+    command.done("rules", "put", "other", str(folder / "other.yaml"))
+    other = folder / "other"
+    other.write_text(f"#!/bin/sh\n[ $1 = set ] && echo $3 >'{folder}/of-other'\ncat '{folder}/of-other' || echo 1\n")
+    other.chmod(0o755)
+    command.done("platform", "set", "other", "command", "--", str(other))
+
+
 def test_a_program_that_never_ends_is_killed_with_what_it_started_and_others_go_on(faulty: Made) -> None:
     service = faulty("--tick-s", "1", "--act-timeout-s", "1", "--act-threads", "1").start()
     hangs = (
@@ -160,13 +171,7 @@ def test_a_program_that_never_ends_is_killed_with_what_it_started_and_others_go_
     command.done("boost", "shop", "web", "4", "--until", "+1h")
     wait_for(lambda: (folder / "hung").exists(), "an order that hangs")
     wait_for(lambda: "did not end within" in service.log, "that is told")
-    command.done("app", "add", "other")
-    (folder / "other.yaml").write_text(RULES.replace("min: 1", "min: 2"))
-    command.done("rules", "put", "other", str(folder / "other.yaml"))
-    other = folder / "other"
-    other.write_text(f"#!/bin/sh\n[ $1 = set ] && echo $3 >'{folder}/of-other'\ncat '{folder}/of-other' || echo 1\n")
-    other.chmod(0o755)
-    command.done("platform", "set", "other", "command", "--", str(other))
+    add_other(command, folder)
     wait_for(lambda: (folder / "of-other").exists(), "another app's order")
     (folder / "well").touch()
     wait_for(lambda: (folder / "number").exists() and (folder / "number").read_text() == "4\n", "the order")
@@ -188,13 +193,7 @@ def test_programs_that_all_hang_do_not_keep_another_app_from_being_read(faulty: 
     for _ in range(3):  # each of them takes its time
         told = service.log.count("did not end within")
         wait_for(lambda: service.log.count("did not end within") >= min(told + 10, count), "they hang")
-    command.done("app", "add", "other")
-    (folder / "other.yaml").write_text(RULES.replace("min: 1", "min: 2"))
-    command.done("rules", "put", "other", str(folder / "other.yaml"))
-    other = folder / "other"
-    other.write_text(f"#!/bin/sh\n[ $1 = set ] && echo $3 >'{folder}/of-other'\ncat '{folder}/of-other' || echo 1\n")
-    other.chmod(0o755)
-    command.done("platform", "set", "other", "command", "--", str(other))
+    add_other(command, folder)
     before = (folder / "calls").read_text().count("\n")
     wait_for(lambda: (folder / "of-other").exists(), "another app's order")
     # In their turn, all of them would have been called before it.
